@@ -1,0 +1,72 @@
+// NumPy arrays in and out of the core, checked once at the boundary.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+
+#include "stemfast/error.hpp"
+#include "stemfast/kernels.hpp"
+
+namespace stemfast::bindings {
+
+namespace py = pybind11;
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+inline std::string shape_text(const py::array& a) {
+  std::string text = "(";
+  for (py::ssize_t d = 0; d < a.ndim(); ++d) {
+    text += (d != 0 ? ", " : "") + std::to_string(a.shape(d));
+  }
+  return text + ")";
+}
+
+// Throws unless the array has this shape; −1 stands for any length.
+inline void require_shape(const py::array& a, std::initializer_list<std::int64_t> shape,
+                          const char* name) {
+  bool same = a.ndim() == static_cast<py::ssize_t>(shape.size());
+  std::string expected = "(";
+  py::ssize_t d = 0;
+  for (const std::int64_t n : shape) {
+    expected += (d != 0 ? ", " : "") + (n < 0 ? std::string("any") : std::to_string(n));
+    if (same && n >= 0 && a.shape(d) != n) same = false;
+    ++d;
+  }
+  require(same, std::string(name) + " has shape " + shape_text(a) + ", expected " + expected + ")");
+}
+
+template <class T>
+std::span<const T> values(const Array<T>& a) {
+  return {a.data(), static_cast<std::size_t>(a.size())};
+}
+
+// The memory of an output array: contiguous, aligned, writeable.
+template <class T>
+T* writable(py::array& a, std::initializer_list<std::int64_t> shape, const char* name) {
+  require(py::isinstance<py::array_t<T>>(a),
+          std::string(name) + " has dtype " + py::str(a.dtype()).cast<std::string>() + ", expected " +
+              py::str(py::dtype::of<T>()).cast<std::string>());
+  require((a.flags() & py::array::c_style) != 0, std::string(name) + " is not C-contiguous");
+  require(a.writeable(), std::string(name) + " is read-only");
+  require_shape(a, shape, name);
+  return static_cast<T*>(a.mutable_data());
+}
+
+// How many threads, and how to notice Ctrl-C while the GIL is released.
+inline Execution execution(int n_threads) {
+  return {resolve_threads(n_threads), [] {
+            const py::gil_scoped_acquire gil;
+            return PyErr_CheckSignals() != 0;
+          }};
+}
+
+void bind_render(py::module_& m);
+void bind_stages(py::module_& m);
+
+}  // namespace stemfast::bindings

@@ -1,0 +1,142 @@
+// Single stages and the core's own arithmetic, for tests, benchmarks and random draws.
+#include <pybind11/stl.h>
+
+#include <array>
+
+#include "arrays.hpp"
+#include "stemfast/quaternion.hpp"
+#include "stemfast/rng.hpp"
+
+namespace stemfast::bindings {
+namespace {
+
+Array<float> scattered_fraction(const Array<float>& depth) {
+  Array<float> out(std::vector<py::ssize_t>(depth.shape(), depth.shape() + depth.ndim()));
+  std::copy(depth.data(), depth.data() + depth.size(), out.mutable_data());
+  kernels().scattered_fraction(out.mutable_data(), out.size());
+  return out;
+}
+
+Array<float> blur(const Array<float>& image, double sigma, const std::string& boundary, int n_threads) {
+  require_shape(image, {-1, -1}, "image");
+  require(sigma > 0.0 && sigma < 1e6, "sigma must be positive, got " + std::to_string(sigma));
+  require(boundary == "nearest" || boundary == "reflect",
+          "boundary must be 'nearest' or 'reflect', got '" + boundary + "'");
+  const std::int64_t rows = image.shape(0), columns = image.shape(1);
+  Array<float> out({rows, columns});
+  float* pixels = out.mutable_data();
+  std::copy(image.data(), image.data() + image.size(), pixels);
+  const std::uint8_t mode = boundary == "nearest" ? 0 : 1;
+  const Execution run = execution(n_threads);
+  {
+    const py::gil_scoped_release release;
+    kernels().blur(pixels, rows, columns, sigma, mode, run);
+  }
+  return out;
+}
+
+Array<std::int64_t> poisson(const Array<double>& mean, std::uint64_t seed, std::uint64_t index,
+                            int n_threads) {
+  require_shape(mean, {-1}, "mean");
+  Array<std::int64_t> counts(mean.size());
+  std::int64_t* out = counts.mutable_data();
+  const Execution run = execution(n_threads);
+  {
+    const py::gil_scoped_release release;
+    kernels().poisson(mean.data(), mean.size(), {seed, index}, out, run);
+  }
+  return counts;
+}
+
+py::array read_out(const Array<double>& counts, double gain, double offset, double read_noise,
+                   std::uint64_t seed, std::uint64_t index, const py::object& dtype) {
+  require_shape(counts, {-1}, "counts");
+  py::array out(py::dtype::from_args(dtype), {counts.size()});
+  PixelType type = PixelType::f32;
+  if (py::isinstance<py::array_t<std::uint8_t>>(out)) {
+    type = PixelType::u8;
+  } else if (py::isinstance<py::array_t<std::uint16_t>>(out)) {
+    type = PixelType::u16;
+  } else {
+    require(py::isinstance<py::array_t<float>>(out), "dtype must be uint8, uint16 or float32");
+  }
+  kernels().read_out(counts.data(), counts.size(), gain, offset, read_noise, {seed, index}, type,
+                     out.mutable_data());
+  return out;
+}
+
+Array<double> haar_orientations(std::uint64_t seed, std::uint64_t first_index, std::int64_t n) {
+  require(n >= 0, "n must not be negative, got " + std::to_string(n));
+  Array<double> out({n, std::int64_t{4}});
+  kernels().haar_orientations({seed, first_index}, n, out.mutable_data());
+  return out;
+}
+
+Array<double> uniforms(std::uint64_t seed, const Array<std::uint64_t>& index, std::uint32_t stage,
+                       std::int64_t draws) {
+  require_shape(index, {-1}, "index");
+  require(draws >= 0, "draws must not be negative, got " + std::to_string(draws));
+  require(stage < 0xff00u, "stage must be below 65280, got " + std::to_string(stage));
+  const std::int64_t n = index.size();
+  Array<double> out({n, draws});
+  kernels().uniforms(seed, index.data(), n, stage, draws, out.mutable_data());
+  return out;
+}
+
+using Four = std::array<double, 4>;
+
+Quaternion quaternion(const Four& q) { return {q[0], q[1], q[2], q[3]}; }
+Four four(const Quaternion& q) { return {q.x, q.y, q.z, q.w}; }
+
+}  // namespace
+
+void bind_stages(py::module_& m) {
+  m.def("scattered_fraction", &scattered_fraction, py::arg("depth"));
+  m.def("blur", &blur, py::arg("image"), py::arg("sigma"), py::arg("boundary") = "nearest",
+        py::arg("n_threads") = 1);
+  m.def("poisson", &poisson, py::arg("mean"), py::kw_only(), py::arg("seed"), py::arg("index"),
+        py::arg("n_threads") = 1);
+  m.def("read_out", &read_out, py::arg("counts"), py::kw_only(), py::arg("gain"), py::arg("offset"),
+        py::arg("read_noise"), py::arg("seed"), py::arg("index"), py::arg("dtype"));
+  m.def("haar_orientations", &haar_orientations, py::arg("seed"), py::arg("first_index"), py::arg("n"));
+  m.def("uniforms", &uniforms, py::arg("seed"), py::arg("index"), py::arg("stage"), py::arg("draws"));
+  m.def(
+      "philox", [](const Words& counter, std::uint64_t key) {
+        return philox(counter, static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32));
+      },
+      py::arg("counter"), py::arg("key"));
+
+  m.def(
+      "quaternion_multiply",
+      [](const Four& p, const Four& q) { return four(quaternion(p) * quaternion(q)); }, py::arg("p"),
+      py::arg("q"));
+  m.def(
+      "quaternion_rotate",
+      [](const Four& q, const Vector3& v) { return rotate(quaternion(q), v); }, py::arg("q"),
+      py::arg("vector"));
+  m.def(
+      "quaternion_normalise",
+      [](const Four& q) {
+        const double length = norm(quaternion(q));
+        require(length > 1e-150 && length < 1e150,
+                "a quaternion of length " + std::to_string(length) + " cannot be normalised");
+        return four(normalised(quaternion(q)));
+      },
+      py::arg("q"));
+  m.def(
+      "quaternion_slerp",
+      [](const Four& p, const Four& q, double fraction) {
+        return four(slerp(quaternion(p), quaternion(q), fraction));
+      },
+      py::arg("p"), py::arg("q"), py::arg("fraction"));
+  m.def(
+      "quaternion_from_angular_velocity",
+      [](const Vector3& omega, double time) { return four(from_angular_velocity(omega, time)); },
+      py::arg("omega"), py::arg("time"));
+  m.def("elementary", [](double x) {
+    const SinCos turns = sin_cos_turns(x);
+    return py::make_tuple(exponential(x), x > 0 ? logarithm(x) : 0.0, turns.sine, turns.cosine);
+  }, py::arg("x"));
+}
+
+}  // namespace stemfast::bindings

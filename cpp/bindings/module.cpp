@@ -1,0 +1,52 @@
+// stemfast._core: table of contents.
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+
+namespace stemfast::bindings {
+namespace {
+
+py::dict info() {
+  py::list compiled, runnable;
+  for (const Kernels* k : compiled_kernels()) {
+    compiled.append(k->name);
+    if (processor_runs(k->name)) runnable.append(k->name);
+  }
+  py::dict d;
+  d["instruction_set"] = kernels().name;
+  d["compiled"] = compiled;
+  d["runnable"] = runnable;
+  d["threads"] = available_threads();
+#if defined(STEMFAST_HAS_OPENMP)
+  d["threading"] = "OpenMP";
+#else
+  d["threading"] = "std::thread";
+#endif
+#if defined(__VERSION__)
+  d["compiler"] = __VERSION__;
+#else
+  d["compiler"] = "unknown";
+#endif
+  return d;
+}
+
+}  // namespace
+}  // namespace stemfast::bindings
+
+PYBIND11_MODULE(_core, m) {
+  namespace py = pybind11;
+  m.doc() = "stemfast's C++ core; use it through the stemfast package.";
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const stemfast::Interrupted&) {
+      // PyErr_CheckSignals has left KeyboardInterrupt pending; without one this is its stand-in.
+      if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
+    }
+  });
+  stemfast::kernels();  // a wrong STEMFAST_ISA stops the import, not the first image
+  m.def("info", &stemfast::bindings::info,
+        "Instruction set in use, those compiled in and runnable here, threads, compiler.");
+  stemfast::bindings::bind_render(m);
+  stemfast::bindings::bind_stages(m);
+}

@@ -1,0 +1,250 @@
+// Exact chords of convex polyhedra and ellipsoids along the beam, a row of the scan at a time.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "stemfast/body.hpp"
+#include "stemfast/isa.hpp"
+
+namespace stemfast {
+inline namespace STEMFAST_ISA {
+
+// A half-space n·x ≤ d bounds the beam through (x, y) at z = (d − nx·x − ny·y)/nz: from behind where
+// nz > 0, from the front where nz < 0. The chord is min over exits − max over entries, where positive,
+// and each bound is affine along a row. Faces parallel to the beam limit the row instead.
+class ConvexChords {
+ public:
+  void reserve(std::int64_t planes, std::int64_t columns) {
+    for (auto* side : {&exits_, &entries_}) side->reserve(planes);
+    upright_.reserve(static_cast<std::size_t>(planes));
+    exit_.resize(static_cast<std::size_t>(columns));
+    entry_.resize(static_cast<std::size_t>(columns));
+    index_.resize(static_cast<std::size_t>(columns));
+    for (std::size_t j = 0; j < index_.size(); ++j) index_[j] = static_cast<float>(j);
+  }
+
+  void place(const Solid& solid, const Pose& pose, const Grid& grid) {
+    const Box box = bounding_box(solid, pose);
+    rows_ = grid.rows_within(box.low[1], box.high[1]);
+    columns_ = grid.columns_within(box.low[0], box.high[0]);
+    grid_ = grid;
+    exits_.clear();
+    entries_.clear();
+    upright_.clear();
+    for (std::size_t f = 0; f + 3 < solid.planes.size(); f += 4) {
+      const double* plane = &solid.planes[f];
+      const Vector3 n = pose.rotation * Vector3{plane[0], plane[1], plane[2]};
+      // z counts from the body's own position, which keeps it small.
+      const double d = plane[3] + n[0] * pose.position[0] + n[1] * pose.position[1];
+      if (std::abs(n[2]) <= upright_limit) {
+        upright_.push_back({n[0], n[1], d});
+        continue;
+      }
+      const double inverse = 1.0 / n[2];
+      (n[2] > 0 ? exits_ : entries_)
+          .push({(d - n[0] * grid.x(0)) * inverse, -n[1] * inverse, -n[0] * grid.spacing * inverse});
+    }
+  }
+
+  Range rows() const { return rows_; }
+  Range columns() const { return columns_; }
+
+  // row[j] += weight · chord at sample (row `i`, column j), for the columns the body can reach.
+  void accumulate(std::int64_t i, float weight, float* row) {
+    const double y = grid_.y(static_cast<double>(i));
+    const Range reach = limit_by_upright_faces(y);
+    if (reach.empty()) return;
+    const std::int64_t n = reach.size();
+    exits_.at_row(y, reach);
+    entries_.at_row(y, reach);
+    const float* index = index_.data() + reach.begin;
+    float* exit = exit_.data();
+    float* entry = entry_.data();
+    exits_.nearest(index, n, exit);
+    entries_.farthest(index, n, entry);
+    float* out = row + reach.begin;
+    for (std::int64_t j = 0; j < n; ++j) {
+      const float chord = exit[j] - entry[j];
+      out[j] += weight * (chord > 0.0f ? chord : 0.0f);
+    }
+  }
+
+ private:
+  // Below this |nz| a face tilts by less than 1e-7 nm over any particle: it is taken as upright.
+  static constexpr double upright_limit = 1e-9;
+
+  // The bound z = base + y·per_y + column·per_column of one sloped face.
+  struct Bound {
+    double base, per_y, per_column;
+  };
+
+  // In float, z is written (column − origin)·slope + start with the integer `origin` at the sample where
+  // |z| is least. Both terms are then no larger than |z| itself, so the rounding error is relative to z
+  // however steep the face.
+  struct Bounds {
+    std::vector<double> base, per_y, per_column, inverse;
+    std::vector<float> origin, slope, start;
+
+    void reserve(std::int64_t n) {
+      for (auto* v : {&base, &per_y, &per_column, &inverse}) v->reserve(static_cast<std::size_t>(n));
+      for (auto* v : {&origin, &slope, &start}) v->resize(static_cast<std::size_t>(n));
+    }
+    void clear() {
+      for (auto* v : {&base, &per_y, &per_column, &inverse}) v->clear();
+    }
+    void push(const Bound& b) {
+      base.push_back(b.base);
+      per_y.push_back(b.per_y);
+      per_column.push_back(b.per_column);
+      inverse.push_back(b.per_column == 0.0 ? 0.0 : 1.0 / b.per_column);
+    }
+    std::size_t size() const { return base.size(); }
+
+    void at_row(double y, Range reach) {
+      const auto first = static_cast<double>(reach.begin), last = static_cast<double>(reach.end - 1);
+      const std::size_t n = size();
+      for (std::size_t k = 0; k < n; ++k) {
+        const double z0 = base[k] + y * per_y[k];
+        double zero = -z0 * inverse[k];
+        zero = zero < last ? zero : last;
+        zero = zero > first ? zero : first;
+        const double at = std::floor(zero + 0.5);
+        origin[k] = static_cast<float>(at);
+        slope[k] = static_cast<float>(per_column[k]);
+        start[k] = static_cast<float>(z0 + at * per_column[k]);
+      }
+    }
+
+    void nearest(const float* index, std::int64_t n, float* z) const {
+      reduce(index, n, z, [](float a, float b) { return a < b ? a : b; });
+    }
+    void farthest(const float* index, std::int64_t n, float* z) const {
+      reduce(index, n, z, [](float a, float b) { return a > b ? a : b; });
+    }
+
+    template <class Pick>
+    void reduce(const float* index, std::int64_t n, float* z, Pick pick) const {
+      const float o0 = origin[0], s0 = slope[0], c0 = start[0];
+      for (std::int64_t j = 0; j < n; ++j) z[j] = (index[j] - o0) * s0 + c0;
+      std::size_t k = 1;
+      for (; k + 1 < size(); k += 2) {
+        const float oa = origin[k], sa = slope[k], ca = start[k];
+        const float ob = origin[k + 1], sb = slope[k + 1], cb = start[k + 1];
+        for (std::int64_t j = 0; j < n; ++j) {
+          const float a = (index[j] - oa) * sa + ca, b = (index[j] - ob) * sb + cb;
+          z[j] = pick(z[j], pick(a, b));
+        }
+      }
+      if (k < size()) {
+        const float oa = origin[k], sa = slope[k], ca = start[k];
+        for (std::int64_t j = 0; j < n; ++j) z[j] = pick(z[j], (index[j] - oa) * sa + ca);
+      }
+    }
+  };
+
+  struct Upright {
+    double nx, ny, d;
+  };
+
+  Range limit_by_upright_faces(double y) const {
+    Range reach = columns_;
+    for (const Upright& face : upright_) {
+      const auto inside = [&](std::int64_t j) {
+        return face.nx * grid_.x(static_cast<double>(j)) + face.ny * y <= face.d;
+      };
+      // The division finds the last sample to within one; the inequality itself decides.
+      if (face.nx == 0.0) {
+        if (face.ny * y > face.d) return {0, 0};
+        continue;
+      }
+      const double edge = grid_.column((face.d - face.ny * y) / face.nx);
+      const double low = static_cast<double>(reach.begin) - 1.0, high = static_cast<double>(reach.end) + 1.0;
+      const double clamped = edge < low ? low : (edge > high ? high : edge);
+      auto j = static_cast<std::int64_t>(std::floor(clamped));
+      if (face.nx > 0) {
+        while (j + 1 < reach.end && inside(j + 1)) ++j;
+        while (j >= reach.begin && !inside(j)) --j;
+        reach.end = j + 1 < reach.end ? j + 1 : reach.end;
+      } else {
+        while (j - 1 >= reach.begin && inside(j - 1)) --j;
+        while (j < reach.end && !inside(j)) ++j;
+        reach.begin = j > reach.begin ? j : reach.begin;
+      }
+      if (reach.empty()) return {0, 0};
+    }
+    return reach;
+  }
+
+  Grid grid_{};
+  Range rows_, columns_;
+  Bounds exits_, entries_;
+  std::vector<Upright> upright_;
+  std::vector<float> exit_, entry_, index_;
+};
+
+// With A the body's quadratic form in the laboratory frame ((r−c)ᵀA(r−c) ≤ 1), the chord along z is
+// (2/√a)·√(1 − Q(x, y)), a = Azz, Q the form of the outline. Along a row 1 − Q = q·(x − x₁)(x₂ − x),
+// which keeps its digits at the rim where 1 − Q itself would cancel.
+class EllipsoidChords {
+ public:
+  void place(const Solid& solid, const Pose& pose, const Grid& grid) {
+    const Box box = bounding_box(solid, pose);
+    rows_ = grid.rows_within(box.low[1], box.high[1]);
+    columns_ = grid.columns_within(box.low[0], box.high[0]);
+    grid_ = grid;
+    const Vector3 c = to_laboratory(pose, solid.vertices.data());
+    centre_x_ = c[0];
+    centre_y_ = c[1];
+    Matrix3 form{};
+    for (std::size_t k = 0; k < 3; ++k) {
+      const double axis = solid.planes[4 * k + 3], inverse_square = 1.0 / (axis * axis);
+      for (std::size_t i = 0; i < 3; ++i) {
+        for (std::size_t j = 0; j < 3; ++j) {
+          form[i][j] += pose.rotation[i][k] * pose.rotation[j][k] * inverse_square;
+        }
+      }
+    }
+    const double a = form[2][2];
+    qxx_ = form[0][0] - form[0][2] * form[0][2] / a;
+    qxy_ = form[0][1] - form[0][2] * form[1][2] / a;
+    qyy_ = form[1][1] - form[1][2] * form[1][2] / a;
+    scale_ = 2.0 / std::sqrt(a);
+  }
+
+  Range rows() const { return rows_; }
+  Range columns() const { return columns_; }
+
+  void accumulate(std::int64_t i, float weight, float* row) const {
+    const double y = grid_.y(static_cast<double>(i)) - centre_y_;
+    // Roots of qxx x² + 2 qxy y x + qyy y² − 1 = 0.
+    const double middle = -qxy_ * y / qxx_;
+    const double half_square = (1.0 - (qyy_ - qxy_ * qxy_ / qxx_) * y * y) / qxx_;
+    if (!(half_square > 0.0)) return;
+    const double half = std::sqrt(half_square);
+    const double left = grid_.column(centre_x_ + middle - half);
+    const double right = grid_.column(centre_x_ + middle + half);
+    const Range reach = intersect(columns_, {static_cast<std::int64_t>(std::ceil(left)),
+                                             static_cast<std::int64_t>(std::floor(right)) + 1});
+    if (reach.empty()) return;
+    const float from_left = static_cast<float>(static_cast<double>(reach.begin) - left);
+    const float from_right = static_cast<float>(right - static_cast<double>(reach.end - 1));
+    const float amplitude =
+        weight * static_cast<float>(scale_ * std::sqrt(qxx_) * grid_.spacing);
+    float* out = row + reach.begin;
+    const auto n = static_cast<std::int32_t>(reach.size());
+    for (std::int32_t j = 0; j < n; ++j) {
+      const float u = from_left + static_cast<float>(j), v = from_right + static_cast<float>(n - 1 - j);
+      out[j] += amplitude * std::sqrt(u * v);
+    }
+  }
+
+ private:
+  Grid grid_{};
+  Range rows_, columns_;
+  double centre_x_ = 0, centre_y_ = 0, qxx_ = 1, qxy_ = 0, qyy_ = 1, scale_ = 0;
+};
+
+}  // namespace STEMFAST_ISA
+}  // namespace stemfast

@@ -1,0 +1,72 @@
+// The stages as the bindings see them: one table of functions per instruction set.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "stemfast/parallel.hpp"
+#include "stemfast/scene.hpp"
+
+namespace stemfast {
+
+struct Execution {
+  int n_threads = 1;
+  StopRequest stop;
+};
+
+// A density volume [z, y, x] and the image it is projected onto.
+struct VolumeProjection {
+  const float* volume;
+  std::int64_t nz, ny, nx;
+  double voxel_size;            // [nm]
+  const double* orientation;    // (images, 4)
+  std::int64_t images;
+  std::int64_t side;            // of the square working field, which holds the volume in every pose
+  std::int64_t rows, columns;   // of the images, cut from the middle of the working field
+};
+
+struct Kernels {
+  const char* name;
+
+  // float32 (images, rows, columns) [nm]
+  void (*thickness)(const Batch&, Engine, float* out, const Execution&);
+
+  // PixelType (images, rows, columns)
+  void (*simulate)(const Batch&, const RecordingTable&, Engine, const RandomKey&, PixelType, void* out,
+                   const Execution&);
+
+  // uint8 [layers, rows, columns]: how many of the batch's first image's bodies hold each voxel centre
+  void (*voxelize)(const Batch&, std::int64_t layers, double first_layer, double spacing,
+                   std::uint8_t* out, const Execution&);
+
+  // float32 (images, rows, columns) [volume's unit · nm]
+  void (*project_volume)(const VolumeProjection&, float* out, const Execution&);
+
+  // Single stages, for tests and benchmarks.
+  void (*scattered_fraction)(float* depth, std::int64_t n);
+  void (*blur)(float* image, std::int64_t rows, std::int64_t columns, double sigma,
+               std::uint8_t boundary, const Execution&);
+  void (*poisson)(const double* mean, std::int64_t n, const RandomKey&, std::int64_t* counts,
+                  const Execution&);
+  void (*read_out)(const double* counts, std::int64_t n, double gain, double offset, double read_noise,
+                   const RandomKey&, PixelType, void* out);
+
+  // double (n, 4), orientations first_index … first_index + n − 1
+  void (*haar_orientations)(const RandomKey&, std::int64_t n, double* out);
+  // double (n, draws) in [0, 1): draws of `stage` for each image index
+  void (*uniforms)(std::uint64_t seed, const std::uint64_t* index, std::int64_t n, std::uint32_t stage,
+                   std::int64_t draws, double* out);
+};
+
+// The copies that were compiled in, slowest first.
+const std::vector<const Kernels*>& compiled_kernels();
+
+// Whether this processor can run the copy of that name.
+bool processor_runs(const std::string& name);
+
+// The table in use: STEMFAST_ISA where set, else the fastest that the processor runs. Throws
+// ArgumentError for a name that was not compiled in or cannot run here.
+const Kernels& kernels();
+
+}  // namespace stemfast

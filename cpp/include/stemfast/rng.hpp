@@ -1,0 +1,80 @@
+// Counter-based random numbers: Philox 4×32-10 (Salmon et al., "Parallel random numbers: as easy as
+// 1, 2, 3", SC'11). The key is the seed; the counter says which image, which stage and which number.
+// A number is thus a pure function of what it is for, never of threads, batches or call order.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "stemfast/elementary.hpp"
+#include "stemfast/isa.hpp"
+
+namespace stemfast {
+
+// What a random number is for. Recipes count from `recipe` upwards.
+enum class Stage : std::uint32_t {
+  dose = 1,
+  read_noise = 2,
+  orientation = 3,
+  recipe = 256,
+};
+
+inline namespace STEMFAST_ISA {
+
+using Words = std::array<std::uint32_t, 4>;
+
+inline Words philox(Words counter, std::uint32_t key0, std::uint32_t key1) {
+  constexpr std::uint64_t multiplier0 = 0xD2511F53u, multiplier1 = 0xCD9E8D57u;
+  constexpr std::uint32_t weyl0 = 0x9E3779B9u, weyl1 = 0xBB67AE85u;
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t p0 = multiplier0 * counter[0], p1 = multiplier1 * counter[2];
+    counter = {static_cast<std::uint32_t>(p1 >> 32) ^ counter[1] ^ key0,
+               static_cast<std::uint32_t>(p1),
+               static_cast<std::uint32_t>(p0 >> 32) ^ counter[3] ^ key1,
+               static_cast<std::uint32_t>(p0)};
+    key0 += weyl0;
+    key1 += weyl1;
+  }
+  return counter;
+}
+
+// Two words to 53 random bits in [0, 1).
+inline double unit_interval(std::uint32_t high, std::uint32_t low) {
+  const std::uint64_t bits = (static_cast<std::uint64_t>(high) << 32 | low) >> 11;
+  return static_cast<double>(bits) * 0x1.0p-53;
+}
+
+// The same on (0, 1), for where a logarithm follows.
+inline double open_interval(std::uint32_t high, std::uint32_t low) {
+  const std::uint64_t bits = (static_cast<std::uint64_t>(high) << 32 | low) >> 12;
+  return (static_cast<double>(bits) + 0.5) * 0x1.0p-52;
+}
+
+// The random blocks of one stage of one image: block(item, attempt) for item < 2^32 (a pixel, say)
+// and attempt < 2^16 (tries of a rejection sampler).
+class Stream {
+ public:
+  Stream(std::uint64_t seed, std::uint64_t image, std::uint32_t stage)
+      : key0_(static_cast<std::uint32_t>(seed)),
+        key1_(static_cast<std::uint32_t>(seed >> 32)),
+        image_low_(static_cast<std::uint32_t>(image)),
+        image_high_(static_cast<std::uint32_t>(image >> 32)),
+        stage_(stage) {}
+
+  Words block(std::uint32_t item, std::uint32_t attempt = 0) const {
+    return philox({item, (stage_ << 16) | attempt, image_low_, image_high_}, key0_, key1_);
+  }
+
+ private:
+  std::uint32_t key0_, key1_, image_low_, image_high_, stage_;
+};
+
+// A standard normal number from two uniform ones (Box and Muller 1958).
+inline double standard_normal(const Words& words) {
+  const double radius = std::sqrt(-2.0 * logarithm(open_interval(words[0], words[1])));
+  return radius * sin_cos_turns(unit_interval(words[2], words[3])).cosine;
+}
+
+}  // namespace STEMFAST_ISA
+}  // namespace stemfast

@@ -1,0 +1,77 @@
+// What a batch of images shows and how each is taken: structures of arrays, owned by the caller.
+// They are plain data, shared by the copies of the stages that are compiled per instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace stemfast {
+
+enum class ShapeKind : std::uint8_t { convex = 0, ellipsoid = 1, mesh = 2 };
+
+// A table of solids, each in its particle's own frame, in nm. Solid s owns
+//   convex:    planes plane_offset[s] … plane_offset[s+1] as rows (nx, ny, nz, d) with n·x ≤ d, and its
+//              vertices, which bound its projection;
+//   ellipsoid: three planes, (1,0,0,a) (0,1,0,b) (0,0,1,c), whose d are the semi-axes, and one vertex:
+//              its centre;
+//   mesh:      vertices, and triangles as indices into them, counter-clockwise seen from outside.
+struct ShapeTable {
+  std::span<const std::uint8_t> kind;
+  std::span<const std::int64_t> plane_offset;
+  std::span<const double> planes;
+  std::span<const std::int64_t> vertex_offset;
+  std::span<const double> vertices;
+  std::span<const std::int64_t> triangle_offset;
+  std::span<const std::int32_t> triangles;
+  std::int64_t max_planes = 0;
+  std::int64_t max_vertices = 0;
+};
+
+// Where the solids stand: image i shows bodies image_offset[i] … image_offset[i+1].
+struct BodyTable {
+  std::span<const std::int64_t> image_offset;
+  std::span<const std::int32_t> shape;
+  std::span<const double> position;     // (n, 3) [nm]; z does not change a projection
+  std::span<const double> orientation;  // (n, 4) unit quaternions (x, y, z, w), pose at mid-frame
+  std::span<const double> weight;       // multiplies the body's thickness; negative for voids
+};
+
+// How each image is scanned; every span has one entry (spin: three) per image.
+struct ScanTable {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t oversample = 1;              // sub-samples per pixel side, averaged
+  std::span<const double> pixel_size;       // [nm]
+  std::span<const double> dwell;            // [s]
+  std::span<const double> flyback;          // [s]
+  std::span<const double> spin;             // (n, 3) angular velocity in the laboratory frame [rad/s]
+};
+
+// How each image is recorded; one entry per image.
+struct RecordingTable {
+  std::span<const double> film_depth;   // film thickness / mean free path
+  std::span<const double> probe_sigma;  // [px]
+  std::span<const double> electrons;    // incident electrons per pixel
+  std::span<const double> gain;         // detector units per electron
+  std::span<const double> offset;       // detector units
+  std::span<const double> read_noise;   // rms, detector units
+};
+
+struct Batch {
+  ShapeTable shapes;
+  BodyTable bodies;
+  ScanTable scan;
+  std::int64_t images() const { return static_cast<std::int64_t>(bodies.image_offset.size()) - 1; }
+};
+
+enum class Engine : std::uint8_t { exact = 0, voxel = 1 };
+enum class PixelType : std::uint8_t { u8 = 0, u16 = 1, f32 = 2 };
+
+// Random numbers of image `first_index + i` of `seed` are the same in whatever batch it stands.
+struct RandomKey {
+  std::uint64_t seed = 0;
+  std::uint64_t first_index = 0;
+};
+
+}  // namespace stemfast

@@ -1,0 +1,118 @@
+// Single stages, and the table of all of them; compiled once per instruction set.
+#include "stemfast/kernels.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "stages.hpp"
+#include "stemfast/contrast.hpp"
+#include "stemfast/detector.hpp"
+#include "stemfast/dose.hpp"
+#include "stemfast/probe.hpp"
+#include "stemfast/quaternion.hpp"
+#include "stemfast/rng.hpp"
+
+#define STEMFAST_TEXT(x) #x
+#define STEMFAST_NAME(x) STEMFAST_TEXT(x)
+
+namespace stemfast {
+inline namespace STEMFAST_ISA {
+namespace {
+
+void blur(float* image, std::int64_t rows, std::int64_t columns, double sigma, std::uint8_t boundary,
+          const Execution& execution) {
+  const auto mode = static_cast<Boundary>(boundary);
+  std::vector<GaussianProbe> probes(static_cast<std::size_t>(execution.n_threads));
+  for (auto& probe : probes) probe.set(sigma, columns, mode);
+  const ImageView<float> view{image, rows, columns};
+  std::vector<float> along(image, image + rows * columns);
+  const ImageView<float> source{along.data(), rows, columns};
+  const std::int64_t chunk = std::max<std::int64_t>(1, rows / (8 * execution.n_threads));
+  parallel_for(rows, chunk, execution.n_threads, execution.stop,
+               [&](int thread, std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   probes[static_cast<std::size_t>(thread)].along_row(source.row(i), columns);
+                 }
+               });
+  parallel_for(rows, chunk, execution.n_threads, execution.stop,
+               [&](int thread, std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   probes[static_cast<std::size_t>(thread)].across_rows(source, i, view.row(i));
+                 }
+               });
+}
+
+void poisson_counts(const double* mean, std::int64_t n, const RandomKey& key, std::int64_t* counts,
+                    const Execution& execution) {
+  const Stream dose(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::dose));
+  parallel_for(n, 1 << 14, execution.n_threads, execution.stop,
+               [&](int, std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   counts[i] = static_cast<std::int64_t>(
+                       poisson(dose, static_cast<std::uint32_t>(i), mean[i]));
+                 }
+               });
+}
+
+template <class Level>
+void read_out_as(const double* counts, std::int64_t n, const Electronics& electronics,
+                 const Stream& noise, Level* out) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    out[i] = read_out<Level>(counts[i], electronics, noise, static_cast<std::uint32_t>(i));
+  }
+}
+
+void read_out_all(const double* counts, std::int64_t n, double gain, double offset, double read_noise,
+                  const RandomKey& key, PixelType type, void* out) {
+  const Electronics electronics{gain, offset, read_noise};
+  const Stream noise(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::read_noise));
+  switch (type) {
+    case PixelType::u8:
+      return read_out_as(counts, n, electronics, noise, static_cast<std::uint8_t*>(out));
+    case PixelType::u16:
+      return read_out_as(counts, n, electronics, noise, static_cast<std::uint16_t*>(out));
+    case PixelType::f32:
+      return read_out_as(counts, n, electronics, noise, static_cast<float*>(out));
+  }
+}
+
+void haar_orientations(const RandomKey& key, std::int64_t n, double* out) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Quaternion q = haar_orientation(key.seed, key.first_index + static_cast<std::uint64_t>(i));
+    out[4 * i] = q.x;
+    out[4 * i + 1] = q.y;
+    out[4 * i + 2] = q.z;
+    out[4 * i + 3] = q.w;
+  }
+}
+
+void uniforms(std::uint64_t seed, const std::uint64_t* index, std::int64_t n, std::uint32_t stage,
+              std::int64_t draws, double* out) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Stream stream(seed, index[i], static_cast<std::uint32_t>(Stage::recipe) + stage);
+    for (std::int64_t d = 0; d < draws; d += 2) {
+      const Words words = stream.block(static_cast<std::uint32_t>(d / 2));
+      out[i * draws + d] = unit_interval(words[0], words[1]);
+      if (d + 1 < draws) out[i * draws + d + 1] = unit_interval(words[2], words[3]);
+    }
+  }
+}
+
+}  // namespace
+
+extern const Kernels table = {
+    .name = STEMFAST_NAME(STEMFAST_ISA) + 4,  // without the "isa_"
+    .thickness = thickness,
+    .simulate = simulate,
+    .voxelize = voxelize,
+    .project_volume = project_volume,
+    .scattered_fraction = scattered_fraction,
+    .blur = blur,
+    .poisson = poisson_counts,
+    .read_out = read_out_all,
+    .haar_orientations = haar_orientations,
+    .uniforms = uniforms,
+};
+
+}  // namespace STEMFAST_ISA
+}  // namespace stemfast

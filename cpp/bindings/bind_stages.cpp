@@ -51,7 +51,7 @@ Array<std::int64_t> poisson(const Array<double>& mean, std::uint64_t seed, std::
 py::array read_out(const Array<double>& counts, double gain, double offset, double read_noise,
                    std::uint64_t seed, std::uint64_t index, const py::object& dtype) {
   require_shape(counts, {-1}, "counts");
-  py::array out(py::dtype::from_args(dtype), {counts.size()});
+  py::array out(py::dtype::from_args(dtype), std::vector<py::ssize_t>{counts.size()});
   PixelType type = PixelType::f32;
   if (py::isinstance<py::array_t<std::uint8_t>>(out)) {
     type = PixelType::u8;

@@ -17,12 +17,11 @@ inline namespace STEMFAST_ISA {
 class ConvexChords {
  public:
   void reserve(std::int64_t planes, std::int64_t columns) {
-    for (auto* side : {&exits_, &entries_}) side->reserve(planes);
+    bounds_.reserve(planes);
     upright_.reserve(static_cast<std::size_t>(planes));
-    exit_.resize(static_cast<std::size_t>(columns));
-    entry_.resize(static_cast<std::size_t>(columns));
-    index_.resize(static_cast<std::size_t>(columns));
-    for (std::size_t j = 0; j < index_.size(); ++j) index_[j] = static_cast<float>(j);
+    const auto padded = static_cast<std::size_t>(columns + lanes);
+    for (auto* v : {&exit_, &minus_entry_, &index_}) v->resize(padded);
+    for (std::size_t j = 0; j < padded; ++j) index_[j] = static_cast<float>(j);
   }
 
   void place(const Solid& solid, const Pose& pose, const Grid& grid) {
@@ -30,22 +29,27 @@ class ConvexChords {
     rows_ = grid.rows_within(box.low[1], box.high[1]);
     columns_ = grid.columns_within(box.low[0], box.high[0]);
     grid_ = grid;
-    exits_.clear();
-    entries_.clear();
+    bounds_.clear();
     upright_.clear();
-    for (std::size_t f = 0; f + 3 < solid.planes.size(); f += 4) {
-      const double* plane = &solid.planes[f];
-      const Vector3 n = pose.rotation * Vector3{plane[0], plane[1], plane[2]};
-      // z counts from the body's own position, which keeps it small.
-      const double d = plane[3] + n[0] * pose.position[0] + n[1] * pose.position[1];
-      if (std::abs(n[2]) <= upright_limit) {
-        upright_.push_back({n[0], n[1], d});
-        continue;
+    for (const bool exits : {true, false}) {
+      for (std::size_t f = 0; f + 3 < solid.planes.size(); f += 4) {
+        const double* plane = &solid.planes[f];
+        const Vector3 n = pose.rotation * Vector3{plane[0], plane[1], plane[2]};
+        // z counts from the body's own position, which keeps it small.
+        const double d = plane[3] + n[0] * pose.position[0] + n[1] * pose.position[1];
+        if (std::abs(n[2]) <= upright_limit) {
+          if (exits) upright_.push_back({n[0], n[1], d});
+        } else if ((n[2] > 0) == exits) {
+          const double inverse = 1.0 / std::abs(n[2]);
+          bounds_.push((d - n[0] * grid.x(0)) * inverse, -n[1] * inverse,
+                       -n[0] * grid.spacing * inverse);
+        }
       }
-      const double inverse = 1.0 / n[2];
-      (n[2] > 0 ? exits_ : entries_)
-          .push({(d - n[0] * grid.x(0)) * inverse, -n[1] * inverse, -n[0] * grid.spacing * inverse});
+      if (exits) exits_ = bounds_.count;
     }
+    bounds_.pad();
+    // Whole vectors: past the outline the chord is zero anyway, unless an upright face says where it is.
+    if (upright_.empty()) columns_ = widened(columns_, grid.columns);
   }
 
   Range rows() const { return rows_; }
@@ -54,19 +58,18 @@ class ConvexChords {
   // row[j] += weight · chord at sample (row `i`, column j), for the columns the body can reach.
   void accumulate(std::int64_t i, float weight, float* row) {
     const double y = grid_.y(static_cast<double>(i));
-    const Range reach = limit_by_upright_faces(y);
+    const Range reach = upright_.empty() ? columns_ : limit_by_upright_faces(y);
     if (reach.empty()) return;
-    const std::int64_t n = reach.size();
-    exits_.at_row(y, reach);
-    entries_.at_row(y, reach);
+    const std::int64_t n = (reach.size() + lanes - 1) / lanes * lanes;
+    bounds_.at_row(y, reach);
     const float* index = index_.data() + reach.begin;
-    float* exit = exit_.data();
-    float* entry = entry_.data();
-    exits_.nearest(index, n, exit);
-    entries_.farthest(index, n, entry);
+    bounds_.nearest(0, exits_, index, n, exit_.data());
+    bounds_.nearest(exits_, bounds_.count, index, n, minus_entry_.data());
+    const float* exit = exit_.data();
+    const float* minus_entry = minus_entry_.data();
     float* out = row + reach.begin;
-    for (std::int64_t j = 0; j < n; ++j) {
-      const float chord = exit[j] - entry[j];
+    for (std::int64_t j = 0; j < reach.size(); ++j) {
+      const float chord = exit[j] + minus_entry[j];
       out[j] += weight * (chord > 0.0f ? chord : 0.0f);
     }
   }
@@ -74,74 +77,86 @@ class ConvexChords {
  private:
   // Below this |nz| a face tilts by less than 1e-7 nm over any particle: it is taken as upright.
   static constexpr double upright_limit = 1e-9;
+  // Samples are worked on in groups of so many: the widest vector there is.
+  static constexpr std::int64_t lanes = 16;
 
-  // The bound z = base + y·per_y + column·per_column of one sloped face.
-  struct Bound {
-    double base, per_y, per_column;
-  };
+  static Range widened(Range r, std::int64_t limit) {
+    const std::int64_t end = (r.end + lanes - 1) / lanes * lanes;
+    return {r.begin / lanes * lanes, end < limit ? end : limit};
+  }
 
-  // In float, z is written (column − origin)·slope + start with the integer `origin` at the sample where
-  // |z| is least. Both terms are then no larger than |z| itself, so the rounding error is relative to z
-  // however steep the face.
+  // The bounds ±z = base + y·per_y + column·per_column of the sloped faces: exits first, then the entries
+  // with their sign turned, so that both ask for the least.
+  //
+  // In float, a bound is written (column − origin)·slope + start with the integer `origin` at the sample
+  // where |z| is least. Both terms are then no larger than |z| itself, so the rounding error is relative
+  // to z however steep the face.
   struct Bounds {
+    static constexpr std::size_t group = 8;
+    std::size_t count = 0;
     std::vector<double> base, per_y, per_column, inverse;
     std::vector<float> origin, slope, start;
 
     void reserve(std::int64_t n) {
-      for (auto* v : {&base, &per_y, &per_column, &inverse}) v->reserve(static_cast<std::size_t>(n));
-      for (auto* v : {&origin, &slope, &start}) v->resize(static_cast<std::size_t>(n));
+      const auto padded = (static_cast<std::size_t>(n) + group - 1) / group * group;
+      for (auto* v : {&base, &per_y, &per_column, &inverse}) v->resize(padded);
+      for (auto* v : {&origin, &slope, &start}) v->resize(padded);
     }
-    void clear() {
-      for (auto* v : {&base, &per_y, &per_column, &inverse}) v->clear();
+    void clear() { count = 0; }
+    void push(double base_, double per_y_, double per_column_) {
+      base[count] = base_;
+      per_y[count] = per_y_;
+      per_column[count] = per_column_;
+      inverse[count] = per_column_ == 0.0 ? 0.0 : 1.0 / per_column_;
+      ++count;
     }
-    void push(const Bound& b) {
-      base.push_back(b.base);
-      per_y.push_back(b.per_y);
-      per_column.push_back(b.per_column);
-      inverse.push_back(b.per_column == 0.0 ? 0.0 : 1.0 / b.per_column);
-    }
-    std::size_t size() const { return base.size(); }
-
-    void at_row(double y, Range reach) {
-      const auto first = static_cast<double>(reach.begin), last = static_cast<double>(reach.end - 1);
-      const std::size_t n = size();
-      for (std::size_t k = 0; k < n; ++k) {
-        const double z0 = base[k] + y * per_y[k];
-        double zero = -z0 * inverse[k];
-        zero = zero < last ? zero : last;
-        zero = zero > first ? zero : first;
-        const double at = std::floor(zero + 0.5);
-        origin[k] = static_cast<float>(at);
-        slope[k] = static_cast<float>(per_column[k]);
-        start[k] = static_cast<float>(z0 + at * per_column[k]);
+    void pad() {
+      for (std::size_t k = count; k % group != 0; ++k) {
+        base[k] = per_y[k] = per_column[k] = inverse[k] = 0.0;
       }
     }
 
-    void nearest(const float* index, std::int64_t n, float* z) const {
-      reduce(index, n, z, [](float a, float b) { return a < b ? a : b; });
-    }
-    void farthest(const float* index, std::int64_t n, float* z) const {
-      reduce(index, n, z, [](float a, float b) { return a > b ? a : b; });
+    void at_row(double y, Range reach) {
+      const auto first = static_cast<double>(reach.begin), last = static_cast<double>(reach.end - 1);
+      for (std::size_t k = 0; k < count; k += group) {
+        for (std::size_t l = k; l < k + group; ++l) {
+          const double z0 = base[l] + y * per_y[l];
+          double zero = -z0 * inverse[l];
+          zero = zero < last ? zero : last;
+          zero = zero > first ? zero : first;
+          const double at = std::floor(zero + 0.5);
+          origin[l] = static_cast<float>(at);
+          slope[l] = static_cast<float>(per_column[l]);
+          start[l] = static_cast<float>(z0 + at * per_column[l]);
+        }
+      }
     }
 
-    template <class Pick>
-    void reduce(const float* index, std::int64_t n, float* z, Pick pick) const {
-      const float o0 = origin[0], s0 = slope[0], c0 = start[0];
-      for (std::int64_t j = 0; j < n; ++j) z[j] = (index[j] - o0) * s0 + c0;
-      std::size_t k = 1;
-      for (; k + 1 < size(); k += 2) {
+    // The least of bounds k … end − 1 at each sample.
+    void nearest(std::size_t k, std::size_t end, const float* index, std::int64_t n, float* z) const {
+      if ((end - k) % 2 != 0) {
+        const float o = origin[k], s = slope[k], c = start[k];
+        for (std::int64_t j = 0; j < n; ++j) z[j] = (index[j] - o) * s + c;
+        k += 1;
+      } else {
+        const float oa = origin[k], sa = slope[k], ca = start[k];
+        const float ob = origin[k + 1], sb = slope[k + 1], cb = start[k + 1];
+        for (std::int64_t j = 0; j < n; ++j) {
+          z[j] = lesser((index[j] - oa) * sa + ca, (index[j] - ob) * sb + cb);
+        }
+        k += 2;
+      }
+      for (; k < end; k += 2) {
         const float oa = origin[k], sa = slope[k], ca = start[k];
         const float ob = origin[k + 1], sb = slope[k + 1], cb = start[k + 1];
         for (std::int64_t j = 0; j < n; ++j) {
           const float a = (index[j] - oa) * sa + ca, b = (index[j] - ob) * sb + cb;
-          z[j] = pick(z[j], pick(a, b));
+          z[j] = lesser(z[j], lesser(a, b));
         }
       }
-      if (k < size()) {
-        const float oa = origin[k], sa = slope[k], ca = start[k];
-        for (std::int64_t j = 0; j < n; ++j) z[j] = pick(z[j], (index[j] - oa) * sa + ca);
-      }
     }
+
+    static float lesser(float a, float b) { return a < b ? a : b; }
   };
 
   struct Upright {
@@ -179,9 +194,10 @@ class ConvexChords {
 
   Grid grid_{};
   Range rows_, columns_;
-  Bounds exits_, entries_;
+  Bounds bounds_;
+  std::size_t exits_ = 0;
   std::vector<Upright> upright_;
-  std::vector<float> exit_, entry_, index_;
+  std::vector<float> exit_, minus_entry_, index_;
 };
 
 // With A the body's quadratic form in the laboratory frame ((r−c)ᵀA(r−c) ≤ 1), the chord along z is

@@ -1,0 +1,86 @@
+"""Experimental-like HAADF-STEM images of 3-D particles whose truth is known.
+
+>>> import stemfast as sf
+>>> image = sf.simulate(sf.Cuboid(edges=(24, 20, 16)), seed=7)
+>>> image.shape, image.dtype
+((128, 128), dtype('uint16'))
+"""
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from types import ModuleType as _ModuleType
+
+from stemfast import materials, orientation, symmetry, units
+from stemfast.materials import Material
+from stemfast.microscope import Beam, Detector, Film, Haadf, Microscope, Probe, Scan
+from stemfast.particles import (
+    Cuboid,
+    Decahedron,
+    Displacement,
+    Ellipsoid,
+    HexagonalPrism,
+    Icosahedron,
+    Octahedron,
+    Particle,
+    Polyhedron,
+    Rounding,
+    Sphere,
+    Tetrahedron,
+    TruncatedOctahedron,
+    Truncation,
+)
+from stemfast.simulate import simulate, thickness
+from stemfast.specimen import Specimen
+from stemfast.voxels import project_volume, voxelize
+
+__version__ = _version("stemfast")
+
+__all__ = [
+    "Beam",
+    "Cuboid",
+    "Decahedron",
+    "Detector",
+    "Displacement",
+    "Ellipsoid",
+    "Film",
+    "Haadf",
+    "HexagonalPrism",
+    "Icosahedron",
+    "Material",
+    "Microscope",
+    "Octahedron",
+    "Particle",
+    "Polyhedron",
+    "Probe",
+    "Rounding",
+    "Scan",
+    "Specimen",
+    "Sphere",
+    "Tetrahedron",
+    "TruncatedOctahedron",
+    "Truncation",
+    "__version__",
+    "dataset",
+    "materials",
+    "micrograph",
+    "orientation",
+    "project_volume",
+    "recipes",
+    "simulate",
+    "symmetry",
+    "thickness",
+    "units",
+    "voxelize",
+]
+
+_LOADED_WHEN_USED = ("dataset", "micrograph", "recipes")
+
+
+def __getattr__(name: str) -> _ModuleType:
+    if name in _LOADED_WHEN_USED:
+        return import_module(f"stemfast.{name}")
+    raise AttributeError(f"module 'stemfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

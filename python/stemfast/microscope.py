@@ -1,0 +1,412 @@
+"""The microscope: everything about an experiment that is not the specimen.
+
+All settings are frozen: change one with `replace`, which checks again. Units are in the names.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from numbers import Real
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from . import materials, units
+from .materials import Material
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def _number(value: object) -> float:
+    # Strings and booleans would pass pydantic's own conversion; NumPy's float32 would not.
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise ValueError("expected a number")
+    return float(value)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool | np.bool_):
+        raise ValueError("expected a whole number")
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ValueError("expected a whole number") from None
+
+
+_Finite = Annotated[float, BeforeValidator(_number)]
+_Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+_NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+_Pixels = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+
+_EXPECTED: dict[str, str] = {
+    "greater_than": "a number greater than {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "finite_number": "a finite number",
+    "literal_error": "{expected} or None",
+    "tuple_type": "a tuple",
+    "model_type": "a {class_name}",
+    "missing": "a value",
+    "too_long": "at most {max_length} values",
+    "too_short": "at least {min_length} values",
+}
+
+
+class Settings(BaseModel):
+    """Base of the microscope's parts: frozen, with errors that say what was wrong."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ValueError(_explain(type(self), error)) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some settings changed, checked like a new one.
+
+        Parameters
+        ----------
+        **changes
+            Settings by name.
+
+        Raises
+        ------
+        ValueError
+            If a setting does not exist or its value is not allowed.
+
+        Examples
+        --------
+        >>> Scan().replace(pixel_size_nm=0.2).pixel_size_nm
+        0.2
+        """
+        return type(self)(**{**dict(self), **changes})
+
+
+class Scan(Settings):
+    """The raster: pixels, their size and their timing.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns [px].
+    pixel_size_nm : float
+        Distance between neighbouring pixels, the same in x and y [nm].
+    dwell_us : float
+        Time the beam rests on each pixel [us].
+    flyback_us : float
+        Time between the end of a row and the start of the next [us].
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range or not finite, or a setting is unknown.
+
+    Examples
+    --------
+    >>> scan = Scan(shape=(64, 128), pixel_size_nm=0.5)
+    >>> scan.field_nm
+    (32.0, 64.0)
+    """
+
+    shape: tuple[_Pixels, _Pixels] = (128, 128)
+    pixel_size_nm: _Positive = 0.35
+    dwell_us: _Positive = 4.0
+    flyback_us: _NotNegative = 60.0
+
+    @property
+    def field_nm(self) -> tuple[float, float]:
+        """Height and width of the scanned field [nm]."""
+        return self.shape[0] * self.pixel_size_nm, self.shape[1] * self.pixel_size_nm
+
+    @property
+    def row_us(self) -> float:
+        """Time from the start of one row to the start of the next [us]."""
+        return self.shape[1] * self.dwell_us + self.flyback_us
+
+    @property
+    def frame_us(self) -> float:
+        """Time from the first pixel's start to the last pixel's end [us]."""
+        return self.shape[0] * self.row_us - self.flyback_us
+
+
+class Beam(Settings):
+    """The electron beam.
+
+    Parameters
+    ----------
+    energy_kev : float
+        Kinetic energy of the electrons [keV].
+    current_pa : float
+        Beam current at the specimen [pA].
+
+    Raises
+    ------
+    ValueError
+        If a value is not positive and finite, or a setting is unknown.
+
+    Examples
+    --------
+    >>> round(Beam(energy_kev=300).wavelength_nm, 5)
+    0.00197
+    """
+
+    energy_kev: _Positive = 200.0
+    current_pa: _Positive = 20.0
+
+    @property
+    def wavelength_nm(self) -> float:
+        """Relativistic wavelength of the electrons [nm]."""
+        return units.wavelength_nm(self.energy_kev)
+
+
+class Probe(Settings):
+    """The focused beam: a Gaussian that stands for diffraction and source size together.
+
+    Parameters
+    ----------
+    fwhm_nm : float
+        Full width at half maximum [nm]; 0 for an infinitely fine probe.
+
+    Raises
+    ------
+    ValueError
+        If the width is negative or not finite, or a setting is unknown.
+
+    Examples
+    --------
+    >>> round(Probe(fwhm_nm=0.5).sigma_nm, 4)
+    0.2123
+    """
+
+    fwhm_nm: _NotNegative = 0.5
+
+    @property
+    def sigma_nm(self) -> float:
+        """Standard deviation of the Gaussian [nm]."""
+        return units.sigma_from_fwhm(self.fwhm_nm)
+
+
+class Haadf(Settings):
+    """The annular dark-field detector's collection angles.
+
+    Parameters
+    ----------
+    inner_mrad, outer_mrad : float
+        Inner and outer semi-angle [mrad].
+
+    Raises
+    ------
+    ValueError
+        If an angle is not positive and finite, the inner one is not the smaller, or a setting
+        is unknown.
+
+    Examples
+    --------
+    >>> Haadf(inner_mrad=80).outer_mrad
+    200.0
+    """
+
+    inner_mrad: _Positive = 60.0
+    outer_mrad: _Positive = 200.0
+
+    @model_validator(mode="after")
+    def _inner_is_smaller(self) -> Self:
+        if self.inner_mrad >= self.outer_mrad:
+            raise ValueError(
+                f"expected inner_mrad < outer_mrad, got inner_mrad={self.inner_mrad:g} "
+                f"and outer_mrad={self.outer_mrad:g}"
+            )
+        return self
+
+
+class Film(Settings):
+    """The support that the particles lie on.
+
+    Parameters
+    ----------
+    thickness_nm : float
+        Thickness [nm]; 0 for no film.
+    material : str or Material
+        What it is made of.
+
+    Raises
+    ------
+    ValueError
+        If the thickness is negative or not finite, the material is unknown, or a setting is
+        unknown.
+
+    Examples
+    --------
+    >>> Film(thickness_nm=10, material="SiO2").thickness_nm
+    10.0
+    """
+
+    thickness_nm: _NotNegative = 5.0
+    material: str | Material = "C"
+
+    @field_validator("material", mode="before")
+    @classmethod
+    def _material_is_known(cls, value: object) -> object:
+        if isinstance(value, dict):  # what a Material becomes in JSON
+            return value
+        if not isinstance(value, str | Material):
+            raise ValueError("expected a name or a Material")
+        materials.get(value)
+        return value
+
+
+class Detector(Settings):
+    """The detector's electronics: counted electrons in, pixel values out.
+
+    Parameters
+    ----------
+    bits : 8, 16 or None
+        Bits per pixel of the unsigned image; None leaves it unquantised, as float32.
+    gain : float
+        Pixel value per counted electron [1/e].
+    offset : float
+        Pixel value without electrons.
+    read_noise : float
+        Standard deviation of the Gaussian electronic noise [pixel value].
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range or not finite, or a setting is unknown.
+
+    Examples
+    --------
+    >>> Detector(bits=8).dtype
+    dtype('uint8')
+    """
+
+    bits: Literal[8, 16] | None = 16
+    gain: _Positive = 1.0
+    offset: _Finite = 0.0
+    read_noise: _NotNegative = 0.0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels: uint8, uint16, or float32 when `bits` is None."""
+        return np.dtype({8: np.uint8, 16: np.uint16, None: np.float32}[self.bits])
+
+
+class Microscope(Settings):
+    """A whole microscope, ready to take images.
+
+    Parameters
+    ----------
+    scan : Scan
+    beam : Beam
+    probe : Probe
+    haadf : Haadf
+    film : Film
+    detector : Detector
+
+    Raises
+    ------
+    ValueError
+        If a part is not what it should be, a setting is unknown, or the probe is wider than the
+        scanned field.
+
+    Examples
+    --------
+    >>> microscope = Microscope(scan=Scan(dwell_us=8), beam=Beam(current_pa=50))
+    >>> round(microscope.electrons_per_pixel)
+    2497
+    >>> round(microscope.mean_free_path_nm("Pd"))
+    153
+    """
+
+    scan: Scan = Scan()
+    beam: Beam = Beam()
+    probe: Probe = Probe()
+    haadf: Haadf = Haadf()
+    film: Film = Film()
+    detector: Detector = Detector()
+
+    @model_validator(mode="after")
+    def _probe_fits_the_field(self) -> Self:
+        if self.probe.fwhm_nm > min(self.scan.field_nm):
+            height, width = self.scan.field_nm
+            raise ValueError(
+                "expected a probe narrower than the field, got "
+                f"probe.fwhm_nm={self.probe.fwhm_nm:g} and a field of {height:g} x {width:g} nm; "
+                "enlarge scan.shape or scan.pixel_size_nm, or set probe.fwhm_nm=0"
+            )
+        return self
+
+    @property
+    def electrons_per_pixel(self) -> float:
+        """Mean number of electrons that arrive in each pixel's dwell time [e/px]."""
+        return units.electrons(self.beam.current_pa, self.scan.dwell_us)
+
+    def mean_free_path_nm(self, material: str | Material) -> float:
+        """Mean free path of a material for scattering into this detector at this energy.
+
+        Parameters
+        ----------
+        material : str or Material
+            A name from `stemfast.materials.names`, or a material of your own.
+
+        Returns
+        -------
+        float
+            Mean free path [nm].
+
+        Raises
+        ------
+        ValueError
+            If the material is unknown.
+
+        Examples
+        --------
+        >>> round(Microscope().mean_free_path_nm("Au"), 1)
+        64.5
+        """
+        return materials.get(material).mean_free_path_nm(
+            self.beam.energy_kev, self.haadf.inner_mrad, self.haadf.outer_mrad
+        )
+
+
+def _explain(model: type[Settings], error: ValidationError) -> str:
+    return "; ".join(
+        _explain_one(model, problem["type"], problem["loc"], problem) for problem in error.errors()
+    )
+
+
+def _explain_one(
+    model: type[Settings], kind: str, location: tuple[int | str, ...], problem: ErrorDetails
+) -> str:
+    if kind == "extra_forbidden":
+        return _unknown(model, ".".join(map(str, location)))
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    where = model.__name__ + "".join(steps)
+    context = problem.get("ctx", {})
+    if kind == "value_error":
+        message = str(context["error"])
+        if not message.startswith("expected") or not location:
+            return f"{where}: {message}"
+        expected = message.removeprefix("expected ")
+    else:
+        expected = _EXPECTED.get(kind, problem["msg"]).format(**context)
+    return f"{where}: expected {expected}, got {problem['input']!r}"
+
+
+def _unknown(model: type[Settings], name: str) -> str:
+    fields = list(model.model_fields)
+    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{model.__name__} has no setting {name!r}; {hint}Its settings: {', '.join(fields)}"

@@ -1,0 +1,56 @@
+"""What a particle accepts: numbers in nm, three of them at a time, and a material.
+
+Every check names the argument, what came and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from stemfast.materials import Material
+
+MaterialLike: TypeAlias = "str | Material"
+
+
+def points_array(
+    name: str, value: object, least: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """``value`` as a read-only (n, 3) float64 array of finite points, n >= ``least``."""
+    array = np.array(value)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be real numbers of shape (n, 3), got dtype {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != 3 or array.shape[0] < least:
+        raise ValueError(f"{name} must have shape (n, 3) with n >= {least}, got {array.shape}")
+    points = array.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if bad.size:
+        raise ValueError(f"{name} must be finite, but row {bad[0]} is {points[bad[0]].tolist()}")
+    points.flags.writeable = False
+    return points
+
+
+def checked_material(material: object) -> MaterialLike:
+    """``material`` if it is a name or a `stemfast.Material`; the name is looked up later."""
+    if isinstance(material, str):
+        if not material.strip():
+            raise ValueError("material must be a name such as 'Au', got an empty string")
+        return material
+    if isinstance(getattr(material, "name", None), str) and hasattr(material, "mean_free_path_nm"):
+        return material  # type: ignore[return-value]
+    raise TypeError(
+        f"material must be a name such as 'Au' or a stemfast.Material, got {material!r}"
+    )
+
+
+def material_name(material: MaterialLike) -> str:
+    """The name that a ``repr`` shows."""
+    return material if isinstance(material, str) else str(material.name)
+
+
+def numbers_text(values: Sequence[float]) -> str:
+    """Numbers as a ``repr`` shows them: ``(24, 20.5, 16)``."""
+    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"

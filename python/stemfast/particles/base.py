@@ -1,0 +1,186 @@
+"""What every particle is and knows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from stemfast.particles.arguments import MaterialLike, checked_material, material_name
+from stemfast.particles.body import Body
+from stemfast.particles.solid import Face, FloatArray, Solid
+
+
+def _rebuild(kind: type[Particle], arguments: Mapping[str, Any]) -> Particle:
+    return kind(**arguments)
+
+
+@dataclass(frozen=True, repr=False)
+class Particle(ABC):
+    """A homogeneous solid in its own frame, in nm.
+
+    Immutable, comparable, hashable and picklable. Orientations turn a particle about the
+    origin of its frame. That is the centre of mass of every named shape; for a cuboid with
+    edited corners it is the centre of the undeformed box.
+
+    Attributes
+    ----------
+    material : str or Material
+        What it is made of; a name is looked up in `stemfast.materials` when it is needed.
+    """
+
+    material: MaterialLike = field(default="Au", kw_only=True, hash=False)
+
+    def __post_init__(self) -> None:
+        checked_material(self.material)
+
+    @property
+    @abstractmethod
+    def volume(self) -> float:
+        """Volume [nm^3], exact up to rounding."""
+
+    @property
+    @abstractmethod
+    def surface_area(self) -> float:
+        """Surface area [nm^2], exact up to rounding."""
+
+    @property
+    @abstractmethod
+    def centroid(self) -> FloatArray:
+        """(3,) centre of mass [nm]."""
+
+    @property
+    @abstractmethod
+    def vertices(self) -> FloatArray:
+        """(V, 3) corners [nm]; (0, 3) for round particles."""
+
+    @property
+    @abstractmethod
+    def faces(self) -> tuple[Face, ...]:
+        """Vertex indices around each flat face, anticlockwise seen from outside."""
+
+    @property
+    @abstractmethod
+    def bounding_radius(self) -> float:
+        """Largest distance [nm] of any point of the particle from the origin."""
+
+    @property
+    @abstractmethod
+    def symmetry_group(self) -> str:
+        """Schoenflies symbol of all rotations and mirrors about the centroid, e.g. "Oh".
+
+        A sphere is "Kh", a spheroid "Dinfh".
+        """
+
+    @property
+    @abstractmethod
+    def symmetry_rotations(self) -> FloatArray:
+        """(n, 4) unit quaternions (x, y, z, w) of the proper rotations, identity first.
+
+        Raises
+        ------
+        ValueError
+            For a sphere or a spheroid, which have infinitely many.
+        """
+
+    @property
+    def symmetry_order(self) -> float:
+        """Number of proper rotations; infinite for a sphere or a spheroid."""
+        return float(len(self.symmetry_rotations))
+
+    @abstractmethod
+    def bodies(self) -> tuple[Body, ...]:
+        """What the projection engine renders: one or more bodies, in the particle's frame."""
+
+    @abstractmethod
+    def _description(self) -> str:
+        """The arguments that a ``repr`` shows, without the material."""
+
+    def _arguments(self) -> dict[str, Any]:
+        """Keyword arguments that make an equal particle."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By arguments, so that what a particle has worked out about itself is not pickled.
+        return _rebuild, (type(self), self._arguments())
+
+    def __repr__(self) -> str:
+        material = material_name(self.material)
+        return f"{type(self).__name__}({self._description()}, material={material!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Faceted(Particle):
+    """A particle bounded by flat faces: everything follows from its `Solid`."""
+
+    @cached_property
+    def _solid(self) -> Solid:
+        return self._build()
+
+    @abstractmethod
+    def _build(self) -> Solid:
+        """Vertices and faces from the arguments."""
+
+    @property
+    def volume(self) -> float:
+        return self._solid.volume
+
+    @property
+    def surface_area(self) -> float:
+        return self._solid.area
+
+    @property
+    def centroid(self) -> FloatArray:
+        return self._solid.centroid.copy()
+
+    @property
+    def vertices(self) -> FloatArray:
+        # A copy, which may be written to: SciPy's Rotation refuses read-only arrays.
+        return self._solid.vertices.copy()
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        return self._solid.faces
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether the solid is convex, so that it is rendered as half-spaces."""
+        return self._solid.is_convex
+
+    @cached_property
+    def bounding_radius(self) -> float:
+        return float(np.linalg.norm(self._solid.vertices, axis=1).max())
+
+    @cached_property
+    def _operations(self) -> FloatArray:
+        """(n, 3, 3) rotations and mirrors about the centroid that map the solid onto itself."""
+        from stemfast.symmetry.point_group import solid_operations
+
+        return solid_operations(self._solid)
+
+    @cached_property
+    def symmetry_group(self) -> str:
+        from stemfast.symmetry.point_group import schoenflies
+
+        return schoenflies(self._operations)
+
+    @cached_property
+    def _rotations(self) -> FloatArray:
+        from stemfast.symmetry.point_group import rotation_quaternions
+
+        return rotation_quaternions(self._operations)
+
+    @property
+    def symmetry_rotations(self) -> FloatArray:
+        return self._rotations.copy()
+
+    @cached_property
+    def _bodies(self) -> tuple[Body, ...]:
+        return (self._solid.body(),)
+
+    def bodies(self) -> tuple[Body, ...]:
+        return self._bodies

@@ -1,4 +1,4 @@
-"""Occupancy volumes bit for bit against brute force, the voxel engine against exact chords, volumes."""
+"""Occupancy volumes bit for bit against brute force; the voxel engine against exact chords."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,8 @@ def test_occupancy_of_a_concave_mesh_agrees_with_its_chords(seed):
     _, ny, nx = volume.shape
     scan = sf.Scan(shape=(ny, nx), pixel_size_nm=size)
     expected = reference.thickness(DENTED, pose, scan)
-    # A chord of length t holds t/size centres, give or take one for each of its (at most two) pieces.
+    # A chord of length t holds t/size centres, give or take one for each of its (at most two)
+    # pieces.
     assert np.abs(volume.sum(axis=0) * size - expected).max() <= 2 * size
     assert volume.sum() * size**3 == pytest.approx(DENTED.volume, rel=5e-3)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
-from stemfast.arguments import index, output_array, positive
+from stemfast.arguments import index, output_array, positive_number
 from stemfast.orientation import quaternions
 from stemfast.scene import Batch, Shown, lay_out
 
@@ -26,6 +26,7 @@ def voxelize(
     voxel_size_nm: float,
     shape: tuple[int, int, int] | None = None,
     n_threads: int = 0,
+    out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Rasterise a particle in its rotated frame.
 
@@ -41,6 +42,8 @@ def voxelize(
         particle.
     n_threads : int
         0 for all cores the process may use.
+    out : ndarray, optional
+        Where to write: the result's shape, uint8, C-contiguous.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def voxelize(
     """
     if not isinstance(particle, Shown):
         raise TypeError(f"particle must be a Particle or Specimen, got {type(particle).__name__}")
-    size = positive("voxel_size_nm", voxel_size_nm, "nm")
+    size = positive_number("voxel_size_nm", voxel_size_nm)
     batch = lay_out(particle, orientation, None, {})
     if batch.n_images != 1:
         raise ValueError(f"orientation has length {batch.n_images}, expected a single rotation")
@@ -78,7 +81,7 @@ def voxelize(
     elif not isinstance(shape, tuple) or len(shape) != 3:
         raise ValueError(f"shape must be three whole numbers (nz, ny, nx), got {shape!r}")
     whole = tuple(index(f"shape[{i}]", n, minimum=1) for i, n in enumerate(shape))
-    volume = output_array(None, whole, np.dtype(np.uint8))
+    volume = output_array(out, whole, np.dtype(np.uint8))
     _core.voxelize(batch.scenes(weights), volume, voxel_size=size, n_threads=threads)
     return volume
 
@@ -136,7 +139,7 @@ def project_volume(
     >>> float(projection[1, 1])
     2.0
     """
-    density, size = _density(volume), positive("voxel_size_nm", voxel_size_nm, "nm")
+    density, size = _density(volume), positive_number("voxel_size_nm", voxel_size_nm)
     threads = index("n_threads", n_threads, maximum=4096)
     q = quaternions(orientations)
     single = orientations is None or orientations.single

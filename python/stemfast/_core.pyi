@@ -1,0 +1,100 @@
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+@final
+class Scenes:
+    def __init__(
+        self,
+        *,
+        kind: NDArray[np.uint8],
+        plane_offset: NDArray[np.int64],
+        planes: NDArray[np.float64],
+        vertex_offset: NDArray[np.int64],
+        vertices: NDArray[np.float64],
+        triangle_offset: NDArray[np.int64],
+        triangles: NDArray[np.int32],
+        image_offset: NDArray[np.int64],
+        shape: NDArray[np.int32],
+        position: NDArray[np.float64],
+        orientation: NDArray[np.float64],
+        weight: NDArray[np.float64],
+    ) -> None: ...
+    @property
+    def images(self) -> int: ...
+
+def info() -> dict[str, Any]: ...
+def thickness(
+    scenes: Scenes,
+    out: NDArray[np.float32],
+    *,
+    oversample: int,
+    pixel_size: NDArray[np.float64],
+    dwell: NDArray[np.float64],
+    flyback: NDArray[np.float64],
+    spin: NDArray[np.float64],
+    engine: int,
+    n_threads: int,
+) -> None: ...
+def simulate(
+    scenes: Scenes,
+    out: NDArray[Any],
+    *,
+    oversample: int,
+    pixel_size: NDArray[np.float64],
+    dwell: NDArray[np.float64],
+    flyback: NDArray[np.float64],
+    spin: NDArray[np.float64],
+    film_depth: NDArray[np.float64],
+    probe_sigma: NDArray[np.float64],
+    electrons: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    read_noise: NDArray[np.float64],
+    seed: int,
+    first_index: int,
+    engine: int,
+    n_threads: int,
+) -> None: ...
+def voxelize(
+    scenes: Scenes, out: NDArray[np.uint8], *, voxel_size: float, n_threads: int
+) -> None: ...
+def project_volume(
+    volume: NDArray[np.float32],
+    orientation: NDArray[np.float64],
+    out: NDArray[np.float32],
+    *,
+    voxel_size: float,
+    side: int,
+    n_threads: int,
+) -> None: ...
+def scattered_fraction(depth: NDArray[np.float32]) -> NDArray[np.float32]: ...
+def blur(
+    image: NDArray[np.float32], sigma: float, boundary: str = "nearest", n_threads: int = 1
+) -> NDArray[np.float32]: ...
+def poisson(
+    mean: NDArray[np.float64], *, seed: int, index: int, n_threads: int = 1
+) -> NDArray[np.int64]: ...
+def read_out(
+    counts: NDArray[np.float64],
+    *,
+    gain: float,
+    offset: float,
+    read_noise: float,
+    seed: int,
+    index: int,
+    dtype: DTypeLike,
+) -> NDArray[Any]: ...
+def haar_orientations(seed: int, first_index: int, n: int) -> NDArray[np.float64]: ...
+def uniforms(
+    seed: int, index: NDArray[np.uint64], stage: int, draws: int
+) -> NDArray[np.float64]: ...
+def philox(counter: Sequence[int], key: int) -> list[int]: ...
+def quaternion_multiply(p: Sequence[float], q: Sequence[float]) -> list[float]: ...
+def quaternion_rotate(q: Sequence[float], vector: Sequence[float]) -> list[float]: ...
+def quaternion_normalise(q: Sequence[float]) -> list[float]: ...
+def quaternion_slerp(p: Sequence[float], q: Sequence[float], fraction: float) -> list[float]: ...
+def quaternion_from_angular_velocity(omega: Sequence[float], time: float) -> list[float]: ...
+def elementary(x: float) -> tuple[float, float, float, float]: ...

@@ -1,0 +1,39 @@
+"""Real micrographs: read a file, find its particles, crop them for the networks, draw the answer.
+
+The steps are one file each: `read`, `find_particles`, `crops`, then a network, then `table_rows`,
+`write_table` and `draw_overlay`. Nothing heavy loads before it is needed.
+"""
+
+from __future__ import annotations
+
+from stemfast.micrograph.crop import crop, crops, prepare_single, standardise
+from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.field import SimulatedField, simulated_field, write_hspy
+from stemfast.micrograph.find import FoundParticle, FoundParticles, find_particles
+from stemfast.micrograph.fit import SphereFit, fit_sphere, sphere_fit_mask, sphere_thickness
+from stemfast.micrograph.overlay import draw_overlay
+from stemfast.micrograph.read import Micrograph, read
+from stemfast.micrograph.table import table_rows, write_table
+
+__all__ = [
+    "FoundParticle",
+    "FoundParticles",
+    "Micrograph",
+    "MicrographError",
+    "SimulatedField",
+    "SphereFit",
+    "crop",
+    "crops",
+    "draw_overlay",
+    "find_particles",
+    "fit_sphere",
+    "prepare_single",
+    "read",
+    "simulated_field",
+    "sphere_fit_mask",
+    "sphere_thickness",
+    "standardise",
+    "table_rows",
+    "write_hspy",
+    "write_table",
+]

@@ -1,0 +1,169 @@
+"""The answer as a table: one row per particle."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stemfast.atomic import write_text
+from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.find import FoundParticle
+
+COLUMNS = (
+    "particle",
+    "row_px",
+    "col_px",
+    "x_nm",
+    "y_nm",
+    "equivalent_diameter_nm",
+    "area_nm2",
+    "on_border",
+    "shape",
+    "probability",
+)
+"""Columns before the classes' own: see `table_rows`."""
+
+Row = Mapping[str, str | int | float | bool]
+
+
+def table_rows(
+    found: Sequence[FoundParticle], class_names: Sequence[str], probabilities: npt.ArrayLike
+) -> list[dict[str, str | int | float | bool]]:
+    """One row per particle: where it is, how large, and what shape with what probability.
+
+    Parameters
+    ----------
+    found : sequence of FoundParticle, length n
+    class_names : sequence of str, length k
+        Names of the shapes.
+    probabilities : array_like, shape (n, k)
+        Probability of each shape for each particle; rows sum to 1.
+
+    Returns
+    -------
+    list of dict
+        ``particle`` (its label), ``row_px``, ``col_px`` (centroid [px], the first pixel's centre
+        being 0), ``x_nm``, ``y_nm`` (centroid [nm] from the centre of the image, x to the right,
+        y down), ``equivalent_diameter_nm``, ``area_nm2``, ``on_border``, ``shape`` (the most
+        probable), ``probability`` (its), and the probability of every shape under its name.
+
+    Raises
+    ------
+    MicrographError
+        Wrong shapes, numbers that are no probabilities, or shape names that are not distinct.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.zeros((21, 31), np.int32)
+    >>> labels[8:13, 18:23] = 1
+    >>> particle = FoundParticle(1, (8, 18, 13, 23), 0.5, False, labels)
+    >>> row = table_rows([particle], ["sphere", "cuboid"], [[0.9, 0.1]])[0]
+    >>> row["x_nm"], row["y_nm"], row["shape"], row["cuboid"]
+    (2.5, 0.0, 'sphere', 0.1)
+    """
+    chances = checked_probabilities(probabilities, len(found), class_names)
+    rows: list[dict[str, str | int | float | bool]] = []
+    for particle, chance in zip(found, chances, strict=True):
+        row, col = particle.centroid
+        height, width = particle.labels.shape
+        best = int(np.argmax(chance))
+        rows.append(
+            {
+                "particle": particle.label,
+                "row_px": row,
+                "col_px": col,
+                "x_nm": (col - 0.5 * (width - 1)) * particle.pixel_size_nm,
+                "y_nm": (row - 0.5 * (height - 1)) * particle.pixel_size_nm,
+                "equivalent_diameter_nm": particle.equivalent_diameter_nm,
+                "area_nm2": particle.area_nm2,
+                "on_border": particle.on_border,
+                "shape": class_names[best],
+                "probability": float(chance[best]),
+                **{n: float(p) for n, p in zip(class_names, chance, strict=True)},
+            }
+        )
+    return rows
+
+
+def write_table(path: str | Path, rows: Sequence[Row]) -> Path:
+    """Write the rows of `table_rows` as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ``.csv`` file. Its folder must exist.
+    rows : sequence of mapping
+        As `table_rows` gives them, all with the same columns.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    MicrographError
+        No rows, a column missing or too many, or a folder that does not exist.
+
+    Examples
+    --------
+    >>> write_table("answer.csv", [])
+    Traceback (most recent call last):
+    ...
+    stemfast.micrograph.error.MicrographError: rows: got none, expected one per particle
+    """
+    target = Path(path)
+    if not rows:
+        raise MicrographError("rows: got none, expected one per particle")
+    if not target.parent.is_dir():
+        raise MicrographError(f"{target}: no such folder {target.parent}, expected one that exists")
+    names = list(rows[0])
+    if tuple(names[: len(COLUMNS)]) != COLUMNS:
+        raise MicrographError(f"rows: got columns {names}, expected {list(COLUMNS)} first")
+    for n, row in enumerate(rows):
+        if list(row) != names:
+            raise MicrographError(f"rows[{n}]: got columns {list(row)}, expected {names}")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_cell(row[name]) for name in names] for row in rows)
+    write_text(target, text.getvalue())
+    return target
+
+
+def checked_probabilities(
+    probabilities: npt.ArrayLike, n: int, class_names: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """Return `probabilities` as an (n, classes) array, or refuse it.
+
+    Examples
+    --------
+    >>> checked_probabilities([[0.25, 0.75]], 1, ["a", "b"]).shape
+    (1, 2)
+    """
+    if not class_names or len(set(class_names)) != len(class_names):
+        raise MicrographError(f"class_names: got {list(class_names)}, expected distinct names")
+    taken = sorted(set(class_names) & set(COLUMNS))
+    if taken:
+        raise MicrographError(f"class_names: {taken} are names of other columns")
+    result = np.asarray(probabilities, dtype=np.float64)
+    if result.shape != (n, len(class_names)):
+        raise MicrographError(
+            f"probabilities: got shape {result.shape}, expected {(n, len(class_names))} "
+            "(particles, classes)"
+        )
+    if not np.all((result >= 0) & (result <= 1)) or np.any(np.abs(result.sum(axis=1) - 1) > 1e-3):
+        raise MicrographError("probabilities: expected numbers from 0 to 1, each row summing to 1")
+    return result
+
+
+def _cell(value: str | int | float | bool) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

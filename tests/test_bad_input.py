@@ -106,6 +106,11 @@ def test_thickness_names_the_argument(arguments, error, message):
             ValueError,
             r"microscope\[1\] has detector.bits 8, the first has 16",
         ),
+        (
+            {"microscope": sf.Microscope(beam=sf.Beam(current_pa=1e9))},
+            ValueError,
+            "microscope sends 2.5e.10 electrons to each pixel, expected at most 2.30",
+        ),
         ({"microscope": [sf.Microscope()] * 2}, ValueError, "orientations: 3, .*microscope: 2"),
         (
             {"out": np.empty((3, *FIELD), np.uint8)},

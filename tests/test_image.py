@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import ndimage, stats
+from scipy import ndimage, optimize, special, stats
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
@@ -46,25 +46,87 @@ def test_blur_of_a_field_smaller_than_the_kernel(boundary):
 MEANS = [0.01, 0.3, 1.0, 4.7, 9.999, 10.0, 10.5, 30.0, 137.2, 1e3, 12_345.6, 1e5, 1e6]
 
 
+def counts_of(mean, n, *, seed, index=0):
+    return _core.poisson(np.full(n, mean, np.float32), seed=seed, index=index)
+
+
+def uniform_bits(seed, index, n):
+    """The 53 bits that decide each pixel's count, by the slow generator."""
+    key, where = [seed & 0xFFFFFFFF, seed >> 32], [index & 0xFFFFFFFF, index >> 32]
+    bits = []
+    for pixel in range(n):
+        group, lane = divmod(pixel, 64)
+        block, word = group * 16 + lane % 16, lane // 16
+        high, low = (
+            reference.philox([block, 1 << 16 | attempt, *where], key)[word] for attempt in (0, 1)
+        )
+        bits.append(high << 21 | low >> 11)
+    return np.array(bits, np.uint64)
+
+
+def test_a_count_is_the_quantile_of_its_uniform_number():
+    # Every count, fast or slow, is what SciPy's quantile function gives for the same number.
+    n = 4000
+    bits = uniform_bits(2**40 + 5, 2**35 + 7, n)
+    uniform = (bits.astype(np.float64) + 0.5) * 2.0**-53
+    rng = np.random.default_rng(0)
+    for mean in (
+        rng.uniform(0, 10, n),
+        rng.uniform(9, 30, n),
+        10 ** rng.uniform(-3, 6, n),
+        np.full(n, 100.0),
+    ):
+        single = mean.astype(np.float32)
+        counts = _core.poisson(single, seed=2**40 + 5, index=2**35 + 7)
+        expected = stats.poisson.ppf(uniform, single.astype(np.float64))
+        assert (counts == expected).all()
+
+
+def test_quantiles_reach_into_both_tails():
+    bits = np.array([0, 1, 2**20, 2**52, 2**53 - 2**20, 2**53 - 2, 2**53 - 1], np.uint64)
+    for mean in (0.01, 1.0, 9.0, 40.0, 1e4, 1e6):
+        quantiles = _core.poisson_quantiles(bits, np.full(len(bits), mean))
+        # F in double is itself only good to an epsilon next to 1, so bracket from both sides.
+        lower, upper = (bits + 0.5) * 2.0**-53, (2**53 - 1 - bits.astype(float) + 0.5) * 2.0**-53
+        assert (stats.poisson.cdf(quantiles[:4], mean) > lower[:4] * (1 - 1e-9)).all()
+        assert (stats.poisson.cdf(quantiles[:4] - 1, mean) <= lower[:4] * (1 + 1e-9)).all()
+        assert (stats.poisson.sf(quantiles[4:], mean) < upper[4:] * (1 + 1e-9)).all()
+        assert (stats.poisson.sf(quantiles[4:] - 1, mean) >= upper[4:] * (1 - 1e-9)).all()
+
+
+def test_the_expansion_of_the_quantile_is_as_good_as_it_says():
+    # dose.hpp trusts the expansion to 0.7/mean² for means from 10 and |z| < 2.94.
+    z = np.linspace(-2.94, 2.94, 49)
+    for mean in (10.0, 12.0, 17.0, 30.0, 100.0, 1000.0):
+        exact = [brentq_gamma(mean, value) for value in stats.norm.cdf(z)]
+        s = mean**-0.5
+        x = mean + z / s + (1 / 3 + z**2 / 6) - s * (z / 36 + z**3 / 72)
+        x += s**2 * (-8 / 405 + 7 * z**2 / 810 + z**4 / 270)
+        x += s**3 * (0.01725924 * z - 0.00352279 * z**3 - 0.00133122 * z**5)
+        assert np.abs(x - exact).max() < 0.62 / mean**2
+
+
+def brentq_gamma(mean, probability):
+    """X with Q(X, mean) = probability, the continuation of F(k) = Q(k + 1, mean)."""
+    reach = 8 * np.sqrt(mean)
+    low, high = max(1e-6, mean - reach), mean + reach + 8
+    return optimize.brentq(lambda x: special.gammaincc(x, mean) - probability, low, high)
+
+
 @pytest.mark.parametrize("mean", MEANS)
 def test_poisson_follows_its_distribution(mean):
     # Two-sided χ² over at most 100 bins of equal probability. False alarm: 0.1 % a mean, 1.3 % in
     # all; the seed is fixed.
     n = 200_000
-    counts = _core.poisson(np.full(n, mean), seed=3, index=int(mean))
+    counts = counts_of(mean, n, seed=3)
     edges = np.unique(stats.poisson.ppf(np.linspace(0, 1, 101)[1:-1], mean))
     probability = np.diff(stats.poisson.cdf(edges, mean), prepend=0, append=1)
     observed = np.bincount(np.searchsorted(edges, counts), minlength=len(probability))
-    used = probability * n > 5
-    rest = [observed[~used].sum()], [probability[~used].sum() * n]
-    if rest[1][0] > 5:
-        observed, expected = (
-            np.append(observed[used], rest[0]),
-            np.append(probability[used] * n, rest[1]),
-        )
-    else:
-        observed, expected = observed[used], probability[used] * n
-    p = stats.chi2.sf(((observed - expected) ** 2 / expected).sum(), len(expected) - 1)
+    rare = probability * n <= 5
+    expected = np.append(probability[~rare], probability[rare].sum()) * n
+    observed = np.append(observed[~rare], observed[rare].sum())
+    used = expected > 5
+    p = stats.chi2.sf(((observed - expected)[used] ** 2 / expected[used]).sum(), used.sum() - 1)
     assert 5e-4 < p < 1 - 5e-4
 
 
@@ -72,33 +134,40 @@ def test_poisson_follows_its_distribution(mean):
 def test_poisson_mean_and_variance(mean):
     # Five standard errors, two-sided: false alarm below 1e-6 each.
     n = 200_000
-    counts = _core.poisson(np.full(n, mean), seed=4, index=int(mean)).astype(np.float64)
+    counts = counts_of(mean, n, seed=4).astype(np.float64)
     assert abs(counts.mean() - mean) < 5 * np.sqrt(mean / n)
     spread = np.sqrt((mean + 2 * mean**2) / n)
     assert abs(counts.var() - mean) < 5 * spread
 
 
-def test_poisson_of_zero_is_zero():
-    assert (_core.poisson(np.array([0.0, -1e-9, 1e-12]), seed=1, index=0) == 0).all()
+def test_poisson_of_nothing_is_nothing():
+    mean = np.array([0.0, -1e-9, 1e-12, 0.0], np.float32)
+    assert (_core.poisson(mean, seed=1, index=0) == 0).all()
+
+
+def test_a_count_does_not_depend_on_where_its_row_begins():
+    mean = np.random.default_rng(1).uniform(0, 40, 1000).astype(np.float32)
+    whole = _core.poisson(mean, seed=1, index=2)
+    scope = sf.Microscope(scan=sf.Scan(shape=(9, 37)), detector=sf.Detector(bits=None))
+    one = sf.simulate(CUT, None, scope, seed=1, n_threads=1)
+    assert (sf.simulate(CUT, None, scope, seed=1, n_threads=3) == one).all()
+    for n in (1, 63, 64, 65, 200):
+        assert (_core.poisson(mean[:n], seed=1, index=2) == whole[:n]).all()
 
 
 def test_neighbouring_pixels_images_and_seeds_are_independent():
-    mean = np.full(100_000, 20.0)
-    a = _core.poisson(mean, seed=1, index=0)
-    for b in (
-        np.roll(a, 1),
-        _core.poisson(mean, seed=1, index=1),
-        _core.poisson(mean, seed=2, index=0),
-        _core.read_out(
-            np.zeros(len(mean)), gain=1, offset=0, read_noise=1, seed=1, index=0, dtype="f4"
-        ),
-    ):
+    n = 100_000
+    a = counts_of(20.0, n, seed=1)
+    nothing = np.zeros(n, np.int32)
+    noise = _core.read_out(nothing, gain=1, offset=0, read_noise=1, seed=1, index=0, dtype="f4")
+    others = [np.roll(a, shift) for shift in (1, 16, 64, 128)]
+    for b in (*others, counts_of(20.0, n, seed=1, index=1), counts_of(20.0, n, seed=2), noise):
         # 5 sigma of a correlation of independent numbers: false alarm 6e-7 each.
-        assert abs(np.corrcoef(a, b)[0, 1]) * np.sqrt(len(a)) < 5
+        assert abs(np.corrcoef(a, b)[0, 1]) * np.sqrt(n) < 5
 
 
 def test_detector_rounds_clips_and_scales():
-    counts = np.array([0.0, 1.0, 2.0, 100.0, 1e5])
+    counts = np.array([0, 1, 2, 100, 100_000], np.int32)
     read = {"read_noise": 0.0, "seed": 0, "index": 0}
     bytes_ = _core.read_out(counts, gain=1.3, offset=-1.0, dtype="u1", **read)
     assert bytes_.tolist() == [0, 0, 2, 129, 255]
@@ -111,7 +180,7 @@ def test_detector_rounds_clips_and_scales():
 def test_read_noise_is_normal():
     # Kolmogorov-Smirnov, two-sided: false alarm 0.1 %.
     noise = _core.read_out(
-        np.zeros(100_000), gain=1, offset=0, read_noise=2.5, seed=7, index=3, dtype="f4"
+        np.zeros(100_000, np.int32), gain=1, offset=0, read_noise=2.5, seed=7, index=3, dtype="f4"
     )
     assert 5e-4 < stats.kstest(noise / 2.5, "norm").pvalue < 1 - 5e-4
 

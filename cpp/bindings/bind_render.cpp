@@ -49,8 +49,10 @@ class Scenes {
     require_offsets(values(triangle_offset), triangles.shape(0), "triangle_offset");
     require_offsets(values(image_offset), n_bodies, "image_offset");
     for (const std::int32_t s : values(shape)) {
-      require(0 <= s && s < shapes, "shape has index " + std::to_string(s) + " of " +
-                                        std::to_string(shapes) + " shapes");
+      if (s < 0 || s >= shapes) {
+        throw ArgumentError("shape has index " + std::to_string(s) + " of " + std::to_string(shapes) +
+                            " shapes");
+      }
     }
     batch_.shapes = {values(kind),           values(plane_offset),       values(planes),
                      values(vertex_offset),  values(vertices),           values(triangle_offset),
@@ -83,8 +85,10 @@ class Scenes {
         require(vertices >= 4, name + ": a mesh needs four vertices");
         for (auto i = 3 * t.triangle_offset[s]; i < 3 * t.triangle_offset[s + 1]; ++i) {
           const std::int32_t v = t.triangles[static_cast<std::size_t>(i)];
-          require(0 <= v && v < vertices, name + " has a triangle with vertex " + std::to_string(v) +
-                                              " of " + std::to_string(vertices));
+          if (v < 0 || v >= vertices) {
+            throw ArgumentError(name + " has a triangle with vertex " + std::to_string(v) + " of " +
+                                std::to_string(vertices));
+          }
         }
         break;
     }

@@ -35,11 +35,14 @@ Array<float> blur(const Array<float>& image, double sigma, const std::string& bo
   return out;
 }
 
-Array<std::int64_t> poisson(const Array<double>& mean, std::uint64_t seed, std::uint64_t index,
+Array<std::int32_t> poisson(const Array<float>& mean, std::uint64_t seed, std::uint64_t index,
                             int n_threads) {
   require_shape(mean, {-1}, "mean");
-  Array<std::int64_t> counts(mean.size());
-  std::int64_t* out = counts.mutable_data();
+  for (const float m : values(mean)) {
+    if (!(m <= 0x1p30f)) throw ArgumentError("mean must be at most 2^30, got " + std::to_string(m));
+  }
+  Array<std::int32_t> counts(mean.size());
+  std::int32_t* out = counts.mutable_data();
   const Execution run = execution(n_threads);
   {
     const py::gil_scoped_release release;
@@ -48,7 +51,21 @@ Array<std::int64_t> poisson(const Array<double>& mean, std::uint64_t seed, std::
   return counts;
 }
 
-py::array read_out(const Array<double>& counts, double gain, double offset, double read_noise,
+Array<double> poisson_quantiles(const Array<std::uint64_t>& bits, const Array<double>& mean) {
+  require_shape(bits, {-1}, "bits");
+  require_shape(mean, {bits.size()}, "mean");
+  for (const double m : values(mean)) {
+    if (!(m > 0.0)) throw ArgumentError("mean must be positive, got " + std::to_string(m));
+  }
+  for (const std::uint64_t b : values(bits)) {
+    if (b >> 53 != 0) throw ArgumentError("bits must be below 2^53, got " + std::to_string(b));
+  }
+  Array<double> counts(bits.size());
+  kernels().poisson_quantiles(bits.data(), mean.data(), bits.size(), counts.mutable_data());
+  return counts;
+}
+
+py::array read_out(const Array<std::int32_t>& counts, double gain, double offset, double read_noise,
                    std::uint64_t seed, std::uint64_t index, const py::object& dtype) {
   require_shape(counts, {-1}, "counts");
   py::array out(py::dtype::from_args(dtype), std::vector<py::ssize_t>{counts.size()});
@@ -96,6 +113,7 @@ void bind_stages(py::module_& m) {
         py::arg("n_threads") = 1);
   m.def("poisson", &poisson, py::arg("mean"), py::kw_only(), py::arg("seed"), py::arg("index"),
         py::arg("n_threads") = 1);
+  m.def("poisson_quantiles", &poisson_quantiles, py::arg("bits"), py::arg("mean"));
   m.def("read_out", &read_out, py::arg("counts"), py::kw_only(), py::arg("gain"), py::arg("offset"),
         py::arg("read_noise"), py::arg("seed"), py::arg("index"), py::arg("dtype"));
   m.def("haar_orientations", &haar_orientations, py::arg("seed"), py::arg("first_index"), py::arg("n"));

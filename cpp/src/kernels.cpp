@@ -42,37 +42,27 @@ void blur(float* image, std::int64_t rows, std::int64_t columns, double sigma, s
                });
 }
 
-void poisson_counts(const double* mean, std::int64_t n, const RandomKey& key, std::int64_t* counts,
+void poisson_counts(const float* mean, std::int64_t n, const RandomKey& key, std::int32_t* counts,
                     const Execution& execution) {
   const Stream dose(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::dose));
   parallel_for(n, 1 << 14, execution.n_threads, execution.stop,
                [&](int, std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   counts[i] = static_cast<std::int64_t>(
-                       poisson(dose, static_cast<std::uint32_t>(i), mean[i]));
-                 }
+                 poisson(dose, begin, mean + begin, end - begin, counts + begin);
                });
 }
 
-template <class Level>
-void read_out_as(const double* counts, std::int64_t n, const Electronics& electronics,
-                 const Stream& noise, Level* out) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    out[i] = read_out<Level>(counts[i], electronics, noise, static_cast<std::uint32_t>(i));
-  }
+void poisson_quantiles(const std::uint64_t* bits, const double* mean, std::int64_t n, double* counts) {
+  for (std::int64_t i = 0; i < n; ++i) counts[i] = poisson_quantile(bits[i], mean[i]);
 }
 
-void read_out_all(const double* counts, std::int64_t n, double gain, double offset, double read_noise,
-                  const RandomKey& key, PixelType type, void* out) {
-  const Electronics electronics{gain, offset, read_noise};
+void read_out_all(const std::int32_t* counts, std::int64_t n, double gain, double offset,
+                  double read_noise, const RandomKey& key, PixelType type, void* out) {
+  const Electronics e{gain, offset, read_noise};
   const Stream noise(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::read_noise));
   switch (type) {
-    case PixelType::u8:
-      return read_out_as(counts, n, electronics, noise, static_cast<std::uint8_t*>(out));
-    case PixelType::u16:
-      return read_out_as(counts, n, electronics, noise, static_cast<std::uint16_t*>(out));
-    case PixelType::f32:
-      return read_out_as(counts, n, electronics, noise, static_cast<float*>(out));
+    case PixelType::u8: return read_out(counts, 0, n, e, noise, static_cast<std::uint8_t*>(out));
+    case PixelType::u16: return read_out(counts, 0, n, e, noise, static_cast<std::uint16_t*>(out));
+    case PixelType::f32: return read_out(counts, 0, n, e, noise, static_cast<float*>(out));
   }
 }
 
@@ -109,6 +99,7 @@ extern const Kernels table = {
     .scattered_fraction = scattered_fraction,
     .blur = blur,
     .poisson = poisson_counts,
+    .poisson_quantiles = poisson_quantiles,
     .read_out = read_out_all,
     .haar_orientations = haar_orientations,
     .uniforms = uniforms,

@@ -48,7 +48,8 @@ class ImageStages {
         recording_(recording),
         key_(key),
         thickness_(batch, engine),
-        row_(static_cast<std::size_t>(batch.scan.columns)) {}
+        row_(static_cast<std::size_t>(batch.scan.columns)),
+        count_(static_cast<std::size_t>(batch.scan.columns)) {}
 
   // Rows `band` of `signal`: the scattered fraction, blurred along x.
   void expect(std::int64_t image, Range band, const ImageView<float>& signal) {
@@ -70,7 +71,8 @@ class ImageStages {
   void record(std::int64_t image, Range band, const ImageView<float>& signal, Level* out) {
     const auto i = static_cast<std::size_t>(image);
     const std::int64_t columns = batch_.scan.columns;
-    const double sigma = recording_.probe_sigma[i], electrons = recording_.electrons[i];
+    const double sigma = recording_.probe_sigma[i];
+    const auto electrons = static_cast<float>(recording_.electrons[i]);
     const Electronics electronics{recording_.gain[i], recording_.offset[i], recording_.read_noise[i]};
     const std::uint64_t index = key_.first_index + static_cast<std::uint64_t>(image);
     const Stream dose(key_.seed, index, static_cast<std::uint32_t>(Stage::dose));
@@ -82,11 +84,9 @@ class ImageStages {
         probe_.across_rows(signal, r, row_.data());
         fraction = row_.data();
       }
-      for (std::int64_t j = 0; j < columns; ++j) {
-        const auto pixel = static_cast<std::uint32_t>(r * columns + j);
-        const double counts = poisson(dose, pixel, electrons * static_cast<double>(fraction[j]));
-        out[r * columns + j] = read_out<Level>(counts, electronics, noise, pixel);
-      }
+      for (std::int64_t j = 0; j < columns; ++j) row_[j] = electrons * fraction[j];
+      poisson(dose, r * columns, row_.data(), columns, count_.data());
+      read_out(count_.data(), r * columns, columns, electronics, noise, out + r * columns);
     }
   }
 
@@ -97,6 +97,7 @@ class ImageStages {
   ThicknessRows thickness_;
   GaussianProbe probe_;
   std::vector<float> row_;
+  std::vector<std::int32_t> count_;
 };
 
 template <class Level>

@@ -75,10 +75,13 @@ def blur(
     image: NDArray[np.float32], sigma: float, boundary: str = "nearest", n_threads: int = 1
 ) -> NDArray[np.float32]: ...
 def poisson(
-    mean: NDArray[np.float64], *, seed: int, index: int, n_threads: int = 1
-) -> NDArray[np.int64]: ...
+    mean: NDArray[np.float32], *, seed: int, index: int, n_threads: int = 1
+) -> NDArray[np.int32]: ...
+def poisson_quantiles(
+    bits: NDArray[np.uint64], mean: NDArray[np.float64]
+) -> NDArray[np.float64]: ...
 def read_out(
-    counts: NDArray[np.float64],
+    counts: NDArray[np.int32],
     *,
     gain: float,
     offset: float,

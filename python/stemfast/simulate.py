@@ -104,6 +104,7 @@ def simulate(
         "seed": seed_value(seed),
         "first_index": index("first_index", first_index),
     }
+    _require_countable(scopes)
     pixels, result = _allocate(out, batch, first.scan.shape, first.detector.dtype)
     _core.simulate(
         batch.scenes(_inverse_mean_free_paths(batch, scopes, pick)),
@@ -199,6 +200,15 @@ def _microscopes(
                     "images of one batch must be alike in this"
                 )
     return scopes, len(scopes)
+
+
+def _require_countable(scopes: Sequence[Microscope]) -> None:
+    electrons = max(scope.electrons_per_pixel for scope in scopes)
+    if electrons > 2**30:
+        raise ValueError(
+            f"microscope sends {electrons:.3g} electrons to each pixel, expected at most 2^30: "
+            "lower beam.current_pa or scan.dwell_us"
+        )
 
 
 def _prepare(

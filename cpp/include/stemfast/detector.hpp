@@ -16,17 +16,34 @@ struct Electronics {
   double gain, offset, read_noise;
 };
 
-// clip(round(gain·counts + offset + N(0, read_noise))) for integers; for float neither rounds nor clips.
+// clip(round(level)) for integers; float is neither rounded nor clipped.
 template <class Level>
-Level read_out(double counts, const Electronics& e, const Stream& noise, std::uint32_t pixel) {
-  double level = e.gain * counts + e.offset;
-  if (e.read_noise > 0.0) level += e.read_noise * standard_normal(noise.block(pixel));
+Level quantise(double level) {
   if constexpr (std::is_floating_point_v<Level>) {
     return static_cast<Level>(level);
   } else {
     constexpr double top = std::numeric_limits<Level>::max();
-    const double rounded = std::floor(level + 0.5);
-    return static_cast<Level>(rounded < 0.0 ? 0.0 : (rounded > top ? top : rounded));
+    double rounded = std::floor(level + 0.5);
+    rounded = rounded > 0.0 ? rounded : 0.0;
+    rounded = rounded < top ? rounded : top;
+    return static_cast<Level>(static_cast<std::int32_t>(rounded));
+  }
+}
+
+// gain·counts + offset + N(0, read_noise) of pixels first … first + n − 1, quantised.
+template <class Level>
+void read_out(const std::int32_t* count, std::int64_t first, std::int64_t n, const Electronics& e,
+              const Stream& noise, Level* out) {
+  if (e.read_noise > 0.0) {
+    for (std::int64_t j = 0; j < n; ++j) {
+      const Words words = noise.block(static_cast<std::uint32_t>(first + j));
+      const double clean = e.gain * static_cast<double>(count[j]) + e.offset;
+      out[j] = quantise<Level>(clean + e.read_noise * standard_normal(words));
+    }
+    return;
+  }
+  for (std::int64_t j = 0; j < n; ++j) {
+    out[j] = quantise<Level>(e.gain * static_cast<double>(count[j]) + e.offset);
   }
 }
 

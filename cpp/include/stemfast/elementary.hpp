@@ -12,9 +12,12 @@
 namespace stemfast {
 inline namespace STEMFAST_ISA {
 
-// 1 − exp(−x) in float for x ≥ −80, to 2 ulp also where x is small; branch-free so that a loop over it
-// becomes vector code.
-inline float one_minus_exp_neg(float x) {
+// exp(−x) = scale·(1 + rest) in float, for x ≥ −80; branch-free so that a loop over it becomes vector code.
+struct ExpParts {
+  float scale, rest;
+};
+
+inline ExpParts exp_neg_parts(float x) {
   constexpr float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   const float y = x < 80.0f ? -x : -80.0f;
   // Adding and taking away 1.5·2^23 rounds to the nearest integer.
@@ -28,10 +31,20 @@ inline float one_minus_exp_neg(float x) {
   p = p * r + 1.0f / 24.0f;
   p = p * r + 1.0f / 6.0f;
   p = p * r + 0.5f;
-  const float expm1_r = r + (r * r) * p;
   const auto exponent = static_cast<std::int32_t>(n) + 127;
   const float scale = std::bit_cast<float>(static_cast<std::uint32_t>(exponent) << 23);
-  return (1.0f - scale) - scale * expm1_r;
+  return {scale, r + (r * r) * p};
+}
+
+inline float exp_neg(float x) {
+  const ExpParts e = exp_neg_parts(x);
+  return e.scale + e.scale * e.rest;
+}
+
+// 1 − exp(−x) to 2 ulp also where x is small.
+inline float one_minus_exp_neg(float x) {
+  const ExpParts e = exp_neg_parts(x);
+  return (1.0f - e.scale) - e.scale * e.rest;
 }
 
 // exp(x) for |x| < 700 [double].

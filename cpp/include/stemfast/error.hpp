@@ -16,6 +16,7 @@ struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}
 };
 
+// The message is put together whether or not it is needed: in a loop over data, test and throw instead.
 inline void require(bool holds, const std::string& message) {
   if (!holds) throw ArgumentError(message);
 }

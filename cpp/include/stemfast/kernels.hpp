@@ -47,10 +47,13 @@ struct Kernels {
   void (*scattered_fraction)(float* depth, std::int64_t n);
   void (*blur)(float* image, std::int64_t rows, std::int64_t columns, double sigma,
                std::uint8_t boundary, const Execution&);
-  void (*poisson)(const double* mean, std::int64_t n, const RandomKey&, std::int64_t* counts,
+  // Counts of pixels 0 … n − 1 of image key.first_index.
+  void (*poisson)(const float* mean, std::int64_t n, const RandomKey& key, std::int32_t* counts,
                   const Execution&);
-  void (*read_out)(const double* counts, std::int64_t n, double gain, double offset, double read_noise,
-                   const RandomKey&, PixelType, void* out);
+  // The exact quantiles of v = (bits + ½)/2^53, one at a time.
+  void (*poisson_quantiles)(const std::uint64_t* bits, const double* mean, std::int64_t n, double* counts);
+  void (*read_out)(const std::int32_t* counts, std::int64_t n, double gain, double offset,
+                   double read_noise, const RandomKey&, PixelType, void* out);
 
   // double (n, 4), orientations first_index … first_index + n − 1
   void (*haar_orientations)(const RandomKey&, std::int64_t n, double* out);

@@ -24,17 +24,19 @@ inline namespace STEMFAST_ISA {
 
 using Words = std::array<std::uint32_t, 4>;
 
+inline constexpr std::uint32_t philox_multiplier0 = 0xD2511F53u, philox_multiplier1 = 0xCD9E8D57u;
+inline constexpr std::uint32_t philox_weyl0 = 0x9E3779B9u, philox_weyl1 = 0xBB67AE85u;
+
 inline Words philox(Words counter, std::uint32_t key0, std::uint32_t key1) {
-  constexpr std::uint64_t multiplier0 = 0xD2511F53u, multiplier1 = 0xCD9E8D57u;
-  constexpr std::uint32_t weyl0 = 0x9E3779B9u, weyl1 = 0xBB67AE85u;
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = multiplier0 * counter[0], p1 = multiplier1 * counter[2];
+    const std::uint64_t p0 = std::uint64_t{philox_multiplier0} * counter[0];
+    const std::uint64_t p1 = std::uint64_t{philox_multiplier1} * counter[2];
     counter = {static_cast<std::uint32_t>(p1 >> 32) ^ counter[1] ^ key0,
                static_cast<std::uint32_t>(p1),
                static_cast<std::uint32_t>(p0 >> 32) ^ counter[3] ^ key1,
                static_cast<std::uint32_t>(p0)};
-    key0 += weyl0;
-    key1 += weyl1;
+    key0 += philox_weyl0;
+    key1 += philox_weyl1;
   }
   return counter;
 }
@@ -52,7 +54,7 @@ inline double open_interval(std::uint32_t high, std::uint32_t low) {
 }
 
 // The random blocks of one stage of one image: block(item, attempt) for item < 2^32 (a pixel, say)
-// and attempt < 2^16 (tries of a rejection sampler).
+// and attempt < 2^16 (where one block is not enough).
 class Stream {
  public:
   Stream(std::uint64_t seed, std::uint64_t image, std::uint32_t stage)
@@ -62,8 +64,13 @@ class Stream {
         image_high_(static_cast<std::uint32_t>(image >> 32)),
         stage_(stage) {}
 
+  Words counter(std::uint32_t item, std::uint32_t attempt = 0) const {
+    return {item, (stage_ << 16) | attempt, image_low_, image_high_};
+  }
+  std::array<std::uint32_t, 2> key() const { return {key0_, key1_}; }
+
   Words block(std::uint32_t item, std::uint32_t attempt = 0) const {
-    return philox({item, (stage_ << 16) | attempt, image_low_, image_high_}, key0_, key1_);
+    return philox(counter(item, attempt), key0_, key1_);
   }
 
  private:

@@ -28,8 +28,7 @@ inline std::string shape_text(const py::array& a) {
 }
 
 // Throws unless the array has this shape; −1 stands for any length.
-inline void require_shape(const py::array& a, std::initializer_list<std::int64_t> shape,
-                          const char* name) {
+inline void require_shape(const py::array& a, std::initializer_list<std::int64_t> shape, const char* name) {
   bool same = a.ndim() == static_cast<py::ssize_t>(shape.size());
   std::string expected = "(";
   py::ssize_t d = 0;
@@ -49,9 +48,9 @@ std::span<const T> values(const Array<T>& a) {
 // The memory of an output array: contiguous, aligned, writeable.
 template <class T>
 T* writable(py::array& a, std::initializer_list<std::int64_t> shape, const char* name) {
-  require(py::isinstance<py::array_t<T>>(a),
-          std::string(name) + " has dtype " + py::str(a.dtype()).cast<std::string>() + ", expected " +
-              py::str(py::dtype::of<T>()).cast<std::string>());
+  require(py::isinstance<py::array_t<T>>(a), std::string(name) + " has dtype " +
+                                                 py::str(a.dtype()).cast<std::string>() + ", expected " +
+                                                 py::str(py::dtype::of<T>()).cast<std::string>());
   require((a.flags() & py::array::c_style) != 0, std::string(name) + " is not C-contiguous");
   require(a.writeable(), std::string(name) + " is read-only");
   require_shape(a, shape, name);

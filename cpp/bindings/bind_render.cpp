@@ -29,8 +29,8 @@ class Scenes {
          Array<std::int64_t> vertex_offset, Array<double> vertices, Array<std::int64_t> triangle_offset,
          Array<std::int32_t> triangles, Array<std::int64_t> image_offset, Array<std::int32_t> shape,
          Array<double> position, Array<double> orientation, Array<double> weight)
-      : keep_(py::make_tuple(kind, plane_offset, planes, vertex_offset, vertices, triangle_offset,
-                             triangles, image_offset, shape, position, orientation, weight)) {
+      : keep_(py::make_tuple(kind, plane_offset, planes, vertex_offset, vertices, triangle_offset, triangles,
+                             image_offset, shape, position, orientation, weight)) {
     const std::int64_t shapes = kind.size(), n_bodies = shape.size();
     require_shape(kind, {shapes}, "kind");
     require_shape(planes, {-1, 4}, "planes");
@@ -54,9 +54,14 @@ class Scenes {
                             " shapes");
       }
     }
-    batch_.shapes = {values(kind),           values(plane_offset),       values(planes),
-                     values(vertex_offset),  values(vertices),           values(triangle_offset),
-                     values(triangles),      longest(values(plane_offset)),
+    batch_.shapes = {values(kind),
+                     values(plane_offset),
+                     values(planes),
+                     values(vertex_offset),
+                     values(vertices),
+                     values(triangle_offset),
+                     values(triangles),
+                     longest(values(plane_offset)),
                      longest(values(vertex_offset))};
     batch_.bodies = {values(image_offset), values(shape), values(position), values(orientation),
                      values(weight)};
@@ -113,9 +118,9 @@ Batch scanned(const Scenes& scenes, std::int64_t rows, std::int64_t columns, std
   return batch;
 }
 
-void thickness(const Scenes& scenes, py::array out, std::int64_t oversample,
-               const Array<double>& pixel_size, const Array<double>& dwell, const Array<double>& flyback,
-               const Array<double>& spin, int engine, int n_threads) {
+void thickness(const Scenes& scenes, py::array out, std::int64_t oversample, const Array<double>& pixel_size,
+               const Array<double>& dwell, const Array<double>& flyback, const Array<double>& spin,
+               int engine, int n_threads) {
   require_shape(out, {scenes.images(), -1, -1}, "out");
   const std::int64_t rows = out.shape(1), columns = out.shape(2);
   float* pixels = writable<float>(out, {scenes.images(), rows, columns}, "out");
@@ -125,12 +130,12 @@ void thickness(const Scenes& scenes, py::array out, std::int64_t oversample,
   kernels().thickness(batch, static_cast<Engine>(engine), pixels, run);
 }
 
-void simulate(const Scenes& scenes, py::array out, std::int64_t oversample,
-              const Array<double>& pixel_size, const Array<double>& dwell, const Array<double>& flyback,
-              const Array<double>& spin, const Array<double>& film_depth,
-              const Array<double>& probe_sigma, const Array<double>& electrons,
-              const Array<double>& gain, const Array<double>& offset, const Array<double>& read_noise,
-              std::uint64_t seed, std::uint64_t first_index, int engine, int n_threads) {
+void simulate(const Scenes& scenes, py::array out, std::int64_t oversample, const Array<double>& pixel_size,
+              const Array<double>& dwell, const Array<double>& flyback, const Array<double>& spin,
+              const Array<double>& film_depth, const Array<double>& probe_sigma,
+              const Array<double>& electrons, const Array<double>& gain, const Array<double>& offset,
+              const Array<double>& read_noise, std::uint64_t seed, std::uint64_t first_index, int engine,
+              int n_threads) {
   const std::int64_t n = scenes.images();
   require_shape(out, {n, -1, -1}, "out");
   const std::int64_t rows = out.shape(1), columns = out.shape(2);
@@ -147,9 +152,12 @@ void simulate(const Scenes& scenes, py::array out, std::int64_t oversample,
   } else {
     pixels = writable<float>(out, {n, rows, columns}, "out");
   }
-  for (const auto& [array, name] :
-       {std::pair{&film_depth, "film_depth"}, {&probe_sigma, "probe_sigma"}, {&electrons, "electrons"},
-        {&gain, "gain"}, {&offset, "offset"}, {&read_noise, "read_noise"}}) {
+  for (const auto& [array, name] : {std::pair{&film_depth, "film_depth"},
+                                    {&probe_sigma, "probe_sigma"},
+                                    {&electrons, "electrons"},
+                                    {&gain, "gain"},
+                                    {&offset, "offset"},
+                                    {&read_noise, "read_noise"}}) {
     require_shape(*array, {n}, name);
   }
   const Batch batch = scanned(scenes, rows, columns, oversample, pixel_size, dwell, flyback, spin);
@@ -184,9 +192,15 @@ void project_volume(const Array<float>& volume, const Array<double>& orientation
   require(rows <= side && columns <= side && (side - rows) % 2 == 0 && (side - columns) % 2 == 0,
           "the working field must hold the image with equal margins");
   float* pixels = writable<float>(out, {images, rows, columns}, "out");
-  const VolumeProjection projection{volume.data(),  volume.shape(0), volume.shape(1),
-                                    volume.shape(2), voxel_size,      orientation.data(),
-                                    images,          side,            rows,
+  const VolumeProjection projection{volume.data(),
+                                    volume.shape(0),
+                                    volume.shape(1),
+                                    volume.shape(2),
+                                    voxel_size,
+                                    orientation.data(),
+                                    images,
+                                    side,
+                                    rows,
                                     columns};
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
@@ -201,18 +215,18 @@ void bind_render(py::module_& m) {
                     Array<double>, Array<std::int64_t>, Array<std::int32_t>, Array<std::int64_t>,
                     Array<std::int32_t>, Array<double>, Array<double>, Array<double>>(),
            py::kw_only(), py::arg("kind"), py::arg("plane_offset"), py::arg("planes"),
-           py::arg("vertex_offset"), py::arg("vertices"), py::arg("triangle_offset"),
-           py::arg("triangles"), py::arg("image_offset"), py::arg("shape"), py::arg("position"),
-           py::arg("orientation"), py::arg("weight"))
+           py::arg("vertex_offset"), py::arg("vertices"), py::arg("triangle_offset"), py::arg("triangles"),
+           py::arg("image_offset"), py::arg("shape"), py::arg("position"), py::arg("orientation"),
+           py::arg("weight"))
       .def_property_readonly("images", &Scenes::images);
   m.def("thickness", &thickness, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("oversample"),
         py::arg("pixel_size"), py::arg("dwell"), py::arg("flyback"), py::arg("spin"), py::arg("engine"),
         py::arg("n_threads"));
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("oversample"),
-        py::arg("pixel_size"), py::arg("dwell"), py::arg("flyback"), py::arg("spin"),
-        py::arg("film_depth"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
-        py::arg("offset"), py::arg("read_noise"), py::arg("seed"), py::arg("first_index"),
-        py::arg("engine"), py::arg("n_threads"));
+        py::arg("pixel_size"), py::arg("dwell"), py::arg("flyback"), py::arg("spin"), py::arg("film_depth"),
+        py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
+        py::arg("read_noise"), py::arg("seed"), py::arg("first_index"), py::arg("engine"),
+        py::arg("n_threads"));
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

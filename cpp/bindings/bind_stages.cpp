@@ -119,19 +119,18 @@ void bind_stages(py::module_& m) {
   m.def("haar_orientations", &haar_orientations, py::arg("seed"), py::arg("first_index"), py::arg("n"));
   m.def("uniforms", &uniforms, py::arg("seed"), py::arg("index"), py::arg("stage"), py::arg("draws"));
   m.def(
-      "philox", [](const Words& counter, std::uint64_t key) {
+      "philox",
+      [](const Words& counter, std::uint64_t key) {
         return philox(counter, static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32));
       },
       py::arg("counter"), py::arg("key"));
 
   m.def(
-      "quaternion_multiply",
-      [](const Four& p, const Four& q) { return four(quaternion(p) * quaternion(q)); }, py::arg("p"),
-      py::arg("q"));
+      "quaternion_multiply", [](const Four& p, const Four& q) { return four(quaternion(p) * quaternion(q)); },
+      py::arg("p"), py::arg("q"));
   m.def(
-      "quaternion_rotate",
-      [](const Four& q, const Vector3& v) { return rotate(quaternion(q), v); }, py::arg("q"),
-      py::arg("vector"));
+      "quaternion_rotate", [](const Four& q, const Vector3& v) { return rotate(quaternion(q), v); },
+      py::arg("q"), py::arg("vector"));
   m.def(
       "quaternion_normalise",
       [](const Four& q) {
@@ -151,10 +150,13 @@ void bind_stages(py::module_& m) {
       "quaternion_from_angular_velocity",
       [](const Vector3& omega, double time) { return four(from_angular_velocity(omega, time)); },
       py::arg("omega"), py::arg("time"));
-  m.def("elementary", [](double x) {
-    const SinCos turns = sin_cos_turns(x);
-    return py::make_tuple(exponential(x), x > 0 ? logarithm(x) : 0.0, turns.sine, turns.cosine);
-  }, py::arg("x"));
+  m.def(
+      "elementary",
+      [](double x) {
+        const SinCos turns = sin_cos_turns(x);
+        return py::make_tuple(exponential(x), x > 0 ? logarithm(x) : 0.0, turns.sine, turns.cosine);
+      },
+      py::arg("x"));
 }
 
 }  // namespace stemfast::bindings

@@ -65,8 +65,8 @@ const Kernels& pick() {
     for (const Kernels* k : compiled_kernels()) {
       if (wish != std::string(k->name)) continue;
       require(processor_runs(wish), "STEMFAST_ISA=" + std::string(wish) +
-                                        ": this processor lacks those instructions (compiled in: " +
-                                        names + ")");
+                                        ": this processor lacks those instructions (compiled in: " + names +
+                                        ")");
       return *k;
     }
     throw ArgumentError("STEMFAST_ISA=" + std::string(wish) + " is not one of " + names);

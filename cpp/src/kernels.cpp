@@ -55,14 +55,17 @@ void poisson_quantiles(const std::uint64_t* bits, const double* mean, std::int64
   for (std::int64_t i = 0; i < n; ++i) counts[i] = poisson_quantile(bits[i], mean[i]);
 }
 
-void read_out_all(const std::int32_t* counts, std::int64_t n, double gain, double offset,
-                  double read_noise, const RandomKey& key, PixelType type, void* out) {
+void read_out_all(const std::int32_t* counts, std::int64_t n, double gain, double offset, double read_noise,
+                  const RandomKey& key, PixelType type, void* out) {
   const Electronics e{gain, offset, read_noise};
   const Stream noise(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::read_noise));
   switch (type) {
-    case PixelType::u8: return read_out(counts, 0, n, e, noise, static_cast<std::uint8_t*>(out));
-    case PixelType::u16: return read_out(counts, 0, n, e, noise, static_cast<std::uint16_t*>(out));
-    case PixelType::f32: return read_out(counts, 0, n, e, noise, static_cast<float*>(out));
+    case PixelType::u8:
+      return read_out(counts, 0, n, e, noise, static_cast<std::uint8_t*>(out));
+    case PixelType::u16:
+      return read_out(counts, 0, n, e, noise, static_cast<std::uint16_t*>(out));
+    case PixelType::f32:
+      return read_out(counts, 0, n, e, noise, static_cast<float*>(out));
   }
 }
 

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <vector>
 
+#include "stages.hpp"
 #include "stemfast/contrast.hpp"
 #include "stemfast/detector.hpp"
 #include "stemfast/dose.hpp"
 #include "stemfast/film.hpp"
 #include "stemfast/probe.hpp"
-#include "stages.hpp"
 
 namespace stemfast {
 inline namespace STEMFAST_ISA {

@@ -9,8 +9,8 @@
 namespace stemfast {
 inline namespace STEMFAST_ISA {
 
-void voxelize(const Batch& batch, std::int64_t layers, double first_layer, double spacing,
-              std::uint8_t* out, const Execution& execution) {
+void voxelize(const Batch& batch, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,
+              const Execution& execution) {
   const std::int64_t rows = batch.scan.rows, columns = batch.scan.columns;
   const Grid grid = fine_grid(batch.scan, 0);
   std::fill(out, out + layers * rows * columns, std::uint8_t{0});
@@ -28,21 +28,20 @@ void voxelize(const Batch& batch, std::int64_t layers, double first_layer, doubl
     for (auto& runs : per_thread) runs.place(solid, pose, grid, {first_layer, spacing, layers});
     const Range reached = intersect({0, rows}, per_thread[0].rows());
     const std::int64_t chunk = std::max<std::int64_t>(1, reached.size() / (8 * execution.n_threads));
-    parallel_for(
-        reached.size(), chunk, execution.n_threads, execution.stop,
-        [&](int thread, std::int64_t begin, std::int64_t end) {
-          for (std::int64_t i = reached.begin + begin; i < reached.begin + end; ++i) {
-            per_thread[static_cast<std::size_t>(thread)].runs(
-                i, [&](std::int64_t k, std::int64_t from, std::int64_t to, int sign) {
-                  // Modulo 256, so that entries and exits may come in any order.
-                  std::uint8_t* voxel = out + (k * rows + i) * columns;
-                  const auto gain = static_cast<std::uint8_t>(sign * weight);
-                  for (std::int64_t j = from; j < to; ++j) {
-                    voxel[j] = static_cast<std::uint8_t>(voxel[j] + gain);
-                  }
-                });
-          }
-        });
+    parallel_for(reached.size(), chunk, execution.n_threads, execution.stop,
+                 [&](int thread, std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = reached.begin + begin; i < reached.begin + end; ++i) {
+                     per_thread[static_cast<std::size_t>(thread)].runs(
+                         i, [&](std::int64_t k, std::int64_t from, std::int64_t to, int sign) {
+                           // Modulo 256, so that entries and exits may come in any order.
+                           std::uint8_t* voxel = out + (k * rows + i) * columns;
+                           const auto gain = static_cast<std::uint8_t>(sign * weight);
+                           for (std::int64_t j = from; j < to; ++j) {
+                             voxel[j] = static_cast<std::uint8_t>(voxel[j] + gain);
+                           }
+                         });
+                   }
+                 });
   }
 }
 

@@ -18,8 +18,8 @@ inline namespace STEMFAST_ISA {
 
 struct Solid {
   ShapeKind kind;
-  std::span<const double> planes;     // (n, 4)
-  std::span<const double> vertices;   // (n, 3)
+  std::span<const double> planes;           // (n, 4)
+  std::span<const double> vertices;         // (n, 3)
   std::span<const std::int32_t> triangles;  // (n, 3)
 };
 
@@ -31,8 +31,7 @@ inline Solid solid_of(const ShapeTable& table, std::int64_t shape) {
     return values.subspan(begin, end - begin);
   };
   return {static_cast<ShapeKind>(table.kind[s]), slice(table.planes, table.plane_offset, 4),
-          slice(table.vertices, table.vertex_offset, 3),
-          slice(table.triangles, table.triangle_offset, 3)};
+          slice(table.vertices, table.vertex_offset, 3), slice(table.triangles, table.triangle_offset, 3)};
 }
 
 // A solid's placement: x_lab = rotation · x_body + position.

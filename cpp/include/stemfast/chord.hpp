@@ -41,8 +41,7 @@ class ConvexChords {
           if (exits) upright_.push_back({n[0], n[1], d});
         } else if ((n[2] > 0) == exits) {
           const double inverse = 1.0 / std::abs(n[2]);
-          bounds_.push((d - n[0] * grid.x(0)) * inverse, -n[1] * inverse,
-                       -n[0] * grid.spacing * inverse);
+          bounds_.push((d - n[0] * grid.x(0)) * inverse, -n[1] * inverse, -n[0] * grid.spacing * inverse);
         }
       }
       if (exits) exits_ = bounds_.count;
@@ -246,8 +245,7 @@ class EllipsoidChords {
     if (reach.empty()) return;
     const float from_left = static_cast<float>(static_cast<double>(reach.begin) - left);
     const float from_right = static_cast<float>(right - static_cast<double>(reach.end - 1));
-    const float amplitude =
-        weight * static_cast<float>(scale_ * std::sqrt(qxx_) * grid_.spacing);
+    const float amplitude = weight * static_cast<float>(scale_ * std::sqrt(qxx_) * grid_.spacing);
     float* out = row + reach.begin;
     const auto n = static_cast<std::int32_t>(reach.size());
     for (std::int32_t j = 0; j < n; ++j) {

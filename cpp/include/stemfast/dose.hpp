@@ -70,8 +70,8 @@ inline double poisson_quantile(std::uint64_t bits, double mean) {
   // A first guess from the normal quantile (Abramowitz and Stegun 26.2.23, error below 5e-4).
   const double tail = lower < upper ? lower : upper;
   const double t = std::sqrt(-2.0 * logarithm(tail));
-  double z = t - (2.515517 + t * (0.802853 + t * 0.010328)) /
-                     (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+  double z =
+      t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
   if (lower < upper) z = -z;
   const double guess = std::floor(mean + std::sqrt(mean) * z + (2.0 + z * z) / 6.0);
   double k = guess > 0.0 ? guess : 0.0;

@@ -67,8 +67,7 @@ inline double logarithm(double x) {
   constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
   const auto bits = std::bit_cast<std::uint64_t>(x);
   auto exponent = static_cast<std::int64_t>(bits >> 52) - 1023;
-  double mantissa =
-      std::bit_cast<double>((bits & 0x000fffffffffffffULL) | 0x3ff0000000000000ULL);
+  double mantissa = std::bit_cast<double>((bits & 0x000fffffffffffffULL) | 0x3ff0000000000000ULL);
   if (mantissa > 1.4142135623730951) {
     mantissa *= 0.5;
     exponent += 1;
@@ -98,10 +97,14 @@ inline SinCos sin_cos_turns(double turns) {
   s = x * (s + 1.0);
   c = c + 1.0;
   switch (static_cast<std::int64_t>(quarter) & 3) {
-    case 0: return {s, c};
-    case 1: return {c, -s};
-    case 2: return {-s, -c};
-    default: return {-c, s};
+    case 0:
+      return {s, c};
+    case 1:
+      return {c, -s};
+    case 2:
+      return {-s, -c};
+    default:
+      return {-c, s};
   }
 }
 

@@ -19,11 +19,11 @@ struct Execution {
 struct VolumeProjection {
   const float* volume;
   std::int64_t nz, ny, nx;
-  double voxel_size;            // [nm]
-  const double* orientation;    // (images, 4)
+  double voxel_size;          // [nm]
+  const double* orientation;  // (images, 4)
   std::int64_t images;
-  std::int64_t side;            // of the square working field, which holds the volume in every pose
-  std::int64_t rows, columns;   // of the images, cut from the middle of the working field
+  std::int64_t side;           // of the square working field, which holds the volume in every pose
+  std::int64_t rows, columns;  // of the images, cut from the middle of the working field
 };
 
 struct Kernels {
@@ -37,23 +37,23 @@ struct Kernels {
                    const Execution&);
 
   // uint8 [layers, rows, columns]: how many of the batch's first image's bodies hold each voxel centre
-  void (*voxelize)(const Batch&, std::int64_t layers, double first_layer, double spacing,
-                   std::uint8_t* out, const Execution&);
+  void (*voxelize)(const Batch&, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,
+                   const Execution&);
 
   // float32 (images, rows, columns) [volume's unit · nm]
   void (*project_volume)(const VolumeProjection&, float* out, const Execution&);
 
   // Single stages, for tests and benchmarks.
   void (*scattered_fraction)(float* depth, std::int64_t n);
-  void (*blur)(float* image, std::int64_t rows, std::int64_t columns, double sigma,
-               std::uint8_t boundary, const Execution&);
+  void (*blur)(float* image, std::int64_t rows, std::int64_t columns, double sigma, std::uint8_t boundary,
+               const Execution&);
   // Counts of pixels 0 … n − 1 of image key.first_index.
   void (*poisson)(const float* mean, std::int64_t n, const RandomKey& key, std::int32_t* counts,
                   const Execution&);
   // The exact quantiles of v = (bits + ½)/2^53, one at a time.
   void (*poisson_quantiles)(const std::uint64_t* bits, const double* mean, std::int64_t n, double* counts);
-  void (*read_out)(const std::int32_t* counts, std::int64_t n, double gain, double offset,
-                   double read_noise, const RandomKey&, PixelType, void* out);
+  void (*read_out)(const std::int32_t* counts, std::int64_t n, double gain, double offset, double read_noise,
+                   const RandomKey&, PixelType, void* out);
 
   // double (n, 4), orientations first_index … first_index + n − 1
   void (*haar_orientations)(const RandomKey&, std::int64_t n, double* out);

@@ -36,8 +36,8 @@ inline int available_threads() {
 }
 
 inline int resolve_threads(int n_threads) {
-  require(n_threads >= 0, "n_threads must be 0 (all available cores) or positive, got " +
-                              std::to_string(n_threads));
+  require(n_threads >= 0,
+          "n_threads must be 0 (all available cores) or positive, got " + std::to_string(n_threads));
   return n_threads == 0 ? available_threads() : n_threads;
 }
 

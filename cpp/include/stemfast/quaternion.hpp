@@ -20,15 +20,11 @@ struct Quaternion {
 
 // p·q: rotate by q first, then by p.
 inline Quaternion operator*(const Quaternion& p, const Quaternion& q) {
-  return {p.w * q.x + p.x * q.w + p.y * q.z - p.z * q.y,
-          p.w * q.y - p.x * q.z + p.y * q.w + p.z * q.x,
-          p.w * q.z + p.x * q.y - p.y * q.x + p.z * q.w,
-          p.w * q.w - p.x * q.x - p.y * q.y - p.z * q.z};
+  return {p.w * q.x + p.x * q.w + p.y * q.z - p.z * q.y, p.w * q.y - p.x * q.z + p.y * q.w + p.z * q.x,
+          p.w * q.z + p.x * q.y - p.y * q.x + p.z * q.w, p.w * q.w - p.x * q.x - p.y * q.y - p.z * q.z};
 }
 
-inline double norm(const Quaternion& q) {
-  return std::sqrt(q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w);
-}
+inline double norm(const Quaternion& q) { return std::sqrt(q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w); }
 
 inline Quaternion normalised(const Quaternion& q) {
   const double n = norm(q);
@@ -45,8 +41,7 @@ inline Matrix3 matrix(const Quaternion& q) {
 }
 
 inline Vector3 operator*(const Matrix3& m, const Vector3& v) {
-  return {m[0][0] * v[0] + m[0][1] * v[1] + m[0][2] * v[2],
-          m[1][0] * v[0] + m[1][1] * v[1] + m[1][2] * v[2],
+  return {m[0][0] * v[0] + m[0][1] * v[1] + m[0][2] * v[2], m[1][0] * v[0] + m[1][1] * v[1] + m[1][2] * v[2],
           m[2][0] * v[0] + m[2][1] * v[1] + m[2][2] * v[2]};
 }
 

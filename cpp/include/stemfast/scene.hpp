@@ -41,11 +41,11 @@ struct BodyTable {
 struct ScanTable {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
-  std::int64_t oversample = 1;              // sub-samples per pixel side, averaged
-  std::span<const double> pixel_size;       // [nm]
-  std::span<const double> dwell;            // [s]
-  std::span<const double> flyback;          // [s]
-  std::span<const double> spin;             // (n, 3) angular velocity in the laboratory frame [rad/s]
+  std::int64_t oversample = 1;         // sub-samples per pixel side, averaged
+  std::span<const double> pixel_size;  // [nm]
+  std::span<const double> dwell;       // [s]
+  std::span<const double> flyback;     // [s]
+  std::span<const double> spin;        // (n, 3) angular velocity in the laboratory frame [rad/s]
 };
 
 // How each image is recorded; one entry per image.

@@ -134,9 +134,7 @@ class VoxelRuns {
   // Settles the samples that the divisions left in doubt; a steep face, which no division looked at,
   // takes its samples away from one end.
   Range decide_ends(Range run, double y, double z) const {
-    const auto inside = [&](std::int64_t j) {
-      return inside_faces(grid_.x(static_cast<double>(j)), y, z);
-    };
+    const auto inside = [&](std::int64_t j) { return inside_faces(grid_.x(static_cast<double>(j)), y, z); };
     run = intersect(run, columns_);
     while (!run.empty() && !inside(run.begin)) ++run.begin;
     while (!run.empty() && !inside(run.end - 1)) --run.end;
@@ -212,10 +210,8 @@ class VoxelRuns {
       const double slope = (span.right_depth - span.left_depth) / (span.right - span.left);
       const auto [low, high] = std::minmax(span.left_depth, span.right_depth);
       for (std::int64_t k = k0; k < k1; ++k) {
-        const double depth =
-            std::clamp(span.left_depth + slope * (layers_.z(k) - span.left), low, high);
-        const double column = std::clamp(std::ceil(grid_.column(depth)),
-                                         static_cast<double>(columns_.begin),
+        const double depth = std::clamp(span.left_depth + slope * (layers_.z(k) - span.left), low, high);
+        const double column = std::clamp(std::ceil(grid_.column(depth)), static_cast<double>(columns_.begin),
                                          static_cast<double>(columns_.end));
         const auto last = static_cast<std::int64_t>(column);
         if (last > columns_.begin) visit(k, columns_.begin, last, sign);

@@ -1,0 +1,85 @@
+# Two commands on a fresh machine with Python 3.11 or newer and a C++20 compiler:
+#
+#   make demo    simulate, train, and classify a micrograph; results under demo/
+#   make test    every check there is
+#
+# Choose another interpreter with   make test PYTHON=python3.13
+# CMake and Ninja are fetched by the build itself where the machine has none.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; \
+    done; echo python3)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
+    $(shell find cpp python -type f -not -name '*.pyc' 2>/dev/null)
+CPP := $(shell find cpp -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
+PY := python tests bench examples
+
+.PHONY: help demo test check sanitize bench format clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '3,4s/^# *//p' Makefile
+	@echo "make sanitize  the core's tests under AddressSanitizer and UBSan"
+	@echo "make bench     speed, against what is being beaten"
+	@echo "make format    ruff and clang-format, in place"
+	@echo "make clean     remove the venv and everything built"
+
+demo: $(VENV)/.installed-all
+	$(BIN)/stemfast demo
+
+test: check
+	$(BIN)/python -m pytest --pyargs tests stemfast
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check $(PY)
+	$(BIN)/ruff format --check $(PY)
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m pytest bench --benchmark-only
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix $(PY)
+	$(BIN)/ruff format $(PY)
+	$(BIN)/clang-format -i $(CPP)
+
+# One instruction set will do here: all are compiled from the same source, and slowly so when
+# sanitized. The core is installed beside the normal one, into build/asan-site, and found first.
+# Python itself is not sanitized, so the runtime is preloaded; leak checks would only see Python's.
+SANITIZED := build/asan-site
+CORE_TESTS ?= $(addprefix tests/test_, bad_input.py image.py random_numbers.py rotation.py \
+    thickness.py voxel.py)
+sanitize: $(VENV)/.installed-test
+	$(PIP) install --quiet --no-deps --upgrade --target $(SANITIZED) \
+	    --config-settings=cmake.build-type=RelWithDebInfo \
+	    --config-settings=cmake.define.STEMFAST_SANITIZE=address,undefined \
+	    --config-settings=cmake.define.STEMFAST_HAS_X86_LEVELS=OFF \
+	    --config-settings=install.strip=false \
+	    --config-settings=build-dir=build/asan-wheel .
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	PYTHONPATH=$(SANITIZED) PYTHONMALLOC=malloc \
+	LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so)" \
+	    $(BIN)/python -m pytest -p no:cacheprovider $(CORE_TESTS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+
+# One stamp per set of extras: a second run installs nothing unless a source has changed.
+$(VENV)/.installed-%: $(SOURCES) | $(BIN)/python
+	@command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || \
+	    command -v clang++ >/dev/null || \
+	    { echo "stemfast needs a C++20 compiler and found none; install g++ or clang++, or set CXX"; exit 1; }
+	@echo "building and installing stemfast[$*] into $(VENV) (the first time takes some minutes)"
+	$(PIP) install --quiet --upgrade '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo "stemfast needs Python 3.11 or newer and '$(PYTHON)' is not; try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }

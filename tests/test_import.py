@@ -1,0 +1,126 @@
+"""What importing stemfast loads, and what in the project may know what."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "python" / "stemfast"
+CPP = ROOT / "cpp"
+HEAVY = ("jax", "flax", "matplotlib", "h5py", "skimage", "sklearn", "rsciio", "PIL")
+
+
+def loaded_after(code: str) -> set[str]:
+    script = (
+        f"import sys\n{code}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize("code", ["import stemfast", "import stemfast.cli"])
+def test_importing_loads_nothing_heavy(code):
+    loaded = loaded_after(code)
+    assert "stemfast" in loaded
+    assert loaded.isdisjoint(HEAVY)
+    assert "scipy" not in loaded
+
+
+def test_every_public_name_exists_and_says_what_it_is():
+    import stemfast
+
+    assert stemfast.__all__
+    for name in stemfast.__all__:
+        value = getattr(stemfast, name)
+        if callable(value):
+            assert value.__doc__, name
+
+
+def imported_by(folder: Path) -> dict[str, set[str]]:
+    """Names of stemfast modules that each file of a folder imports, at the top or anywhere."""
+    found: dict[str, set[str]] = {}
+    for file in sorted(folder.rglob("*.py")):
+        package = ["stemfast", *file.relative_to(PACKAGE).parts[:-1]]
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else []
+                module = ".".join([*base, *([node.module] if node.module else [])])
+                names.update(f"{module}.{alias.name}" for alias in node.names)
+        found[str(file.relative_to(PACKAGE))] = {n for n in names if n.startswith("stemfast")}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("models", ("training", "recipes", "dataset", "simulate", "cli")),
+        ("recipes", ("training", "models", "dataset", "cli")),
+        ("dataset", ("training", "models", "cli")),
+        ("particles", ("simulate", "recipes", "dataset", "models", "training", "cli")),
+        ("training", ("cli",)),
+        ("micrograph", ("training", "recipes", "dataset", "cli")),
+    ],
+)
+def test_layers_do_not_look_up(folder, forbidden):
+    files = imported_by(PACKAGE / folder)
+    assert files
+    upward = {
+        (file, name)
+        for file, names in files.items()
+        for name in names
+        if name.split(".")[1:2] and name.split(".")[1] in forbidden
+    }
+    assert not upward
+
+
+def test_the_check_of_layers_sees_relative_and_lazy_imports():
+    names = imported_by(PACKAGE)["plots.py"]
+    assert "stemfast.simulate" in {".".join(name.split(".")[:2]) for name in names}
+
+
+def test_nobody_has_a_drawer_for_odds_and_ends():
+    files = [*PACKAGE.rglob("*.py"), *CPP.rglob("*.?pp")]
+    assert not [f for f in files if re.fullmatch(r"(utils?|helpers?|common|misc)", f.stem)]
+
+
+def cpp_files_matching(pattern: str) -> set[str]:
+    files = [*CPP.rglob("*.cpp"), *CPP.rglob("*.hpp")]
+    assert files
+    return {
+        file.relative_to(CPP).as_posix()
+        for file in files
+        if re.search(pattern, file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+
+
+def test_pybind11_stays_in_the_bindings():
+    files = cpp_files_matching(r"#\s*include\s*[<\"]pybind11|\bpy::|pybind11::")
+    assert files
+    assert all(file.startswith("bindings/") for file in files)
+
+
+def test_openmp_stays_in_one_header():
+    files = cpp_files_matching(r"^\s*#\s*(pragma\s+omp|include\s*<omp\.h>)")
+    assert files == {"include/stemfast/parallel.hpp"}
+
+
+def test_only_the_bridge_modules_know_the_core():
+    """`_core` is reached through the modules that wrap it, and by `stemfast info`."""
+    users = {
+        file
+        for file, names in imported_by(PACKAGE).items()
+        if any(name.startswith("stemfast._core") for name in names)
+    }
+    assert "reference.py" not in users
+    assert not {
+        file for file in users if file.split("/")[0] in ("models", "training", "micrograph")
+    }

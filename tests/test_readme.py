@@ -1,0 +1,66 @@
+"""The README's code and commands do what the README says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands(program: str) -> list[str]:
+    lines = [line.strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.split()[:1] == [program]]
+
+
+def test_every_command_shown_is_one_we_know_how_to_check():
+    shown = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+    assert sorted(shown) == sorted(commands("make") + commands("stemfast"))
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python(code, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Cuboid" in run.stdout
+    assert "(1000, 128, 128) uint16" in run.stdout
+
+
+@pytest.mark.parametrize("command", commands("stemfast"))
+def test_stemfast(command, tmp_path):
+    words = shlex.split(command)[1:]
+    run = subprocess.run(
+        [sys.executable, "-m", "stemfast", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    if words[0] in ("simulate", "gallery"):
+        assert (tmp_path / words[1]).exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("command", commands("make"))
+def test_make(command):
+    run = subprocess.run(
+        [*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_pictures_and_links_exist():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [target for target in targets if "://" not in target]
+    assert local
+    assert [target for target in local if not (ROOT / target).exists()] == []

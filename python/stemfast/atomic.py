@@ -1,0 +1,75 @@
+"""Files that are either whole or absent: write beside, flush to disk, rename.
+
+A reader never sees half a file under its final name, whatever stops the writer: an exception,
+Ctrl-C, a kill or a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["replacing", "write_bytes", "write_text"]
+
+
+def _flush(path: Path) -> None:
+    """Force a file, or where the system allows it a directory, from memory to disk."""
+    flags = os.O_RDONLY
+    if path.is_dir():
+        if os.name == "nt":  # Windows opens no directory; its rename is durable on its own
+            return
+        flags |= getattr(os, "O_DIRECTORY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path; when the block ends well, make it the file at `path`.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name. Its directory must exist. A file already there is replaced in one step.
+
+    Yields
+    ------
+    Path
+        Where to write: a hidden name beside `path` that ends in ``.tmp``. It is removed if the
+        block raises anything at all, Ctrl-C included.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replacing(folder / "answer.txt") as temporary:
+    ...     _ = temporary.write_text("42")
+    >>> [file.name for file in folder.iterdir()]
+    ['answer.txt']
+    """
+    final = Path(path)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush(final.parent)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Write `content` to `path` as UTF-8, whole or not at all."""
+    write_bytes(path, content.encode("utf-8"))

@@ -1,0 +1,58 @@
+"""``stemfast classify``: a real micrograph in, a table and a picture out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def classify(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Micrograph: .dm3, .dm4, .emd, .mrc, .hspy, .tif and more."
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A trained network. Default: demo/models/shapes, which the demo leaves.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to write. Default: the file's name + -shapes."),
+    ] = None,
+    pixel_size_nm: Annotated[
+        float | None,
+        typer.Option(metavar="NM", help="Pixel size, where the file does not say it or is wrong."),
+    ] = None,
+    min_probability: Annotated[
+        float,
+        typer.Option(metavar="P", help="Below this probability a shape is called not sure."),
+    ] = 0.8,
+) -> None:
+    """Find the particles of a micrograph and say what shape each one is, with a probability.
+
+    Example: [bold]stemfast classify particles.dm4 --out results[/bold]
+
+    Writes particles.csv, one row per particle (position and size in nm, shape, probability), and
+    overlay.png, the micrograph with every particle outlined and named. The scale comes from the
+    file.
+    """
+    from stemfast.classify import classify as classify_file
+
+    if not file.is_file():
+        raise ValueError(f"there is no file {file}")
+    typer.echo(
+        classify_file(
+            file,
+            model=model,
+            out=out,
+            pixel_size_nm=pixel_size_nm,
+            min_probability=min_probability,
+        )
+    )

@@ -1,0 +1,94 @@
+"""What a person sees when a command goes wrong: one line, and an exit code that says why."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from .interrupt import STOPPED
+
+#: Which extra brings which package, for packages that the core install leaves out.
+_EXTRA_OF = {
+    "jax": "train",
+    "jaxlib": "train",
+    "flax": "train",
+    "optax": "train",
+    "safetensors": "train",
+    "sklearn": "train",
+    "rsciio": "io",
+    "tifffile": "io",
+    "skimage": "io",
+    "matplotlib": "viz",
+    "PIL": "viz",
+}
+
+
+class Commands(TyperGroup):
+    """The command group: understands ``--debug`` anywhere and turns exceptions into one line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move ``--debug`` to the front, so that it may also follow the command."""
+        if "--debug" in args:
+            args = ["--debug", *(arg for arg in args if arg != "--debug")]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; report what a person can mend, and exit with 2, or 130 for Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("stopped", err=True)
+            raise typer.Exit(STOPPED) from None
+        except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+            message = explain(error)
+            if ctx.params.get("debug") or message is None:
+                raise
+            typer.echo(f"stemfast: {message}", err=True)
+            raise typer.Exit(2) from error
+
+
+def explain(error: Exception) -> str | None:
+    """Say in one line what went wrong, or return None for what is not the user's to mend.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> explain(ValueError("edges must be positive, got -1"))
+    'edges must be positive, got -1'
+    >>> explain(ModuleNotFoundError("No module named 'jax'", name="jax"))
+    "this needs the package 'jax'; install it with: pip install 'stemfast[train]'"
+    """
+    if isinstance(error, BrokenPipeError):
+        return None
+    if isinstance(error, ImportError):
+        package = (error.name or "").partition(".")[0]
+        extra = _EXTRA_OF.get(package)
+        if extra is None:
+            return None
+        return (
+            f"this needs the package {package!r}; install it with: pip install 'stemfast[{extra}]'"
+        )
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def stderr_is_terminal() -> bool:
+    """Whether somebody is watching: progress bars are for people.
+
+    Examples
+    --------
+    >>> isinstance(stderr_is_terminal(), bool)
+    True
+    """
+    return sys.stderr.isatty()

@@ -1,0 +1,28 @@
+"""``stemfast gallery``: pictures of what stemfast can simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def gallery(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder for the pictures; made if missing.")
+    ],
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Another seed, other poses and electrons.")
+    ] = 0,
+) -> None:
+    """Draw every shape, every kind of deformation, a spin, and a turning cube.
+
+    Example: [bold]stemfast gallery pictures[/bold]
+
+    Writes gallery.png, shapes.png, corners.png, spin.png and rotation.gif.
+    """
+    from stemfast.gallery import write
+
+    for path in write(folder, seed=seed):
+        typer.echo(f"wrote {path}")

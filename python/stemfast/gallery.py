@@ -1,0 +1,210 @@
+"""The scenes of the gallery: one look at what stemfast can simulate."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import orientation, plots
+from .microscope import Microscope, Probe, Scan
+from .particles import (
+    Cuboid,
+    Decahedron,
+    Displacement,
+    Ellipsoid,
+    HexagonalPrism,
+    Icosahedron,
+    Octahedron,
+    Particle,
+    Polyhedron,
+    Rounding,
+    Sphere,
+    Tetrahedron,
+    TruncatedOctahedron,
+    Truncation,
+)
+from .simulate import simulate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.spatial.transform import Rotation
+
+    Panels = tuple[list[NDArray[Any]], list[str]]
+
+_MICROSCOPE = Microscope(scan=Scan(shape=(128, 128), pixel_size_nm=0.35))
+
+
+def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
+    """Write every picture of the gallery.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where to write; made if missing. Pictures already there are replaced.
+    seed : int, optional
+        Seed of poses and electron counts.
+
+    Returns
+    -------
+    list of Path
+        The files: ``gallery.png`` (a choice of the rest), ``shapes.png``, ``corners.png``,
+        ``spin.png`` and ``rotation.gif``.
+
+    Raises
+    ------
+    ValueError
+        If the folder is a file, or the seed is not one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> [path.name for path in write(tempfile.mkdtemp())]
+    ['gallery.png', 'shapes.png', 'corners.png', 'spin.png', 'rotation.gif']
+    """
+    out = Path(folder)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"folder must be a folder, and {out} is a file")
+    shapes, corners, spins = shape_scenes(seed), corner_scenes(seed), spin_scenes(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = [_part(shapes, 0, 10), _part(corners, 1, 6), _part(spins, 0, 3)]
+    best = (
+        [image for images, _ in chosen for image in images],
+        [title for _, titles in chosen for title in titles],
+    )
+    pixel_size_nm = _MICROSCOPE.scan.pixel_size_nm
+    written = [
+        plots.gallery(*scenes, out / name, pixel_size_nm=pixel_size_nm, columns=columns)
+        for name, scenes, columns in (
+            ("gallery.png", best, 6),
+            ("shapes.png", shapes, 5),
+            ("corners.png", corners, 5),
+            ("spin.png", spins, 3),
+        )
+    ]
+    return [*written, plots.rotation_gif(out / "rotation.gif", seed=seed)]
+
+
+def shape_scenes(seed: int) -> Panels:
+    """Every shape, in a random pose.
+
+    Parameters
+    ----------
+    seed : int
+
+    Returns
+    -------
+    images : list of (H, W) arrays
+    titles : list of str
+
+    Examples
+    --------
+    >>> images, titles = shape_scenes(0)
+    >>> titles[0], images[0].shape
+    ('tetrahedron', (128, 128))
+    """
+    shapes: dict[str, Particle] = {
+        "tetrahedron": Tetrahedron(edge=26),
+        "cuboid": Cuboid(edges=(24, 20, 16)),
+        "sphere": Sphere(radius=11),
+        "ellipsoid": Ellipsoid(semi_axes=(15, 10, 8)),
+        "octahedron": Octahedron(edge=20),
+        "truncated octahedron": TruncatedOctahedron(edge=24),
+        "icosahedron": Icosahedron(edge=13),
+        "decahedron": Decahedron(edge=16),
+        "hexagonal prism": HexagonalPrism(edge=11, height=18),
+        "any polyhedron": _half_dome(),
+    }
+    poses = orientation.random(len(shapes), seed=seed)
+    images = simulate(list(shapes.values()), poses, _MICROSCOPE, seed=seed)
+    return list(images), list(shapes)
+
+
+def corner_scenes(seed: int) -> Panels:
+    """Cuboids with deformed corners, in one pose that shows the corner.
+
+    Parameters
+    ----------
+    seed : int
+
+    Returns
+    -------
+    images : list of (H, W) arrays
+    titles : list of str
+
+    Examples
+    --------
+    >>> corner_scenes(0)[1][:2]
+    ['undeformed', 'truncated, 35 %']
+    """
+    edits: dict[str, dict[int, Any]] = {
+        "undeformed": {},
+        "truncated, 35 %": {7: Truncation(0.35)},
+        "cut unequally": {7: Truncation((0.6, 0.2, 0.35))},
+        "a {111} cut, 5 nm": {7: Truncation.true_111(depth_nm=5)},
+        "pushed in, 7 nm": {7: Displacement(nm=7)},
+        "pulled out, 6 nm": {7: Displacement(nm=-6)},
+        "moved sideways": {7: Displacement(vector_nm=(4, -4, 0))},
+        "rounded, 8 nm": {7: Rounding(radius_nm=8)},
+        "two on an edge": {7: Truncation(0.3), 6: Truncation(0.3)},
+        "all eight": {corner: Truncation(0.3) for corner in range(8)},
+    }
+    particles = [Cuboid(edges=(20, 20, 20), corners=corners) for corners in edits.values()]
+    images = simulate(particles, _showing_corner(len(particles)), _MICROSCOPE, seed=seed)
+    return list(images), list(edits)
+
+
+def spin_scenes(seed: int) -> Panels:
+    """One particle at rest, and spinning about the beam either way while the scan runs.
+
+    Parameters
+    ----------
+    seed : int
+
+    Returns
+    -------
+    images : list of (H, W) arrays
+    titles : list of str
+
+    Examples
+    --------
+    >>> spin_scenes(0)[1]
+    ['at rest', 'spinning, +20 rad/s', 'spinning, −20 rad/s']
+    """
+    rates = (0.0, 20.0, -20.0)
+    microscope = _MICROSCOPE.replace(
+        scan=_MICROSCOPE.scan.replace(dwell_us=4.0), probe=Probe(fwhm_nm=0.5)
+    )
+    images = simulate(
+        Cuboid(edges=(24, 20, 16), corners={7: Truncation(0.35)}),
+        _showing_corner(len(rates)),
+        microscope,
+        seed=seed,
+        spin_rad_s=np.array([(0.0, 0.0, rate) for rate in rates]),
+    )
+    return list(images), ["at rest", "spinning, +20 rad/s", "spinning, −20 rad/s"]
+
+
+def _showing_corner(count: int) -> Rotation:
+    """Corner 7 to the upper right, where all three of its faces reach the outline."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_euler("xyz", [[100.0, 40.0, -20.0]] * count, degrees=True)
+
+
+def _half_dome() -> Particle:
+    """An upper half of an icosphere-like hull, which no named shape is."""
+    rings = [(12.0, 0.0), (10.0, 6.0), (5.0, 10.0)]
+    points = [
+        (radius * np.cos(angle), radius * np.sin(angle), height - 4.0)
+        for radius, height in rings
+        for angle in np.linspace(0.0, 2.0 * np.pi, 7, endpoint=False)
+    ]
+    return Polyhedron.from_vertices(points)
+
+
+def _part(scenes: Panels, start: int, stop: int) -> Panels:
+    images, titles = scenes
+    return images[start:stop], titles[start:stop]

@@ -25,13 +25,13 @@ void blur(float* image, std::int64_t rows, std::int64_t columns, double sigma, s
   std::vector<GaussianProbe> probes(static_cast<std::size_t>(execution.n_threads));
   for (auto& probe : probes) probe.set(sigma, columns, mode);
   const ImageView<float> view{image, rows, columns};
-  std::vector<float> along(image, image + rows * columns);
+  std::vector<float> along(static_cast<std::size_t>(rows * columns));
   const ImageView<float> source{along.data(), rows, columns};
   const std::int64_t chunk = std::max<std::int64_t>(1, rows / (8 * execution.n_threads));
   parallel_for(rows, chunk, execution.n_threads, execution.stop,
                [&](int thread, std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i) {
-                   probes[static_cast<std::size_t>(thread)].along_row(source.row(i), columns);
+                   probes[static_cast<std::size_t>(thread)].along_row(view.row(i), source.row(i), columns);
                  }
                });
   parallel_for(rows, chunk, execution.n_threads, execution.stop,

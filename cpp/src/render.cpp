@@ -62,7 +62,9 @@ class ImageStages {
     const double sigma = recording_.probe_sigma[i];
     if (sigma > 0.0) {
       probe_.set(sigma, columns, Boundary::nearest);
-      for (std::int64_t r = band.begin; r < band.end; ++r) probe_.along_row(signal.row(r), columns);
+      for (std::int64_t r = band.begin; r < band.end; ++r) {
+        probe_.along_row(signal.row(r), signal.row(r), columns);
+      }
     }
   }
 

@@ -44,39 +44,83 @@ class GaussianProbe {
     padded_.resize(static_cast<std::size_t>(columns + 2 * radius_));
   }
 
-  // Blurs one row along x, in place.
-  void along_row(float* row, std::int64_t columns) {
+  // Blurs one row along x; `out` may be `in`.
+  void along_row(const float* in, float* out, std::int64_t columns) {
     float* padded = padded_.data();
-    std::copy(row, row + columns, padded + radius_);
+    std::copy(in, in + columns, padded + radius_);
     for (std::int64_t k = 1; k <= radius_; ++k) {
-      padded[radius_ - k] = row[continued(-k, columns, boundary_)];
-      padded[radius_ + columns - 1 + k] = row[continued(columns - 1 + k, columns, boundary_)];
+      padded[radius_ - k] = in[continued(-k, columns, boundary_)];
+      padded[radius_ + columns - 1 + k] = in[continued(columns - 1 + k, columns, boundary_)];
     }
     const float* centre = padded + radius_;
-    const float w0 = weight_[0];
-    for (std::int64_t j = 0; j < columns; ++j) row[j] = w0 * centre[j];
-    for (std::int64_t k = 1; k <= radius_; ++k) {
-      const float w = weight_[static_cast<std::size_t>(k)];
-      const float *left = centre - k, *right = centre + k;
-      for (std::int64_t j = 0; j < columns; ++j) row[j] += w * (left[j] + right[j]);
-    }
+    weighted_sum(centre, [centre](std::int64_t k) { return Pair{centre - k, centre + k}; }, out, columns);
   }
 
   // One row of the image blurred along y, from rows that `along_row` has already treated.
   void across_rows(const ImageView<float>& image, std::int64_t i, float* out) const {
-    const std::int64_t n = image.columns;
-    const float w0 = weight_[0];
-    const float* here = image.row(i);
-    for (std::int64_t j = 0; j < n; ++j) out[j] = w0 * here[j];
-    for (std::int64_t k = 1; k <= radius_; ++k) {
-      const float w = weight_[static_cast<std::size_t>(k)];
-      const float* above = image.row(continued(i - k, image.rows, boundary_));
-      const float* below = image.row(continued(i + k, image.rows, boundary_));
-      for (std::int64_t j = 0; j < n; ++j) out[j] += w * (above[j] + below[j]);
-    }
+    const auto row = [&](std::int64_t k) { return image.row(continued(k, image.rows, boundary_)); };
+    weighted_sum(
+        image.row(i), [&](std::int64_t k) { return Pair{row(i - k), row(i + k)}; }, out, image.columns);
   }
 
  private:
+  struct Pair {
+    const float *before, *after;
+  };
+  // So many pairs are added while the sum stays in a register: one pass does for σ up to two pixels.
+  static constexpr std::int64_t at_once = 8;
+
+  // out = w₀·centre + w₁·(pair 1) + w₂·(pair 2) + …, added in this order whatever the radius.
+  template <class PairAt>
+  void weighted_sum(const float* centre, const PairAt& pair_at, float* out, std::int64_t n) const {
+    for (std::int64_t first = 1; first == 1 || first <= radius_; first += at_once) {
+      Pair pairs[at_once];
+      const std::int64_t left = radius_ - first + 1, count = left < at_once ? left : at_once;
+      for (std::int64_t k = 0; k < count; ++k) pairs[k] = pair_at(first + k);
+      const float* weight = weight_.data() + first;
+      const float centre_weight = first == 1 ? weight_[0] : 1.0f;
+      const float* start = first == 1 ? centre : out;
+      switch (count) {
+        case 0:
+          return add_pairs<0>(start, centre_weight, pairs, weight, out, n);
+        case 1:
+          return add_pairs<1>(start, centre_weight, pairs, weight, out, n);
+        case 2:
+          return add_pairs<2>(start, centre_weight, pairs, weight, out, n);
+        case 3:
+          return add_pairs<3>(start, centre_weight, pairs, weight, out, n);
+        case 4:
+          return add_pairs<4>(start, centre_weight, pairs, weight, out, n);
+        case 5:
+          return add_pairs<5>(start, centre_weight, pairs, weight, out, n);
+        case 6:
+          return add_pairs<6>(start, centre_weight, pairs, weight, out, n);
+        case 7:
+          return add_pairs<7>(start, centre_weight, pairs, weight, out, n);
+        default:
+          add_pairs<8>(start, centre_weight, pairs, weight, out, n);
+      }
+    }
+  }
+
+  template <int count>
+  static void add_pairs(const float* start, float start_weight, const Pair* pair, const float* weight,
+                        float* out, std::int64_t n) {
+    // A block at a time, through a buffer that nothing else can point to: the compiler then keeps sums
+    // in registers without having to prove that sixteen rows do not overlap.
+    constexpr std::int64_t block = 64;
+    float sum[block];
+    for (std::int64_t j0 = 0; j0 < n; j0 += block) {
+      const std::int64_t here = n - j0 < block ? n - j0 : block;
+      for (std::int64_t j = 0; j < here; ++j) {
+        float s = start_weight * start[j0 + j];
+        for (int k = 0; k < count; ++k) s += weight[k] * (pair[k].before[j0 + j] + pair[k].after[j0 + j]);
+        sum[j] = s;
+      }
+      std::copy(sum, sum + here, out + j0);
+    }
+  }
+
   double sigma_ = 0.0;
   std::int64_t radius_ = 0;
   Boundary boundary_ = Boundary::nearest;

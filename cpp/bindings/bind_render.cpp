@@ -134,8 +134,9 @@ void simulate(const Scenes& scenes, py::array out, std::int64_t oversample, cons
               const Array<double>& dwell, const Array<double>& flyback, const Array<double>& spin,
               const Array<double>& film_depth, const Array<double>& probe_sigma,
               const Array<double>& electrons, const Array<double>& gain, const Array<double>& offset,
-              const Array<double>& read_noise, std::uint64_t seed, std::uint64_t first_index, int engine,
-              int n_threads) {
+              const Array<double>& read_noise, const Array<double>& tail_fraction,
+              const Array<double>& tail_gamma, const Array<double>& excess_noise, const Array<double>& decay,
+              py::array clipped, std::uint64_t seed, std::uint64_t first_index, int engine, int n_threads) {
   const std::int64_t n = scenes.images();
   require_shape(out, {n, -1, -1}, "out");
   const std::int64_t rows = out.shape(1), columns = out.shape(2);
@@ -157,15 +158,22 @@ void simulate(const Scenes& scenes, py::array out, std::int64_t oversample, cons
                                     {&electrons, "electrons"},
                                     {&gain, "gain"},
                                     {&offset, "offset"},
-                                    {&read_noise, "read_noise"}}) {
+                                    {&read_noise, "read_noise"},
+                                    {&tail_fraction, "tail_fraction"},
+                                    {&tail_gamma, "tail_gamma"},
+                                    {&excess_noise, "excess_noise"},
+                                    {&decay, "decay"}}) {
     require_shape(*array, {n}, name);
   }
   const Batch batch = scanned(scenes, rows, columns, oversample, pixel_size, dwell, flyback, spin);
-  const RecordingTable recording{values(film_depth), values(probe_sigma), values(electrons),
-                                 values(gain),       values(offset),      values(read_noise)};
+  const RecordingTable recording{
+      values(film_depth), values(probe_sigma),   values(electrons),  values(gain),         values(offset),
+      values(read_noise), values(tail_fraction), values(tail_gamma), values(excess_noise), values(decay)};
+  auto* clipped_pixels = writable<std::int64_t>(clipped, {n, 2}, "clipped");
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
-  kernels().simulate(batch, recording, static_cast<Engine>(engine), {seed, first_index}, type, pixels, run);
+  kernels().simulate(batch, recording, static_cast<Engine>(engine), {seed, first_index}, type, pixels,
+                     clipped_pixels, run);
 }
 
 void voxelize(const Scenes& scenes, py::array out, double voxel_size, int n_threads) {
@@ -225,7 +233,8 @@ void bind_render(py::module_& m) {
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("oversample"),
         py::arg("pixel_size"), py::arg("dwell"), py::arg("flyback"), py::arg("spin"), py::arg("film_depth"),
         py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
-        py::arg("read_noise"), py::arg("seed"), py::arg("first_index"), py::arg("engine"),
+        py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"), py::arg("excess_noise"),
+        py::arg("decay"), py::arg("clipped"), py::arg("seed"), py::arg("first_index"), py::arg("engine"),
         py::arg("n_threads"));
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));

@@ -82,6 +82,34 @@ py::array read_out(const Array<std::int32_t>& counts, double gain, double offset
   return out;
 }
 
+Array<float> add_tail(const Array<float>& image, double gamma, double fraction) {
+  require_shape(image, {-1, -1}, "image");
+  require(image.size() > 0, "image is empty");
+  require(gamma > 0.0 && gamma < 1e9, "gamma must be positive, got " + std::to_string(gamma));
+  Array<float> out({image.shape(0), image.shape(1)});
+  std::copy(image.data(), image.data() + image.size(), out.mutable_data());
+  kernels().add_tail(out.mutable_data(), image.shape(0), image.shape(1), gamma, fraction);
+  return out;
+}
+
+Array<double> multiply(const Array<std::int32_t>& counts, double excess, std::uint64_t seed,
+                       std::uint64_t index) {
+  require_shape(counts, {-1}, "counts");
+  require(excess > 0.0, "excess must be positive, got " + std::to_string(excess));
+  Array<double> charge(counts.size());
+  kernels().multiply(counts.data(), counts.size(), excess, {seed, index}, charge.mutable_data());
+  return charge;
+}
+
+Array<float> fade(const Array<float>& charge, double decay, double dwell, double flyback) {
+  require_shape(charge, {-1, -1}, "charge");
+  require(decay > 0.0, "decay must be positive, got " + std::to_string(decay));
+  Array<float> out({charge.shape(0), charge.shape(1)});
+  std::copy(charge.data(), charge.data() + charge.size(), out.mutable_data());
+  kernels().fade(out.mutable_data(), charge.shape(0), charge.shape(1), decay, dwell, flyback);
+  return out;
+}
+
 Array<double> haar_orientations(std::uint64_t seed, std::uint64_t first_index, std::int64_t n) {
   require(n >= 0, "n must not be negative, got " + std::to_string(n));
   Array<double> out({n, std::int64_t{4}});
@@ -116,6 +144,11 @@ void bind_stages(py::module_& m) {
   m.def("poisson_quantiles", &poisson_quantiles, py::arg("bits"), py::arg("mean"));
   m.def("read_out", &read_out, py::arg("counts"), py::kw_only(), py::arg("gain"), py::arg("offset"),
         py::arg("read_noise"), py::arg("seed"), py::arg("index"), py::arg("dtype"));
+  m.def("add_tail", &add_tail, py::arg("image"), py::kw_only(), py::arg("gamma"), py::arg("fraction"));
+  m.def("multiply", &multiply, py::arg("counts"), py::kw_only(), py::arg("excess"), py::arg("seed"),
+        py::arg("index"));
+  m.def("fade", &fade, py::arg("charge"), py::kw_only(), py::arg("decay"), py::arg("dwell"),
+        py::arg("flyback"));
   m.def("haar_orientations", &haar_orientations, py::arg("seed"), py::arg("first_index"), py::arg("n"));
   m.def("uniforms", &uniforms, py::arg("seed"), py::arg("index"), py::arg("stage"), py::arg("draws"));
   m.def(

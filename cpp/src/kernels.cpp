@@ -11,6 +11,7 @@
 #include "stemfast/probe.hpp"
 #include "stemfast/quaternion.hpp"
 #include "stemfast/rng.hpp"
+#include "stemfast/tail.hpp"
 
 #define STEMFAST_TEXT(x) #x
 #define STEMFAST_NAME(x) STEMFAST_TEXT(x)
@@ -58,15 +59,33 @@ void poisson_quantiles(const std::uint64_t* bits, const double* mean, std::int64
 void read_out_all(const std::int32_t* counts, std::int64_t n, double gain, double offset, double read_noise,
                   const RandomKey& key, PixelType type, void* out) {
   const Electronics e{gain, offset, read_noise};
+  Clipped clipped;
   const Stream noise(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::read_noise));
   switch (type) {
     case PixelType::u8:
-      return read_out(counts, 0, n, e, noise, static_cast<std::uint8_t*>(out));
+      return read_out(counts, 0, n, e, noise, static_cast<std::uint8_t*>(out), clipped);
     case PixelType::u16:
-      return read_out(counts, 0, n, e, noise, static_cast<std::uint16_t*>(out));
+      return read_out(counts, 0, n, e, noise, static_cast<std::uint16_t*>(out), clipped);
     case PixelType::f32:
-      return read_out(counts, 0, n, e, noise, static_cast<float*>(out));
+      return read_out(counts, 0, n, e, noise, static_cast<float*>(out), clipped);
   }
+}
+
+void add_tail(float* image, std::int64_t rows, std::int64_t columns, double gamma, double fraction) {
+  LorentzianTail tail;
+  tail.set(gamma, rows, columns);
+  tail.add_to({image, rows, columns}, static_cast<float>(fraction));
+}
+
+void multiply_all(const std::int32_t* counts, std::int64_t n, double excess, const RandomKey& key,
+                  double* charge) {
+  const Stream pulses(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::excess_noise));
+  multiply(counts, 0, n, excess, pulses, charge);
+}
+
+void fade(float* charge, std::int64_t rows, std::int64_t columns, double decay, double dwell,
+          double flyback) {
+  Afterglow(decay, dwell, flyback).apply(charge, rows, columns);
 }
 
 void haar_orientations(const RandomKey& key, std::int64_t n, double* out) {
@@ -104,6 +123,9 @@ extern const Kernels table = {
     .poisson = poisson_counts,
     .poisson_quantiles = poisson_quantiles,
     .read_out = read_out_all,
+    .add_tail = add_tail,
+    .multiply = multiply_all,
+    .fade = fade,
     .haar_orientations = haar_orientations,
     .uniforms = uniforms,
 };

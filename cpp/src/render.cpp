@@ -2,6 +2,8 @@
 #include "stemfast/render.hpp"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "stages.hpp"
@@ -10,6 +12,7 @@
 #include "stemfast/dose.hpp"
 #include "stemfast/film.hpp"
 #include "stemfast/probe.hpp"
+#include "stemfast/tail.hpp"
 
 namespace stemfast {
 inline namespace STEMFAST_ISA {
@@ -39,8 +42,15 @@ void thickness(const Batch& batch, Engine engine, float* out, const Execution& e
 
 namespace {
 
-// One image's way through the stages. The first half ends with the probe's blur along each row, which
-// needs nothing from other rows; the second half begins with the blur across them.
+// Fields of one image on its way through the stages.
+struct Planes {
+  ImageView<float> signal;  // scattered fraction
+  ImageView<float> spare;   // there only if an image of the batch asks for it
+};
+
+// One image's way through the stages. The first step ends with the probe's blur along each row, which
+// needs nothing from other rows; the last begins with the blur across them. Steps on a band of rows may
+// be shared out; those on the image are one thread's work, and most images have none.
 class ImageStages {
  public:
   ImageStages(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key)
@@ -49,12 +59,14 @@ class ImageStages {
         key_(key),
         thickness_(batch, engine),
         row_(static_cast<std::size_t>(batch.scan.columns)),
-        count_(static_cast<std::size_t>(batch.scan.columns)) {}
+        count_(static_cast<std::size_t>(batch.scan.columns)),
+        charge_(static_cast<std::size_t>(batch.scan.columns)) {}
 
-  // Rows `band` of `signal`: the scattered fraction, blurred along x.
-  void expect(std::int64_t image, Range band, const ImageView<float>& signal) {
+  // Rows `band` of the signal: the scattered fraction, blurred along x.
+  void expect(std::int64_t image, Range band, const Planes& planes) {
     const auto i = static_cast<std::size_t>(image);
     const std::int64_t columns = batch_.scan.columns, n = band.size() * columns;
+    const ImageView<float>& signal = planes.signal;
     float* depth = signal.row(band.begin);
     lay_film(depth, n, static_cast<float>(recording_.film_depth[i]));
     thickness_.add(image, band, depth);
@@ -68,87 +80,196 @@ class ImageStages {
     }
   }
 
-  // Rows `band` of `out`: counts as the detector writes them.
-  template <class Level>
-  void record(std::int64_t image, Range band, const ImageView<float>& signal, Level* out) {
+  bool has_tail(std::int64_t image) const {
+    return recording_.tail_fraction[static_cast<std::size_t>(image)] > 0.0;
+  }
+
+  // The image's signal with the whole probe, its tail included.
+  void spread(std::int64_t image, const Planes& planes) {
     const auto i = static_cast<std::size_t>(image);
-    const std::int64_t columns = batch_.scan.columns;
-    const double sigma = recording_.probe_sigma[i];
-    const auto electrons = static_cast<float>(recording_.electrons[i]);
-    const Electronics electronics{recording_.gain[i], recording_.offset[i], recording_.read_noise[i]};
-    const std::uint64_t index = key_.first_index + static_cast<std::uint64_t>(image);
-    const Stream dose(key_.seed, index, static_cast<std::uint32_t>(Stage::dose));
-    const Stream noise(key_.seed, index, static_cast<std::uint32_t>(Stage::read_noise));
-    if (sigma > 0.0) probe_.set(sigma, columns, Boundary::nearest);
+    const std::int64_t rows = batch_.scan.rows, columns = batch_.scan.columns;
+    prepare(image);
+    if (recording_.probe_sigma[i] > 0.0) {
+      for (std::int64_t r = 0; r < rows; ++r) probe_.across_rows(planes.signal, r, planes.spare.row(r));
+      std::copy(planes.spare.data, planes.spare.data + rows * columns, planes.signal.data);
+    }
+    tail_.set(recording_.tail_gamma[i], rows, columns);
+    tail_.add_to(planes.signal, static_cast<float>(recording_.tail_fraction[i]));
+  }
+
+  bool glows(std::int64_t image) const { return recording_.decay[static_cast<std::size_t>(image)] > 0.0; }
+
+  // Rows `band` of the charge, which goes to the spare plane.
+  void collect(std::int64_t image, Range band, const Planes& planes) {
+    prepare(image);
     for (std::int64_t r = band.begin; r < band.end; ++r) {
-      const float* fraction = signal.row(r);
-      if (sigma > 0.0) {
-        probe_.across_rows(signal, r, row_.data());
-        fraction = row_.data();
+      count_row(image, r, planes);
+      float* charge = planes.spare.row(r);
+      const std::int64_t columns = batch_.scan.columns;
+      if (excess_ > 0.0) {
+        multiply(count_.data(), r * columns, columns, excess_, pulses_, charge_.data());
+        std::copy(charge_.begin(), charge_.end(), charge);
+      } else {
+        std::copy(count_.begin(), count_.end(), charge);
       }
-      for (std::int64_t j = 0; j < columns; ++j) row_[j] = electrons * fraction[j];
-      poisson(dose, r * columns, row_.data(), columns, count_.data());
-      read_out(count_.data(), r * columns, columns, electronics, noise, out + r * columns);
     }
   }
 
+  void fade(std::int64_t image, const Planes& planes) const {
+    const auto i = static_cast<std::size_t>(image);
+    const Afterglow glow(recording_.decay[i], batch_.scan.dwell[i], batch_.scan.flyback[i]);
+    glow.apply(planes.spare.data, batch_.scan.rows, batch_.scan.columns);
+  }
+
+  // Rows `band` of `out`, as the detector writes them.
+  template <class Level>
+  void record(std::int64_t image, Range band, const Planes& planes, Level* out) {
+    const std::int64_t columns = batch_.scan.columns;
+    prepare(image);
+    const auto read = [&](std::int64_t r, const auto* charge) {
+      read_out(charge, r * columns, columns, electronics_, noise_, out + r * columns, clipped_);
+    };
+    for (std::int64_t r = band.begin; r < band.end; ++r) {
+      if (glows(image)) {
+        read(r, planes.spare.row(r));
+        continue;
+      }
+      count_row(image, r, planes);
+      if (excess_ > 0.0) {
+        multiply(count_.data(), r * columns, columns, excess_, pulses_, charge_.data());
+        read(r, charge_.data());
+      } else {
+        read(r, count_.data());
+      }
+    }
+  }
+
+  // Pixels clipped since this was last asked.
+  Clipped take_clipped() { return std::exchange(clipped_, Clipped{}); }
+
  private:
+  void prepare(std::int64_t image) {
+    const auto i = static_cast<std::size_t>(image);
+    const std::uint64_t index = key_.first_index + static_cast<std::uint64_t>(image);
+    const auto stream = [&](Stage stage) {
+      return Stream(key_.seed, index, static_cast<std::uint32_t>(stage));
+    };
+    dose_ = stream(Stage::dose);
+    noise_ = stream(Stage::read_noise);
+    pulses_ = stream(Stage::excess_noise);
+    electronics_ = {recording_.gain[i], recording_.offset[i], recording_.read_noise[i]};
+    excess_ = recording_.excess_noise[i];
+    if (recording_.probe_sigma[i] > 0.0) {
+      probe_.set(recording_.probe_sigma[i], batch_.scan.columns, Boundary::nearest);
+    }
+  }
+
+  // The counts of one row, from the blur across rows onwards.
+  void count_row(std::int64_t image, std::int64_t r, const Planes& planes) {
+    const auto i = static_cast<std::size_t>(image);
+    const std::int64_t columns = batch_.scan.columns;
+    const auto electrons = static_cast<float>(recording_.electrons[i]);
+    const float* fraction = planes.signal.row(r);
+    if (recording_.probe_sigma[i] > 0.0 && !has_tail(image)) {
+      probe_.across_rows(planes.signal, r, row_.data());
+      fraction = row_.data();
+    }
+    for (std::int64_t j = 0; j < columns; ++j) row_[j] = electrons * fraction[j];
+    poisson(dose_, r * columns, row_.data(), columns, count_.data());
+  }
+
   const Batch& batch_;
   const RecordingTable& recording_;
   RandomKey key_;
   ThicknessRows thickness_;
   GaussianProbe probe_;
+  LorentzianTail tail_;
+  Stream dose_{0, 0, 0}, noise_{0, 0, 0}, pulses_{0, 0, 0};
+  Electronics electronics_{};
+  double excess_ = 0.0;
+  Clipped clipped_;
   std::vector<float> row_;
   std::vector<std::int32_t> count_;
+  std::vector<double> charge_;
 };
+
+bool needs_spare_plane(const RecordingTable& recording) {
+  const auto positive = [](double x) { return x > 0.0; };
+  const auto any = [&](std::span<const double> v) { return std::any_of(v.begin(), v.end(), positive); };
+  return any(recording.tail_fraction) || any(recording.decay);
+}
+
+// All steps of one image. `team` has worked on it when this returns; over_rows(step) runs a step on all
+// rows, in one piece or in bands, and waits for its end.
+template <class Level, class OverRows>
+void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& planes, Level* out,
+                std::int64_t* clipped, const OverRows& over_rows) {
+  ImageStages& own = team.front();
+  over_rows([&](ImageStages& stages, Range band) { stages.expect(image, band, planes); });
+  if (own.has_tail(image)) own.spread(image, planes);
+  if (own.glows(image)) {
+    over_rows([&](ImageStages& stages, Range band) { stages.collect(image, band, planes); });
+    own.fade(image, planes);
+  }
+  over_rows([&](ImageStages& stages, Range band) { stages.record(image, band, planes, out); });
+  for (ImageStages& stages : team) {
+    const Clipped c = stages.take_clipped();
+    clipped[2 * image] += c.above;
+    clipped[2 * image + 1] += c.below;
+  }
+}
 
 template <class Level>
 void simulate_as(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-                 Level* out, const Execution& execution) {
+                 Level* out, std::int64_t* clipped, const Execution& execution) {
   const std::int64_t rows = batch.scan.rows, columns = batch.scan.columns, images = batch.images();
   const Shares shares = share_out(images, rows, columns, execution.n_threads);
   const auto threads = static_cast<std::size_t>(execution.n_threads);
+  const auto pixels = static_cast<std::size_t>(rows * columns);
+  const std::size_t spare = needs_spare_plane(recording) ? pixels : 0;
   std::vector<ImageStages> stages(threads, ImageStages(batch, recording, engine, key));
-  std::vector<std::vector<float>> signal(shares.whole_images ? threads : 1);
-  for (auto& s : signal) s.resize(static_cast<std::size_t>(rows * columns));
+  std::vector<std::vector<float>> memory(shares.whole_images ? threads : 1);
+  for (auto& m : memory) m.resize(pixels + spare);
+  const auto planes_of = [&](std::size_t t) {
+    float* first = memory[t].data();
+    return Planes{{first, rows, columns}, {spare > 0 ? first + pixels : nullptr, rows, columns}};
+  };
+  std::fill(clipped, clipped + 2 * images, 0);
 
   if (shares.whole_images) {
     parallel_for(images, shares.chunk, execution.n_threads, execution.stop,
                  [&](int thread, std::int64_t begin, std::int64_t end) {
                    const auto t = static_cast<std::size_t>(thread);
-                   const ImageView<float> view{signal[t].data(), rows, columns};
+                   ImageStages& own = stages[t];
+                   const auto at_once = [&](const auto& step) { step(own, Range{0, rows}); };
                    for (std::int64_t i = begin; i < end; ++i) {
-                     stages[t].expect(i, {0, rows}, view);
-                     stages[t].record(i, {0, rows}, view, out + i * rows * columns);
+                     take_image(i, {&own, 1}, planes_of(t), out + i * rows * columns, clipped, at_once);
                    }
                  });
     return;
   }
-  const ImageView<float> view{signal[0].data(), rows, columns};
+  const auto in_bands = [&](const auto& step) {
+    parallel_for(rows, shares.chunk, execution.n_threads, execution.stop,
+                 [&](int thread, std::int64_t begin, std::int64_t end) {
+                   step(stages[static_cast<std::size_t>(thread)], Range{begin, end});
+                 });
+  };
   for (std::int64_t i = 0; i < images; ++i) {
-    parallel_for(rows, shares.chunk, execution.n_threads, execution.stop,
-                 [&](int thread, std::int64_t begin, std::int64_t end) {
-                   stages[static_cast<std::size_t>(thread)].expect(i, {begin, end}, view);
-                 });
-    parallel_for(rows, shares.chunk, execution.n_threads, execution.stop,
-                 [&](int thread, std::int64_t begin, std::int64_t end) {
-                   stages[static_cast<std::size_t>(thread)].record(i, {begin, end}, view,
-                                                                   out + i * rows * columns);
-                 });
+    take_image(i, stages, planes_of(0), out + i * rows * columns, clipped, in_bands);
   }
 }
 
 }  // namespace
 
 void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-              PixelType type, void* out, const Execution& execution) {
+              PixelType type, void* out, std::int64_t* clipped, const Execution& execution) {
   switch (type) {
     case PixelType::u8:
-      return simulate_as(batch, recording, engine, key, static_cast<std::uint8_t*>(out), execution);
+      return simulate_as(batch, recording, engine, key, static_cast<std::uint8_t*>(out), clipped, execution);
     case PixelType::u16:
-      return simulate_as(batch, recording, engine, key, static_cast<std::uint16_t*>(out), execution);
+      return simulate_as(batch, recording, engine, key, static_cast<std::uint16_t*>(out), clipped, execution);
     case PixelType::f32:
-      return simulate_as(batch, recording, engine, key, static_cast<float*>(out), execution);
+      return simulate_as(batch, recording, engine, key, static_cast<float*>(out), clipped, execution);
   }
 }
 

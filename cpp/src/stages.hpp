@@ -11,7 +11,7 @@ inline namespace STEMFAST_ISA {
 
 void thickness(const Batch& batch, Engine engine, float* out, const Execution& execution);
 void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-              PixelType type, void* out, const Execution& execution);
+              PixelType type, void* out, std::int64_t* clipped, const Execution& execution);
 void voxelize(const Batch& batch, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,
               const Execution& execution);
 void project_volume(const VolumeProjection& projection, float* out, const Execution& execution);

@@ -53,6 +53,11 @@ def simulate(
     gain: NDArray[np.float64],
     offset: NDArray[np.float64],
     read_noise: NDArray[np.float64],
+    tail_fraction: NDArray[np.float64],
+    tail_gamma: NDArray[np.float64],
+    excess_noise: NDArray[np.float64],
+    decay: NDArray[np.float64],
+    clipped: NDArray[np.int64],
     seed: int,
     first_index: int,
     engine: int,
@@ -90,6 +95,15 @@ def read_out(
     index: int,
     dtype: DTypeLike,
 ) -> NDArray[Any]: ...
+def add_tail(
+    image: NDArray[np.float32], *, gamma: float, fraction: float
+) -> NDArray[np.float32]: ...
+def multiply(
+    counts: NDArray[np.int32], *, excess: float, seed: int, index: int
+) -> NDArray[np.float64]: ...
+def fade(
+    charge: NDArray[np.float32], *, decay: float, dwell: float, flyback: float
+) -> NDArray[np.float32]: ...
 def haar_orientations(seed: int, first_index: int, n: int) -> NDArray[np.float64]: ...
 def uniforms(
     seed: int, index: NDArray[np.uint64], stage: int, draws: int

@@ -232,6 +232,30 @@ def gaussian_blur(image: Float, sigma: float, boundary: str = "nearest") -> Floa
     return np.asarray(out)
 
 
+def lorentzian_blur(image: Float, gamma: float) -> Float:
+    """Convolve with (1 + r²/γ²)^(-3/2)/(2πγ²) [px], the image mirrored past its edges.
+
+    The Fourier transform of that profile is exp(-γ|k|), and a mirrored image is a sum of cosines.
+
+    Examples
+    --------
+    >>> image = np.zeros((4, 5))
+    >>> image[1, 2] = 1.0
+    >>> round(float(lorentzian_blur(image, 2.0).sum()), 12)
+    1.0
+    """
+    wave, cosines = [], []
+    for n in image.shape:
+        order = np.arange(n)
+        wave.append(np.pi * order / n)
+        basis = np.sqrt(2.0 / n) * np.cos(np.outer(wave[-1], order + 0.5))
+        basis[0] /= np.sqrt(2.0)
+        cosines.append(basis)
+    k = np.hypot(wave[0][:, None], wave[1][None, :])
+    spectrum = cosines[0] @ image @ cosines[1].T
+    return np.asarray(cosines[0].T @ (np.exp(-gamma * k) * spectrum) @ cosines[1])
+
+
 def scattered_fraction(
     particle: Particle, orientation: Rotation, microscope: Microscope, **where: ArrayLike
 ) -> Float:
@@ -251,7 +275,35 @@ def scattered_fraction(
     depth = depth + film.thickness_nm / microscope.mean_free_path_nm(film.material)
     fraction = 1.0 - np.exp(-depth)
     sigma = microscope.probe.sigma_nm / microscope.scan.pixel_size_nm
-    return gaussian_blur(fraction, sigma) if sigma > 0 else fraction
+    fraction = gaussian_blur(fraction, sigma) if sigma > 0 else fraction
+    tail, gamma = microscope.probe.tail_fraction, microscope.probe.tail_gamma_nm
+    if tail == 0:
+        return fraction
+    far = lorentzian_blur(fraction, gamma / microscope.scan.pixel_size_nm)
+    return np.asarray((1 - tail) * fraction + tail * far)
+
+
+def afterglow(charge: Float, decay_us: float, scan: Scan) -> Float:
+    """Return the charge as a scintillator gives it off: see `Detector.decay_us`.
+
+    Examples
+    --------
+    >>> scan = Scan(shape=(1, 3), dwell_us=1)
+    >>> afterglow(np.array([[1.0, 0, 0]]), 1 / np.log(2), scan).round(12).tolist()
+    [[0.5, 0.25, 0.125]]
+    """
+    rows, columns = charge.shape
+    keep = math.exp(-scan.dwell_us / decay_us)
+    lost = math.exp(-scan.flyback_us / decay_us)
+    charge = np.asarray(charge, np.float64)
+    recorded, glow = np.zeros(charge.shape), 0.0
+    for i in range(rows):
+        for j in range(columns):
+            glow += charge[i, j]
+            recorded[i, j] = (1 - keep) * glow
+            glow *= keep
+        glow *= lost
+    return recorded
 
 
 def philox(counter: Sequence[int], key: Sequence[int]) -> list[int]:

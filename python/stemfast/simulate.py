@@ -16,6 +16,7 @@ from stemfast import _core
 from stemfast.arguments import index, one_of, output_array, seed_value, vectors
 from stemfast.materials import Material
 from stemfast.microscope import Microscope, Scan
+from stemfast.saturation import Saturation, report
 from stemfast.scene import Batch, Shown, lay_out
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def simulate(
     engine: Engine = "exact",
     oversample: int = 1,
     n_threads: int = 0,
+    saturation: Saturation = "warn",
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Take HAADF-STEM images of particles.
@@ -70,6 +72,8 @@ def simulate(
         Samples per pixel side, averaged: 1 takes the thickness at the pixel's centre.
     n_threads : int
         0 for all cores the process may use.
+    saturation : "warn", "raise" or "ignore"
+        What to do when pixels are clipped to the range of the detector's bits.
     out : ndarray, optional
         Where to write: the result's shape and dtype, C-contiguous.
 
@@ -82,8 +86,15 @@ def simulate(
     ------
     TypeError, ValueError
         If an argument is not what it should be, before any work starts.
+    SaturationError
+        A ValueError, after the work: pixels were clipped and `saturation` is "raise".
     MemoryError
         If the result would not fit into memory.
+
+    Warns
+    -----
+    SaturationWarning
+        Once, if pixels were clipped and `saturation` is "warn".
 
     Examples
     --------
@@ -104,7 +115,9 @@ def simulate(
         "seed": seed_value(seed),
         "first_index": index("first_index", first_index),
     }
+    one_of("saturation", saturation, ("warn", "raise", "ignore"))
     _require_countable(scopes)
+    clipped = np.zeros((n, 2), np.int64)
     pixels, result = _allocate(out, batch, first.scan.shape, first.detector.dtype)
     _core.simulate(
         batch.scenes(_inverse_mean_free_paths(batch, scopes, pick)),
@@ -112,8 +125,10 @@ def simulate(
         **run,
         **_scan_columns([m.scan for m in scopes], pick),
         **_recording_columns(scopes, pick),
+        clipped=clipped,
         **numbers,
     )
+    report(clipped, pixels[0].size, first.detector, saturation, stacklevel=3)
     return result
 
 
@@ -259,6 +274,10 @@ def _recording_columns(scopes: Sequence[Microscope], pick: NDArray[np.int64]) ->
         "gain": lambda m: m.detector.gain,
         "offset": lambda m: m.detector.offset,
         "read_noise": lambda m: m.detector.read_noise,
+        "tail_fraction": lambda m: m.probe.tail_fraction,
+        "tail_gamma": lambda m: m.probe.tail_gamma_nm / m.scan.pixel_size_nm,
+        "excess_noise": lambda m: m.detector.excess_noise_factor - 1.0,
+        "decay": lambda m: m.detector.decay_us * 1e-6,
     }
     return {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
 

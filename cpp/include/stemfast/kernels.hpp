@@ -32,9 +32,9 @@ struct Kernels {
   // float32 (images, rows, columns) [nm]
   void (*thickness)(const Batch&, Engine, float* out, const Execution&);
 
-  // PixelType (images, rows, columns)
+  // PixelType (images, rows, columns), and (images, 2): how many of its pixels were clipped above and below
   void (*simulate)(const Batch&, const RecordingTable&, Engine, const RandomKey&, PixelType, void* out,
-                   const Execution&);
+                   std::int64_t* clipped, const Execution&);
 
   // uint8 [layers, rows, columns]: how many of the batch's first image's bodies hold each voxel centre
   void (*voxelize)(const Batch&, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,
@@ -54,6 +54,13 @@ struct Kernels {
   void (*poisson_quantiles)(const std::uint64_t* bits, const double* mean, std::int64_t n, double* counts);
   void (*read_out)(const std::int32_t* counts, std::int64_t n, double gain, double offset, double read_noise,
                    const RandomKey&, PixelType, void* out);
+  // image = (1 − fraction)·image + fraction·(the tail of half width gamma ∗ image)
+  void (*add_tail)(float* image, std::int64_t rows, std::int64_t columns, double gamma, double fraction);
+  // Charges of pixels 0 … n − 1 of image key.first_index.
+  void (*multiply)(const std::int32_t* counts, std::int64_t n, double excess, const RandomKey&,
+                   double* charge);
+  void (*fade)(float* charge, std::int64_t rows, std::int64_t columns, double decay, double dwell,
+               double flyback);
 
   // double (n, 4), orientations first_index … first_index + n − 1
   void (*haar_orientations)(const RandomKey&, std::int64_t n, double* out);

@@ -17,6 +17,7 @@ enum class Stage : std::uint32_t {
   dose = 1,
   read_noise = 2,
   orientation = 3,
+  excess_noise = 8,
   recipe = 256,
 };
 

@@ -50,12 +50,16 @@ struct ScanTable {
 
 // How each image is recorded; one entry per image.
 struct RecordingTable {
-  std::span<const double> film_depth;   // film thickness / mean free path
-  std::span<const double> probe_sigma;  // [px]
-  std::span<const double> electrons;    // incident electrons per pixel
-  std::span<const double> gain;         // detector units per electron
-  std::span<const double> offset;       // detector units
-  std::span<const double> read_noise;   // rms, detector units
+  std::span<const double> film_depth;     // film thickness / mean free path
+  std::span<const double> probe_sigma;    // [px]
+  std::span<const double> electrons;      // incident electrons per pixel
+  std::span<const double> gain;           // detector units per electron
+  std::span<const double> offset;         // detector units
+  std::span<const double> read_noise;     // rms, detector units
+  std::span<const double> tail_fraction;  // share of the probe's intensity in its tail
+  std::span<const double> tail_gamma;     // half width of the tail's profile [px]
+  std::span<const double> excess_noise;   // variance of one electron's charge, its mean being 1
+  std::span<const double> decay;          // time constant of the detector's afterglow [s]
 };
 
 struct Batch {

@@ -60,6 +60,8 @@ def classify(
     model: str | Path | None = None,
     out: str | Path | None = None,
     pixel_size_nm: float | None = None,
+    index: int | None = None,
+    dataset: str | None = None,
     min_probability: float = 0.8,
 ) -> Classification:
     """Find the particles of a micrograph and say what shape each one is.
@@ -77,6 +79,10 @@ def classify(
         Folder for the results, made if missing; ``<name of the file>-shapes`` if None.
     pixel_size_nm : float, optional
         Pixel size [nm], for a file that does not say it or says it wrong.
+    index : int, optional
+        Which image of a stack.
+    dataset : str, optional
+        Title of the data set, for a file that holds several.
     min_probability : float
         Smallest probability, 0 … 1, that names a shape.
 
@@ -99,7 +105,7 @@ def classify(
 
     from stemfast import micrograph, training
 
-    image = micrograph.read(file, pixel_size_nm=pixel_size_nm)
+    image = micrograph.read(file, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
     found = micrograph.find_particles(image)
     network = training.load(folder)
     size = network.model.config.image_shape[0]

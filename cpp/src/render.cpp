@@ -43,10 +43,9 @@ namespace {
 // needs nothing from other rows; the second half begins with the blur across them.
 class ImageStages {
  public:
-  ImageStages(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key)
+  ImageStages(const Batch& batch, const RecordingTable& recording, Engine engine)
       : batch_(batch),
         recording_(recording),
-        key_(key),
         thickness_(batch, engine),
         row_(static_cast<std::size_t>(batch.scan.columns)),
         count_(static_cast<std::size_t>(batch.scan.columns)) {}
@@ -74,9 +73,9 @@ class ImageStages {
     const double sigma = recording_.probe_sigma[i];
     const auto electrons = static_cast<float>(recording_.electrons[i]);
     const Electronics electronics{recording_.gain[i], recording_.offset[i], recording_.read_noise[i]};
-    const std::uint64_t index = key_.first_index + static_cast<std::uint64_t>(image);
-    const Stream dose(key_.seed, index, static_cast<std::uint32_t>(Stage::dose));
-    const Stream noise(key_.seed, index, static_cast<std::uint32_t>(Stage::read_noise));
+    const std::uint64_t seed = batch_.key.seed, index = stream_index(batch_, image);
+    const Stream dose(seed, index, static_cast<std::uint32_t>(Stage::dose));
+    const Stream noise(seed, index, static_cast<std::uint32_t>(Stage::read_noise));
     if (sigma > 0.0) probe_.set(sigma, columns, Boundary::nearest);
     for (std::int64_t r = band.begin; r < band.end; ++r) {
       const float* fraction = signal.row(r);
@@ -93,7 +92,6 @@ class ImageStages {
  private:
   const Batch& batch_;
   const RecordingTable& recording_;
-  RandomKey key_;
   ThicknessRows thickness_;
   GaussianProbe probe_;
   std::vector<float> row_;
@@ -101,12 +99,12 @@ class ImageStages {
 };
 
 template <class Level>
-void simulate_as(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-                 Level* out, const Execution& execution) {
+void simulate_as(const Batch& batch, const RecordingTable& recording, Engine engine, Level* out,
+                 const Execution& execution) {
   const std::int64_t rows = batch.scan.rows, columns = batch.scan.columns, images = batch.images();
   const Shares shares = share_out(images, rows, columns, execution.n_threads);
   const auto threads = static_cast<std::size_t>(execution.n_threads);
-  std::vector<ImageStages> stages(threads, ImageStages(batch, recording, engine, key));
+  std::vector<ImageStages> stages(threads, ImageStages(batch, recording, engine));
   std::vector<std::vector<float>> signal(shares.whole_images ? threads : 1);
   for (auto& s : signal) s.resize(static_cast<std::size_t>(rows * columns));
 
@@ -138,15 +136,40 @@ void simulate_as(const Batch& batch, const RecordingTable& recording, Engine eng
 
 }  // namespace
 
-void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-              PixelType type, void* out, const Execution& execution) {
+void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, PixelType type, void* out,
+              const Execution& execution) {
   switch (type) {
     case PixelType::u8:
-      return simulate_as(batch, recording, engine, key, static_cast<std::uint8_t*>(out), execution);
+      return simulate_as(batch, recording, engine, static_cast<std::uint8_t*>(out), execution);
     case PixelType::u16:
-      return simulate_as(batch, recording, engine, key, static_cast<std::uint16_t*>(out), execution);
+      return simulate_as(batch, recording, engine, static_cast<std::uint16_t*>(out), execution);
     case PixelType::f32:
-      return simulate_as(batch, recording, engine, key, static_cast<float*>(out), execution);
+      return simulate_as(batch, recording, engine, static_cast<float*>(out), execution);
+  }
+}
+
+void scan_path(const Batch& batch, std::int64_t image, double* time, double* x, double* y, double* turn) {
+  const std::int64_t rows = batch.scan.rows, columns = batch.scan.columns;
+  const BeamPath beam(batch, image);
+  const PosePath path(batch.scan, image);
+  const ScanClock clock = clock_of(batch.scan, image);
+  const Grid grid{rows, columns, batch.scan.pixel_size[static_cast<std::size_t>(image)]};
+  for (std::int64_t i = 0; i < rows; ++i) {
+    double *xi = x + i * columns, *yi = y + i * columns;
+    beam.row(i, xi, yi);
+    for (std::int64_t j = 0; j < columns; ++j) {
+      time[i * columns + j] = clock.row_start(i) + static_cast<double>(j) * clock.dwell;
+      xi[j] += grid.x(static_cast<double>(j));
+      yi[j] += grid.y(static_cast<double>(i));
+      const Quaternion q = !path.moves()               ? Quaternion{}
+                           : batch.scan.pose_per_pixel ? path.at_pixel(i, j)
+                                                       : path.at_row(i);
+      double* out = turn + 4 * (i * columns + j);
+      out[0] = q.x;
+      out[1] = q.y;
+      out[2] = q.z;
+      out[3] = q.w;
+    }
   }
 }
 

@@ -108,5 +108,19 @@ inline SinCos sin_cos_turns(double turns) {
   }
 }
 
+// The angle of the point (x, y) in the first quadrant, x ≥ 0, y ≥ 0 and not both zero [rad].
+inline double angle_of(double y, double x) {
+  constexpr double half_pi = 1.5707963267948966;
+  const bool steep = y > x;
+  double t = steep ? x / y : y / x;
+  // artan t = 2 artan(t/(1 + √(1 + t²))), twice: the series then starts from |t| < 0.199.
+  for (int halving = 0; halving < 2; ++halving) t = t / (1.0 + std::sqrt(1.0 + t * t));
+  const double t2 = t * t;
+  double series = 0.0;
+  for (int k = 25; k >= 1; k -= 2) series = 1.0 / k - t2 * series;
+  const double angle = 4.0 * t * series;
+  return steep ? half_pi - angle : angle;
+}
+
 }  // namespace STEMFAST_ISA
 }  // namespace stemfast

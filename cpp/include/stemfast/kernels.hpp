@@ -33,8 +33,11 @@ struct Kernels {
   void (*thickness)(const Batch&, Engine, float* out, const Execution&);
 
   // PixelType (images, rows, columns)
-  void (*simulate)(const Batch&, const RecordingTable&, Engine, const RandomKey&, PixelType, void* out,
-                   const Execution&);
+  void (*simulate)(const Batch&, const RecordingTable&, Engine, PixelType, void* out, const Execution&);
+
+  // Times [s], beam positions [nm] and the particles' turn (x, y, z, w) since their given pose, of every
+  // pixel of one image: each (rows, columns) or (rows, columns, 4).
+  void (*scan_path)(const Batch&, std::int64_t image, double* time, double* x, double* y, double* turn);
 
   // uint8 [layers, rows, columns]: how many of the batch's first image's bodies hold each voxel centre
   void (*voxelize)(const Batch&, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,

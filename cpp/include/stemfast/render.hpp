@@ -150,14 +150,22 @@ class ThicknessRows {
 
   // The body's rotation at each beam's time.
   void turn_beams(const PosePath& turn, std::int64_t i, std::size_t b, Range reach) {
-    Matrix3 m{};
-    for (std::int64_t j = reach.begin; j < reach.end; ++j) {
-      if (batch_.scan.pose_per_pixel && turn.moves()) {
-        m = matrix(normalised(turn.at_pixel(i, j) * orientation_of(b)));
-      } else if (j == reach.begin) {
-        m = matrix(turn.moves() ? normalised(turn.at_row(i) * orientation_of(b)) : orientation_of(b));
+    const Quaternion given = orientation_of(b);
+    if (!turn.moves() || !batch_.scan.pose_per_pixel) {
+      const Matrix3 m = matrix(turn.moves() ? normalised(turn.at_row(i) * given) : given);
+      for (std::size_t k = 0; k < 9; ++k) {
+        std::fill(turned_[k].begin() + reach.begin, turned_[k].begin() + reach.end, m[k / 3][k % 3]);
       }
+      return;
+    }
+    // A constant spin advances by one product a pixel, which over a row costs a few ulp.
+    Quaternion q = normalised(turn.at_pixel(i, reach.begin) * given);
+    const Quaternion step = turn.steady() ? turn.pixel_step() : Quaternion{};
+    for (std::int64_t j = reach.begin; j < reach.end; ++j) {
+      if (!turn.steady()) q = normalised(turn.at_pixel(i, j) * given);
+      const Matrix3 m = matrix(q);
       for (std::size_t k = 0; k < 9; ++k) turned_[k][static_cast<std::size_t>(j)] = m[k / 3][k % 3];
+      q = step * q;
     }
   }
 

@@ -153,6 +153,10 @@ class PosePath {
     return from_angular_velocity(spin_, clock_.row_middle_from_pose_time(i));
   }
 
+  // How a constant spin turns a particle from one pixel to the next.
+  bool steady() const { return time_.empty(); }
+  Quaternion pixel_step() const { return from_angular_velocity(spin_, clock_.dwell); }
+
   Quaternion at_pixel(std::int64_t i, std::int64_t j) const {
     const double from_middle =
         (static_cast<double>(j) - 0.5 * static_cast<double>(clock_.columns - 1)) * clock_.dwell;

@@ -11,7 +11,7 @@ import stemfast as sf
 from stemfast import plots, units
 
 particle = sf.Cuboid(edges=(20, 20, 20), corners={7: sf.Truncation(0.4)})
-pose = Rotation.from_euler("yx", [30, 25], degrees=True)
+pose = Rotation.from_euler("zx", [15, -30], degrees=True)
 doses = (1, 10, 100, 1000)
 scan = sf.Scan(shape=(128, 128), pixel_size_nm=0.35, dwell_us=4.0)
 microscopes = [

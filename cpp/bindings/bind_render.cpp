@@ -103,40 +103,99 @@ class Scenes {
   Batch batch_;
 };
 
-// The scan of every image of the batch.
-Batch scanned(const Scenes& scenes, std::int64_t rows, std::int64_t columns, std::int64_t oversample,
-              const Array<double>& pixel_size, const Array<double>& dwell, const Array<double>& flyback,
-              const Array<double>& spin) {
-  const std::int64_t n = scenes.images();
-  require(rows > 0 && columns > 0 && oversample > 0, "rows, columns and oversample must be positive");
-  require_shape(pixel_size, {n}, "pixel_size");
-  require_shape(dwell, {n}, "dwell");
-  require_shape(flyback, {n}, "flyback");
-  require_shape(spin, {n, 3}, "spin");
+// How a batch is scanned. Holds on to the arrays that its views look at.
+class Scanning {
+ public:
+  Scanning(std::int64_t oversample, bool pose_per_pixel, Array<double> pixel_size, Array<double> dwell,
+           Array<double> flyback, Array<double> stray, Array<std::int64_t> frame, Array<double> spin,
+           Array<std::int64_t> path_offset, Array<double> path_time, Array<double> path_turn)
+      : keep_(py::make_tuple(pixel_size, dwell, flyback, stray, frame, spin, path_offset, path_time,
+                             path_turn)) {
+    const std::int64_t n = pixel_size.size(), m = path_time.size();
+    require(oversample > 0, "oversample must be positive, got " + std::to_string(oversample));
+    require_shape(pixel_size, {n}, "pixel_size");
+    require_shape(dwell, {n}, "dwell");
+    require_shape(flyback, {n}, "flyback");
+    require_shape(stray, {n, stray_columns}, "stray");
+    require_shape(frame, {n}, "frame");
+    require_shape(spin, {n, 3}, "spin");
+    require_shape(path_offset, {n + 1}, "path_offset");
+    require_shape(path_time, {m}, "path_time");
+    require_shape(path_turn, {m, 4}, "path_turn");
+    require_offsets(values(path_offset), m, "path_offset");
+    for (const std::int64_t f : values(frame)) {
+      if (f < 0 || f >= (std::int64_t{1} << 16)) {
+        throw ArgumentError("frame must be from 0 to 65535, got " + std::to_string(f));
+      }
+    }
+    table_.oversample = oversample;
+    table_.pose_per_pixel = pose_per_pixel;
+    table_.pixel_size = values(pixel_size);
+    table_.dwell = values(dwell);
+    table_.flyback = values(flyback);
+    table_.stray = values(stray);
+    table_.frame = values(frame);
+    table_.spin = values(spin);
+    table_.path_offset = values(path_offset);
+    table_.path_time = values(path_time);
+    table_.path_turn = values(path_turn);
+  }
+
+  std::int64_t images() const { return static_cast<std::int64_t>(table_.pixel_size.size()); }
+
+  ScanTable over(std::int64_t rows, std::int64_t columns) const {
+    require(rows > 0 && columns > 0, "an image needs rows and columns");
+    ScanTable table = table_;
+    table.rows = rows;
+    table.columns = columns;
+    return table;
+  }
+
+ private:
+  py::tuple keep_;
+  ScanTable table_;
+};
+
+Batch scanned(const Scenes& scenes, const Scanning& scanning, std::int64_t rows, std::int64_t columns,
+              const RandomKey& key) {
+  require(scanning.images() == scenes.images(), "scanning is for " + std::to_string(scanning.images()) +
+                                                    " images, scenes for " + std::to_string(scenes.images()));
+  require(key.frames > 0, "frames must be positive, got " + std::to_string(key.frames));
   Batch batch = scenes.batch();
-  batch.scan = {rows, columns, oversample, values(pixel_size), values(dwell), values(flyback), values(spin)};
+  batch.scan = scanning.over(rows, columns);
+  batch.key = key;
   return batch;
 }
 
-void thickness(const Scenes& scenes, py::array out, std::int64_t oversample, const Array<double>& pixel_size,
-               const Array<double>& dwell, const Array<double>& flyback, const Array<double>& spin,
-               int engine, int n_threads) {
+void thickness(const Scenes& scenes, const Scanning& scanning, py::array out, std::uint64_t seed,
+               std::uint64_t first_index, std::int64_t frames, int engine, int n_threads) {
   require_shape(out, {scenes.images(), -1, -1}, "out");
   const std::int64_t rows = out.shape(1), columns = out.shape(2);
   float* pixels = writable<float>(out, {scenes.images(), rows, columns}, "out");
-  const Batch batch = scanned(scenes, rows, columns, oversample, pixel_size, dwell, flyback, spin);
+  const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
   kernels().thickness(batch, static_cast<Engine>(engine), pixels, run);
 }
 
-void simulate(const Scenes& scenes, py::array out, std::int64_t oversample, const Array<double>& pixel_size,
-              const Array<double>& dwell, const Array<double>& flyback, const Array<double>& spin,
-              const Array<double>& film_depth, const Array<double>& probe_sigma,
-              const Array<double>& electrons, const Array<double>& gain, const Array<double>& offset,
-              const Array<double>& read_noise, const Array<double>& tail_fraction,
-              const Array<double>& tail_gamma, const Array<double>& excess_noise, const Array<double>& decay,
-              py::array clipped, std::uint64_t seed, std::uint64_t first_index, int engine, int n_threads) {
+py::tuple scan_path(const Scenes& scenes, const Scanning& scanning, std::int64_t image, std::int64_t rows,
+                    std::int64_t columns, std::uint64_t seed, std::uint64_t first_index,
+                    std::int64_t frames) {
+  require(0 <= image && image < scenes.images(), "image must be below the number of images");
+  const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
+  Array<double> time({rows, columns}), x({rows, columns}), y({rows, columns});
+  Array<double> turn({rows, columns, std::int64_t{4}});
+  kernels().scan_path(batch, image, time.mutable_data(), x.mutable_data(), y.mutable_data(),
+                      turn.mutable_data());
+  return py::make_tuple(time, x, y, turn);
+}
+
+void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<double>& film_depth,
+              const Array<double>& probe_sigma, const Array<double>& electrons, const Array<double>& gain,
+              const Array<double>& offset, const Array<double>& read_noise,
+              const Array<double>& tail_fraction, const Array<double>& tail_gamma,
+              const Array<double>& excess_noise, const Array<double>& decay, py::array clipped,
+              std::uint64_t seed, std::uint64_t first_index, std::int64_t frames, int engine, int n_threads) {
   const std::int64_t n = scenes.images();
   require_shape(out, {n, -1, -1}, "out");
   const std::int64_t rows = out.shape(1), columns = out.shape(2);
@@ -165,15 +224,14 @@ void simulate(const Scenes& scenes, py::array out, std::int64_t oversample, cons
                                     {&decay, "decay"}}) {
     require_shape(*array, {n}, name);
   }
-  const Batch batch = scanned(scenes, rows, columns, oversample, pixel_size, dwell, flyback, spin);
+  const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
   const RecordingTable recording{
       values(film_depth), values(probe_sigma),   values(electrons),  values(gain),         values(offset),
       values(read_noise), values(tail_fraction), values(tail_gamma), values(excess_noise), values(decay)};
   auto* clipped_pixels = writable<std::int64_t>(clipped, {n, 2}, "clipped");
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
-  kernels().simulate(batch, recording, static_cast<Engine>(engine), {seed, first_index}, type, pixels,
-                     clipped_pixels, run);
+  kernels().simulate(batch, recording, static_cast<Engine>(engine), type, pixels, clipped_pixels, run);
 }
 
 void voxelize(const Scenes& scenes, py::array out, double voxel_size, int n_threads) {
@@ -181,9 +239,10 @@ void voxelize(const Scenes& scenes, py::array out, double voxel_size, int n_thre
   require_shape(out, {-1, -1, -1}, "out");
   const std::int64_t layers = out.shape(0), rows = out.shape(1), columns = out.shape(2);
   auto* voxels = writable<std::uint8_t>(out, {layers, rows, columns}, "out");
-  const double zero[3] = {0, 0, 0};
   Batch batch = scenes.batch();
-  batch.scan = {rows, columns, 1, {&voxel_size, 1}, {zero, 1}, {zero, 1}, {zero, 3}};
+  batch.scan.rows = rows;
+  batch.scan.columns = columns;
+  batch.scan.pixel_size = {&voxel_size, 1};
   const double first = -0.5 * static_cast<double>(layers - 1) * voxel_size;
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
@@ -227,15 +286,22 @@ void bind_render(py::module_& m) {
            py::arg("image_offset"), py::arg("shape"), py::arg("position"), py::arg("orientation"),
            py::arg("weight"))
       .def_property_readonly("images", &Scenes::images);
-  m.def("thickness", &thickness, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("oversample"),
-        py::arg("pixel_size"), py::arg("dwell"), py::arg("flyback"), py::arg("spin"), py::arg("engine"),
-        py::arg("n_threads"));
-  m.def("simulate", &simulate, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("oversample"),
-        py::arg("pixel_size"), py::arg("dwell"), py::arg("flyback"), py::arg("spin"), py::arg("film_depth"),
-        py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
-        py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"), py::arg("excess_noise"),
-        py::arg("decay"), py::arg("clipped"), py::arg("seed"), py::arg("first_index"), py::arg("engine"),
-        py::arg("n_threads"));
+  py::class_<Scanning>(m, "Scanning", "How each image of a batch is scanned.")
+      .def(py::init<std::int64_t, bool, Array<double>, Array<double>, Array<double>, Array<double>,
+                    Array<std::int64_t>, Array<double>, Array<std::int64_t>, Array<double>, Array<double>>(),
+           py::kw_only(), py::arg("oversample"), py::arg("pose_per_pixel"), py::arg("pixel_size"),
+           py::arg("dwell"), py::arg("flyback"), py::arg("stray"), py::arg("frame"), py::arg("spin"),
+           py::arg("path_offset"), py::arg("path_time"), py::arg("path_turn"))
+      .def_property_readonly("images", &Scanning::images);
+  m.def("thickness", &thickness, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
+        py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"));
+  m.def("scan_path", &scan_path, py::arg("scenes"), py::arg("scanning"), py::kw_only(), py::arg("image"),
+        py::arg("rows"), py::arg("columns"), py::arg("seed"), py::arg("first_index"), py::arg("frames"));
+  m.def("simulate", &simulate, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
+        py::arg("film_depth"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
+        py::arg("offset"), py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"),
+        py::arg("excess_noise"), py::arg("decay"), py::arg("clipped"), py::arg("seed"),
+        py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"));
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

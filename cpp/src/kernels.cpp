@@ -116,6 +116,7 @@ extern const Kernels table = {
     .name = STEMFAST_NAME(STEMFAST_ISA) + 4,  // without the "isa_"
     .thickness = thickness,
     .simulate = simulate,
+    .scan_path = scan_path,
     .voxelize = voxelize,
     .project_volume = project_volume,
     .scattered_fraction = scattered_fraction,

@@ -53,10 +53,9 @@ struct Planes {
 // be shared out; those on the image are one thread's work, and most images have none.
 class ImageStages {
  public:
-  ImageStages(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key)
+  ImageStages(const Batch& batch, const RecordingTable& recording, Engine engine)
       : batch_(batch),
         recording_(recording),
-        key_(key),
         thickness_(batch, engine),
         row_(static_cast<std::size_t>(batch.scan.columns)),
         count_(static_cast<std::size_t>(batch.scan.columns)),
@@ -150,10 +149,8 @@ class ImageStages {
  private:
   void prepare(std::int64_t image) {
     const auto i = static_cast<std::size_t>(image);
-    const std::uint64_t index = key_.first_index + static_cast<std::uint64_t>(image);
-    const auto stream = [&](Stage stage) {
-      return Stream(key_.seed, index, static_cast<std::uint32_t>(stage));
-    };
+    const std::uint64_t seed = batch_.key.seed, index = stream_index(batch_, image);
+    const auto stream = [&](Stage stage) { return Stream(seed, index, static_cast<std::uint32_t>(stage)); };
     dose_ = stream(Stage::dose);
     noise_ = stream(Stage::read_noise);
     pulses_ = stream(Stage::excess_noise);
@@ -180,7 +177,6 @@ class ImageStages {
 
   const Batch& batch_;
   const RecordingTable& recording_;
-  RandomKey key_;
   ThicknessRows thickness_;
   GaussianProbe probe_;
   LorentzianTail tail_;
@@ -220,14 +216,14 @@ void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& p
 }
 
 template <class Level>
-void simulate_as(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-                 Level* out, std::int64_t* clipped, const Execution& execution) {
+void simulate_as(const Batch& batch, const RecordingTable& recording, Engine engine, Level* out,
+                 std::int64_t* clipped, const Execution& execution) {
   const std::int64_t rows = batch.scan.rows, columns = batch.scan.columns, images = batch.images();
   const Shares shares = share_out(images, rows, columns, execution.n_threads);
   const auto threads = static_cast<std::size_t>(execution.n_threads);
   const auto pixels = static_cast<std::size_t>(rows * columns);
   const std::size_t spare = needs_spare_plane(recording) ? pixels : 0;
-  std::vector<ImageStages> stages(threads, ImageStages(batch, recording, engine, key));
+  std::vector<ImageStages> stages(threads, ImageStages(batch, recording, engine));
   std::vector<std::vector<float>> memory(shares.whole_images ? threads : 1);
   for (auto& m : memory) m.resize(pixels + spare);
   const auto planes_of = [&](std::size_t t) {
@@ -261,15 +257,40 @@ void simulate_as(const Batch& batch, const RecordingTable& recording, Engine eng
 
 }  // namespace
 
-void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-              PixelType type, void* out, std::int64_t* clipped, const Execution& execution) {
+void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, PixelType type, void* out,
+              std::int64_t* clipped, const Execution& execution) {
   switch (type) {
     case PixelType::u8:
-      return simulate_as(batch, recording, engine, key, static_cast<std::uint8_t*>(out), clipped, execution);
+      return simulate_as(batch, recording, engine, static_cast<std::uint8_t*>(out), clipped, execution);
     case PixelType::u16:
-      return simulate_as(batch, recording, engine, key, static_cast<std::uint16_t*>(out), clipped, execution);
+      return simulate_as(batch, recording, engine, static_cast<std::uint16_t*>(out), clipped, execution);
     case PixelType::f32:
-      return simulate_as(batch, recording, engine, key, static_cast<float*>(out), clipped, execution);
+      return simulate_as(batch, recording, engine, static_cast<float*>(out), clipped, execution);
+  }
+}
+
+void scan_path(const Batch& batch, std::int64_t image, double* time, double* x, double* y, double* turn) {
+  const std::int64_t rows = batch.scan.rows, columns = batch.scan.columns;
+  const BeamPath beam(batch, image);
+  const PosePath path(batch.scan, image);
+  const ScanClock clock = clock_of(batch.scan, image);
+  const Grid grid{rows, columns, batch.scan.pixel_size[static_cast<std::size_t>(image)]};
+  for (std::int64_t i = 0; i < rows; ++i) {
+    double *xi = x + i * columns, *yi = y + i * columns;
+    beam.row(i, xi, yi);
+    for (std::int64_t j = 0; j < columns; ++j) {
+      time[i * columns + j] = clock.row_start(i) + static_cast<double>(j) * clock.dwell;
+      xi[j] += grid.x(static_cast<double>(j));
+      yi[j] += grid.y(static_cast<double>(i));
+      const Quaternion q = !path.moves()               ? Quaternion{}
+                           : batch.scan.pose_per_pixel ? path.at_pixel(i, j)
+                                                       : path.at_row(i);
+      double* out = turn + 4 * (i * columns + j);
+      out[0] = q.x;
+      out[1] = q.y;
+      out[2] = q.z;
+      out[3] = q.w;
+    }
   }
 }
 

@@ -10,8 +10,9 @@ namespace stemfast {
 inline namespace STEMFAST_ISA {
 
 void thickness(const Batch& batch, Engine engine, float* out, const Execution& execution);
-void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, const RandomKey& key,
-              PixelType type, void* out, std::int64_t* clipped, const Execution& execution);
+void simulate(const Batch& batch, const RecordingTable& recording, Engine engine, PixelType type, void* out,
+              std::int64_t* clipped, const Execution& execution);
+void scan_path(const Batch& batch, std::int64_t image, double* time, double* x, double* y, double* turn);
 void voxelize(const Batch& batch, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,
               const Execution& execution);
 void project_volume(const VolumeProjection& projection, float* out, const Execution& execution);

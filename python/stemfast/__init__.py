@@ -12,7 +12,17 @@ from types import ModuleType as _ModuleType
 
 from stemfast import materials, orientation, symmetry, units
 from stemfast.materials import Material
-from stemfast.microscope import Beam, Detector, Film, Haadf, Microscope, Probe, Scan
+from stemfast.microscope import (
+    Beam,
+    Detector,
+    Film,
+    Haadf,
+    Instability,
+    Microscope,
+    Probe,
+    Scan,
+)
+from stemfast.motion import PosePath
 from stemfast.particles import (
     Cuboid,
     Decahedron,
@@ -46,11 +56,13 @@ __all__ = [
     "Haadf",
     "HexagonalPrism",
     "Icosahedron",
+    "Instability",
     "Material",
     "Microscope",
     "Octahedron",
     "Particle",
     "Polyhedron",
+    "PosePath",
     "Probe",
     "Rounding",
     "Scan",

@@ -25,28 +25,54 @@ class Scenes:
     @property
     def images(self) -> int: ...
 
+@final
+class Scanning:
+    def __init__(
+        self,
+        *,
+        oversample: int,
+        pose_per_pixel: bool,
+        pixel_size: NDArray[np.float64],
+        dwell: NDArray[np.float64],
+        flyback: NDArray[np.float64],
+        stray: NDArray[np.float64],
+        frame: NDArray[np.int64],
+        spin: NDArray[np.float64],
+        path_offset: NDArray[np.int64],
+        path_time: NDArray[np.float64],
+        path_turn: NDArray[np.float64],
+    ) -> None: ...
+    @property
+    def images(self) -> int: ...
+
 def info() -> dict[str, Any]: ...
 def thickness(
     scenes: Scenes,
+    scanning: Scanning,
     out: NDArray[np.float32],
     *,
-    oversample: int,
-    pixel_size: NDArray[np.float64],
-    dwell: NDArray[np.float64],
-    flyback: NDArray[np.float64],
-    spin: NDArray[np.float64],
+    seed: int,
+    first_index: int,
+    frames: int,
     engine: int,
     n_threads: int,
 ) -> None: ...
+def scan_path(
+    scenes: Scenes,
+    scanning: Scanning,
+    *,
+    image: int,
+    rows: int,
+    columns: int,
+    seed: int,
+    first_index: int,
+    frames: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
 def simulate(
     scenes: Scenes,
+    scanning: Scanning,
     out: NDArray[Any],
     *,
-    oversample: int,
-    pixel_size: NDArray[np.float64],
-    dwell: NDArray[np.float64],
-    flyback: NDArray[np.float64],
-    spin: NDArray[np.float64],
     film_depth: NDArray[np.float64],
     probe_sigma: NDArray[np.float64],
     electrons: NDArray[np.float64],
@@ -60,6 +86,7 @@ def simulate(
     clipped: NDArray[np.int64],
     seed: int,
     first_index: int,
+    frames: int,
     engine: int,
     n_threads: int,
 ) -> None: ...

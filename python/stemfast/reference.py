@@ -104,17 +104,66 @@ def _ellipsoid_chords(
     return np.asarray(2.0 * np.sqrt(np.maximum(b * b - a * c, 0.0)) / a)
 
 
-def row_times(scan: Scan) -> Float:
-    """Return when the middle of each row is scanned, from mid-frame [s].
+def pixel_times(scan: Scan, frame: int = 0) -> Float:
+    """Return when each pixel is scanned, (rows, columns), from the start of the first frame [s].
 
     Examples
     --------
-    >>> row_times(Scan(shape=(2, 10), dwell_us=10, flyback_us=100)).round(12).tolist()
-    [-0.0001, 0.0001]
+    >>> pixel_times(Scan(shape=(2, 2), dwell_us=1, flyback_us=10)).round(9).tolist()
+    [[0.0, 1e-06], [1.2e-05, 1.3e-05]]
     """
     rows, columns = scan.shape
     period = (columns * scan.dwell_us + scan.flyback_us) * 1e-6
-    return np.asarray((np.arange(rows) - (rows - 1) / 2) * period)
+    row = np.arange(rows)[:, None] + frame * rows
+    return np.asarray(row * period + np.arange(columns) * scan.dwell_us * 1e-6)
+
+
+def pose_times(scan: Scan, pose_per: str, frame: int = 0) -> Float:
+    """Return the time that each pixel's pose belongs to, (rows, columns) [s].
+
+    Examples
+    --------
+    >>> pose_times(Scan(shape=(1, 3), dwell_us=1), "row").round(9).tolist()
+    [[1e-06, 1e-06, 1e-06]]
+    """
+    times = pixel_times(scan, frame)
+    if pose_per == "pixel":
+        return times
+    return np.repeat(times.mean(axis=1, keepdims=True), times.shape[1], axis=1)
+
+
+def beam_shift(scan: Scan, jitter_nm: Float | None = None, frame: int = 0) -> tuple[Float, Float]:
+    """Return how far the beam is from its grid in x and y at each pixel, (rows, columns) [nm].
+
+    Parameters
+    ----------
+    scan : Scan
+    jitter_nm : (rows, 2), optional
+        Shift of each row in x and y.
+    frame : int
+        Number of the frame.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> steady = Scan(shape=(1, 2), dwell_us=1e6, instability=sf.Instability(drift_nm_s=(3, 0)))
+    >>> beam_shift(steady)[0].tolist()
+    [[0.0, 3.0]]
+    """
+    motion, t = scan.instability, pixel_times(scan, frame)
+    decay = motion.drift_decay_s
+    drifted = t if decay is None else decay * (1 - np.exp(-t / decay))
+    ripple = np.sin(2 * np.pi * motion.mains_hz * t + motion.mains_phase_rad)
+    in_row = np.arange(scan.shape[1]) * scan.dwell_us
+    lag = motion.flyback_lag_nm * np.exp(-in_row / motion.flyback_lag_us)
+    jitter = np.zeros((scan.shape[0], 2)) if jitter_nm is None else jitter_nm
+    x, y = (
+        velocity * drifted + amplitude * 1e-3 * ripple + jitter[:, k, None]
+        for k, (velocity, amplitude) in enumerate(
+            zip(motion.drift_nm_s, motion.mains_pm, strict=True)
+        )
+    )
+    return np.asarray(x - lag), np.asarray(y)
 
 
 def thickness(
@@ -124,7 +173,9 @@ def thickness(
     *,
     position_nm: ArrayLike = (0.0, 0.0, 0.0),
     spin_rad_s: ArrayLike = (0.0, 0.0, 0.0),
+    pose_per: str = "row",
     oversample: int = 1,
+    jitter_nm: Float | None = None,
 ) -> Float:
     """Return one thickness map (rows, columns) [nm]; see `stemfast.thickness`.
 
@@ -137,14 +188,20 @@ def thickness(
     """
     from scipy.spatial.transform import Rotation
 
-    position = np.asarray(position_nm, np.float64)
+    position, spin = np.asarray(position_nm, np.float64), np.asarray(spin_rad_s, np.float64)
     x, y = pixel_centres(scan, oversample)
+    shift_x, shift_y = (np.kron(s, np.ones(2 * (oversample,))) for s in beam_shift(scan, jitter_nm))
+    times = pose_times(scan, pose_per)
+    times = np.kron(times - pixel_times(scan).mean(), np.ones(2 * (oversample,)))
     fine = np.zeros((len(y), len(x)))
-    for i, yi in enumerate(y):
-        turn = Rotation.from_rotvec(np.asarray(spin_rad_s) * row_times(scan)[i // oversample])
-        matrix = (turn * orientation).as_matrix()
-        for body in particle.bodies():
-            fine[i] += body.weight * chords(body, matrix, position, x, np.full_like(x, yi))
+    for i in range(len(y)):
+        # One pose after the other: the pixels of a row that share one go together.
+        for time in np.unique(times[i]):
+            at = times[i] == time
+            matrix = (Rotation.from_rotvec(spin * time) * orientation).as_matrix()
+            beam = x[at] + shift_x[i, at], y[i] + shift_y[i, at]
+            for body in particle.bodies():
+                fine[i, at] += body.weight * chords(body, matrix, position, *beam)
     rows, columns = scan.shape
     return np.asarray(fine.reshape(rows, oversample, columns, oversample).mean(axis=(1, 3)))
 

@@ -7,7 +7,7 @@ that can be wrong is found here, before any work starts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -73,6 +73,22 @@ class Batch:
     def body_weights(self) -> Float:
         """Weight of each placed body in a thickness map."""
         return np.array([body.weight for body in self.bodies])[self.shape]
+
+    def repeated(self, times: int) -> Batch:
+        """Return a batch that shows each image so many times in a row."""
+        if times == 1:
+            return self
+        image = np.repeat(np.arange(self.n_images), times)
+        count = np.diff(self.image_offset)[image]
+        row = np.repeat(self.image_offset[image] - np.cumsum(count) + count, count)
+        row += np.arange(len(row))
+        return replace(
+            self,
+            image_offset=np.concatenate([[0], np.cumsum(count)]),
+            shape=self.shape[row],
+            position=self.position[row],
+            orientation=self.orientation[row],
+        )
 
     def reach_nm(self) -> Float:
         """Farthest that any body reaches from the origin along x, y and z [nm]."""

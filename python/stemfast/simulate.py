@@ -7,15 +7,17 @@ structure of arrays, and hands it over in one call that runs without the GIL.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
-from stemfast.arguments import index, one_of, output_array, seed_value, vectors
+from stemfast.arguments import index, one_of, output_array, seed_value
 from stemfast.materials import Material
 from stemfast.microscope import Microscope, Scan
+from stemfast.motion import Motion, PosePath, frame_count, path_list, scanning, spin_lengths
 from stemfast.saturation import Saturation, report
 from stemfast.scene import Batch, Shown, lay_out
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
 Engine: TypeAlias = Literal["exact", "voxel"]
+PosePer: TypeAlias = Literal["row", "pixel"]
 Float: TypeAlias = NDArray[np.float64]
 
 _ENGINES = ("exact", "voxel")
@@ -37,6 +40,10 @@ def simulate(
     first_index: int = 0,
     positions_nm: ArrayLike | None = None,
     spin_rad_s: ArrayLike | None = None,
+    pose_path: PosePath | Sequence[PosePath] | None = None,
+    pose_per: PosePer = "row",
+    frames: int | None = None,
+    sum_frames: bool = False,
     engine: Engine = "exact",
     oversample: int = 1,
     n_threads: int = 0,
@@ -64,8 +71,15 @@ def simulate(
         Shift of what is seen: x, y, z [nm].
     spin_rad_s : (3,) or (n, 3), optional
         Angular velocity of the particles during the scan, in the laboratory frame, each about its
-        own origin [rad/s]. `orientations` are the poses at mid-frame. Every row of the scan has the
-        pose of its own time.
+        own origin [rad/s]. `orientations` are the poses in the middle of the (first) frame.
+    pose_path : PosePath or a sequence of n of them, optional
+        Poses that the particles go through during the scan, in place of a constant spin.
+    pose_per : "row" or "pixel"
+        Whether a whole row of the scan has the pose of its middle, or every pixel its own.
+    frames : int, optional
+        Takes the same area so many times, the clock running on; the result has an axis for them.
+    sum_frames : bool
+        Adds the frames up: uint32 in place of whole numbers, else float32.
     engine : "exact" or "voxel"
         Chords of the solid, or a count of voxels of the pixel's size along the beam.
     oversample : int
@@ -105,30 +119,46 @@ def simulate(
     ((10, 128, 128), dtype('uint16'))
     """
     scopes, series = _microscopes(microscope)
-    first = scopes[0]
-    batch, run = _prepare(
-        particles, orientations, positions_nm, spin_rad_s, series, engine, oversample, n_threads
-    )
-    n = batch.n_images
-    pick = np.arange(n) if len(scopes) == n and series else np.zeros(n, np.int64)
+    scan, dtype = scopes[0].scan, scopes[0].detector.dtype
+    n_frames, with_frames = frame_count(frames)
     numbers: dict[str, Any] = {
         "seed": seed_value(seed),
-        "first_index": index("first_index", first_index),
+        "first_index": index("first_index", first_index, maximum=2**48 - 1),
+        "frames": n_frames,
     }
     one_of("saturation", saturation, ("warn", "raise", "ignore"))
-    _require_countable(scopes)
-    clipped = np.zeros((n, 2), np.int64)
-    pixels, result = _allocate(out, batch, first.scan.shape, first.detector.dtype)
-    _core.simulate(
-        batch.scenes(_inverse_mean_free_paths(batch, scopes, pick)),
-        pixels,
-        **run,
-        **_scan_columns([m.scan for m in scopes], pick),
-        **_recording_columns(scopes, pick),
-        clipped=clipped,
-        **numbers,
+    plan = _plan(
+        particles,
+        orientations,
+        positions_nm,
+        Motion(spin_rad_s, pose_path, pose_per, n_frames),
+        [scope.scan for scope in scopes],
+        series,
+        engine,
+        oversample,
+        n_threads,
     )
-    report(clipped, pixels[0].size, first.detector, saturation, stacklevel=3)
+    _require_countable(scopes)
+    if sum_frames and not with_frames:
+        raise ValueError("sum_frames adds up frames, expected frames to be given")
+    batch, pick = plan.batch, plan.pick
+    scenes = batch.scenes(_inverse_mean_free_paths(batch, scopes, pick))
+    clipped = np.zeros((batch.n_images, 2), np.int64)
+    recording = _recording_columns(scopes, pick) | {"clipped": clipped}
+    axes = (n_frames,) if with_frames else ()
+    if not sum_frames:
+        pixels, result = _allocate(out, batch, axes, scan.shape, dtype)
+        _core.simulate(scenes, plan.scanning, pixels, **plan.run, **recording, **numbers)
+        report(clipped, pixels[0].size, scopes[0].detector, saturation, stacklevel=3)
+        return result
+    wide = np.dtype(np.uint32 if dtype.kind == "u" else np.float32)
+    shape = scan.shape if batch.single else (batch.n_images // n_frames, *scan.shape)
+    result = output_array(out, shape, wide)
+    stack = output_array(None, (batch.n_images, *scan.shape), dtype)
+    _core.simulate(scenes, plan.scanning, stack, **plan.run, **recording, **numbers)
+    report(clipped, stack[0].size, scopes[0].detector, saturation, stacklevel=3)
+    by_image = stack.reshape(-1, n_frames, *scan.shape)
+    by_image.sum(axis=1, dtype=wide, out=result.reshape(-1, *scan.shape))
     return result
 
 
@@ -137,8 +167,12 @@ def thickness(
     orientations: Rotation | None = None,
     scan: Scan | None = None,
     *,
+    seed: int = 0,
+    first_index: int = 0,
     positions_nm: ArrayLike | None = None,
     spin_rad_s: ArrayLike | None = None,
+    pose_path: PosePath | Sequence[PosePath] | None = None,
+    pose_per: PosePer = "row",
     engine: Engine = "exact",
     oversample: int = 1,
     n_threads: int = 0,
@@ -148,10 +182,14 @@ def thickness(
 
     Parameters
     ----------
-    particles, orientations, positions_nm, spin_rad_s, engine, oversample, n_threads, out
+    particles, orientations
         As in `simulate`.
     scan : Scan or None
-        The grid of pixels; None is `Scan()`.
+        The grid of pixels and how the beam strays from it; None is `Scan()`.
+    seed, first_index : int
+        As in `simulate`; they matter only where the scan has row jitter.
+    positions_nm, spin_rad_s, pose_path, pose_per, engine, oversample, n_threads, out
+        As in `simulate`.
 
     Returns
     -------
@@ -175,14 +213,17 @@ def thickness(
     if scan is not None and not isinstance(scan, Scan):
         raise TypeError(f"scan must be a Scan, got {type(scan).__name__}")
     grid = Scan() if scan is None else scan
-    batch, run = _prepare(
-        particles, orientations, positions_nm, spin_rad_s, 0, engine, oversample, n_threads
+    numbers = {
+        "seed": seed_value(seed),
+        "first_index": index("first_index", first_index, maximum=2**48 - 1),
+    }
+    motion = Motion(spin_rad_s, pose_path, pose_per)
+    plan = _plan(
+        particles, orientations, positions_nm, motion, [grid], 0, engine, oversample, n_threads
     )
-    pixels, result = _allocate(out, batch, grid.shape, np.dtype(np.float32))
-    everywhere = np.zeros(batch.n_images, np.int64)
-    _core.thickness(
-        batch.scenes(batch.body_weights()), pixels, **run, **_scan_columns([grid], everywhere)
-    )
+    pixels, result = _allocate(out, plan.batch, (), grid.shape, np.dtype(np.float32))
+    scenes = plan.batch.scenes(plan.batch.body_weights())
+    _core.thickness(scenes, plan.scanning, pixels, **plan.run, **numbers, frames=1)
     return result
 
 
@@ -226,44 +267,57 @@ def _require_countable(scopes: Sequence[Microscope]) -> None:
         )
 
 
-def _prepare(
+@dataclass(frozen=True)
+class _Plan:
+    """A batch ready for the core: what is seen, how it is scanned, whose microscope is which."""
+
+    batch: Batch
+    scanning: _core.Scanning
+    pick: NDArray[np.int64]
+    run: dict[str, Any]
+
+
+def _plan(
     particles: Shown | Sequence[Shown],
     orientations: Rotation | None,
     positions_nm: ArrayLike | None,
-    spin_rad_s: ArrayLike | None,
+    motion: Motion,
+    scans: list[Scan],
     series: int,
     engine: Engine,
     oversample: int,
     n_threads: int,
-) -> tuple[Batch, dict[str, Any]]:
-    """Check what `simulate` and `thickness` share; return the batch and the core's arguments."""
-    spin = vectors("spin_rad_s", spin_rad_s, "rad/s")
-    spins = len(spin) if spin_rad_s is not None and np.ndim(spin_rad_s) == 2 else 0
-    batch = lay_out(
-        particles, orientations, positions_nm, {"spin_rad_s": spins, "microscope": series}
-    )
-    return batch, {
-        "spin": np.ascontiguousarray(np.broadcast_to(spin, (batch.n_images, 3))),
+) -> _Plan:
+    """Check what `simulate` and `thickness` share and lay it out."""
+    lengths = {
+        "spin_rad_s": spin_lengths(motion.spin_rad_s)[1],
+        "pose_path": path_list(motion.pose_path)[1],
+        "microscope": series,
+    }
+    run = {
         "engine": _ENGINES.index(one_of("engine", engine, _ENGINES)),
-        "oversample": index("oversample", oversample, minimum=1, maximum=64),
         "n_threads": index("n_threads", n_threads, maximum=4096),
     }
+    batch = lay_out(particles, orientations, positions_nm, lengths).repeated(motion.frames)
+    images = np.arange(batch.n_images) // motion.frames
+    pick = images if series else np.zeros_like(images)
+    how = scanning(batch, scans, pick, motion=motion, oversample=oversample, engine=engine)
+    return _Plan(batch, how, pick, run)
 
 
 def _allocate(
-    out: NDArray[Any] | None, batch: Batch, field: tuple[int, int], dtype: np.dtype[Any]
+    out: NDArray[Any] | None,
+    batch: Batch,
+    frames: tuple[int, ...],
+    field: tuple[int, int],
+    dtype: np.dtype[Any],
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the stack that the core writes to and what the caller gets: the same memory."""
-    result = output_array(out, field if batch.single else (batch.n_images, *field), dtype)
-    return (result[None] if batch.single else result), result
-
-
-def _scan_columns(scans: Sequence[Scan], pick: NDArray[np.int64]) -> dict[str, Any]:
-    return {
-        "pixel_size": np.array([s.pixel_size_nm for s in scans])[pick],
-        "dwell": np.array([s.dwell_us for s in scans])[pick] * 1e-6,
-        "flyback": np.array([s.flyback_us for s in scans])[pick] * 1e-6,
-    }
+    shape = (*frames, *field)
+    if not batch.single:
+        shape = (batch.n_images // (frames[0] if frames else 1), *shape)
+    result = output_array(out, shape, dtype)
+    return result.reshape(-1, *field), result
 
 
 def _recording_columns(scopes: Sequence[Microscope], pick: NDArray[np.int64]) -> dict[str, Any]:

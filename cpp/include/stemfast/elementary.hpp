@@ -53,11 +53,21 @@ inline double exponential(double x) {
                    ln2_low = 1.90821492927058770002e-10;
   const double n = std::floor(x * log2e + 0.5);
   const double r = (x - n * ln2_high) - n * ln2_low;
-  double sum = 1.0, term = 1.0;
-  for (int k = 1; k <= 14; ++k) {
-    term = term * r / k;
-    sum += term;
-  }
+  // Taylor's series; the first term left out is below 1e-18.
+  double sum = 1.0 / 87178291200.0;
+  sum = sum * r + 1.0 / 6227020800.0;
+  sum = sum * r + 1.0 / 479001600.0;
+  sum = sum * r + 1.0 / 39916800.0;
+  sum = sum * r + 1.0 / 3628800.0;
+  sum = sum * r + 1.0 / 362880.0;
+  sum = sum * r + 1.0 / 40320.0;
+  sum = sum * r + 1.0 / 5040.0;
+  sum = sum * r + 1.0 / 720.0;
+  sum = sum * r + 1.0 / 120.0;
+  sum = sum * r + 1.0 / 24.0;
+  sum = sum * r + 1.0 / 6.0;
+  sum = sum * r + 0.5;
+  sum = 1.0 + (r + (r * r) * sum);
   const auto exponent = static_cast<std::uint64_t>(static_cast<std::int64_t>(n) + 1023);
   return sum * std::bit_cast<double>(exponent << 52);
 }
@@ -89,13 +99,28 @@ inline SinCos sin_cos_turns(double turns) {
   const double quarter = std::floor(turns * 4.0 + 0.5);
   const double x = (turns - quarter * 0.25) * 6.283185307179586;  // |x| ≤ π/4
   const double x2 = x * x;
-  double s = 0.0, c = 0.0;
-  for (int k = 9; k >= 1; --k) {
-    s = (s + 1.0) * (-x2 / ((2 * k) * (2 * k + 1)));
-    c = (c + 1.0) * (-x2 / ((2 * k - 1) * (2 * k)));
-  }
-  s = x * (s + 1.0);
-  c = c + 1.0;
+  // Taylor's series; the first terms left out are below 1e-18.
+  double s = -1.0 / 121645100408832000.0;
+  s = s * x2 + 1.0 / 355687428096000.0;
+  s = s * x2 - 1.0 / 1307674368000.0;
+  s = s * x2 + 1.0 / 6227020800.0;
+  s = s * x2 - 1.0 / 39916800.0;
+  s = s * x2 + 1.0 / 362880.0;
+  s = s * x2 - 1.0 / 5040.0;
+  s = s * x2 + 1.0 / 120.0;
+  s = s * x2 - 1.0 / 6.0;
+  s = x + x * (x2 * s);
+  double c = 1.0 / 2432902008176640000.0;
+  c = c * x2 - 1.0 / 6402373705728000.0;
+  c = c * x2 + 1.0 / 20922789888000.0;
+  c = c * x2 - 1.0 / 87178291200.0;
+  c = c * x2 + 1.0 / 479001600.0;
+  c = c * x2 - 1.0 / 3628800.0;
+  c = c * x2 + 1.0 / 40320.0;
+  c = c * x2 - 1.0 / 720.0;
+  c = c * x2 + 1.0 / 24.0;
+  c = c * x2 - 0.5;
+  c = 1.0 + x2 * c;
   switch (static_cast<std::int64_t>(quarter) & 3) {
     case 0:
       return {s, c};
@@ -106,6 +131,20 @@ inline SinCos sin_cos_turns(double turns) {
     default:
       return {-c, s};
   }
+}
+
+// The angle of the point (x, y) in the first quadrant, x ≥ 0, y ≥ 0 and not both zero [rad].
+inline double angle_of(double y, double x) {
+  constexpr double half_pi = 1.5707963267948966;
+  const bool steep = y > x;
+  double t = steep ? x / y : y / x;
+  // artan t = 2 artan(t/(1 + √(1 + t²))), twice: the series then starts from |t| < 0.199.
+  for (int halving = 0; halving < 2; ++halving) t = t / (1.0 + std::sqrt(1.0 + t * t));
+  const double t2 = t * t;
+  double series = 0.0;
+  for (int k = 25; k >= 1; k -= 2) series = 1.0 / k - t2 * series;
+  const double angle = 4.0 * t * series;
+  return steep ? half_pi - angle : angle;
 }
 
 }  // namespace STEMFAST_ISA

@@ -33,8 +33,12 @@ struct Kernels {
   void (*thickness)(const Batch&, Engine, float* out, const Execution&);
 
   // PixelType (images, rows, columns), and (images, 2): how many of its pixels were clipped above and below
-  void (*simulate)(const Batch&, const RecordingTable&, Engine, const RandomKey&, PixelType, void* out,
-                   std::int64_t* clipped, const Execution&);
+  void (*simulate)(const Batch&, const RecordingTable&, Engine, PixelType, void* out, std::int64_t* clipped,
+                   const Execution&);
+
+  // Times [s], beam positions [nm] and the particles' turn (x, y, z, w) since their given pose, of every
+  // pixel of one image: each (rows, columns) or (rows, columns, 4).
+  void (*scan_path)(const Batch&, std::int64_t image, double* time, double* x, double* y, double* turn);
 
   // uint8 [layers, rows, columns]: how many of the batch's first image's bodies hold each voxel centre
   void (*voxelize)(const Batch&, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,

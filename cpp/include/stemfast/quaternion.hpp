@@ -74,7 +74,7 @@ inline Quaternion slerp(const Quaternion& p, Quaternion q, double fraction) {
   const Quaternion step = q * Quaternion{-p.x, -p.y, -p.z, p.w};
   const double sine = std::sqrt(step.x * step.x + step.y * step.y + step.z * step.z);
   if (sine == 0.0) return p;
-  const double scale = 2.0 * std::atan2(sine, step.w) * fraction / sine;
+  const double scale = 2.0 * angle_of(sine, step.w) * fraction / sine;
   return from_rotation_vector({step.x * scale, step.y * scale, step.z * scale}) * p;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "stemfast/isa.hpp"
 #include "stemfast/kernels.hpp"
 #include "stemfast/mesh.hpp"
+#include "stemfast/moving.hpp"
 #include "stemfast/scan.hpp"
 #include "stemfast/voxel.hpp"
 
@@ -25,6 +28,11 @@ class ThicknessRows {
     convex_.reserve(batch.shapes.max_planes, columns);
     mesh_.reserve(batch.shapes.max_vertices, columns);
     voxels_.reserve(batch.shapes.max_vertices, batch.shapes.max_planes, columns);
+    moving_.reserve(batch.shapes.max_vertices, batch.scan.columns);
+    for (auto* v : {&beam_x_, &beam_y_, &sample_x_, &sample_y_}) {
+      v->resize(static_cast<std::size_t>(batch.scan.columns));
+    }
+    for (auto& v : turned_) v.resize(static_cast<std::size_t>(batch.scan.columns));
     fine_row_.resize(batch.scan.oversample > 1 ? static_cast<std::size_t>(columns) : 0);
   }
 
@@ -33,46 +41,131 @@ class ThicknessRows {
     const auto& bodies = batch_.bodies;
     const auto first = static_cast<std::size_t>(bodies.image_offset[static_cast<std::size_t>(image)]);
     const auto last = static_cast<std::size_t>(bodies.image_offset[static_cast<std::size_t>(image) + 1]);
-    for (std::size_t b = first; b < last; ++b) add_body(image, b, rows, depth);
+    const BeamPath beam(batch_, image);
+    const PosePath turn(batch_.scan, image);
+    if (beam.strays() || (batch_.scan.pose_per_pixel && turn.moves())) {
+      for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+        aim(beam, image, i);
+        for (std::size_t b = first; b < last; ++b) {
+          add_moving(turn, image, i, b, depth + (i - rows.begin) * batch_.scan.columns);
+        }
+      }
+      return;
+    }
+    for (std::size_t b = first; b < last; ++b) add_body(turn, image, b, rows, depth);
   }
 
  private:
-  void add_body(std::int64_t image, std::size_t b, Range rows, float* depth) {
+  void add_body(const PosePath& turn, std::int64_t image, std::size_t b, Range rows, float* depth) {
     const Solid solid = solid_of(batch_.shapes, batch_.bodies.shape[b]);
-    if (engine_ == Engine::voxel) return add_solid(voxels_, solid, image, b, rows, depth);
-    if (solid.kind == ShapeKind::convex) return add_solid(convex_, solid, image, b, rows, depth);
-    if (solid.kind == ShapeKind::ellipsoid) return add_solid(ellipsoid_, solid, image, b, rows, depth);
-    return add_solid(mesh_, solid, image, b, rows, depth);
+    if (engine_ == Engine::voxel) return add_solid(voxels_, solid, turn, image, b, rows, depth);
+    if (solid.kind == ShapeKind::convex) return add_solid(convex_, solid, turn, image, b, rows, depth);
+    if (solid.kind == ShapeKind::ellipsoid) return add_solid(ellipsoid_, solid, turn, image, b, rows, depth);
+    return add_solid(mesh_, solid, turn, image, b, rows, depth);
   }
 
   template <class Rows>
-  void add_solid(Rows& solid_rows, const Solid& solid, std::int64_t image, std::size_t b, Range rows,
-                 float* depth) {
-    const double* q = &batch_.bodies.orientation[4 * b];
-    const double* p = &batch_.bodies.position[3 * b];
-    const double* w = &batch_.scan.spin[3 * static_cast<std::size_t>(image)];
-    const Quaternion mid_frame{q[0], q[1], q[2], q[3]};
-    const Vector3 position{p[0], p[1], p[2]}, spin{w[0], w[1], w[2]};
+  void add_solid(Rows& solid_rows, const Solid& solid, const PosePath& turn, std::int64_t image,
+                 std::size_t b, Range rows, float* depth) {
+    const Pose mid_frame = pose_of(b);
     const Grid grid = fine_grid(batch_.scan, image);
     const auto weight = static_cast<float>(batch_.bodies.weight[b]);
-
-    if (spin[0] == 0.0 && spin[1] == 0.0 && spin[2] == 0.0) {
-      solid_rows.place(solid, {matrix(mid_frame), position}, grid);
+    const Vector3& position = mid_frame.position;
+    if (!turn.moves()) {
+      solid_rows.place(solid, mid_frame, grid);
       const Range reached = intersect(rows, scan_rows(solid_rows.rows()));
       for (std::int64_t i = reached.begin; i < reached.end; ++i) {
         add_row(solid_rows, i, weight, depth + (i - rows.begin) * batch_.scan.columns);
       }
       return;
     }
-    const ScanClock clock = clock_of(batch_.scan, image);
     const double radius = bounding_radius(solid);
     const Range reached =
         intersect(rows, scan_rows(grid.rows_within(position[1] - radius, position[1] + radius)));
     for (std::int64_t i = reached.begin; i < reached.end; ++i) {
-      const Quaternion turned =
-          normalised(from_angular_velocity(spin, clock.row_time_from_mid_frame(i)) * mid_frame);
-      solid_rows.place(solid, {matrix(turned), position}, grid);
+      solid_rows.place(solid, {matrix(normalised(turn.at_row(i) * orientation_of(b))), position}, grid);
       add_row(solid_rows, i, weight, depth + (i - rows.begin) * batch_.scan.columns);
+    }
+  }
+
+  Quaternion orientation_of(std::size_t b) const {
+    const double* q = &batch_.bodies.orientation[4 * b];
+    return {q[0], q[1], q[2], q[3]};
+  }
+
+  Pose pose_of(std::size_t b) const {
+    const double* p = &batch_.bodies.position[3 * b];
+    return {matrix(orientation_of(b)), {p[0], p[1], p[2]}};
+  }
+
+  // Fills the beam positions of row `i`.
+  void aim(const BeamPath& beam, std::int64_t image, std::int64_t i) {
+    const Grid grid{batch_.scan.rows, batch_.scan.columns,
+                    batch_.scan.pixel_size[static_cast<std::size_t>(image)]};
+    beam.row(i, beam_x_.data(), beam_y_.data());
+    const double y = grid.y(static_cast<double>(i));
+    for (std::int64_t j = 0; j < batch_.scan.columns; ++j) {
+      beam_x_[static_cast<std::size_t>(j)] += grid.x(static_cast<double>(j));
+      beam_y_[static_cast<std::size_t>(j)] += y;
+    }
+  }
+
+  // The beams of the row that can meet a ball of this radius.
+  Range beams_near(const Vector3& position, double radius) const {
+    const auto near = [&](std::int64_t j) {
+      const auto k = static_cast<std::size_t>(j);
+      return std::abs(beam_x_[k] - position[0]) <= radius && std::abs(beam_y_[k] - position[1]) <= radius;
+    };
+    Range reach{0, batch_.scan.columns};
+    while (!reach.empty() && !near(reach.begin)) ++reach.begin;
+    while (!reach.empty() && !near(reach.end - 1)) --reach.end;
+    return reach;
+  }
+
+  void add_moving(const PosePath& turn, std::int64_t image, std::int64_t i, std::size_t b, float* row) {
+    const Solid solid = solid_of(batch_.shapes, batch_.bodies.shape[b]);
+    const Pose pose = pose_of(b);
+    const double pixel = batch_.scan.pixel_size[static_cast<std::size_t>(image)];
+    const Range reach = beams_near(pose.position, bounding_radius(solid) + pixel);
+    if (reach.empty()) return;
+    turn_beams(turn, i, b, reach);
+    BeamRow beams{sample_x_.data(), sample_y_.data(), {}};
+    for (std::size_t k = 0; k < 9; ++k) beams.rotation[k] = turned_[k].data();
+    const std::int64_t s = batch_.scan.oversample;
+    const float weight = static_cast<float>(batch_.bodies.weight[b]) / static_cast<float>(s * s);
+    // Sub-samples share their pixel's time.
+    for (std::int64_t sub = 0; sub < s * s; ++sub) {
+      const auto offset = [&](std::int64_t k) {
+        return ((static_cast<double>(k) + 0.5) / static_cast<double>(s) - 0.5) * pixel;
+      };
+      const double dx = offset(sub % s), dy = offset(sub / s);
+      for (std::int64_t j = reach.begin; j < reach.end; ++j) {
+        const auto k = static_cast<std::size_t>(j);
+        sample_x_[k] = beam_x_[k] + dx;
+        sample_y_[k] = beam_y_[k] + dy;
+      }
+      moving_.accumulate(solid, pose.position, beams, reach, weight, row);
+    }
+  }
+
+  // The body's rotation at each beam's time.
+  void turn_beams(const PosePath& turn, std::int64_t i, std::size_t b, Range reach) {
+    const Quaternion given = orientation_of(b);
+    if (!turn.moves() || !batch_.scan.pose_per_pixel) {
+      const Matrix3 m = matrix(turn.moves() ? normalised(turn.at_row(i) * given) : given);
+      for (std::size_t k = 0; k < 9; ++k) {
+        std::fill(turned_[k].begin() + reach.begin, turned_[k].begin() + reach.end, m[k / 3][k % 3]);
+      }
+      return;
+    }
+    // A constant spin advances by one product a pixel, which over a row costs a few ulp.
+    Quaternion q = normalised(turn.at_pixel(i, reach.begin) * given);
+    const Quaternion step = turn.steady() ? turn.pixel_step() : Quaternion{};
+    for (std::int64_t j = reach.begin; j < reach.end; ++j) {
+      if (!turn.steady()) q = normalised(turn.at_pixel(i, j) * given);
+      const Matrix3 m = matrix(q);
+      for (std::size_t k = 0; k < 9; ++k) turned_[k][static_cast<std::size_t>(j)] = m[k / 3][k % 3];
+      q = step * q;
     }
   }
 
@@ -111,7 +204,10 @@ class ThicknessRows {
   EllipsoidChords ellipsoid_;
   MeshChords mesh_;
   VoxelCounts voxels_;
+  MovingChords moving_;
   std::vector<float> fine_row_;
+  std::vector<double> beam_x_, beam_y_, sample_x_, sample_y_;
+  std::array<std::vector<double>, 9> turned_;
 };
 
 // How a batch is shared out: whole images while there are enough of them, bands of rows otherwise.

@@ -17,6 +17,7 @@ enum class Stage : std::uint32_t {
   dose = 1,
   read_noise = 2,
   orientation = 3,
+  row_jitter = 4,
   excess_noise = 8,
   recipe = 256,
 };
@@ -54,6 +55,10 @@ inline double open_interval(std::uint32_t high, std::uint32_t low) {
 
 // The random blocks of one stage of one image: block(item, attempt) for item < 2^32 (a pixel, say)
 // and attempt < 2^16 (where one block is not enough).
+//
+// Frames of one image have streams of their own: the frame's number takes the image index's top 16 bits.
+inline std::uint64_t frame_of_image(std::uint64_t image, std::uint64_t frame) { return image | frame << 48; }
+
 class Stream {
  public:
   Stream(std::uint64_t seed, std::uint64_t image, std::uint32_t stage)
@@ -76,11 +81,14 @@ class Stream {
   std::uint32_t key0_, key1_, image_low_, image_high_, stage_;
 };
 
-// A standard normal number from two uniform ones (Box and Muller 1958).
-inline double standard_normal(const Words& words) {
+// Two independent standard normal numbers from two uniform ones (Box and Muller 1958).
+inline std::array<double, 2> normal_pair(const Words& words) {
   const double radius = std::sqrt(-2.0 * logarithm(open_interval(words[0], words[1])));
-  return radius * sin_cos_turns(unit_interval(words[2], words[3])).cosine;
+  const SinCos turn = sin_cos_turns(unit_interval(words[2], words[3]));
+  return {radius * turn.cosine, radius * turn.sine};
 }
+
+inline double standard_normal(const Words& words) { return normal_pair(words)[0]; }
 
 }  // namespace STEMFAST_ISA
 }  // namespace stemfast

@@ -4,7 +4,10 @@
 #include <cmath>
 #include <cstdint>
 
+#include "stemfast/elementary.hpp"
 #include "stemfast/isa.hpp"
+#include "stemfast/quaternion.hpp"
+#include "stemfast/rng.hpp"
 #include "stemfast/scene.hpp"
 #include "stemfast/view.hpp"
 
@@ -37,15 +40,26 @@ struct Grid {
   }
 };
 
-// t = row·(columns·dwell + flyback) + column·dwell, of which a whole row takes one pose: that of its
-// middle. Times count from mid-frame, where the particle stands as it was posed.
+// One clock for everything: t = frame·rows·period + row·period + column·dwell, period = columns·dwell +
+// flyback, from the start of the first frame.
 struct ScanClock {
   std::int64_t rows, columns;
   double dwell, flyback;  // [s]
+  std::int64_t frame;
 
   double row_period() const { return static_cast<double>(columns) * dwell + flyback; }
-  double row_time_from_mid_frame(std::int64_t row) const {
-    return (static_cast<double>(row) - 0.5 * static_cast<double>(rows - 1)) * row_period();
+  double row_start(std::int64_t row) const { return static_cast<double>(frame * rows + row) * row_period(); }
+  // The middle of a row's pixels; the first frame's middle is when a particle stands as it was posed.
+  double row_middle(std::int64_t row) const {
+    return row_start(row) + 0.5 * static_cast<double>(columns - 1) * dwell;
+  }
+  double pose_time() const {
+    return 0.5 * static_cast<double>(rows - 1) * row_period() +
+           0.5 * static_cast<double>(columns - 1) * dwell;
+  }
+  // The same from mid-frame, without the difference of two large numbers where there is one frame.
+  double row_middle_from_pose_time(std::int64_t row) const {
+    return (static_cast<double>(frame * rows + row) - 0.5 * static_cast<double>(rows - 1)) * row_period();
   }
 };
 
@@ -57,8 +71,117 @@ inline Grid fine_grid(const ScanTable& scan, std::int64_t image) {
 
 inline ScanClock clock_of(const ScanTable& scan, std::int64_t image) {
   const auto i = static_cast<std::size_t>(image);
-  return {scan.rows, scan.columns, scan.dwell[i], scan.flyback[i]};
+  return {scan.rows, scan.columns, scan.dwell[i], scan.flyback[i], scan.frame[i]};
 }
+
+// Which random streams an image has.
+inline std::uint64_t stream_index(const Batch& batch, std::int64_t image) {
+  const auto i = static_cast<std::uint64_t>(image), frames = static_cast<std::uint64_t>(batch.key.frames);
+  const auto frame = static_cast<std::uint64_t>(batch.scan.frame[static_cast<std::size_t>(image)]);
+  return frame_of_image(batch.key.first_index + i / frames, frame);
+}
+
+// Where the beam really is: grid + drift + the row's jitter + mains ripple + lag after the fly-back.
+class BeamPath {
+ public:
+  BeamPath(const Batch& batch, std::int64_t image)
+      : clock_(clock_of(batch.scan, image)),
+        jitter_(batch.key.seed, stream_index(batch, image), static_cast<std::uint32_t>(Stage::row_jitter)) {
+    const auto first = static_cast<std::size_t>(image) * stray_columns;
+    stray_ = batch.scan.stray.subspan(first, stray_columns);
+    for (const Stray s :
+         {Stray::drift_x, Stray::drift_y, Stray::row_jitter, Stray::mains_x, Stray::mains_y, Stray::lag}) {
+      strays_ = strays_ || get(s) != 0.0;
+    }
+  }
+
+  // Whether it ever leaves the grid.
+  bool strays() const { return strays_; }
+
+  // The shift from the grid of each pixel of a row [nm].
+  void row(std::int64_t i, double* dx, double* dy) const {
+    const std::int64_t n = clock_.columns;
+    const double start = clock_.row_start(i), dwell = clock_.dwell;
+    const auto shift = normal_pair(jitter_.block(static_cast<std::uint32_t>(i)));
+    const double jitter = get(Stray::row_jitter);
+    const double decay = get(Stray::drift_decay), vx = get(Stray::drift_x), vy = get(Stray::drift_y);
+    // Exponentials and sines advance from pixel to pixel by one factor; over a row that costs a few ulp.
+    double left = decay > 0.0 ? exponential(-start / decay) : 1.0;
+    const double left_step = decay > 0.0 ? exponential(-dwell / decay) : 1.0;
+    SinCos mains = sin_cos_turns(get(Stray::mains_rate) * start + get(Stray::mains_phase));
+    const SinCos turn = sin_cos_turns(get(Stray::mains_rate) * dwell);
+    double lag = get(Stray::lag);
+    const double lag_step = lag != 0.0 ? exponential(-dwell / get(Stray::lag_decay)) : 1.0;
+    for (std::int64_t j = 0; j < n; ++j) {
+      const double t = start + static_cast<double>(j) * dwell;
+      const double drifted = decay > 0.0 ? decay * (1.0 - left) : t;  // per unit velocity
+      dx[j] = vx * drifted + jitter * shift[0] + get(Stray::mains_x) * mains.sine - lag;
+      dy[j] = vy * drifted + jitter * shift[1] + get(Stray::mains_y) * mains.sine;
+      left *= left_step;
+      lag *= lag_step;
+      mains = {mains.sine * turn.cosine + mains.cosine * turn.sine,
+               mains.cosine * turn.cosine - mains.sine * turn.sine};
+    }
+  }
+
+ private:
+  double get(Stray s) const { return stray_[static_cast<std::size_t>(s)]; }
+
+  ScanClock clock_;
+  Stream jitter_;
+  std::span<const double> stray_;
+  bool strays_ = false;
+};
+
+// How the particles turn while they are scanned: at a constant angular velocity, or through a sequence
+// of poses with slerp between them and rest before and after.
+class PosePath {
+ public:
+  PosePath(const ScanTable& scan, std::int64_t image) : clock_(clock_of(scan, image)) {
+    const auto i = static_cast<std::size_t>(image);
+    spin_ = {scan.spin[3 * i], scan.spin[3 * i + 1], scan.spin[3 * i + 2]};
+    const auto begin = static_cast<std::size_t>(scan.path_offset[i]);
+    const auto end = static_cast<std::size_t>(scan.path_offset[i + 1]);
+    time_ = scan.path_time.subspan(begin, end - begin);
+    turn_ = scan.path_turn.subspan(4 * begin, 4 * (end - begin));
+  }
+
+  bool moves() const { return !time_.empty() || spin_[0] != 0.0 || spin_[1] != 0.0 || spin_[2] != 0.0; }
+
+  Quaternion at_row(std::int64_t i) const {
+    if (!time_.empty()) return along_path(clock_.row_middle(i));
+    return from_angular_velocity(spin_, clock_.row_middle_from_pose_time(i));
+  }
+
+  // How a constant spin turns a particle from one pixel to the next.
+  bool steady() const { return time_.empty(); }
+  Quaternion pixel_step() const { return from_angular_velocity(spin_, clock_.dwell); }
+
+  Quaternion at_pixel(std::int64_t i, std::int64_t j) const {
+    const double from_middle =
+        (static_cast<double>(j) - 0.5 * static_cast<double>(clock_.columns - 1)) * clock_.dwell;
+    if (!time_.empty()) return along_path(clock_.row_middle(i) + from_middle);
+    return from_angular_velocity(spin_, clock_.row_middle_from_pose_time(i) + from_middle);
+  }
+
+ private:
+  Quaternion pose(std::size_t k) const {
+    return {turn_[4 * k], turn_[4 * k + 1], turn_[4 * k + 2], turn_[4 * k + 3]};
+  }
+
+  Quaternion along_path(double t) const {
+    const std::size_t n = time_.size();
+    if (t <= time_[0]) return pose(0);
+    if (t >= time_[n - 1]) return pose(n - 1);
+    std::size_t k = 0;
+    while (time_[k + 1] < t) ++k;
+    return slerp(pose(k), pose(k + 1), (t - time_[k]) / (time_[k + 1] - time_[k]));
+  }
+
+  ScanClock clock_;
+  Vector3 spin_{};
+  std::span<const double> time_, turn_;
+};
 
 }  // namespace STEMFAST_ISA
 }  // namespace stemfast

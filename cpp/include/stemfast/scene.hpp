@@ -37,15 +37,38 @@ struct BodyTable {
   std::span<const double> weight;       // multiplies the body's thickness; negative for voids
 };
 
-// How each image is scanned; every span has one entry (spin: three) per image.
+// How the beam strays from its grid, one row of this many columns per image.
+enum class Stray : std::uint8_t {
+  drift_x,      // [nm/s]
+  drift_y,      // [nm/s]
+  drift_decay,  // time constant of the drift velocity [s]; 0 for a constant one
+  row_jitter,   // rms of each row's shift in x and in y [nm]
+  mains_x,      // amplitude [nm]
+  mains_y,      // amplitude [nm]
+  mains_rate,   // [1/s]
+  mains_phase,  // at the start of the first frame [turns]
+  lag,          // how far behind the beam is at the start of a row [nm]
+  lag_decay,    // time constant of catching up [s]
+  count,
+};
+
+inline constexpr std::size_t stray_columns = static_cast<std::size_t>(Stray::count);
+
+// How each image is scanned. Spans have one entry per image unless said.
 struct ScanTable {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
-  std::int64_t oversample = 1;         // sub-samples per pixel side, averaged
-  std::span<const double> pixel_size;  // [nm]
-  std::span<const double> dwell;       // [s]
-  std::span<const double> flyback;     // [s]
-  std::span<const double> spin;        // (n, 3) angular velocity in the laboratory frame [rad/s]
+  std::int64_t oversample = 1;                // sub-samples per pixel side, averaged
+  bool pose_per_pixel = false;                // else a row has the pose of its middle
+  std::span<const double> pixel_size;         // [nm]
+  std::span<const double> dwell;              // [s]
+  std::span<const double> flyback;            // [s]
+  std::span<const double> stray;              // (n, stray_columns)
+  std::span<const std::int64_t> frame;        // number of the frame in its series; the clock runs on
+  std::span<const double> spin;               // (n, 3) angular velocity in the laboratory frame [rad/s]
+  std::span<const std::int64_t> path_offset;  // (n + 1): image i turns through path rows …[i] to …[i+1]
+  std::span<const double> path_time;          // from the start of the first frame [s], rising
+  std::span<const double> path_turn;          // (m, 4) quaternions, applied after the image's orientation
 };
 
 // How each image is recorded; one entry per image.
@@ -62,20 +85,22 @@ struct RecordingTable {
   std::span<const double> decay;          // time constant of the detector's afterglow [s]
 };
 
+// Random numbers of image `first_index + i` of `seed` are the same in whatever batch it stands.
+struct RandomKey {
+  std::uint64_t seed = 0;
+  std::uint64_t first_index = 0;
+  std::int64_t frames = 1;  // images of a batch that share an index: the frames of one series
+};
+
 struct Batch {
   ShapeTable shapes;
   BodyTable bodies;
   ScanTable scan;
+  RandomKey key;
   std::int64_t images() const { return static_cast<std::int64_t>(bodies.image_offset.size()) - 1; }
 };
 
 enum class Engine : std::uint8_t { exact = 0, voxel = 1 };
 enum class PixelType : std::uint8_t { u8 = 0, u16 = 1, f32 = 2 };
-
-// Random numbers of image `first_index + i` of `seed` are the same in whatever batch it stands.
-struct RandomKey {
-  std::uint64_t seed = 0;
-  std::uint64_t first_index = 0;
-};
 
 }  // namespace stemfast

@@ -30,6 +30,14 @@ def classify(
         float | None,
         typer.Option(metavar="NM", help="Pixel size, where the file does not say it or is wrong."),
     ] = None,
+    index: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Which image of a stack, counted from 0."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
+    ] = None,
     min_probability: Annotated[
         float,
         typer.Option(metavar="P", help="Below this probability a shape is called not sure."),
@@ -53,6 +61,8 @@ def classify(
             model=model,
             out=out,
             pixel_size_nm=pixel_size_nm,
+            index=index,
+            dataset=dataset,
             min_probability=min_probability,
         )
     )

@@ -1,0 +1,17 @@
+"""Labelled images on disk: HyperSpy-readable, memory-mapped shards with a manifest.
+
+Importing this loads h5py.
+"""
+
+from pathlib import Path
+
+from stemfast.dataset.manifest import Manifest
+from stemfast.dataset.read import Dataset, Samples
+from stemfast.dataset.write import write
+
+__all__ = ["Dataset", "Manifest", "Samples", "open", "write"]
+
+
+def open(directory: str | Path, split: str | None = None) -> Dataset:
+    """Open the data set in `directory`, or one split of it; see :class:`Dataset`."""
+    return Dataset(directory, split)

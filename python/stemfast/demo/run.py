@@ -1,0 +1,140 @@
+"""The order of the demo, and what it says on the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from stemfast import atomic, dataset, micrograph, recipes
+from stemfast.classify import Classification, classify
+from stemfast.dataset import Dataset
+from stemfast.demo.settings import DemoSettings
+
+__all__ = ["run"]
+
+EXAMPLES = 24
+MINUTES = 4  # on two cores that others use as well
+
+
+def _examples(data: Dataset, path: Path) -> None:
+    from stemfast import plots
+
+    samples = data[:EXAMPLES]
+    titles = [data.class_names[label] for label in data.labels[:EXAMPLES]]
+    plots.gallery(list(samples.images), titles, path, pixel_size_nm=data.pixel_size_nm, columns=6)
+
+
+def _learn(
+    name: str, folder: Path, seed: int, epochs: int, sizes: DemoSettings, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Simulate a labelled set, train and judge a network on it; return its figures."""
+    from stemfast import plots, training
+    from stemfast.demo.network import train_network
+
+    recipe = recipes.get(name)
+    splits = sizes.splits(len(recipe.class_names))
+    total = splits["test"][1]
+    say(f"\n{name}: {total} images of {', '.join(recipe.class_names)}")
+    data = dataset.write(folder / "data" / name, recipe, seed=seed, splits=splits)
+    _examples(data.split("train"), folder / f"{name}_examples.png")
+    say(f"  written to {data.directory}; training on {splits['train'][1]} of them")
+    settings = training.TrainingSettings(epochs=epochs, seed=seed, batch_size=sizes.batch_size)
+    outcome = train_network(data, settings, folder / "models" / name, title=f"training {name}")
+    say(f"  test: {outcome.evaluation}")
+    say(f"  {outcome.images_seen} images seen in {outcome.seconds:.0f} s")
+    plots.confusion_matrix(
+        outcome.evaluation.confusion,
+        data.class_names,
+        folder / f"{name}_confusion.png",
+        title=f"{name}, {outcome.evaluation.n_images} test images",
+    )
+    return outcome.to_dict()
+
+
+def _classify_micrograph(
+    folder: Path, seed: int, sizes: DemoSettings, say: Callable[[str], None]
+) -> Classification:
+    """Classify the real micrograph, or a simulated field where it is missing."""
+    path = sizes.micrograph
+    say(f"\nmicrograph: {path}")
+    if not path.is_file():
+        field = micrograph.simulated_field(seed)
+        path = micrograph.write_hspy(
+            folder / "simulated_field.hspy",
+            field.image,
+            field.pixel_size_nm,
+            title="simulated field",
+        )
+        counts = ", ".join(f"{field.shapes.count(s)} {s}" for s in sorted(set(field.shapes)))
+        say(f"  not there: a SIMULATED field of particles takes its place ({path})")
+        say(f"  in truth {len(field.shapes)} particles: {counts}")
+    answer = classify(path, model=folder / "models" / "shapes", out=folder / "micrograph")
+    for line in str(answer).splitlines():
+        say(f"  {line}")
+    return answer
+
+
+def run(
+    directory: str | Path = "demo", *, seed: int = 0, settings: DemoSettings | None = None
+) -> dict[str, Any]:
+    """Simulate, train, draw, and classify a micrograph.
+
+    Ctrl-C stops it at once; run again, it keeps the data sets that were complete.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Everything is written below it; made if missing.
+    seed : int
+        Seed of particles, images, first weights and order of training.
+    settings : DemoSettings, optional
+        Sizes; the defaults take some minutes on two cores.
+
+    Returns
+    -------
+    dict
+        The figures, as in ``results.json``.
+
+    Raises
+    ------
+    ValueError
+        If a data set in `directory` was made with another seed or other settings.
+
+    Notes
+    -----
+    Below `directory`: ``data/`` (the sets), ``models/`` (the networks), ``*_examples.png``,
+    ``*_confusion.png``, ``gallery/`` with ``rotation.gif``, ``micrograph/`` (table and overlay),
+    ``results.json``.
+    """
+    from stemfast import gallery
+
+    folder, sizes = Path(directory), settings or DemoSettings()
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    say = console.print
+    began = time.perf_counter()
+    per_class = sizes.train_per_class + sizes.validation_per_class + sizes.test_per_class
+    names = {"shapes": sizes.shapes_epochs, "deformed": sizes.deformed_epochs}
+    images = per_class * sum(len(recipes.get(name).class_names) for name in names)
+    say(
+        f"stemfast demo: simulates {images} images ({images * 8192 / 1e6:.0f} MB), trains two "
+        f"networks and classifies a micrograph. With the default sizes it takes about {MINUTES} "
+        f"minutes on two cores. Results: {folder}/"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {"seed": seed}
+    for name, epochs in names.items():
+        results[name] = _learn(name, folder, seed, epochs, sizes, say)
+    answer = _classify_micrograph(folder, seed, sizes, say)
+    results["micrograph"] = {"shapes": list(answer.shapes), "table": str(answer.table)}
+    say("\npictures")
+    for picture in gallery.write(folder / "gallery", seed=seed):
+        say(f"  {picture}")
+    results["seconds"] = time.perf_counter() - began
+    atomic.write_text(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    say(f"\ndone in {results['seconds'] / 60:.1f} minutes: {folder}/")
+    return results

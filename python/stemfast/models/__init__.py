@@ -1,0 +1,6 @@
+"""Networks in Flax NNX. They know no data sets and no training."""
+
+from stemfast.models.classifier import Classifier, ClassifierConfig
+from stemfast.models.predict import logits, probabilities
+
+__all__ = ["Classifier", "ClassifierConfig", "logits", "probabilities"]

@@ -1,0 +1,122 @@
+"""Arrays of images in, class probabilities out, batch by batch."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.models.classifier import Classifier
+
+__all__ = ["check_images", "logits", "probabilities"]
+
+
+def check_images(images: ArrayLike, image_shape: tuple[int, int]) -> NDArray[np.number]:
+    """Refuse images that the network cannot read; return them as an array, not copied.
+
+    Parameters
+    ----------
+    images : array_like, (N, H, W)
+        Real numbers in any unit.
+    image_shape : tuple of int
+        The (H, W) [px] that the network expects.
+
+    Raises
+    ------
+    ValueError
+        On another shape, on NaN or infinity, and on an image that is constant, which holds no
+        particle.
+    TypeError
+        If the numbers are not real.
+    """
+    array = np.asarray(images)
+    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise TypeError(f"images has dtype {array.dtype}, expected real numbers")
+    if array.ndim != 3 or array.shape[1:] != tuple(image_shape):
+        raise ValueError(
+            f"images has shape {array.shape}, expected (N, {image_shape[0]}, {image_shape[1]})"
+        )
+    for index, image in enumerate(array):
+        low, high = image.min(), image.max()  # a NaN anywhere comes out of both
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ValueError(f"images[{index}] holds NaN or infinity, expected finite numbers")
+        if low == high:
+            raise ValueError(
+                f"images[{index}] is {low} everywhere, expected an image with some contrast"
+            )
+    return array
+
+
+@nnx.jit
+def _forward(model: Classifier, batch: jax.Array) -> jax.Array:
+    return model(batch)
+
+
+def logits(model: Classifier, images: ArrayLike, *, batch_size: int = 256) -> NDArray[np.float32]:
+    """Logits of every image.
+
+    Parameters
+    ----------
+    model : Classifier
+        The network.
+    images : array_like, (N, H, W)
+        Images of the shape the network was made for, in any unit.
+    batch_size : int
+        Images computed at once; the answer does not depend on it.
+
+    Returns
+    -------
+    ndarray, (N, n_classes) float32
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`check_images`; also if `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    array = check_images(images, model.config.image_shape)
+    out = np.empty((len(array), model.config.n_classes), dtype=np.float32)
+    for start in range(0, len(array), batch_size):
+        batch = np.asarray(array[start : start + batch_size], dtype=np.float32)
+        # The last batch is filled up so that one compiled program serves them all.
+        filled = np.concatenate([batch, np.zeros((batch_size - len(batch), *batch.shape[1:]))])
+        answer = _forward(model, jnp.asarray(filled[..., None], dtype=jnp.float32))
+        out[start : start + len(batch)] = np.asarray(answer)[: len(batch)]
+    return out
+
+
+def probabilities(
+    model: Classifier, images: ArrayLike, *, temperature: float = 1.0, batch_size: int = 256
+) -> NDArray[np.float64]:
+    """Class probabilities of every image: softmax(logits / temperature).
+
+    Parameters
+    ----------
+    model : Classifier
+        The network.
+    images : array_like, (N, H, W)
+        Images of the shape the network was made for, in any unit.
+    temperature : float
+        Positive number that calibrates the network (Guo et al. 2017, arXiv:1706.04599).
+    batch_size : int
+        Images computed at once.
+
+    Returns
+    -------
+    ndarray, (N, n_classes) float64
+        Each row sums to 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`logits`; also if `temperature` is not a positive finite number.
+    """
+    if not (np.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature is {temperature}, expected a positive finite number")
+    scaled = logits(model, images, batch_size=batch_size).astype(np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    weights = np.exp(scaled)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)

@@ -1,0 +1,218 @@
+"""What moves during a scan: particles that turn, and a beam that strays from its grid.
+
+Everything follows one clock, t = row·(columns·dwell + flyback) + column·dwell, from the start of
+the first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast import _core
+from stemfast.arguments import index, one_of, vectors
+from stemfast.microscope import Scan
+from stemfast.orientation import quaternions
+from stemfast.scene import Batch
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
+Float = NDArray[np.float64]
+
+
+class PosePath:
+    """A sequence of poses that particles go through while they are scanned.
+
+    Between two poses a particle turns at a constant rate, the short way round (slerp); before the
+    first and after the last it rests.
+
+    Parameters
+    ----------
+    times_s : (k,) array_like
+        When each pose is reached, rising, from the start of the first frame [s].
+    rotations : Rotation
+        The k poses, in the laboratory frame, each applied after the orientation that the image was
+        given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the times are not finite and rising, or their number is not that of the rotations.
+
+    Examples
+    --------
+    >>> from scipy.spatial.transform import Rotation
+    >>> PosePath([0, 0.02], Rotation.from_euler("z", [0, 30], degrees=True))
+    PosePath of 2 poses from 0 to 0.02 s
+    """
+
+    def __init__(self, times_s: ArrayLike, rotations: Rotation) -> None:
+        try:
+            times = np.atleast_1d(np.asarray(times_s, np.float64))
+        except (TypeError, ValueError):
+            raise TypeError(f"times_s must hold numbers [s], got {times_s!r}") from None
+        self.quaternions: Float = quaternions(rotations, "rotations")
+        if times.ndim != 1 or len(times) != len(self.quaternions):
+            raise ValueError(
+                f"times_s has shape {times.shape}, expected one time for each of the "
+                f"{len(self.quaternions)} rotations"
+            )
+        if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+            raise ValueError("times_s must be finite and rise from pose to pose")
+        self.times_s: Float = times
+
+    def __repr__(self) -> str:
+        first, last = self.times_s[[0, -1]]
+        return f"PosePath of {len(self.times_s)} poses from {first:g} to {last:g} s"
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How particles move in a batch, as the caller said it, and in how many frames."""
+
+    spin_rad_s: ArrayLike | None = None
+    pose_path: PosePath | Sequence[PosePath] | None = None
+    pose_per: str = "row"
+    frames: int = 1
+
+
+def path_list(pose_path: PosePath | Sequence[PosePath] | None) -> tuple[list[PosePath], int]:
+    """Return the paths and the number of images they stand for (0: any).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something is not a PosePath, or the sequence is empty.
+    """
+    if pose_path is None:
+        return [], 0
+    if isinstance(pose_path, PosePath):
+        return [pose_path], 0
+    if not isinstance(pose_path, Sequence):
+        raise TypeError(
+            f"pose_path must be a PosePath or a sequence of them, got {type(pose_path).__name__}"
+        )
+    for i, path in enumerate(pose_path):
+        if not isinstance(path, PosePath):
+            raise TypeError(f"pose_path[{i}] must be a PosePath, got {type(path).__name__}")
+    if not pose_path:
+        raise ValueError("pose_path is empty, expected at least one PosePath")
+    return list(pose_path), len(pose_path)
+
+
+def spin_lengths(spin_rad_s: ArrayLike | None) -> tuple[Float, int]:
+    """Return the angular velocities and the number of images they stand for (0: any)."""
+    spin = vectors("spin_rad_s", spin_rad_s, "rad/s")
+    return spin, len(spin) if spin_rad_s is not None and np.ndim(spin_rad_s) == 2 else 0
+
+
+def scanning(
+    batch: Batch,
+    scans: Sequence[Scan],
+    pick: NDArray[np.int64],
+    *,
+    motion: Motion,
+    oversample: int,
+    engine: str,
+) -> _core.Scanning:
+    """Return how the core scans each image of a batch, its frames already laid out one by one.
+
+    Parameters
+    ----------
+    batch : Batch
+        n images, `frames` of each in a row.
+    scans : sequence of Scan
+        The different scans, of which image i uses number pick[i].
+    motion : Motion
+        Of all images, or of each before its frames were laid out.
+    oversample : int
+    engine : "exact" or "voxel"
+
+    Raises
+    ------
+    ValueError
+        If motions contradict each other, or the drift leaves the field.
+    """
+    n, frames = batch.n_images, motion.frames
+    per_pixel = one_of("pose_per", motion.pose_per, ("row", "pixel")) == "pixel"
+    spin, _ = spin_lengths(motion.spin_rad_s)
+    paths, _ = path_list(motion.pose_path)
+    if paths and spin.any():
+        raise ValueError("spin_rad_s and pose_path both turn the particles, expected one of them")
+    stray = np.array([scan.instability.columns() for scan in scans])
+    if engine == "voxel" and (stray.any() or (per_pixel and (spin.any() or paths))):
+        raise ValueError(
+            "engine='voxel' keeps the beam on its grid and a pose for a whole row: "
+            "expected engine='exact' with an instability or pose_per='pixel'"
+        )
+    for scan in scans:
+        _require_in_field(scan, frames)
+    series = np.arange(n) // frames
+    own = [paths[i if len(paths) > 1 else 0] for i in series] if paths else []
+    ends = np.cumsum([0, *(len(path.times_s) for path in own)])
+    return _core.Scanning(
+        oversample=index("oversample", oversample, minimum=1, maximum=64),
+        pose_per_pixel=per_pixel,
+        pixel_size=np.array([s.pixel_size_nm for s in scans])[pick],
+        dwell=np.array([s.dwell_us for s in scans])[pick] * 1e-6,
+        flyback=np.array([s.flyback_us for s in scans])[pick] * 1e-6,
+        stray=np.ascontiguousarray(stray[pick]),
+        frame=np.arange(n) % frames,
+        spin=np.ascontiguousarray(spin[series if len(spin) > 1 else np.zeros(n, np.int64)]),
+        path_offset=ends if own else np.zeros(n + 1, np.int64),
+        path_time=np.concatenate([path.times_s for path in own] or [np.zeros(0)]),
+        path_turn=np.concatenate([path.quaternions for path in own] or [np.zeros((0, 4))]),
+    )
+
+
+def _require_in_field(scan: Scan, frames: int) -> None:
+    velocity = np.array(scan.instability.drift_nm_s)
+    seconds = frames * scan.shape[0] * scan.row_us * 1e-6
+    decay = scan.instability.drift_decay_s
+    reach = np.abs(velocity) * (seconds if decay is None else decay * -np.expm1(-seconds / decay))
+    for axis, moved, field in zip("xy", reach, scan.field_nm[::-1], strict=True):
+        if moved > field:
+            raise ValueError(
+                f"scan.instability.drift_nm_s moves the beam by {moved:.3g} nm along {axis} in "
+                f"{seconds:.3g} s, expected it to stay within the field of {field:.3g} nm"
+            )
+
+
+def frame_count(frames: int | None) -> tuple[int, bool]:
+    """Return the number of frames and whether the result has an axis for them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a whole number from 1 to 65536.
+
+    Examples
+    --------
+    >>> frame_count(None), frame_count(1), frame_count(5)
+    ((1, False), (1, True), (5, True))
+    """
+    if frames is None:
+        return 1, False
+    return index("frames", frames, minimum=1, maximum=65536), True
+
+
+def truth_of_scan(
+    scenes: Any, scanning: _core.Scanning, image: int, field: tuple[int, int], **key: int
+) -> dict[str, NDArray[Any]]:
+    """Return when each pixel of one image is scanned, where the beam is and how particles stand.
+
+    Returns
+    -------
+    dict
+        time_s (rows, columns); beam_nm (rows, columns, 2): x, y; turn (rows, columns, 4):
+        quaternion (x, y, z, w) of the particles since the orientation they were given.
+    """
+    time, x, y, turn = _core.scan_path(
+        scenes, scanning, image=image, rows=field[0], columns=field[1], **key
+    )
+    return {"time_s": time, "beam_nm": np.stack([x, y], axis=-1), "turn": turn}

@@ -1,0 +1,173 @@
+"""Trained networks on disk: safetensors for the weights, JSON for what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
+
+from stemfast import atomic
+from stemfast.models import Classifier, ClassifierConfig, probabilities
+
+__all__ = ["TrainedClassifier", "load", "save"]
+
+FORMAT = "stemfast classifier"
+FORMAT_VERSION = 1
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A network together with what its answers mean.
+
+    Attributes
+    ----------
+    model : Classifier
+        The network.
+    class_names : tuple of str
+        Name of each output.
+    temperature : float
+        Calibration, divides the logits.
+    card : dict
+        How it was made: recipe, seed, figures. Only for reading.
+    """
+
+    model: Classifier
+    class_names: tuple[str, ...]
+    temperature: float = 1.0
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) != self.model.config.n_classes:
+            raise ValueError(
+                f"class_names is {self.class_names}, expected {self.model.config.n_classes} "
+                "names, one per output of the network"
+            )
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature is {self.temperature}, expected a positive number")
+
+    def probabilities(self, images: ArrayLike) -> NDArray[np.float64]:
+        """Calibrated class probabilities (N, n_classes) of images (N, H, W)."""
+        return probabilities(self.model, images, temperature=self.temperature)
+
+
+def _flat(model: Classifier) -> dict[str, NDArray[Any]]:
+    """Weights by dotted name, in the order of the names."""
+    found = {
+        ".".join(str(part) for part in path): np.asarray(variable[...])
+        for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param))
+    }
+    return dict(sorted(found.items()))
+
+
+def save(directory: str | Path, trained: TrainedClassifier) -> None:
+    """Write a trained network, each of its two files whole or not at all.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if missing. An older network in it is replaced.
+    trained : TrainedClassifier
+        What to write. Its card must be JSON-serialisable.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = to_bytes(_flat(trained.model))
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "class_names": list(trained.class_names),
+        "temperature": trained.temperature,
+        "architecture": trained.model.config.model_dump(mode="json"),
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+        "card": trained.card,
+    }
+    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    atomic.write_bytes(folder / WEIGHTS_FILE, content)
+    atomic.write_text(folder / CONFIG_FILE, text)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no trained network")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ValueError(f'{path} does not say "format": "{FORMAT}": not a trained network')
+    if config.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format_version {config.get('format_version')}, this stemfast reads "
+            f"{FORMAT_VERSION}"
+        )
+    return config
+
+
+def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -> TrainedClassifier:
+    """Read a network that :func:`save` wrote.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Where it lies.
+    class_names : tuple of str, optional
+        The classes that the caller counts on; another network is refused.
+
+    Returns
+    -------
+    TrainedClassifier
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no network in `directory`.
+    ValueError
+        If the files are damaged or do not belong together, or the network has other classes.
+    """
+    from safetensors.numpy import load as from_bytes
+
+    folder = Path(directory)
+    config = _read_config(folder)
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise FileNotFoundError(f"directory {folder} holds no {WEIGHTS_FILE}")
+    content = (folder / WEIGHTS_FILE).read_bytes()
+    if hashlib.sha256(content).hexdigest() != config.get("weights_sha256"):
+        raise ValueError(
+            f"{folder / WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written with "
+            "(SHA-256 differs): train the network again or copy both files anew"
+        )
+    names = tuple(config["class_names"])
+    if class_names is not None and names != tuple(class_names):
+        raise ValueError(
+            f"the network in {folder} tells {names} apart, expected {tuple(class_names)}"
+        )
+    try:
+        architecture = ClassifierConfig.model_validate(config["architecture"])
+    except ValidationError as error:
+        raise ValueError(f"{folder / CONFIG_FILE} has a wrong architecture: {error}") from error
+    model = Classifier(architecture, rngs=nnx.Rngs(0))
+    _fill(model, from_bytes(content), folder)
+    return TrainedClassifier(model, names, float(config["temperature"]), config["card"])
+
+
+def _fill(model: Classifier, weights: dict[str, NDArray[Any]], folder: Path) -> None:
+    expected = _flat(model)
+    shapes = {name: array.shape for name, array in weights.items()}
+    if shapes != {name: array.shape for name, array in expected.items()}:
+        raise ValueError(f"the weights in {folder} do not fit the architecture in {CONFIG_FILE}")
+    for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param)):
+        variable[...] = jnp.asarray(weights[".".join(str(part) for part in path)])
+        nnx.update(model, nnx.from_flat_state([(path, variable)]))

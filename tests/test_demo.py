@@ -1,0 +1,132 @@
+"""The demo, small, and the classification that it ends on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stemfast import dataset, demo, micrograph, training
+from stemfast.classify import NOT_SURE, classify
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
+SMALL = demo.DemoSettings(
+    train_per_class=30,
+    validation_per_class=10,
+    test_per_class=10,
+    shapes_epochs=2,
+    deformed_epochs=1,
+    batch_size=15,
+    micrograph=Path("no such file.dm4"),
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, demo.run(folder, seed=3, settings=SMALL)
+
+
+def test_the_demo_leaves_everything_it_promises(done):
+    folder, results = done
+    for name in (
+        "data/shapes/manifest.json",
+        "data/deformed/manifest.json",
+        "models/shapes/weights.safetensors",
+        "models/deformed/weights.safetensors",
+        "shapes_examples.png",
+        "deformed_examples.png",
+        "shapes_confusion.png",
+        "deformed_confusion.png",
+        "gallery/gallery.png",
+        "gallery/rotation.gif",
+        "micrograph/particles.csv",
+        "micrograph/overlay.png",
+        "simulated_field.hspy",
+    ):
+        assert (folder / name).stat().st_size > 0, name
+    assert not list(folder.rglob("*.tmp"))
+    assert json.loads((folder / "results.json").read_text()) == results
+    for name, classes in (("shapes", 3), ("deformed", 2)):
+        figures = results[name]
+        assert figures["n_images"] == 10 * classes
+        low, high = figures["accuracy_interval"]
+        assert low <= figures["accuracy"] <= high
+        assert figures["images_seen"] == 30 * classes * (2 if name == "shapes" else 1)
+        card = training.load(folder / "models" / name).card
+        assert card["test"]["confusion"] == figures["confusion"]
+
+
+def test_training_validation_and_test_are_disjoint(done):
+    folder, _ = done
+    data = dataset.open(folder / "data" / "shapes")
+    indices = [set(data.split(s).indices.tolist()) for s in ("train", "validation", "test")]
+    assert [len(part) for part in indices] == [90, 30, 30]
+    assert len(set.union(*indices)) == 150
+
+
+def test_the_table_has_a_row_per_particle_and_agrees_with_the_answer(done):
+    folder, results = done
+    with (folder / "micrograph" / "particles.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["shape"] for row in rows] == results["micrograph"]["shapes"]
+    assert len(rows) > 10  # the simulated field holds 25, some touching
+    for row in rows:
+        chances = [float(row[name]) for name in ("tetrahedron", "cuboid", "sphere")]
+        assert sum(chances) == pytest.approx(1, abs=1e-4)
+        if row["shape"] == NOT_SURE:
+            assert max(chances) < 0.8 or row["on_border"] == "true"
+        else:
+            assert float(row[row["shape"]]) == pytest.approx(max(chances))
+            assert max(chances) >= 0.8
+
+
+def test_the_threshold_decides_what_is_not_sure(done, tmp_path):
+    folder, _ = done
+    file, model = folder / "simulated_field.hspy", folder / "models" / "shapes"
+    never = classify(file, model=model, out=tmp_path / "all", min_probability=0.0)
+    always = classify(file, model=model, out=tmp_path / "none", min_probability=1.0)
+    found = micrograph.find_particles(micrograph.read(file))
+    cut = [particle.on_border for particle in found]
+    assert [shape == NOT_SURE for shape in never.shapes] == cut
+    assert always.shapes.count(NOT_SURE) > never.shapes.count(NOT_SURE)
+    assert f"{len(found)} particles at 0.8 nm/px" in str(never)
+
+
+def test_classification_without_a_network_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"stemfast demo.*--model"):
+        classify("image.dm4")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, np.nan])
+def test_impossible_thresholds_are_refused(threshold):
+    with pytest.raises(ValueError, match="min_probability"):
+        classify("image.dm4", min_probability=threshold)
+
+
+def test_a_set_of_another_seed_is_not_overwritten(done):
+    folder, _ = done
+    with pytest.raises(ValueError, match="different seed"):
+        demo.run(folder, seed=4, settings=SMALL)
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason=f"no real micrograph at {REAL}")
+def test_most_particles_of_the_real_micrograph_are_spheres(tmp_path):
+    # Smaller than the demo, to take seconds: 300 images of each shape, 12 epochs. The demo's own
+    # network, from 1000 of each, finds more.
+    from stemfast import recipes
+    from stemfast.demo.network import train_network
+
+    settings = demo.DemoSettings(train_per_class=300, validation_per_class=40, test_per_class=40)
+    data = dataset.write(tmp_path / "set", recipes.get("shapes"), seed=0, splits=settings.splits(3))
+    recipe = training.TrainingSettings(epochs=12, batch_size=32)
+    outcome = train_network(data, recipe, tmp_path / "net", title="")
+    assert outcome.evaluation.accuracy_interval[1] > 0.9
+    answer = classify(REAL, model=tmp_path / "net", out=tmp_path / "out", min_probability=0.5)
+    assert answer.pixel_size_nm == pytest.approx(1.249, abs=1e-3)
+    assert answer.shapes.count("sphere") > len(answer.shapes) / 2

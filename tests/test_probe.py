@@ -149,7 +149,7 @@ def test_impossible_probes(settings, reason):
         ({"energy_kev": -200}, "energy_kev: expected a number greater than 0"),
         ({"defocus_nm": np.inf}, "defocus_nm: expected a finite number"),
         ({"source_fwhm_nm": -0.1}, "source_fwhm_nm: expected a number of at least 0"),
-        ({"fwhm_nm": 1}, "fwhm_nm is what it works out"),
+        ({"fwhm_nm": 1}, "works fwhm_nm out, leave it away"),
         ({"tail_friction": 1}, "did you mean 'tail_fraction'"),
     ],
 )

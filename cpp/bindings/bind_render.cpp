@@ -194,7 +194,8 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
               const Array<double>& probe_sigma, const Array<double>& electrons, const Array<double>& gain,
               const Array<double>& offset, const Array<double>& read_noise,
               const Array<double>& tail_fraction, const Array<double>& tail_gamma,
-              const Array<double>& excess_noise, const Array<double>& decay, py::array clipped,
+              const Array<double>& excess_noise, const Array<double>& decay, const Array<double>& convergence,
+              const Array<double>& focus, const Array<std::int64_t>& slabs, py::array clipped,
               std::uint64_t seed, std::uint64_t first_index, std::int64_t frames, int engine, int n_threads) {
   const std::int64_t n = scenes.images();
   require_shape(out, {n, -1, -1}, "out");
@@ -221,13 +222,21 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
                                     {&tail_fraction, "tail_fraction"},
                                     {&tail_gamma, "tail_gamma"},
                                     {&excess_noise, "excess_noise"},
-                                    {&decay, "decay"}}) {
+                                    {&decay, "decay"},
+                                    {&convergence, "convergence"},
+                                    {&focus, "focus"}}) {
     require_shape(*array, {n}, name);
   }
+  require_shape(slabs, {n}, "slabs");
+  for (const std::int64_t k : values(slabs)) {
+    if (k < 1) throw ArgumentError("slabs must be positive, got " + std::to_string(k));
+  }
   const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
-  const RecordingTable recording{
-      values(film_depth), values(probe_sigma),   values(electrons),  values(gain),         values(offset),
-      values(read_noise), values(tail_fraction), values(tail_gamma), values(excess_noise), values(decay)};
+  const RecordingTable recording{values(film_depth),    values(probe_sigma), values(electrons),
+                                 values(gain),          values(offset),      values(read_noise),
+                                 values(tail_fraction), values(tail_gamma),  values(excess_noise),
+                                 values(convergence),   values(focus),       values(slabs),
+                                 values(decay)};
   auto* clipped_pixels = writable<std::int64_t>(clipped, {n, 2}, "clipped");
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
@@ -300,8 +309,9 @@ void bind_render(py::module_& m) {
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
         py::arg("film_depth"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
         py::arg("offset"), py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"),
-        py::arg("excess_noise"), py::arg("decay"), py::arg("clipped"), py::arg("seed"),
-        py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"));
+        py::arg("excess_noise"), py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"),
+        py::arg("clipped"), py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"),
+        py::arg("n_threads"));
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

@@ -11,6 +11,7 @@
 #include "stemfast/detector.hpp"
 #include "stemfast/dose.hpp"
 #include "stemfast/film.hpp"
+#include "stemfast/focus.hpp"
 #include "stemfast/probe.hpp"
 #include "stemfast/tail.hpp"
 
@@ -46,6 +47,7 @@ namespace {
 struct Planes {
   ImageView<float> signal;  // scattered fraction
   ImageView<float> spare;   // there only if an image of the batch asks for it
+  ImageView<float> left;    // likewise: what of the beam is left below the slabs so far
 };
 
 // One image's way through the stages. The first step ends with the probe's blur along each row, which
@@ -79,6 +81,45 @@ class ImageStages {
     }
   }
 
+  bool has_depth(std::int64_t image) const {
+    return recording_.convergence[static_cast<std::size_t>(image)] > 0.0;
+  }
+
+  FocusSlabs focus_slabs(std::int64_t image) const { return {batch_, recording_, image}; }
+
+  // Rows `band` of slab k: what it scatters, blurred along x, in the spare plane. The film lies below.
+  void expect_slab(std::int64_t image, std::int64_t k, const FocusSlabs& slabs, Range band,
+                   const Planes& planes) {
+    const auto i = static_cast<std::size_t>(image);
+    const std::int64_t columns = batch_.scan.columns, n = band.size() * columns;
+    float *depth = planes.spare.row(band.begin), *left = planes.left.row(band.begin);
+    if (k == 0) std::fill(left, left + n, 1.0f);
+    lay_film(depth, n, k == slabs.count() - 1 ? static_cast<float>(recording_.film_depth[i]) : 0.0f);
+    thickness_.limit(slabs.slab(k));
+    thickness_.add(image, band, depth);
+    thickness_.limit(Slab{});
+    scattered_in_slab(depth, left, n);
+    probe_.set(slabs.sigma(k), columns, Boundary::nearest);
+    for (std::int64_t r = band.begin; r < band.end; ++r) {
+      probe_.along_row(planes.spare.row(r), planes.spare.row(r), columns);
+    }
+  }
+
+  // Rows `band` of the signal gain slab k, blurred across rows.
+  void add_slab(std::int64_t k, const FocusSlabs& slabs, Range band, const Planes& planes) {
+    const std::int64_t columns = batch_.scan.columns;
+    probe_.set(slabs.sigma(k), columns, Boundary::nearest);
+    for (std::int64_t r = band.begin; r < band.end; ++r) {
+      float* sum = planes.signal.row(r);
+      if (k == 0) {
+        probe_.across_rows(planes.spare, r, sum);
+        continue;
+      }
+      probe_.across_rows(planes.spare, r, row_.data());
+      for (std::int64_t j = 0; j < columns; ++j) sum[j] += row_[static_cast<std::size_t>(j)];
+    }
+  }
+
   bool has_tail(std::int64_t image) const {
     return recording_.tail_fraction[static_cast<std::size_t>(image)] > 0.0;
   }
@@ -88,7 +129,7 @@ class ImageStages {
     const auto i = static_cast<std::size_t>(image);
     const std::int64_t rows = batch_.scan.rows, columns = batch_.scan.columns;
     prepare(image);
-    if (recording_.probe_sigma[i] > 0.0) {
+    if (recording_.probe_sigma[i] > 0.0 && !has_depth(image)) {
       for (std::int64_t r = 0; r < rows; ++r) probe_.across_rows(planes.signal, r, planes.spare.row(r));
       std::copy(planes.spare.data, planes.spare.data + rows * columns, planes.signal.data);
     }
@@ -167,7 +208,7 @@ class ImageStages {
     const std::int64_t columns = batch_.scan.columns;
     const auto electrons = static_cast<float>(recording_.electrons[i]);
     const float* fraction = planes.signal.row(r);
-    if (recording_.probe_sigma[i] > 0.0 && !has_tail(image)) {
+    if (recording_.probe_sigma[i] > 0.0 && !has_tail(image) && !has_depth(image)) {
       probe_.across_rows(planes.signal, r, row_.data());
       fraction = row_.data();
     }
@@ -189,10 +230,12 @@ class ImageStages {
   std::vector<double> charge_;
 };
 
-bool needs_spare_plane(const RecordingTable& recording) {
+// Planes that an image of the batch needs, the signal's among them.
+std::size_t plane_count(const RecordingTable& recording) {
   const auto positive = [](double x) { return x > 0.0; };
   const auto any = [&](std::span<const double> v) { return std::any_of(v.begin(), v.end(), positive); };
-  return any(recording.tail_fraction) || any(recording.decay);
+  if (any(recording.convergence)) return 3;
+  return any(recording.tail_fraction) || any(recording.decay) ? 2 : 1;
 }
 
 // All steps of one image. `team` has worked on it when this returns; over_rows(step) runs a step on all
@@ -201,7 +244,15 @@ template <class Level, class OverRows>
 void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& planes, Level* out,
                 std::int64_t* clipped, const OverRows& over_rows) {
   ImageStages& own = team.front();
-  over_rows([&](ImageStages& stages, Range band) { stages.expect(image, band, planes); });
+  if (own.has_depth(image)) {
+    const FocusSlabs slabs = own.focus_slabs(image);
+    for (std::int64_t k = 0; k < slabs.count(); ++k) {
+      over_rows([&](ImageStages& stages, Range band) { stages.expect_slab(image, k, slabs, band, planes); });
+      over_rows([&](ImageStages& stages, Range band) { stages.add_slab(k, slabs, band, planes); });
+    }
+  } else {
+    over_rows([&](ImageStages& stages, Range band) { stages.expect(image, band, planes); });
+  }
   if (own.has_tail(image)) own.spread(image, planes);
   if (own.glows(image)) {
     over_rows([&](ImageStages& stages, Range band) { stages.collect(image, band, planes); });
@@ -222,13 +273,15 @@ void simulate_as(const Batch& batch, const RecordingTable& recording, Engine eng
   const Shares shares = share_out(images, rows, columns, execution.n_threads);
   const auto threads = static_cast<std::size_t>(execution.n_threads);
   const auto pixels = static_cast<std::size_t>(rows * columns);
-  const std::size_t spare = needs_spare_plane(recording) ? pixels : 0;
+  const std::size_t count = plane_count(recording);
   std::vector<ImageStages> stages(threads, ImageStages(batch, recording, engine));
   std::vector<std::vector<float>> memory(shares.whole_images ? threads : 1);
-  for (auto& m : memory) m.resize(pixels + spare);
+  for (auto& m : memory) m.resize(count * pixels);
   const auto planes_of = [&](std::size_t t) {
-    float* first = memory[t].data();
-    return Planes{{first, rows, columns}, {spare > 0 ? first + pixels : nullptr, rows, columns}};
+    const auto plane = [&](std::size_t k) {
+      return ImageView<float>{k < count ? memory[t].data() + k * pixels : nullptr, rows, columns};
+    };
+    return Planes{plane(0), plane(1), plane(2)};
   };
   std::fill(clipped, clipped + 2 * images, 0);
 

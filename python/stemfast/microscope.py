@@ -52,11 +52,13 @@ _AIRY_FWHM = 0.514498
 _Finite = Annotated[float, BeforeValidator(_number)]
 _Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 _NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+_Angle = Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1000)]
 _Pixels = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 
 _EXPECTED: dict[str, str] = {
     "greater_than": "a number greater than {gt:g}",
     "greater_than_equal": "a number of at least {ge:g}",
+    "less_than_equal": "a number of at most {le:g}",
     "less_than": "a number less than {lt:g}",
     "finite_number": "a finite number",
     "literal_error": "{expected} or None",
@@ -253,6 +255,12 @@ class Probe(Settings):
     It is computed as a mixture of Gaussians, at about three times the cost of the Gaussian alone;
     where γ is at least a pixel, the tail is within 0.4 % of the field's contrast.
 
+    Given the convergence angle α, the probe is a cone about its focus z₀ and blurs what it meets at
+    z by σ(z)² = σ² + (α(z - z₀)/2)². The particles are then cut across the beam into slabs, each
+    blurred by its own width. What a slab scatters is what is left of the beam above it less what is
+    left below it, so that the slabs add up to the whole and α → 0 is the plain image. The film lies
+    with the last slab. The cost is that of `slabs` images before the counting.
+
     Parameters
     ----------
     fwhm_nm : float
@@ -261,6 +269,12 @@ class Probe(Settings):
         Share of the intensity in the tail, below 1; 0 for none.
     tail_fwhm_nm : float
         Full width at half maximum of the tail [nm].
+    convergence_mrad : float or None
+        Convergence semi-angle [mrad], for the depth of focus; None for one width at all depths.
+    focus_nm : float
+        z of the focus [nm]; positive is below the specimen's origin, down the beam.
+    slabs : int
+        Slabs of equal thickness that the depth is cut into.
 
     Raises
     ------
@@ -282,6 +296,9 @@ class Probe(Settings):
     fwhm_nm: _NotNegative = 0.5
     tail_fraction: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)] = 0.0
     tail_fwhm_nm: _Positive = 2.0
+    convergence_mrad: _Angle | None = None
+    focus_nm: _Finite = 0.0
+    slabs: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=4096)] = 8
 
     @classmethod
     def from_optics(
@@ -291,6 +308,7 @@ class Probe(Settings):
         energy_kev: float,
         defocus_nm: float = 0.0,
         source_fwhm_nm: float = 0.0,
+        depth_of_focus: bool = False,
         **others: Any,
     ) -> Self:
         """Return the probe that a lens forms, its contributions added in quadrature.
@@ -313,6 +331,9 @@ class Probe(Settings):
             Distance between focus and specimen Δ, of either sign [nm].
         source_fwhm_nm : float
             Full width at half maximum of the source's image [nm].
+        depth_of_focus : bool
+            Whether the blur by defocus follows the depth in the specimen, in place of one width:
+            sets `convergence_mrad`, and `focus_nm` to `defocus_nm`.
         **others
             Further settings of the probe.
 
@@ -332,17 +353,40 @@ class Probe(Settings):
             defocus_nm=defocus_nm,
             source_fwhm_nm=source_fwhm_nm,
         )
-        if "fwhm_nm" in others:
-            raise ValueError("Probe.from_optics: fwhm_nm is what it works out, leave it away")
+        for name in ("fwhm_nm", "focus_nm"):
+            if name in others:
+                raise ValueError(f"Probe.from_optics works {name} out, leave it away")
         angle = given.convergence_mrad * 1e-3
         diffraction = _AIRY_FWHM * units.wavelength_nm(given.energy_kev) / angle
         blur = units.fwhm_from_sigma(0.5 * angle * abs(given.defocus_nm))
+        if depth_of_focus:
+            blur = 0.0
+            cone = {"convergence_mrad": given.convergence_mrad, "focus_nm": given.defocus_nm}
+            others = {**others, **cone}
         return cls(fwhm_nm=math.hypot(diffraction, blur, given.source_fwhm_nm), **others)
 
     @property
     def sigma_nm(self) -> float:
         """Standard deviation of the Gaussian [nm]."""
         return units.sigma_from_fwhm(self.fwhm_nm)
+
+    def fwhm_at_nm(self, z_nm: float) -> float:
+        """Full width at half maximum of the Gaussian at a depth [nm].
+
+        Parameters
+        ----------
+        z_nm : float
+            Depth, counted down the beam from the specimen's origin [nm].
+
+        Examples
+        --------
+        >>> probe = Probe(fwhm_nm=0.1, convergence_mrad=20)
+        >>> round(probe.fwhm_at_nm(50), 3)
+        1.182
+        """
+        angle = 0.0 if self.convergence_mrad is None else self.convergence_mrad * 1e-3
+        blur = units.fwhm_from_sigma(0.5 * angle * abs(z_nm - self.focus_nm))
+        return math.hypot(self.fwhm_nm, blur)
 
     @property
     def tail_gamma_nm(self) -> float:
@@ -351,7 +395,7 @@ class Probe(Settings):
 
 
 class _Optics(Settings):
-    convergence_mrad: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1000)]
+    convergence_mrad: _Angle
     energy_kev: _Positive
     defocus_nm: _Finite
     source_fwhm_nm: _NotNegative

@@ -313,6 +313,43 @@ def lorentzian_blur(image: Float, gamma: float) -> Float:
     return np.asarray(cosines[0].T @ (np.exp(-gamma * k) * spectrum) @ cosines[1])
 
 
+def focused_fraction(
+    scattering: Float,
+    voxel_nm: float,
+    pixel_nm: float,
+    sigma_nm: float,
+    angle: float,
+    focus_nm: float,
+) -> Float:
+    """Return the scattered share of the beam through a volume, each layer blurred by its own width.
+
+    Parameters
+    ----------
+    scattering : (layers, rows, columns)
+        Inverse mean free path [1/nm] on the scan's columns of the volume, centred on z = 0.
+    voxel_nm, pixel_nm : float
+        Thickness of a layer and size of a pixel [nm].
+    sigma_nm, angle, focus_nm : float
+        Standard deviation of the probe in focus [nm], convergence semi-angle [rad], z of the focus.
+
+    Examples
+    --------
+    >>> slab = np.full((10, 4, 4), 0.1)
+    >>> round(float(focused_fraction(slab, 1.0, 1.0, 0.5, 0.02, 0.0)[1, 2]), 12) == round(
+    ...     1 - np.exp(-1), 12
+    ... )
+    True
+    """
+    left = np.ones(scattering.shape[1:])
+    total = np.zeros_like(left)
+    for k, layer in enumerate(scattering):
+        z = (k - (len(scattering) - 1) / 2) * voxel_nm
+        share = left * (1.0 - np.exp(-layer * voxel_nm))
+        left = left - share
+        total += gaussian_blur(share, math.hypot(sigma_nm, angle * (z - focus_nm) / 2) / pixel_nm)
+    return total
+
+
 def scattered_fraction(
     particle: Particle, orientation: Rotation, microscope: Microscope, **where: ArrayLike
 ) -> Float:

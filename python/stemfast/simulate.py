@@ -139,6 +139,7 @@ def simulate(
         n_threads,
     )
     _require_countable(scopes)
+    _require_focused(scopes, plan)
     if sum_frames and not with_frames:
         raise ValueError("sum_frames adds up frames, expected frames to be given")
     batch, pick = plan.batch, plan.pick
@@ -267,6 +268,21 @@ def _require_countable(scopes: Sequence[Microscope]) -> None:
         )
 
 
+def _require_focused(scopes: Sequence[Microscope], plan: _Plan) -> None:
+    """Refuse a particle so far out of focus that its blur is wider than the field."""
+    if all(scope.probe.convergence_mrad is None for scope in scopes):
+        return
+    depth, image = plan.batch.position[:, 2], plan.batch.image_of_body
+    for number, scope in enumerate(scopes):
+        for z in np.unique(depth[plan.pick[image] == number]):
+            if scope.probe.fwhm_at_nm(float(z)) > min(scope.scan.field_nm):
+                raise ValueError(
+                    f"a particle at z = {z:g} nm is seen by a probe "
+                    f"{scope.probe.fwhm_at_nm(float(z)):.3g} nm wide, wider than the field: move "
+                    "it or probe.focus_nm, or lower probe.convergence_mrad"
+                )
+
+
 @dataclass(frozen=True)
 class _Plan:
     """A batch ready for the core: what is seen, how it is scanned, whose microscope is which."""
@@ -331,6 +347,9 @@ def _recording_columns(scopes: Sequence[Microscope], pick: NDArray[np.int64]) ->
         "tail_fraction": lambda m: m.probe.tail_fraction,
         "tail_gamma": lambda m: m.probe.tail_gamma_nm / m.scan.pixel_size_nm,
         "excess_noise": lambda m: m.detector.excess_noise_factor - 1.0,
+        "convergence": lambda m: (m.probe.convergence_mrad or 0.0) * 1e-3,
+        "focus": lambda m: m.probe.focus_nm,
+        "slabs": lambda m: m.probe.slabs,
         "decay": lambda m: m.detector.decay_us * 1e-6,
     }
     return {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}

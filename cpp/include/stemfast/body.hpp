@@ -45,6 +45,15 @@ inline Vector3 to_laboratory(const Pose& pose, const double* point) {
   return {r[0] + pose.position[0], r[1] + pose.position[1], r[2] + pose.position[2]};
 }
 
+// A slice of space across the beam, low ≤ z < high [nm]. The widest one is finite, as all numbers here are.
+struct Slab {
+  static constexpr double far = 1e30;
+  double low = -far, high = far;
+
+  bool bounded() const { return low > -far || high < far; }
+  Slab seen_from(double z) const { return {low > -far ? low - z : -far, high < far ? high - z : far}; }
+};
+
 struct Box {
   Vector3 low, high;
 };

@@ -17,18 +17,23 @@ inline namespace STEMFAST_ISA {
 class ConvexChords {
  public:
   void reserve(std::int64_t planes, std::int64_t columns) {
-    bounds_.reserve(planes);
+    bounds_.reserve(planes + 2);  // and the slab's
     upright_.reserve(static_cast<std::size_t>(planes));
     const auto padded = static_cast<std::size_t>(columns + lanes);
     for (auto* v : {&exit_, &minus_entry_, &index_}) v->resize(padded);
     for (std::size_t j = 0; j < padded; ++j) index_[j] = static_cast<float>(j);
   }
 
+  // Only what lies in the slab counts from here on.
+  void limit(const Slab& slab) { slab_ = slab; }
+
   void place(const Solid& solid, const Pose& pose, const Grid& grid) {
     const Box box = bounding_box(solid, pose);
     rows_ = grid.rows_within(box.low[1], box.high[1]);
     columns_ = grid.columns_within(box.low[0], box.high[0]);
     grid_ = grid;
+    if (box.high[2] <= slab_.low || box.low[2] >= slab_.high) rows_ = {0, 0};
+    const Slab slab = slab_.seen_from(pose.position[2]);
     bounds_.clear();
     upright_.clear();
     for (const bool exits : {true, false}) {
@@ -44,6 +49,8 @@ class ConvexChords {
           bounds_.push((d - n[0] * grid.x(0)) * inverse, -n[1] * inverse, -n[0] * grid.spacing * inverse);
         }
       }
+      // The slab is two more half-spaces.
+      if (slab.bounded()) bounds_.push(exits ? slab.high : -slab.low, 0.0, 0.0);
       if (exits) exits_ = bounds_.count;
     }
     bounds_.pad();
@@ -192,6 +199,7 @@ class ConvexChords {
   }
 
   Grid grid_{};
+  Slab slab_;
   Range rows_, columns_;
   Bounds bounds_;
   std::size_t exits_ = 0;
@@ -204,6 +212,9 @@ class ConvexChords {
 // which keeps its digits at the rim where 1 − Q itself would cancel.
 class EllipsoidChords {
  public:
+  // Only what lies in the slab counts from here on.
+  void limit(const Slab& slab) { slab_ = slab; }
+
   void place(const Solid& solid, const Pose& pose, const Grid& grid) {
     const Box box = bounding_box(solid, pose);
     rows_ = grid.rows_within(box.low[1], box.high[1]);
@@ -212,6 +223,7 @@ class EllipsoidChords {
     const Vector3 c = to_laboratory(pose, solid.vertices.data());
     centre_x_ = c[0];
     centre_y_ = c[1];
+    inside_ = slab_.seen_from(c[2]);
     Matrix3 form{};
     for (std::size_t k = 0; k < 3; ++k) {
       const double axis = solid.planes[4 * k + 3], inverse_square = 1.0 / (axis * axis);
@@ -226,6 +238,8 @@ class EllipsoidChords {
     qxy_ = form[0][1] - form[0][2] * form[1][2] / a;
     qyy_ = form[1][1] - form[1][2] * form[1][2] / a;
     scale_ = 2.0 / std::sqrt(a);
+    middle_x_ = -form[0][2] / a;
+    middle_y_ = -form[1][2] / a;
   }
 
   Range rows() const { return rows_; }
@@ -248,6 +262,10 @@ class EllipsoidChords {
     const float amplitude = weight * static_cast<float>(scale_ * std::sqrt(qxx_) * grid_.spacing);
     float* out = row + reach.begin;
     const auto n = static_cast<std::int32_t>(reach.size());
+    if (slab_.bounded()) {
+      const float half_height = 0.5f * static_cast<float>(scale_ * std::sqrt(qxx_) * grid_.spacing);
+      return add_slab(reach, y, half_height, from_left, from_right, weight, out);
+    }
     for (std::int32_t j = 0; j < n; ++j) {
       const float u = from_left + static_cast<float>(j), v = from_right + static_cast<float>(n - 1 - j);
       out[j] += amplitude * std::sqrt(u * v);
@@ -255,8 +273,27 @@ class EllipsoidChords {
   }
 
  private:
+  // The chord's middle lies in a plane through the centre; its ends are clamped to the slab.
+  void add_slab(Range reach, double y, float half_height, float from_left, float from_right, float weight,
+                float* out) const {
+    const double x = grid_.x(static_cast<double>(reach.begin)) - centre_x_;
+    const auto first = static_cast<float>(middle_x_ * x + middle_y_ * y);
+    const auto step = static_cast<float>(middle_x_ * grid_.spacing);
+    const auto low = static_cast<float>(inside_.low), high = static_cast<float>(inside_.high);
+    const auto n = static_cast<std::int32_t>(reach.size());
+    for (std::int32_t j = 0; j < n; ++j) {
+      const float u = from_left + static_cast<float>(j), v = from_right + static_cast<float>(n - 1 - j);
+      const float half = half_height * std::sqrt(u * v), middle = first + static_cast<float>(j) * step;
+      const float exit = middle + half < high ? middle + half : high;
+      const float entry = middle - half > low ? middle - half : low;
+      out[j] += weight * (exit > entry ? exit - entry : 0.0f);
+    }
+  }
+
   Grid grid_{};
+  Slab slab_, inside_;  // in the laboratory, and from the centre
   Range rows_, columns_;
+  double middle_x_ = 0, middle_y_ = 0;
   double centre_x_ = 0, centre_y_ = 0, qxx_ = 1, qxy_ = 0, qyy_ = 1, scale_ = 0;
 };
 

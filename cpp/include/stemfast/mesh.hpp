@@ -61,12 +61,17 @@ class MeshChords {
     path_.resize(static_cast<std::size_t>(columns));
   }
 
+  // Only what lies in the slab counts from here on: depths are clamped to it.
+  void limit(const Slab& slab) { slab_ = slab; }
+
   void place(const Solid& solid, const Pose& pose, const Grid& grid) {
     const Box box = bounding_box(solid, pose);
     rows_ = grid.rows_within(box.low[1], box.high[1]);
     columns_ = grid.columns_within(box.low[0], box.high[0]);
     grid_ = grid;
     triangles_ = solid.triangles;
+    inside_ = slab_.seen_from(pose.position[2]);
+    if (box.high[2] <= slab_.low || box.low[2] >= slab_.high) rows_ = {0, 0};
     points_.clear();
     for (std::size_t v = 0; v + 2 < solid.vertices.size(); v += 3) {
       const Vector3 p = to_laboratory(pose, &solid.vertices[v]);
@@ -104,11 +109,13 @@ class MeshChords {
     for (std::int64_t j = j0; j < j1; ++j) {
       double depth = span.left_depth + slope * (grid_.x(static_cast<double>(j)) - span.left);
       depth = depth < low ? low : (depth > high ? high : depth);
+      depth = depth < inside_.low ? inside_.low : (depth > inside_.high ? inside_.high : depth);
       path_[static_cast<std::size_t>(j)] += span.sign * depth;
     }
   }
 
   Grid grid_{};
+  Slab slab_, inside_;  // in the laboratory, and from the body's position
   Range rows_, columns_;
   std::span<const std::int32_t> triangles_;
   std::vector<LinePoint> points_;

@@ -29,9 +29,13 @@ class MovingChords {
     for (auto& v : origin_) v.resize(static_cast<std::size_t>(columns));
   }
 
+  // Only what lies in the slab counts from here on.
+  void limit(const Slab& slab) { slab_ = slab; }
+
   // out[j] += weight · chord of beam j, for the beams of `reach`.
   void accumulate(const Solid& solid, const Vector3& position, const BeamRow& beams, Range reach,
                   float weight, float* out) {
+    inside_ = slab_.seen_from(position[2]);
     if (solid.kind == ShapeKind::mesh) {
       mesh(solid, position, beams, reach);
     } else {
@@ -60,12 +64,11 @@ class MovingChords {
   }
 
   void convex(const Solid& solid, const BeamRow& beams, Range reach) {
-    // Far outside any field, and finite: the kernels are compiled without infinities.
-    constexpr double far = 1e30, parallel = 1e-12;
+    constexpr double far = Slab::far, parallel = 1e-12;
     double *leave = leave_.data(), *enter = enter_.data(), *path = path_.data();
     for (std::int64_t j = reach.begin; j < reach.end; ++j) {
-      leave[j] = far;
-      enter[j] = -far;
+      leave[j] = inside_.high;
+      enter[j] = inside_.low;
     }
     const double *u = beams.rotation[6], *v = beams.rotation[7], *w = beams.rotation[8];
     const double *ox = origin_[0].data(), *oy = origin_[1].data(), *oz = origin_[2].data();
@@ -104,7 +107,15 @@ class MovingChords {
         c += from * from;
       }
       const double square = b * b - a * c;
-      path[j] = square > 0.0 ? 2.0 * std::sqrt(square) / a : 0.0;
+      const double half = square > 0.0 ? std::sqrt(square) / a : 0.0;
+      if (!inside_.bounded()) {
+        path[j] = 2.0 * half;
+        continue;
+      }
+      const double leave = half - b / a, enter = -half - b / a;
+      const double exit = leave < inside_.high ? leave : inside_.high;
+      const double entry = enter > inside_.low ? enter : inside_.low;
+      path[j] = exit > entry ? exit - entry : 0.0;
     }
   }
 
@@ -119,7 +130,9 @@ class MovingChords {
         if (!cross_line(points_.data(), &solid.triangles[t], y, &span)) continue;
         if (!(span.left <= x && x < span.right)) continue;
         const double share = (x - span.left) / (span.right - span.left);
-        path += span.sign * (span.left_depth + share * (span.right_depth - span.left_depth));
+        const double depth = span.left_depth + share * (span.right_depth - span.left_depth);
+        path +=
+            span.sign * (depth < inside_.low ? inside_.low : (depth > inside_.high ? inside_.high : depth));
       }
       path_[static_cast<std::size_t>(j)] = path > 0.0 ? path : 0.0;
     }
@@ -142,6 +155,7 @@ class MovingChords {
     }
   }
 
+  Slab slab_, inside_;  // in the laboratory, and from the body's position
   std::vector<double> path_, leave_, enter_;
   std::array<std::vector<double>, 3> origin_;
   std::vector<LinePoint> points_;

@@ -36,6 +36,15 @@ class ThicknessRows {
     fine_row_.resize(batch.scan.oversample > 1 ? static_cast<std::size_t>(columns) : 0);
   }
 
+  // Only what lies in the slab counts from here on.
+  void limit(const Slab& slab) {
+    convex_.limit(slab);
+    ellipsoid_.limit(slab);
+    mesh_.limit(slab);
+    voxels_.limit(slab);
+    moving_.limit(slab);
+  }
+
   // depth has the batch's columns; its first row is row `rows.begin` of image `image`.
   void add(std::int64_t image, Range rows, float* depth) {
     const auto& bodies = batch_.bodies;

@@ -82,6 +82,9 @@ struct RecordingTable {
   std::span<const double> tail_fraction;  // share of the probe's intensity in its tail
   std::span<const double> tail_gamma;     // half width of the tail's profile [px]
   std::span<const double> excess_noise;   // variance of one electron's charge, its mean being 1
+  std::span<const double> convergence;    // semi-angle for the depth of focus [rad]; 0 for none
+  std::span<const double> focus;          // z of the focus [nm]
+  std::span<const std::int64_t> slabs;    // that the depth is cut into
   std::span<const double> decay;          // time constant of the detector's afterglow [s]
 };
 

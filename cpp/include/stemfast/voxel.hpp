@@ -239,12 +239,16 @@ class VoxelCounts {
     change_.resize(static_cast<std::size_t>(columns) + 1);
   }
 
+  // Only voxels with their centre in the slab count from here on.
+  void limit(const Slab& slab) { slab_ = slab; }
+
   void place(const Solid& solid, const Pose& pose, const Grid& grid) {
     const Box box = bounding_box(solid, pose);
     const double h = grid.spacing;
     const double first = std::floor(box.low[2] / h), last = std::ceil(box.high[2] / h);
     // Layers at half-integer multiples of h, so that a face in the plane z = 0 is no tie.
-    runs_.place(solid, pose, grid, {(first + 0.5) * h, h, static_cast<std::int64_t>(last - first)});
+    layers_ = {(first + 0.5) * h, h, static_cast<std::int64_t>(last - first)};
+    runs_.place(solid, pose, grid, layers_);
     spacing_ = h;
   }
 
@@ -254,7 +258,9 @@ class VoxelCounts {
   void accumulate(std::int64_t i, float weight, float* row) {
     const Range columns = runs_.columns();
     std::fill(change_.begin() + columns.begin, change_.begin() + columns.end + 1, 0);
-    runs_.runs(i, [this](std::int64_t, std::int64_t begin, std::int64_t end, int sign) {
+    runs_.runs(i, [this](std::int64_t layer, std::int64_t begin, std::int64_t end, int sign) {
+      const double z = layers_.z(layer);
+      if (z < slab_.low || z >= slab_.high) return;
       change_[static_cast<std::size_t>(begin)] += sign;
       change_[static_cast<std::size_t>(end)] -= sign;
     });
@@ -268,6 +274,8 @@ class VoxelCounts {
 
  private:
   VoxelRuns runs_;
+  Layers layers_{};
+  Slab slab_;
   std::vector<std::int32_t> change_;
   double spacing_ = 0;
 };

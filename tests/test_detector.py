@@ -194,13 +194,16 @@ ISA_PROGRAM = """
 import hashlib, json, numpy as np, stemfast as sf
 from stemfast import _core
 poses = sf.orientation.random(12, seed=3)
-probe = sf.Probe(fwhm_nm=0.9, tail_fraction=0.3, tail_fwhm_nm=3)
+flat = sf.Probe(fwhm_nm=0.9, tail_fraction=0.3, tail_fwhm_nm=3)
+cone = flat.replace(convergence_mrad=80, focus_nm=3)
+shapes = [sf.Cuboid((24, 20, 16)), sf.Ellipsoid((9, 7, 5)),
+          sf.Cuboid((12, 13, 14), corners={2: sf.Displacement(nm=8.0)})]
 digests = []
-for shape, bits in (((128, 128), 16), ((61, 77), None)):
+for shape, bits, probe in (((128, 128), 16, flat), ((61, 77), None, cone)):
     noise = {"read_noise": 1.0, "offset": 30, "excess_noise_factor": 2.5}
     detector = sf.Detector(bits=bits, decay_us=9, **noise)
     scope = sf.Microscope(scan=sf.Scan(shape=shape), probe=probe, detector=detector)
-    images = sf.simulate(sf.Cuboid((24, 20, 16)), poses, scope, seed=4)
+    images = sf.simulate(shapes * 4, poses, scope, seed=4)
     digests.append(hashlib.sha256(images.tobytes()).hexdigest())
 print(json.dumps([_core.info()["instruction_set"], *digests]))
 """

@@ -9,6 +9,7 @@
 #include "stemfast/detector.hpp"
 #include "stemfast/dose.hpp"
 #include "stemfast/probe.hpp"
+#include "stemfast/pulses.hpp"
 #include "stemfast/quaternion.hpp"
 #include "stemfast/rng.hpp"
 #include "stemfast/tail.hpp"

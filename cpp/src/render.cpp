@@ -13,6 +13,7 @@
 #include "stemfast/film.hpp"
 #include "stemfast/focus.hpp"
 #include "stemfast/probe.hpp"
+#include "stemfast/pulses.hpp"
 #include "stemfast/tail.hpp"
 
 namespace stemfast {

@@ -1,4 +1,4 @@
-// The detector: counted electrons to charge, charge to grey levels.
+// The detector: charge to grey levels, and what is left in the scintillator for later pixels.
 #pragma once
 
 #include <cmath>
@@ -8,6 +8,7 @@
 
 #include "stemfast/elementary.hpp"
 #include "stemfast/isa.hpp"
+#include "stemfast/normal.hpp"
 #include "stemfast/rng.hpp"
 
 namespace stemfast {
@@ -51,13 +52,21 @@ template <class Level, class Charge>
 void read_out(const Charge* charge, std::int64_t first, std::int64_t n, const Electronics& e,
               const Stream& noise, Level* out, Clipped& clipped) {
   if (e.read_noise > 0.0) {
-    for (std::int64_t j = 0; j < n; ++j) {
-      const Words words = noise.block(static_cast<std::uint32_t>(first + j));
-      const double clean = e.gain * static_cast<double>(charge[j]) + e.offset;
-      const double level = clean + e.read_noise * standard_normal(words);
-      out[j] = quantise<Level>(level);
-      note_clipping<Level>(level, clipped);
-    }
+    by_groups(first, n, [&](std::uint32_t g, std::int64_t lane, std::int64_t from, std::int64_t count) {
+      std::uint32_t word[dose_group];
+      float z[dose_group];
+      double level[dose_group];
+      dose_words(noise, g, word);
+      normal_lanes(word, z);
+      for (std::int64_t l = 0; l < count; ++l) {
+        const double clean = e.gain * static_cast<double>(charge[from + l]) + e.offset;
+        level[l] = clean + e.read_noise * static_cast<double>(z[lane + l]);
+      }
+      for (std::int64_t l = 0; l < count; ++l) {
+        out[from + l] = quantise<Level>(level[l]);
+        note_clipping<Level>(level[l], clipped);
+      }
+    });
     return;
   }
   Charge least = charge[0], most = charge[0];
@@ -73,45 +82,6 @@ void read_out(const Charge* charge, std::int64_t first, std::int64_t n, const El
   if (ends.above + ends.below == 0) return;
   for (std::int64_t j = 0; j < n; ++j) {
     note_clipping<Level>(e.gain * static_cast<double>(charge[j]) + e.offset, clipped);
-  }
-}
-
-// A gamma-distributed number with the mean and the variance `shape` (Marsaglia and Tsang 2000, "A simple
-// method for generating gamma variables"); one block of `noise` for each of its attempts, 1.05 at most on
-// average.
-inline double gamma_variate(double shape, const Stream& noise, std::uint32_t pixel) {
-  // A shape below 1 is reached from the next one up: G(k) = G(k + 1)·U^(1/k).
-  constexpr std::uint32_t last = 0xffffu;
-  double factor = 1.0;
-  if (shape < 1.0) {
-    const Words words = noise.block(pixel, last);
-    const double exponent = logarithm(open_interval(words[0], words[1])) / shape;
-    factor = exponent > -700.0 ? exponential(exponent) : 0.0;
-    shape += 1.0;
-  }
-  const double d = shape - 1.0 / 3.0, c = 1.0 / std::sqrt(9.0 * d);
-  for (std::uint32_t attempt = 0; attempt < last; ++attempt) {
-    const Words words = noise.block(pixel, attempt);
-    const double x = standard_normal({words[0], words[1], words[2], 0});
-    const double u = (static_cast<double>(words[3]) + 0.5) * 0x1.0p-32;
-    const double t = 1.0 + c * x;
-    if (t <= 0.0) continue;
-    const double v = t * t * t;
-    if (logarithm(u) < 0.5 * x * x + d * (1.0 - v + logarithm(v))) return factor * d * v;
-  }
-  return factor * d;  // never reached: the chance is below 10^-80000
-}
-
-// Each electron's pulse is gamma-distributed with the mean 1 and the variance `excess`, as that of a
-// photomultiplier is to good approximation; the charge of N of them is then gamma-distributed with the
-// mean N and the variance N·excess.
-inline void multiply(const std::int32_t* count, std::int64_t first, std::int64_t n, double excess,
-                     const Stream& noise, double* charge) {
-  for (std::int64_t j = 0; j < n; ++j) {
-    const auto electrons = static_cast<double>(count[j]);
-    charge[j] = count[j] == 0 ? 0.0
-                              : excess * gamma_variate(electrons / excess, noise,
-                                                       static_cast<std::uint32_t>(first + j));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 
 #include "stages.hpp"
 #include "stemfast/contrast.hpp"
@@ -27,8 +28,8 @@ void blur(float* image, std::int64_t rows, std::int64_t columns, double sigma, s
   std::vector<GaussianProbe> probes(static_cast<std::size_t>(execution.n_threads));
   for (auto& probe : probes) probe.set(sigma, columns, mode);
   const ImageView<float> view{image, rows, columns};
-  std::vector<float> along(static_cast<std::size_t>(rows * columns));
-  const ImageView<float> source{along.data(), rows, columns};
+  const std::unique_ptr<float[]> along(new float[static_cast<std::size_t>(rows * columns)]);
+  const ImageView<float> source{along.get(), rows, columns};
   const std::int64_t chunk = std::max<std::int64_t>(1, rows / (8 * execution.n_threads));
   parallel_for(rows, chunk, execution.n_threads, execution.stop,
                [&](int thread, std::int64_t begin, std::int64_t end) {

@@ -190,7 +190,7 @@ py::tuple scan_path(const Scenes& scenes, const Scanning& scanning, std::int64_t
   return py::make_tuple(time, x, y, turn);
 }
 
-void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<double>& film_depth,
+void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<double>& film,
               const Array<double>& probe_sigma, const Array<double>& electrons, const Array<double>& gain,
               const Array<double>& offset, const Array<double>& read_noise, std::uint64_t seed,
               std::uint64_t first_index, std::int64_t frames, int engine, int n_threads) {
@@ -210,8 +210,7 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
   } else {
     pixels = writable<float>(out, {n, rows, columns}, "out");
   }
-  for (const auto& [array, name] : {std::pair{&film_depth, "film_depth"},
-                                    {&probe_sigma, "probe_sigma"},
+  for (const auto& [array, name] : {std::pair{&probe_sigma, "probe_sigma"},
                                     {&electrons, "electrons"},
                                     {&gain, "gain"},
                                     {&offset, "offset"},
@@ -219,8 +218,12 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
     require_shape(*array, {n}, name);
   }
   const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
-  const RecordingTable recording{values(film_depth), values(probe_sigma), values(electrons),
-                                 values(gain),       values(offset),      values(read_noise)};
+  const RecordingTable recording{film_settings(film, n, rows, columns, batch.scan.pixel_size),
+                                 values(probe_sigma),
+                                 values(electrons),
+                                 values(gain),
+                                 values(offset),
+                                 values(read_noise)};
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
   kernels().simulate(batch, recording, static_cast<Engine>(engine), type, pixels, run);
@@ -290,7 +293,7 @@ void bind_render(py::module_& m) {
   m.def("scan_path", &scan_path, py::arg("scenes"), py::arg("scanning"), py::kw_only(), py::arg("image"),
         py::arg("rows"), py::arg("columns"), py::arg("seed"), py::arg("first_index"), py::arg("frames"));
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
-        py::arg("film_depth"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
+        py::arg("film"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
         py::arg("offset"), py::arg("read_noise"), py::arg("seed"), py::arg("first_index"), py::arg("frames"),
         py::arg("engine"), py::arg("n_threads"));
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),

@@ -55,7 +55,10 @@ class ImageStages {
     const auto i = static_cast<std::size_t>(image);
     const std::int64_t columns = batch_.scan.columns, n = band.size() * columns;
     float* depth = signal.row(band.begin);
-    lay_film(depth, n, static_cast<float>(recording_.film_depth[i]));
+    const Grid grid{batch_.scan.rows, columns, batch_.scan.pixel_size[i]};
+    // The frames of a series show one film.
+    const Stream film(batch_.key.seed, image_index(batch_, image), static_cast<std::uint32_t>(Stage::film));
+    film_.lay(recording_.film[i], film, grid, band, depth);
     thickness_.add(image, band, depth);
     scattered_fraction(depth, n);
     const double sigma = recording_.probe_sigma[i];
@@ -93,6 +96,7 @@ class ImageStages {
   const Batch& batch_;
   const RecordingTable& recording_;
   ThicknessRows thickness_;
+  FilmLayer film_;
   GaussianProbe probe_;
   std::vector<float> row_;
   std::vector<std::int32_t> count_;

@@ -350,7 +350,7 @@ class Film(Settings):
     The thickness is that of a self-affine surface: a Gaussian random field with the spectral
     density S(q) = 4 pi H xi^2 rms^2 (1 + q^2 xi^2)^-(1 + H), q in rad/nm and rms^2 the integral of
     S(q) d^2q / (2 pi)^2, the k-correlation model of G. Palasantzas, Phys. Rev. B 48 (1993) 14472.
-    Between H of 0.5 and 0.8 the images have it within 5 % for q up to 1/pixel_size_nm.
+    Between H of 0.3 and 0.8 the images have it within 6 % for q up to 1/pixel_size_nm.
 
     No film is thinner than nothing: where the field would go below, it is cut at 0. As the film is
     at least three times thicker than its roughness that is 0.14 % of the area at most.

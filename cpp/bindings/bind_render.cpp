@@ -293,9 +293,9 @@ void bind_render(py::module_& m) {
   m.def("scan_path", &scan_path, py::arg("scenes"), py::arg("scanning"), py::kw_only(), py::arg("image"),
         py::arg("rows"), py::arg("columns"), py::arg("seed"), py::arg("first_index"), py::arg("frames"));
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
-        py::arg("film"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
-        py::arg("offset"), py::arg("read_noise"), py::arg("seed"), py::arg("first_index"), py::arg("frames"),
-        py::arg("engine"), py::arg("n_threads"));
+        py::arg("film"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
+        py::arg("read_noise"), py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"),
+        py::arg("n_threads"));
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

@@ -212,6 +212,17 @@ def test_frames_have_their_own_noise_and_the_same_mean():
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) * np.sqrt(a.size) < 5
 
 
+def test_the_frames_of_a_series_show_one_film():
+    rough = sf.Film(thickness_nm=30, roughness_nm=5, correlation_nm=3)
+    scope = sf.Microscope(scan=scan(), beam=sf.Beam(current_pa=4000), film=rough)
+    speck = sf.Sphere(1, material="C")
+    frames = sf.simulate([speck] * 2, None, scope, seed=2, frames=20).astype(float)
+    first, second = frames[0, :10].mean(axis=0), frames[0, 10:].mean(axis=0)
+    other = frames[1].mean(axis=0)
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.9
+    assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 0.5
+
+
 def test_the_same_bits_whatever_the_batch_and_the_threads():
     solid, poses = SOLIDS["dented cuboid"], Rotation.random(5, rng=2)
     call = {**MOTION, "seed": 3, "frames": 3}

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -55,6 +56,26 @@ T* writable(py::array& a, std::initializer_list<std::int64_t> shape, const char*
   require(a.writeable(), std::string(name) + " is read-only");
   require_shape(a, shape, name);
   return static_cast<T*>(a.mutable_data());
+}
+
+// Films as rows of `FilmSettings`, for images of these sizes.
+inline std::span<const FilmSettings> film_settings(const Array<double>& film, std::int64_t images,
+                                                   std::int64_t rows, std::int64_t columns,
+                                                   std::span<const double> pixel_size) {
+  constexpr std::int64_t width = sizeof(FilmSettings) / sizeof(double);
+  require_shape(film, {images, width}, "film");
+  const std::span settings{reinterpret_cast<const FilmSettings*>(film.data()),
+                           static_cast<std::size_t>(images)};
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    // The nodes of the rough surface's lattices have numbers of 21 bits.
+    const double reach = 256.0 / pixel_size[i] + static_cast<double>(std::max(rows, columns));
+    if (settings[i].roughness > 0.0 && !(reach < 0x1p19)) {
+      throw ArgumentError("a rough film under " + std::to_string(rows) + " x " + std::to_string(columns) +
+                          " pixels of " + std::to_string(pixel_size[i]) +
+                          " nm: expected fewer than 2^19 − 256 nm/pixel_size_nm pixels a side");
+    }
+  }
+  return settings;
 }
 
 // How many threads, and how to notice Ctrl-C while the GIL is released.

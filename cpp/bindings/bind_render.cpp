@@ -190,7 +190,7 @@ py::tuple scan_path(const Scenes& scenes, const Scanning& scanning, std::int64_t
   return py::make_tuple(time, x, y, turn);
 }
 
-void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<double>& film_depth,
+void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<double>& film,
               const Array<double>& probe_sigma, const Array<double>& electrons, const Array<double>& gain,
               const Array<double>& offset, const Array<double>& read_noise,
               const Array<double>& tail_fraction, const Array<double>& tail_gamma,
@@ -213,8 +213,7 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
   } else {
     pixels = writable<float>(out, {n, rows, columns}, "out");
   }
-  for (const auto& [array, name] : {std::pair{&film_depth, "film_depth"},
-                                    {&probe_sigma, "probe_sigma"},
+  for (const auto& [array, name] : {std::pair{&probe_sigma, "probe_sigma"},
                                     {&electrons, "electrons"},
                                     {&gain, "gain"},
                                     {&offset, "offset"},
@@ -232,10 +231,18 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
     if (k < 1) throw ArgumentError("slabs must be positive, got " + std::to_string(k));
   }
   const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
-  const RecordingTable recording{values(film_depth),    values(probe_sigma), values(electrons),
-                                 values(gain),          values(offset),      values(read_noise),
-                                 values(tail_fraction), values(tail_gamma),  values(excess_noise),
-                                 values(convergence),   values(focus),       values(slabs),
+  const RecordingTable recording{film_settings(film, n, rows, columns, batch.scan.pixel_size),
+                                 values(probe_sigma),
+                                 values(electrons),
+                                 values(gain),
+                                 values(offset),
+                                 values(read_noise),
+                                 values(tail_fraction),
+                                 values(tail_gamma),
+                                 values(excess_noise),
+                                 values(convergence),
+                                 values(focus),
+                                 values(slabs),
                                  values(decay)};
   auto* clipped_pixels = writable<std::int64_t>(clipped, {n, 2}, "clipped");
   const Execution run = execution(n_threads);
@@ -307,11 +314,10 @@ void bind_render(py::module_& m) {
   m.def("scan_path", &scan_path, py::arg("scenes"), py::arg("scanning"), py::kw_only(), py::arg("image"),
         py::arg("rows"), py::arg("columns"), py::arg("seed"), py::arg("first_index"), py::arg("frames"));
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
-        py::arg("film_depth"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
-        py::arg("offset"), py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"),
-        py::arg("excess_noise"), py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"),
-        py::arg("clipped"), py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"),
-        py::arg("n_threads"));
+        py::arg("film"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
+        py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"), py::arg("excess_noise"),
+        py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"), py::arg("clipped"),
+        py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"));
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

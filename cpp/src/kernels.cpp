@@ -9,6 +9,7 @@
 #include "stemfast/contrast.hpp"
 #include "stemfast/detector.hpp"
 #include "stemfast/dose.hpp"
+#include "stemfast/film.hpp"
 #include "stemfast/probe.hpp"
 #include "stemfast/pulses.hpp"
 #include "stemfast/quaternion.hpp"
@@ -42,6 +43,20 @@ void blur(float* image, std::int64_t rows, std::int64_t columns, double sigma, s
                  for (std::int64_t i = begin; i < end; ++i) {
                    probes[static_cast<std::size_t>(thread)].across_rows(source, i, view.row(i));
                  }
+               });
+}
+
+void film(const FilmSettings& settings, std::int64_t rows, std::int64_t columns, double pixel_size,
+          const RandomKey& key, float* out, const Execution& execution) {
+  const Grid grid{rows, columns, pixel_size};
+  const Stream stream(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::film));
+  std::vector<FilmLayer> layers(static_cast<std::size_t>(execution.n_threads));
+  const std::int64_t chunk =
+      execution.n_threads == 1 ? rows : std::max<std::int64_t>(1, rows / (8 * execution.n_threads));
+  parallel_for(rows, chunk, execution.n_threads, execution.stop,
+               [&](int thread, std::int64_t begin, std::int64_t end) {
+                 layers[static_cast<std::size_t>(thread)].lay(settings, stream, grid, {begin, end},
+                                                              out + begin * columns);
                });
 }
 
@@ -123,6 +138,7 @@ extern const Kernels table = {
     .project_volume = project_volume,
     .scattered_fraction = scattered_fraction,
     .blur = blur,
+    .film = film,
     .poisson = poisson_counts,
     .poisson_quantiles = poisson_quantiles,
     .read_out = read_out_all,

@@ -70,7 +70,7 @@ class ImageStages {
     const std::int64_t columns = batch_.scan.columns, n = band.size() * columns;
     const ImageView<float>& signal = planes.signal;
     float* depth = signal.row(band.begin);
-    lay_film(depth, n, static_cast<float>(recording_.film_depth[i]));
+    lay_film(image, band, depth);
     thickness_.add(image, band, depth);
     scattered_fraction(depth, n);
     const double sigma = recording_.probe_sigma[i];
@@ -91,11 +91,14 @@ class ImageStages {
   // Rows `band` of slab k: what it scatters, blurred along x, in the spare plane. The film lies below.
   void expect_slab(std::int64_t image, std::int64_t k, const FocusSlabs& slabs, Range band,
                    const Planes& planes) {
-    const auto i = static_cast<std::size_t>(image);
     const std::int64_t columns = batch_.scan.columns, n = band.size() * columns;
     float *depth = planes.spare.row(band.begin), *left = planes.left.row(band.begin);
     if (k == 0) std::fill(left, left + n, 1.0f);
-    lay_film(depth, n, k == slabs.count() - 1 ? static_cast<float>(recording_.film_depth[i]) : 0.0f);
+    if (k == slabs.count() - 1) {
+      lay_film(image, band, depth);
+    } else {
+      std::fill(depth, depth + n, 0.0f);
+    }
     thickness_.limit(slabs.slab(k));
     thickness_.add(image, band, depth);
     thickness_.limit(Slab{});
@@ -189,6 +192,14 @@ class ImageStages {
   Clipped take_clipped() { return std::exchange(clipped_, Clipped{}); }
 
  private:
+  // The frames of a series show one film.
+  void lay_film(std::int64_t image, Range band, float* depth) {
+    const auto i = static_cast<std::size_t>(image);
+    const Grid grid{batch_.scan.rows, batch_.scan.columns, batch_.scan.pixel_size[i]};
+    const Stream film(batch_.key.seed, image_index(batch_, image), static_cast<std::uint32_t>(Stage::film));
+    film_.lay(recording_.film[i], film, grid, band, depth);
+  }
+
   void prepare(std::int64_t image) {
     const auto i = static_cast<std::size_t>(image);
     const std::uint64_t seed = batch_.key.seed, index = stream_index(batch_, image);
@@ -220,6 +231,7 @@ class ImageStages {
   const Batch& batch_;
   const RecordingTable& recording_;
   ThicknessRows thickness_;
+  FilmLayer film_;
   GaussianProbe probe_;
   LorentzianTail tail_;
   Stream dose_{0, 0, 0}, noise_{0, 0, 0}, pulses_{0, 0, 0};

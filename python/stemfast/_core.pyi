@@ -73,7 +73,7 @@ def simulate(
     scanning: Scanning,
     out: NDArray[Any],
     *,
-    film_depth: NDArray[np.float64],
+    film: NDArray[np.float64],
     probe_sigma: NDArray[np.float64],
     electrons: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -108,6 +108,16 @@ def project_volume(
 def scattered_fraction(depth: NDArray[np.float32]) -> NDArray[np.float32]: ...
 def blur(
     image: NDArray[np.float32], sigma: float, boundary: str = "nearest", n_threads: int = 1
+) -> NDArray[np.float32]: ...
+def film(
+    settings: NDArray[np.float64],
+    *,
+    rows: int,
+    columns: int,
+    pixel_size: float,
+    seed: int,
+    index: int,
+    n_threads: int = 1,
 ) -> NDArray[np.float32]: ...
 def poisson(
     mean: NDArray[np.float32], *, seed: int, index: int, n_threads: int = 1

@@ -36,6 +36,10 @@ def _number(value: object) -> float:
     return float(value)
 
 
+def _number_or_none(value: object) -> float | None:
+    return None if value is None else _number(value)
+
+
 def _whole(value: object) -> int:
     if isinstance(value, bool | np.bool_):
         raise ValueError("expected a whole number")
@@ -53,6 +57,8 @@ _Finite = Annotated[float, BeforeValidator(_number)]
 _Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 _NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
 _Angle = Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1000)]
+_FiniteOrNone = Annotated[float | None, BeforeValidator(_number_or_none)]
+_PositiveOrNone = Annotated[float | None, Field(gt=0), BeforeValidator(_number_or_none)]
 _Pixels = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 
 _EXPECTED: dict[str, str] = {
@@ -435,29 +441,74 @@ class Haadf(Settings):
 
 
 class Film(Settings):
-    """The support that the particles lie on.
+    """The support that the particles lie on: an amorphous film, rough, perhaps a wedge with a hole.
+
+    Every image has a film of its own, fixed by the seed and the image's index.
 
     Parameters
     ----------
     thickness_nm : float
-        Thickness [nm]; 0 for no film.
+        Mean thickness, at the centre of the scan if there is a wedge [nm]; 0 for no film.
     material : str or Material
         What it is made of.
+    roughness_nm : float
+        Standard deviation of the thickness over an area much larger than the correlation length
+        [nm], at most a third of the thickness. Detail smaller than about a pixel is left out of an
+        image, and its share of the variance with it.
+    correlation_nm : float
+        Distance xi over which the thickness forgets itself [nm].
+    hurst : float
+        Hurst exponent H, 0.1 … 1: the smaller, the more jagged the detail.
+    wedge_nm_per_um : float
+        How fast the film gets thicker in `wedge_direction_deg` [nm/um].
+    wedge_direction_deg : float
+        Direction in the image, 0 along x (right), 90 along y (down) [degrees].
+    hole_distance_nm : float or None
+        From the centre of the scan to the edge of a hole, in `hole_direction_deg` [nm]; negative
+        if the centre of the scan is over the hole. None for no hole.
+    hole_direction_deg : float
+        Where the hole lies, counted like `wedge_direction_deg` [degrees].
+    hole_radius_nm : float or None
+        Radius of the hole [nm]; None for a straight edge.
+    hole_taper_nm : float
+        The film thins towards the edge as 1 - exp(-d / taper) with the distance d from it [nm];
+        0 for a sharp edge.
 
     Raises
     ------
     ValueError
-        If the thickness is negative or not finite, the material is unknown, or a setting is
-        unknown.
+        If a value is out of range or not finite, the film is too thin for its roughness, the
+        material is unknown, a hole has a radius but no distance, or a setting is unknown.
+
+    Notes
+    -----
+    The thickness is that of a self-affine surface: a Gaussian random field with the spectral
+    density S(q) = 4 pi H xi^2 rms^2 (1 + q^2 xi^2)^-(1 + H), q in rad/nm and rms^2 the integral of
+    S(q) d^2q / (2 pi)^2, the k-correlation model of G. Palasantzas, Phys. Rev. B 48 (1993) 14472.
+    Between H of 0.3 and 0.8 the images have it within 6 % for q up to 1/pixel_size_nm.
+
+    No film is thinner than nothing: where the field would go below, it is cut at 0. As the film is
+    at least three times thicker than its roughness that is 0.14 % of the area at most.
 
     Examples
     --------
     >>> Film(thickness_nm=10, material="SiO2").thickness_nm
     10.0
+    >>> Film(roughness_nm=0.5, correlation_nm=6, hole_distance_nm=15).hole_taper_nm
+    2.0
     """
 
     thickness_nm: _NotNegative = 5.0
     material: str | Material = "C"
+    roughness_nm: _NotNegative = 0.0
+    correlation_nm: Annotated[_Positive, Field(ge=0.1, le=1e4)] = 8.0
+    hurst: Annotated[_Positive, Field(ge=0.1, le=1.0)] = 0.7
+    wedge_nm_per_um: _Finite = 0.0
+    wedge_direction_deg: _Finite = 0.0
+    hole_distance_nm: _FiniteOrNone = None
+    hole_direction_deg: _Finite = 0.0
+    hole_radius_nm: _PositiveOrNone = None
+    hole_taper_nm: _NotNegative = 2.0
 
     @field_validator("material", mode="before")
     @classmethod
@@ -468,6 +519,24 @@ class Film(Settings):
             raise ValueError("expected a name or a Material")
         materials.get(value)
         return value
+
+    @model_validator(mode="after")
+    def _thick_enough(self) -> Self:
+        if 3 * self.roughness_nm > self.thickness_nm:
+            raise ValueError(
+                "expected a roughness_nm of at most a third of thickness_nm, got "
+                f"roughness_nm={self.roughness_nm:g} and thickness_nm={self.thickness_nm:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _hole_is_somewhere(self) -> Self:
+        if self.hole_radius_nm is not None and self.hole_distance_nm is None:
+            raise ValueError(
+                "expected hole_distance_nm together with hole_radius_nm, got "
+                f"hole_radius_nm={self.hole_radius_nm:g} alone"
+            )
+        return self
 
 
 class Detector(Settings):
@@ -534,8 +603,8 @@ class Microscope(Settings):
     Raises
     ------
     ValueError
-        If a part is not what it should be, a setting is unknown, or the probe is wider than the
-        scanned field.
+        If a part is not what it should be, a setting is unknown, the probe is wider than the
+        scanned field, or the film's wedge runs out within it.
 
     Examples
     --------
@@ -566,6 +635,21 @@ class Microscope(Settings):
                     f"field of {height:g} x {width:g} nm; enlarge scan.shape or "
                     f"scan.pixel_size_nm, or lower probe.{name}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _wedge_does_not_run_out(self) -> Self:
+        film, (height, width) = self.film, self.scan.field_nm
+        angle = math.radians(film.wedge_direction_deg)
+        reach = abs(math.cos(angle)) * width / 2 + abs(math.sin(angle)) * height / 2
+        thinnest = film.thickness_nm - abs(film.wedge_nm_per_um) * reach / 1000
+        if film.wedge_nm_per_um != 0 and thinnest < 3 * film.roughness_nm:
+            raise ValueError(
+                "expected the wedge's thin side to be at least 3 film.roughness_nm thick in the "
+                f"field, got {thinnest:g} nm with film.thickness_nm={film.thickness_nm:g}, "
+                f"film.wedge_nm_per_um={film.wedge_nm_per_um:g}, "
+                f"film.roughness_nm={film.roughness_nm:g} and a field of {height:g} x {width:g} nm"
+            )
         return self
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -351,9 +351,17 @@ def focused_fraction(
 
 
 def scattered_fraction(
-    particle: Particle, orientation: Rotation, microscope: Microscope, **where: ArrayLike
+    particle: Particle,
+    orientation: Rotation,
+    microscope: Microscope,
+    *,
+    seed: int = 0,
+    index: int = 0,
+    **where: ArrayLike,
 ) -> Float:
     """Return the expected share of the beam on the detector, (rows, columns), probe included.
+
+    A rough film depends on the image's seed and index.
 
     Examples
     --------
@@ -364,9 +372,11 @@ def scattered_fraction(
     True
     """
     t = thickness(particle, orientation, microscope.scan, **where)  # type: ignore[arg-type]
-    film = microscope.film
+    from stemfast.reference_film import film_thickness  # which builds on this module
+
+    film = film_thickness(microscope.film, microscope.scan, seed=seed, index=index)
     depth = t / microscope.mean_free_path_nm(particle.material)
-    depth = depth + film.thickness_nm / microscope.mean_free_path_nm(film.material)
+    depth = depth + film / microscope.mean_free_path_nm(microscope.film.material)
     fraction = 1.0 - np.exp(-depth)
     sigma = microscope.probe.sigma_nm / microscope.scan.pixel_size_nm
     fraction = gaussian_blur(fraction, sigma) if sigma > 0 else fraction
@@ -400,8 +410,8 @@ def afterglow(charge: Float, decay_us: float, scan: Scan) -> Float:
     return recorded
 
 
-def philox(counter: Sequence[int], key: Sequence[int]) -> list[int]:
-    """Return one block of Philox 4x32-10, in Python's whole numbers.
+def philox(counter: Sequence[Any], key: Sequence[int]) -> list[Any]:
+    """Return one block of Philox 4x32-10, in Python's whole numbers or in arrays of uint64.
 
     J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
 

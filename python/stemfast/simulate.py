@@ -337,8 +337,8 @@ def _allocate(
 
 
 def _recording_columns(scopes: Sequence[Microscope], pick: NDArray[np.int64]) -> dict[str, Any]:
-    columns: dict[str, Callable[[Microscope], float]] = {
-        "film_depth": lambda m: m.film.thickness_nm / m.mean_free_path_nm(m.film.material),
+    columns: dict[str, Callable[[Microscope], object]] = {
+        "film": _film_settings,
         "probe_sigma": lambda m: m.probe.sigma_nm / m.scan.pixel_size_nm,
         "electrons": lambda m: m.electrons_per_pixel,
         "gain": lambda m: m.detector.gain,
@@ -353,6 +353,24 @@ def _recording_columns(scopes: Sequence[Microscope], pick: NDArray[np.int64]) ->
         "decay": lambda m: m.detector.decay_us * 1e-6,
     }
     return {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
+
+
+def _film_settings(scope: Microscope) -> tuple[float, ...]:
+    """Return the film as the core's `FilmSettings`: thicknesses in mean free paths."""
+    film = scope.film
+    path = scope.mean_free_path_nm(film.material)
+    return (
+        film.thickness_nm / path,
+        film.roughness_nm / path,
+        film.correlation_nm,
+        film.hurst,
+        film.wedge_nm_per_um * 1e-3 / path,
+        film.wedge_direction_deg,
+        0.0 if film.hole_distance_nm is None else film.hole_distance_nm,
+        film.hole_direction_deg,
+        0.0 if film.hole_radius_nm is None else 1.0 / film.hole_radius_nm,
+        -1.0 if film.hole_distance_nm is None else film.hole_taper_nm,
+    )
 
 
 def _inverse_mean_free_paths(

@@ -56,7 +56,7 @@ void read_out(const Charge* charge, std::int64_t first, std::int64_t n, const El
       std::uint32_t word[dose_group];
       float z[dose_group];
       double level[dose_group];
-      dose_words(noise, g, word);
+      sixteen_blocks(noise.counter(g * 16), noise.key(), word);
       normal_lanes(word, z);
       for (std::int64_t l = 0; l < count; ++l) {
         const double clean = e.gain * static_cast<double>(charge[from + l]) + e.offset;

@@ -119,40 +119,6 @@ inline double poisson_quantile(std::uint64_t bits, double mean) {
 
 // ---- single precision, sixty-four at a time ------------------------------------------------------------
 
-// The random words of group g: word l is word l/16 of block 16·g + l%16. Vector code then needs no
-// shuffling. Each 32-bit number sits in 64 bits, which is how vector units multiply it whole.
-inline void dose_words(const Stream& stream, std::uint32_t g, std::uint32_t* words) {
-  constexpr int blocks = 16;
-  constexpr std::uint64_t low = 0xffffffffu;
-  std::uint64_t a[blocks], b[blocks], c[blocks], d[blocks];
-  const Words first = stream.counter(g * blocks);
-  for (int l = 0; l < blocks; ++l) {
-    a[l] = first[0] + static_cast<std::uint32_t>(l);
-    b[l] = first[1];
-    c[l] = first[2];
-    d[l] = first[3];
-  }
-  auto [key0, key1] = stream.key();
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t k0 = key0, k1 = key1;
-    for (int l = 0; l < blocks; ++l) {
-      const std::uint64_t p = philox_multiplier0 * (a[l] & low), q = philox_multiplier1 * (c[l] & low);
-      a[l] = (q >> 32) ^ b[l] ^ k0;
-      b[l] = q & low;
-      c[l] = (p >> 32) ^ d[l] ^ k1;
-      d[l] = p & low;
-    }
-    key0 += philox_weyl0;
-    key1 += philox_weyl1;
-  }
-  for (int l = 0; l < blocks; ++l) {
-    words[l] = static_cast<std::uint32_t>(a[l]);
-    words[blocks + l] = static_cast<std::uint32_t>(b[l]);
-    words[2 * blocks + l] = static_cast<std::uint32_t>(c[l]);
-    words[3 * blocks + l] = static_cast<std::uint32_t>(d[l]);
-  }
-}
-
 // Natural logarithm in single precision for 1e-30 < x ≤ 2, relative error below 3e-7.
 inline float logarithm(float x) {
   const auto bits = std::bit_cast<std::int32_t>(x);
@@ -282,7 +248,8 @@ inline void poisson(const Stream& stream, std::int64_t first, const float* mean,
       highest = m > highest ? m : highest;
       lowest = m < lowest ? m : lowest;
     }
-    dose_words(stream, g, lanes.word);
+    // Word l of group g is word l/16 of block 16·g + l%16.
+    sixteen_blocks(stream.counter(g * 16), stream.key(), lanes.word);
     if (lowest < expansion_from || here < dose_group) count_by_summation(lanes);
     if (highest >= expansion_from) count_by_expansion(lanes);
     for (std::int64_t l = lane; l < lane + here; ++l) {

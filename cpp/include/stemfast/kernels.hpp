@@ -51,6 +51,9 @@ struct Kernels {
   void (*scattered_fraction)(float* depth, std::int64_t n);
   void (*blur)(float* image, std::int64_t rows, std::int64_t columns, double sigma, std::uint8_t boundary,
                const Execution&);
+  // float32 (rows, columns): the film under image key.first_index, in the unit of its depth.
+  void (*film)(const FilmSettings&, std::int64_t rows, std::int64_t columns, double pixel_size,
+               const RandomKey& key, float* out, const Execution&);
   // Counts of pixels 0 … n − 1 of image key.first_index.
   void (*poisson)(const float* mean, std::int64_t n, const RandomKey& key, std::int32_t* counts,
                   const Execution&);

@@ -70,8 +70,8 @@ inline void multiply(const std::int32_t* count, std::int64_t first, std::int64_t
     std::uint32_t word[dose_group], test[dose_group];
     float x[dose_group];
     std::int32_t passed[dose_group];
-    dose_words(noise, g, word);
-    dose_words(noise, g + apart, test);
+    sixteen_blocks(noise.counter(g * 16), noise.key(), word);
+    sixteen_blocks(noise.counter((g + apart) * 16), noise.key(), test);
     normal_lanes(word, x);
     for (std::int64_t l = 0; l < here; ++l) {
       const double shape = static_cast<double>(count[from + l]) / excess;

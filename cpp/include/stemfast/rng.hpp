@@ -18,6 +18,7 @@ enum class Stage : std::uint32_t {
   read_noise = 2,
   orientation = 3,
   row_jitter = 4,
+  film = 5,
   excess_noise = 8,
   recipe = 256,
 };
@@ -80,6 +81,41 @@ class Stream {
  private:
   std::uint32_t key0_, key1_, image_low_, image_high_, stage_;
 };
+
+// Sixteen blocks at once, of `counter` and the fifteen items after it: word w of block l is words[16·w + l].
+// Vector code then needs no shuffling. Each 32-bit number sits in 64 bits, which is how vector units
+// multiply it whole.
+inline void sixteen_blocks(const Words& counter, const std::array<std::uint32_t, 2>& key,
+                           std::uint32_t* words) {
+  constexpr int blocks = 16;
+  constexpr std::uint64_t low = 0xffffffffu;
+  std::uint64_t a[blocks], b[blocks], c[blocks], d[blocks];
+  for (int l = 0; l < blocks; ++l) {
+    a[l] = counter[0] + static_cast<std::uint32_t>(l);
+    b[l] = counter[1];
+    c[l] = counter[2];
+    d[l] = counter[3];
+  }
+  auto [key0, key1] = key;
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t k0 = key0, k1 = key1;
+    for (int l = 0; l < blocks; ++l) {
+      const std::uint64_t p = philox_multiplier0 * (a[l] & low), q = philox_multiplier1 * (c[l] & low);
+      a[l] = (q >> 32) ^ b[l] ^ k0;
+      b[l] = q & low;
+      c[l] = (p >> 32) ^ d[l] ^ k1;
+      d[l] = p & low;
+    }
+    key0 += philox_weyl0;
+    key1 += philox_weyl1;
+  }
+  for (int l = 0; l < blocks; ++l) {
+    words[l] = static_cast<std::uint32_t>(a[l]);
+    words[blocks + l] = static_cast<std::uint32_t>(b[l]);
+    words[2 * blocks + l] = static_cast<std::uint32_t>(c[l]);
+    words[3 * blocks + l] = static_cast<std::uint32_t>(d[l]);
+  }
+}
 
 // Two independent standard normal numbers from two uniform ones (Box and Muller 1958).
 inline std::array<double, 2> normal_pair(const Words& words) {

@@ -74,11 +74,15 @@ inline ScanClock clock_of(const ScanTable& scan, std::int64_t image) {
   return {scan.rows, scan.columns, scan.dwell[i], scan.flyback[i], scan.frame[i]};
 }
 
-// Which random streams an image has.
+// Which random streams an image has: those that its frames share, and those of the frame.
+inline std::uint64_t image_index(const Batch& batch, std::int64_t image) {
+  return batch.key.first_index +
+         static_cast<std::uint64_t>(image) / static_cast<std::uint64_t>(batch.key.frames);
+}
+
 inline std::uint64_t stream_index(const Batch& batch, std::int64_t image) {
-  const auto i = static_cast<std::uint64_t>(image), frames = static_cast<std::uint64_t>(batch.key.frames);
   const auto frame = static_cast<std::uint64_t>(batch.scan.frame[static_cast<std::size_t>(image)]);
-  return frame_of_image(batch.key.first_index + i / frames, frame);
+  return frame_of_image(image_index(batch, image), frame);
 }
 
 // Where the beam really is: grid + drift + the row's jitter + mains ripple + lag after the fly-back.

@@ -71,9 +71,25 @@ struct ScanTable {
   std::span<const double> path_turn;          // (m, 4) quaternions, applied after the image's orientation
 };
 
+// The film under one image. Lengths along the beam are divided by the film's mean free path.
+struct FilmSettings {
+  double depth;            // mean thickness
+  double roughness;        // rms; 0 for a smooth film
+  double correlation;      // length ξ [nm]
+  double hurst;            // exponent H
+  double wedge;            // gradient of the thickness [1/nm]
+  double wedge_direction;  // where the film gets thicker, from x to y [degrees]
+  double edge_distance;    // from the scan's centre to the edge of a hole [nm]
+  double edge_direction;   // where the hole lies, from x to y [degrees]
+  double edge_curvature;   // 1 / radius of the hole [1/nm]; 0 for a straight edge
+  double edge_taper;       // how far from the edge the film thins [nm]; negative for no hole
+
+  bool has_edge() const { return edge_taper >= 0.0; }
+};
+
 // How each image is recorded; one entry per image.
 struct RecordingTable {
-  std::span<const double> film_depth;     // film thickness / mean free path
+  std::span<const FilmSettings> film;
   std::span<const double> probe_sigma;    // [px]
   std::span<const double> electrons;      // incident electrons per pixel
   std::span<const double> gain;           // detector units per electron

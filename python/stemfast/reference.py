@@ -335,10 +335,8 @@ def focused_fraction(
     Examples
     --------
     >>> slab = np.full((10, 4, 4), 0.1)
-    >>> round(float(focused_fraction(slab, 1.0, 1.0, 0.5, 0.02, 0.0)[1, 2]), 12) == round(
-    ...     1 - np.exp(-1), 12
-    ... )
-    True
+    >>> round(float(focused_fraction(slab, 1.0, 1.0, 0.5, 0.02, 0.0)[1, 2]), 6)
+    0.632121
     """
     left = np.ones(scattering.shape[1:])
     total = np.zeros_like(left)

@@ -16,7 +16,7 @@ from stemfast.microscope import Film, Scan
 
 Float = NDArray[np.float64]
 
-_STAGE = 5
+_STAGE = 5  # Stage::film of rng.hpp
 _ORIGIN_RANGE_NM = 256.0
 _WIDTH_SQUARED, _REMAINDER_SHARE, _LARGEST_S = 0.725, 0.94, 12.0
 _SMOOTHING, _SHARPENING = (0.19, 0.62), (-0.125, 1.25)

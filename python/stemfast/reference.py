@@ -96,7 +96,10 @@ def _ellipsoid_chords(
     body: EllipsoidBody, matrix: Float, position: Float, x: Float, y: Float
 ) -> Float:
     # |S⁻¹Rᵀ(r − c)| = 1 along r = (x, y, z) is a quadratic equation in z.
-    to_sphere = np.diag(1.0 / np.asarray(body.semi_axes)) @ matrix.T
+    from scipy.spatial.transform import Rotation
+
+    axes = matrix @ Rotation.from_quat(body.quaternion).as_matrix()
+    to_sphere = np.diag(1.0 / np.asarray(body.semi_axes)) @ axes.T
     centre = matrix @ np.asarray(body.centre) + position
     start = to_sphere @ np.stack([x - centre[0], y - centre[1], np.zeros_like(x)])
     along = to_sphere[:, 2]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import pickle
+from itertools import pairwise
 
 import pytest
+from scipy import constants
 from scipy.integrate import quad
 
 from stemfast import materials, units
@@ -31,6 +33,64 @@ def test_cross_section_is_the_integral_over_the_annulus(atomic_number):
     integral, _ = quad(ring, 0.060, 0.200, epsabs=0, epsrel=1e-12)
     sigma = materials.cross_section_nm2(atomic_number, 200, 60, 200)
     assert sigma == pytest.approx(integral, rel=1e-10)
+
+
+@pytest.mark.parametrize("energy_kev", [30, 80, 200, 300])
+@pytest.mark.parametrize("edges", [(0, 20), (5, 60), (60, 200), (90, 400)])
+def test_mean_free_path_is_that_of_the_integrated_cross_section(energy_kev, edges):
+    # From constants of nature alone: CODATA through SciPy, not this package's units.
+    rest = constants.value("electron mass energy equivalent in MeV") * 1e3
+    momentum = math.sqrt(energy_kev * (energy_kev + 2 * rest))  # [keV/c]
+    hbar_c = constants.hbar * constants.c / constants.e * 1e6  # [keV nm]
+    k, gamma = momentum / hbar_c, 1 + energy_kev / rest
+    bohr = constants.value("Bohr radius") * 1e9
+    per_nm = 0.0
+    for z, weight, count in ((58, 140.12, 1), (8, 15.999, 2)):
+
+        def ring(angle, z=z):
+            # Born amplitude of a screened Coulomb potential of radius a0·Z^(-1/3), small angles.
+            q = k * angle
+            amplitude = 2 * gamma * z / bohr / (q**2 + (z ** (1 / 3) / bohr) ** 2)
+            return amplitude**2 * 2 * math.pi * angle
+
+        sigma, _ = quad(ring, edges[0] * 1e-3, edges[1] * 1e-3, epsabs=0, epsrel=1e-11)
+        share = count * weight / (140.12 + 2 * 15.999)
+        per_nm += 7.215 * share / weight * constants.N_A * 1e-21 * sigma
+    path = materials.get("CeO2").mean_free_path_nm(energy_kev, *edges)
+    assert path == pytest.approx(1 / per_nm, rel=1e-6)
+
+
+@pytest.mark.parametrize("energy_kev", [60, 120, 300])
+def test_far_from_the_screening_it_is_rutherfords_formula(energy_kev):
+    # dσ/dΩ = (2Ze²/4πε₀pv)²/θ⁴; the screening angle of hydrogen is 6 to 13 mrad.
+    rest = constants.value("electron mass energy equivalent in MeV") * 1e3
+    pv = energy_kev * (energy_kev + 2 * rest) / (energy_kev + rest)
+    e2 = constants.alpha * constants.hbar * constants.c / constants.e * 1e6  # [keV nm]
+    bare = 4 * math.pi * (e2 / pv) ** 2 * (1 / 1.0**2 - 1 / 1.5**2)
+    sigma = materials.cross_section_nm2(1, energy_kev, 1000, 1500)
+    assert sigma == pytest.approx(bare, rel=1e-3)
+    assert sigma < bare
+
+
+@pytest.mark.parametrize("atomic_number", [1, 6, 47, 79])
+def test_the_whole_cone_scatters_as_z_to_the_four_thirds(atomic_number):
+    # θ₁ = 0, θ₂ → ∞: σ = 4πγ²Z^(4/3)/k².
+    k = 2 * math.pi / units.wavelength_nm(200)
+    whole = 4 * math.pi * units.lorentz_factor(200) ** 2 * atomic_number ** (4 / 3) / k**2
+    reached = [
+        materials.cross_section_nm2(atomic_number, 200, 0, outer) for outer in (1e2, 1e3, 1e6)
+    ]
+    assert sorted(reached) == reached
+    assert reached[-1] < whole
+    assert reached[-1] == pytest.approx(whole, rel=1e-8)
+
+
+def test_faster_electrons_and_wider_holes_scatter_less_onto_the_detector():
+    gold = materials.get("Au")
+    by_energy = [gold.mean_free_path_nm(e, 60, 200) for e in (60, 80, 120, 200, 300)]
+    by_inner = [gold.mean_free_path_nm(200, inner, 200) for inner in (0, 20, 60, 90, 150)]
+    assert sorted(by_energy) == by_energy
+    assert sorted(by_inner) == by_inner
 
 
 def test_annuli_add_up():
@@ -68,6 +128,51 @@ def test_every_material_of_the_table_is_usable():
         material = materials.get(name)
         assert material.name == name
         assert 10 < material.mean_free_path_nm(**ANNULUS) < 10_000
+
+
+@pytest.mark.parametrize("name", materials.names())
+def test_every_compound_is_the_sum_of_its_elements(name):
+    # By mass: each element as if it were alone, as thin as its share of the density.
+    material = materials.get(name)
+    masses = {s: n * materials.ELEMENTS[s][1] for s, n in material.elements}
+    inverse = sum(
+        1
+        / Material(s, material.density_g_cm3 * mass / sum(masses.values()), s).mean_free_path_nm(
+            **ANNULUS
+        )
+        for s, mass in masses.items()
+    )
+    assert material.mean_free_path_nm(**ANNULUS) == pytest.approx(1 / inverse, rel=1e-12)
+
+
+# Edge of the cubic cell [nm] and the formula units in it.
+CELLS = {
+    "Au": (0.40786, 4), "Ag": (0.40862, 4), "Pt": (0.39239, 4), "Pd": (0.38898, 4),
+    "Rh": (0.38031, 4), "Ir": (0.38394, 4), "Cu": (0.36149, 4), "Ni": (0.35240, 4),
+    "Al": (0.40496, 4), "Fe": (0.28665, 2), "Mo": (0.31470, 2), "W": (0.31652, 2),
+    "Si": (0.54310, 8), "Ge": (0.56579, 8), "CeO2": (0.5411, 4), "MgO": (0.4212, 4),
+    "Cu2O": (0.4270, 2), "PbS": (0.5936, 4), "PbSe": (0.6124, 4), "PbTe": (0.6462, 4),
+    "GaAs": (0.56533, 4), "CdTe": (0.6482, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_densities_are_those_of_the_crystals(name):
+    edge, units_in_cell = CELLS[name]
+    material = materials.get(name)
+    density = units_in_cell * material.molar_mass_g_mol / units.AVOGADRO_PER_MOL / edge**3 * 1e21
+    # A handbook's are measured, on samples that are up to 2 % lighter than a perfect crystal.
+    assert material.density_g_cm3 == pytest.approx(density, rel=0.022)
+
+
+def test_weights_rise_with_the_number_but_where_nature_turns_them_round():
+    order = sorted(materials.ELEMENTS, key=lambda s: materials.ELEMENTS[s][0])
+    weight = {s: materials.ELEMENTS[s][1] for s in order}
+    turned = [(a, b) for a, b in pairwise(order) if weight[a] >= weight[b]]
+    assert turned == [("Ar", "K"), ("Co", "Ni"), ("Te", "I"), ("Th", "Pa")]
+    # Between one and just over one neutron to a proton and a half, hydrogen apart.
+    ratio = [weight[s] / materials.ELEMENTS[s][0] for s in order[1:]]
+    assert 1.98 < min(ratio) <= max(ratio) < 2.61
 
 
 def test_the_periodic_table_is_whole():

@@ -24,11 +24,13 @@ from stemfast.microscope import (
 )
 from stemfast.motion import PosePath
 from stemfast.particles import (
+    CoreShell,
     Cuboid,
     Decahedron,
     Displacement,
     Ellipsoid,
     HexagonalPrism,
+    Hollow,
     Icosahedron,
     Octahedron,
     Particle,
@@ -47,6 +49,7 @@ __version__ = _version("stemfast")
 
 __all__ = [
     "Beam",
+    "CoreShell",
     "Cuboid",
     "Decahedron",
     "Detector",
@@ -55,6 +58,7 @@ __all__ = [
     "Film",
     "Haadf",
     "HexagonalPrism",
+    "Hollow",
     "Icosahedron",
     "Instability",
     "Material",

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.microscope import Microscope, Scan
 from stemfast.particles import Particle
+from stemfast.particles.arguments import MaterialLike
 from stemfast.particles.body import Body, ConvexBody, EllipsoidBody
 
 if TYPE_CHECKING:
@@ -96,7 +97,10 @@ def _ellipsoid_chords(
     body: EllipsoidBody, matrix: Float, position: Float, x: Float, y: Float
 ) -> Float:
     # |S⁻¹Rᵀ(r − c)| = 1 along r = (x, y, z) is a quadratic equation in z.
-    to_sphere = np.diag(1.0 / np.asarray(body.semi_axes)) @ matrix.T
+    from scipy.spatial.transform import Rotation
+
+    axes = matrix @ Rotation.from_quat(body.quaternion).as_matrix()
+    to_sphere = np.diag(1.0 / np.asarray(body.semi_axes)) @ axes.T
     centre = matrix @ np.asarray(body.centre) + position
     start = to_sphere @ np.stack([x - centre[0], y - centre[1], np.zeros_like(x)])
     along = to_sphere[:, 2]
@@ -176,8 +180,11 @@ def thickness(
     pose_per: str = "row",
     oversample: int = 1,
     jitter_nm: Float | None = None,
+    material: MaterialLike | None = None,
 ) -> Float:
     """Return one thickness map (rows, columns) [nm]; see `stemfast.thickness`.
+
+    With `material`, that of this material alone.
 
     Examples
     --------
@@ -201,6 +208,9 @@ def thickness(
             matrix = (Rotation.from_rotvec(spin * time) * orientation).as_matrix()
             beam = x[at] + shift_x[i, at], y[i] + shift_y[i, at]
             for body in particle.bodies():
+                own = particle.material if body.material is None else body.material
+                if material is not None and own != material:
+                    continue
                 fine[i, at] += body.weight * chords(body, matrix, position, *beam)
     rows, columns = scan.shape
     return np.asarray(fine.reshape(rows, oversample, columns, oversample).mean(axis=(1, 3)))
@@ -369,12 +379,13 @@ def scattered_fraction(
     >>> float(scattered_fraction(sf.Sphere(radius=9), Rotation.identity(), scope).max()) < 0.3
     True
     """
-    t = thickness(particle, orientation, microscope.scan, **where)  # type: ignore[arg-type]
     from stemfast.reference_film import film_thickness  # which builds on this module
 
     film = film_thickness(microscope.film, microscope.scan, seed=seed, index=index)
-    depth = t / microscope.mean_free_path_nm(particle.material)
-    depth = depth + film / microscope.mean_free_path_nm(microscope.film.material)
+    depth = film / microscope.mean_free_path_nm(microscope.film.material)
+    for material in particle.volumes:
+        t = thickness(particle, orientation, microscope.scan, material=material, **where)  # type: ignore[arg-type]
+        depth = depth + t / microscope.mean_free_path_nm(material)
     fraction = 1.0 - np.exp(-depth)
     sigma = microscope.probe.sigma_nm / microscope.scan.pixel_size_nm
     fraction = gaussian_blur(fraction, sigma) if sigma > 0 else fraction

@@ -29,6 +29,7 @@ Float: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.int64]
 Shown: TypeAlias = Particle | Specimen
 
+_NO_TURN = (0.0, 0.0, 0.0, 1.0)
 KIND_CONVEX, KIND_ELLIPSOID, KIND_MESH = 0, 1, 2
 
 
@@ -232,15 +233,42 @@ def _place(shown: list[Shown], turn: Float, shift: Float, *, single: bool) -> Ba
     row = np.repeat(np.arange(len(particle)), count)
     within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     bodies_per_image = np.bincount(scene[row], minlength=n)
+    table, turned = _upright([body for own in bodies for body in own])
+    shape = (first_body[particle][row] + within).astype(np.int32)
     return Batch(
         single=single,
-        bodies=tuple(body for own in bodies for body in own),
+        bodies=table,
         materials=materials,
         image_offset=np.concatenate([[0], np.cumsum(bodies_per_image)]).astype(np.int64),
-        shape=(first_body[particle][row] + within).astype(np.int32),
+        shape=shape,
         position=np.ascontiguousarray(p[row]),
-        orientation=np.ascontiguousarray(q[row]),
+        orientation=np.ascontiguousarray(
+            q[row] if turned is None else _multiply(q[row], turned[shape])
+        ),
     )
+
+
+def _upright(bodies: list[Body]) -> tuple[tuple[Body, ...], Float | None]:
+    """The bodies with turned ellipsoids set upright, and the turn that each of them then lacks.
+
+    The core's ellipsoids have their axes along x, y and z. A turned one is an upright one, its
+    centre turned back about the particle's origin, in a particle that is turned further.
+    """
+    turns = [b.quaternion if isinstance(b, EllipsoidBody) else _NO_TURN for b in bodies]
+    if all(turn == _NO_TURN for turn in turns):
+        return tuple(bodies), None
+    table = [
+        body
+        if turn == _NO_TURN or not isinstance(body, EllipsoidBody)
+        else replace(body, centre=_turned_back(turn, body.centre), quaternion=_NO_TURN)
+        for body, turn in zip(bodies, turns, strict=True)
+    ]
+    return tuple(table), np.array(turns)
+
+
+def _turned_back(turn: tuple[float, float, float, float], point: Float) -> Float:
+    back: Float = _rotate(np.array([turn]) * (-1.0, -1.0, -1.0, 1.0), point[None])[0]
+    return back
 
 
 def _inner_poses(shown: list[Shown]) -> tuple[Float, Float]:

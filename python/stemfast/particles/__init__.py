@@ -7,6 +7,7 @@
 
 from stemfast.particles.base import Faceted, Particle
 from stemfast.particles.body import Body, ConvexBody, EllipsoidBody, MeshBody
+from stemfast.particles.core_shell import CoreShell, Hollow
 from stemfast.particles.corner_edits import (
     CornerEdit,
     Displacement,
@@ -29,6 +30,7 @@ from stemfast.particles.tetrahedron import Tetrahedron
 __all__ = [
     "Body",
     "ConvexBody",
+    "CoreShell",
     "CornerEdit",
     "Cuboid",
     "Decahedron",
@@ -37,6 +39,7 @@ __all__ = [
     "EllipsoidBody",
     "Faceted",
     "HexagonalPrism",
+    "Hollow",
     "Icosahedron",
     "MeshBody",
     "Octahedron",

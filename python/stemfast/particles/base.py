@@ -21,7 +21,7 @@ def _rebuild(kind: type[Particle], arguments: Mapping[str, Any]) -> Particle:
 
 @dataclass(frozen=True, repr=False)
 class Particle(ABC):
-    """A homogeneous solid in its own frame, in nm.
+    """A solid in its own frame, in nm.
 
     Immutable, comparable, hashable and picklable. Orientations turn a particle about the
     origin of its frame. That is the centre of mass of every named shape; for a cuboid with
@@ -30,7 +30,8 @@ class Particle(ABC):
     Attributes
     ----------
     material : str or Material
-        What it is made of; a name is looked up in `stemfast.materials` when it is needed.
+        What it is made of; a name is looked up in `stemfast.materials` when it is needed. Of a
+        particle of several materials, the outermost.
     """
 
     material: MaterialLike = field(default="Au", kw_only=True, hash=False)
@@ -42,6 +43,11 @@ class Particle(ABC):
     @abstractmethod
     def volume(self) -> float:
         """Volume [nm^3], exact up to rounding."""
+
+    @property
+    def volumes(self) -> dict[MaterialLike, float]:
+        """Volume of each material [nm^3], by the material as it was given."""
+        return {self.material: self.volume}
 
     @property
     @abstractmethod
@@ -155,9 +161,18 @@ class Faceted(Particle):
     def bounding_radius(self) -> float:
         return float(np.linalg.norm(self._solid.vertices, axis=1).max())
 
+    @property
+    def symmetry_centre(self) -> FloatArray:
+        """(3,) the point [nm] that the operations of the symmetry group are about."""
+        return self.centroid
+
+    @property
+    def operations(self) -> FloatArray:
+        """(n, 3, 3) rotations and mirrors about the centre that map the solid onto itself."""
+        return self._operations.copy()
+
     @cached_property
     def _operations(self) -> FloatArray:
-        """(n, 3, 3) rotations and mirrors about the centroid that map the solid onto itself."""
         from stemfast.symmetry.point_group import solid_operations
 
         return solid_operations(self._solid)

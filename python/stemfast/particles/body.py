@@ -7,6 +7,7 @@ negative weight carves a void, and ``material`` of None means the particle's own
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -72,24 +73,33 @@ class ConvexBody:
 
 @dataclass(frozen=True, eq=False)
 class EllipsoidBody:
-    """An ellipsoid with its axes along x, y and z of the particle's frame.
+    """An ellipsoid, its axes along x, y and z of the particle's frame or turned away from them.
 
     Parameters
     ----------
     semi_axes : (3,) float64
-        Half-lengths along x, y, z [nm].
+        Half-lengths [nm], along x, y, z before the turn.
     centre : (3,) float64
         Centre [nm].
     weight : float
         Multiplies the thickness.
     material : str or Material or None
         None means the particle's.
+    quaternion : (float, float, float, float)
+        Unit quaternion (x, y, z, w) that turns the ellipsoid about its centre.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For semi-axes or a centre that are not three finite numbers, or a quaternion that is not
+        of length 1.
     """
 
     semi_axes: FloatArray
     centre: FloatArray = field(default_factory=lambda: np.zeros(3))
     weight: float = 1.0
     material: MaterialLike | None = None
+    quaternion: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
 
     def __post_init__(self) -> None:
         semi_axes = np.array(three_positive("semi_axes", self.semi_axes, "(x, y, z) [nm]"))
@@ -98,6 +108,12 @@ class EllipsoidBody:
         centre.flags.writeable = False
         object.__setattr__(self, "semi_axes", semi_axes)
         object.__setattr__(self, "centre", centre)
+        length = math.hypot(*self.quaternion)
+        if len(self.quaternion) != 4 or not abs(length - 1.0) <= 1e-9:
+            raise ValueError(
+                "quaternion must be four numbers (x, y, z, w) of length 1, "
+                f"got {self.quaternion} of length {length:.6g}"
+            )
         _check_shared(self)
 
 

@@ -97,6 +97,10 @@ class Cuboid(Faceted):
         edit = self.corners.get(_checked_corner("corner", corner))
         return edit.severity(self.edges) if edit else Severity(0.0, 0.0)
 
+    @property
+    def symmetry_centre(self) -> FloatArray:
+        return np.zeros(3)
+
     @cached_property
     def _operations(self) -> FloatArray:
         """The box's own operations that map the edits onto edits equally deep.

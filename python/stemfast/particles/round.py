@@ -162,6 +162,12 @@ class Ellipsoid(_Round):
         return (a == b) + (b == c) + (a == c)
 
     @property
+    def odd_axis(self) -> int:
+        """Which axis (0, 1, 2) of a spheroid is unlike the other two."""
+        a, b, c = self.semi_axes
+        return 2 if a == b else 1 if a == c else 0
+
+    @property
     def symmetry_group(self) -> str:
         return {0: "D2h", 1: "Dinfh", 3: "Kh"}[self._equal_axes]
 

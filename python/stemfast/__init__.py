@@ -41,6 +41,7 @@ from stemfast.particles import (
     TruncatedOctahedron,
     Truncation,
 )
+from stemfast.saturation import SaturationError, SaturationWarning
 from stemfast.simulate import simulate, thickness
 from stemfast.specimen import Specimen
 from stemfast.voxels import project_volume, voxelize
@@ -69,6 +70,8 @@ __all__ = [
     "PosePath",
     "Probe",
     "Rounding",
+    "SaturationError",
+    "SaturationWarning",
     "Scan",
     "Specimen",
     "Sphere",

@@ -47,7 +47,7 @@ class PosePath:
     Examples
     --------
     >>> from scipy.spatial.transform import Rotation
-    >>> PosePath([0, 0.02], Rotation.from_euler("z", [0, 30], degrees=True))
+    >>> PosePath([0, 0.02], Rotation.from_euler("z", [[0], [30]], degrees=True))
     PosePath of 2 poses from 0 to 0.02 s
     """
 

@@ -16,11 +16,12 @@ def gallery(
         int, typer.Option(metavar="N", help="Another seed, other poses and electrons.")
     ] = 0,
 ) -> None:
-    """Draw every shape, every kind of deformation, a spin, and a turning cube.
+    """Draw every shape, every kind of deformation, every effect, doses, and a turning cube.
 
     Example: [bold]stemfast gallery pictures[/bold]
 
-    Writes gallery.png, shapes.png, corners.png, spin.png and rotation.gif.
+    Writes gallery.png (a choice of the rest), shapes.png, corners.png, spin.png, three count_….png
+    (cuboids with 0 to 8 deformed corners, also spinning), effects.png, dose.png and rotation.gif.
     """
     from stemfast.gallery import write
 

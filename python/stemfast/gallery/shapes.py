@@ -1,16 +1,14 @@
-"""The scenes of the gallery: one look at what stemfast can simulate."""
+"""Every shape, every kind of corner, and a spin."""
 
 from __future__ import annotations
 
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import orientation, plots
-from .microscope import Microscope, Probe, Scan
-from .particles import (
+from stemfast import orientation
+from stemfast.microscope import Microscope, Probe, Scan
+from stemfast.particles import (
     Cuboid,
     Decahedron,
     Displacement,
@@ -26,7 +24,7 @@ from .particles import (
     TruncatedOctahedron,
     Truncation,
 )
-from .simulate import simulate
+from stemfast.simulate import simulate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,57 +32,7 @@ if TYPE_CHECKING:
 
     Panels = tuple[list[NDArray[Any]], list[str]]
 
-_MICROSCOPE = Microscope(scan=Scan(shape=(128, 128), pixel_size_nm=0.35))
-
-
-def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
-    """Write every picture of the gallery.
-
-    Parameters
-    ----------
-    folder : path-like
-        Where to write; made if missing. Pictures already there are replaced.
-    seed : int, optional
-        Seed of poses and electron counts.
-
-    Returns
-    -------
-    list of Path
-        The files: ``gallery.png`` (a choice of the rest), ``shapes.png``, ``corners.png``,
-        ``spin.png`` and ``rotation.gif``.
-
-    Raises
-    ------
-    ValueError
-        If the folder is a file, or the seed is not one.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> [path.name for path in write(tempfile.mkdtemp())]
-    ['gallery.png', 'shapes.png', 'corners.png', 'spin.png', 'rotation.gif']
-    """
-    out = Path(folder)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"folder must be a folder, and {out} is a file")
-    shapes, corners, spins = shape_scenes(seed), corner_scenes(seed), spin_scenes(seed)
-    out.mkdir(parents=True, exist_ok=True)
-    chosen = [_part(shapes, 0, 10), _part(corners, 1, 6), _part(spins, 0, 3)]
-    best = (
-        [image for images, _ in chosen for image in images],
-        [title for _, titles in chosen for title in titles],
-    )
-    pixel_size_nm = _MICROSCOPE.scan.pixel_size_nm
-    written = [
-        plots.gallery(*scenes, out / name, pixel_size_nm=pixel_size_nm, columns=columns)
-        for name, scenes, columns in (
-            ("gallery.png", best, 6),
-            ("shapes.png", shapes, 5),
-            ("corners.png", corners, 5),
-            ("spin.png", spins, 3),
-        )
-    ]
-    return [*written, plots.rotation_gif(out / "rotation.gif", seed=seed)]
+MICROSCOPE = Microscope(scan=Scan(shape=(128, 128), pixel_size_nm=0.35))
 
 
 def shape_scenes(seed: int) -> Panels:
@@ -118,7 +66,7 @@ def shape_scenes(seed: int) -> Panels:
         "any polyhedron": _half_dome(),
     }
     poses = orientation.random(len(shapes), seed=seed)
-    images = simulate(list(shapes.values()), poses, _MICROSCOPE, seed=seed)
+    images = simulate(list(shapes.values()), poses, MICROSCOPE, seed=seed)
     return list(images), list(shapes)
 
 
@@ -152,7 +100,7 @@ def corner_scenes(seed: int) -> Panels:
         "all eight": {corner: Truncation(0.3) for corner in range(8)},
     }
     particles = [Cuboid(edges=(20, 20, 20), corners=corners) for corners in edits.values()]
-    images = simulate(particles, _showing_corner(len(particles)), _MICROSCOPE, seed=seed)
+    images = simulate(particles, _showing_corner(len(particles)), MICROSCOPE, seed=seed)
     return list(images), list(edits)
 
 
@@ -174,8 +122,8 @@ def spin_scenes(seed: int) -> Panels:
     ['at rest', 'spinning, +20 rad/s', 'spinning, −20 rad/s']
     """
     rates = (0.0, 20.0, -20.0)
-    microscope = _MICROSCOPE.replace(
-        scan=_MICROSCOPE.scan.replace(dwell_us=4.0), probe=Probe(fwhm_nm=0.5)
+    microscope = MICROSCOPE.replace(
+        scan=MICROSCOPE.scan.replace(dwell_us=4.0), probe=Probe(fwhm_nm=0.5)
     )
     images = simulate(
         Cuboid(edges=(24, 20, 16), corners={7: Truncation(0.35)}),
@@ -203,8 +151,3 @@ def _half_dome() -> Particle:
         for angle in np.linspace(0.0, 2.0 * np.pi, 7, endpoint=False)
     ]
     return Polyhedron.from_vertices(points)
-
-
-def _part(scenes: Panels, start: int, stop: int) -> Panels:
-    images, titles = scenes
-    return images[start:stop], titles[start:stop]

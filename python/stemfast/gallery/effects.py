@@ -48,7 +48,6 @@ def effect_scenes(seed: int) -> Panels:
     ('none', True)
     """
     dim = Beam(current_pa=6)
-    thick = {"thickness_nm": 30.0}
     changes: dict[str, dict[str, Any]] = {
         "none": {},
         "probe 2 nm wide": {"probe": Probe(fwhm_nm=2)},
@@ -58,10 +57,10 @@ def effect_scenes(seed: int) -> Panels:
         "row jitter 400 pm": {"scan": _shaky(row_jitter_pm=400)},
         "mains ripple 1 nm": {"scan": _shaky(mains_pm=(1000, 0))},
         "fly-back lag 6 nm": {"scan": _shaky(flyback_lag_nm=6, flyback_lag_us=60)},
-        "film 30 nm, 6 pA": {"film": Film(**thick), "beam": dim},
-        "rough by 9 nm": {"film": Film(roughness_nm=9, **thick), "beam": dim},
-        "wedge 0.6 nm/nm": {"film": Film(wedge_nm_per_um=600, **thick), "beam": dim},
-        "edge of a hole": {"film": Film(hole_distance_nm=4, **thick), "beam": dim},
+        "film 30 nm, 6 pA": {"film": Film(thickness_nm=30), "beam": dim},
+        "rough by 9 nm": {"film": Film(roughness_nm=9, thickness_nm=30), "beam": dim},
+        "wedge 0.6 nm/nm": {"film": Film(wedge_nm_per_um=600, thickness_nm=30), "beam": dim},
+        "edge of a hole": {"film": Film(hole_distance_nm=4, thickness_nm=30), "beam": dim},
         "6 pA": {"beam": dim},
         "read noise 6": {"detector": Detector(offset=30, read_noise=6)},
         "excess noise factor 2": {"detector": Detector(excess_noise_factor=2)},

@@ -2,6 +2,7 @@
 #include "stemfast/render.hpp"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "stages.hpp"
@@ -38,6 +39,11 @@ void thickness(const Batch& batch, Engine engine, float* out, const Execution& e
 }
 
 namespace {
+
+// A pixel that takes the mean number of electrons as it is: neither counted nor read out.
+struct Expected {
+  float electrons;
+};
 
 // One image's way through the stages. The first half ends with the probe's blur along each row, which
 // needs nothing from other rows; the second half begins with the blur across them.
@@ -87,8 +93,12 @@ class ImageStages {
         fraction = row_.data();
       }
       for (std::int64_t j = 0; j < columns; ++j) row_[j] = electrons * fraction[j];
-      poisson(dose, r * columns, row_.data(), columns, count_.data());
-      read_out(count_.data(), r * columns, columns, electronics, noise, out + r * columns);
+      if constexpr (std::is_same_v<Level, Expected>) {
+        for (std::int64_t j = 0; j < columns; ++j) out[r * columns + j].electrons = row_[j];
+      } else {
+        poisson(dose, r * columns, row_.data(), columns, count_.data());
+        read_out(count_.data(), r * columns, columns, electronics, noise, out + r * columns);
+      }
     }
   }
 
@@ -149,6 +159,8 @@ void simulate(const Batch& batch, const RecordingTable& recording, Engine engine
       return simulate_as(batch, recording, engine, static_cast<std::uint16_t*>(out), execution);
     case PixelType::f32:
       return simulate_as(batch, recording, engine, static_cast<float*>(out), execution);
+    case PixelType::expected:
+      return simulate_as(batch, recording, engine, static_cast<Expected*>(out), execution);
   }
 }
 

@@ -32,7 +32,7 @@ struct Kernels {
   // float32 (images, rows, columns) [nm]
   void (*thickness)(const Batch&, Engine, float* out, const Execution&);
 
-  // PixelType (images, rows, columns)
+  // PixelType (images, rows, columns); of `expected`, electrons before the dose's noise
   void (*simulate)(const Batch&, const RecordingTable&, Engine, PixelType, void* out, const Execution&);
 
   // Times [s], beam positions [nm] and the particles' turn (x, y, z, w) since their given pose, of every

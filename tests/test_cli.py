@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from stemfast.cli import app, image_file
+from stemfast import image_file
+from stemfast.cli import app
 from stemfast.cli.particle import Shape, build, pose
 
 COMMANDS = ["info", "simulate", "gallery", "demo", "classify"]

@@ -11,6 +11,7 @@ from importlib.metadata import version as _version
 from types import ModuleType as _ModuleType
 
 from stemfast import materials, orientation, symmetry, units
+from stemfast.image import Image
 from stemfast.materials import Material
 from stemfast.microscope import (
     Beam,
@@ -56,6 +57,7 @@ __all__ = [
     "Haadf",
     "HexagonalPrism",
     "Icosahedron",
+    "Image",
     "Instability",
     "Material",
     "Microscope",

@@ -108,8 +108,8 @@ def simulate(
     Prints what it did: the particle, its volume, and the dose.
     """
     import stemfast as sf
+    from stemfast import image_file
 
-    from . import image_file
     from .particle import build, pose
 
     image_file.check_path(out)
@@ -123,7 +123,7 @@ def simulate(
     )
     orientation = pose(turn or (), random, seed)
     image = sf.simulate(particle, orientation, microscope, seed=seed)
-    image_file.write(out, image, pixel_size_nm)
+    sf.Image(image, pixel_size_nm, unit=microscope.detector.unit).save(out)
     typer.echo(
         f"{particle}, {particle.volume:.0f} nm³\n"
         f"{microscope.electrons_per_pixel:.0f} e⁻/px; pixel values {image.min()} to {image.max()}\n"

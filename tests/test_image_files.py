@@ -93,6 +93,17 @@ def test_our_own_reader_takes_an_image_of_a_stack(tmp_path, ending):
     np.testing.assert_array_equal(back.image, image.pixels[2])
 
 
+def test_hspy_keeps_unit_title_and_metadata(tmp_path):
+    taken = sf.simulate(sf.Sphere(5), seed=3, return_truth=True)
+    signal = read(taken.image().save(tmp_path / "a.hspy"))
+    assert signal["metadata"]["General"]["title"] == "image 0"
+    assert signal["metadata"]["Signal"]["quantity"] == "Intensity (e-)"
+    about = signal["original_metadata"]["stemfast"]
+    assert about["seed"] == "3"
+    assert about["microscopes"][0]["beam"]["energy_kev"] == 200.0
+    assert about["shown"] == [[repr(sf.Sphere(5))]]
+
+
 def test_npy_is_the_values(tmp_path):
     image = ramp(np.float32, stack=(2,))
     values = np.load(image.save(tmp_path / "a.npy"))
@@ -116,6 +127,15 @@ def test_a_flat_png_is_black(tmp_path):
 
     with Picture.open(sf.Image(np.full((9, 8), 5), 1.0).save(tmp_path / "a.png")) as picture:
         assert picture.getextrema() == (0, 0)
+
+
+def test_a_simulation_saves_its_stack(tmp_path):
+    cubes = [sf.Cuboid((edge, edge, edge)) for edge in (8, 10, 12)]
+    taken = sf.simulate(cubes, seed=3, return_truth=True)
+    for ending in (".hspy", ".tif", ".npy"):
+        file = taken.save(tmp_path / f"a{ending}")
+        values = np.load(file) if ending == ".npy" else read(file)["data"]
+        np.testing.assert_array_equal(values, taken.images)
 
 
 def test_pixels_are_kept_and_converted():

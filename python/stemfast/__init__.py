@@ -41,7 +41,9 @@ from stemfast.particles import (
     Truncation,
 )
 from stemfast.simulate import simulate, thickness
+from stemfast.simulation import Simulation
 from stemfast.specimen import Specimen
+from stemfast.truth import Truth
 from stemfast.voxels import project_volume, voxelize
 
 __version__ = _version("stemfast")
@@ -68,11 +70,13 @@ __all__ = [
     "Probe",
     "Rounding",
     "Scan",
+    "Simulation",
     "Specimen",
     "Sphere",
     "Tetrahedron",
     "TruncatedOctahedron",
     "Truncation",
+    "Truth",
     "__version__",
     "dataset",
     "materials",

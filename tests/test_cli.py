@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from stemfast.cli import app, image_file
+from stemfast import image_file
+from stemfast.cli import app
 from stemfast.cli.particle import Shape, build, pose
 
 COMMANDS = ["info", "simulate", "gallery", "demo", "classify"]
@@ -294,3 +295,13 @@ def test_ctrl_c_in_the_middle_of_compiled_code(tmp_path, busy):
     )
     assert (run.returncode, run.stderr) == (130, "stopped\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_simulate_writes_the_truth(stemfast, tmp_path):
+    result = stemfast("simulate", "cube.npy", "--pixels", "40", "48", "--truth", "truth.npz")
+    assert "wrote cube.npy and truth.npz" in result.stdout
+    with np.load(tmp_path / "truth.npz") as truth:
+        assert truth["thickness_nm_Au"].shape == truth["expected_electrons"].shape == (40, 48)
+    wrong = stemfast("simulate", "cube.npy", "--truth", "truth.txt")
+    assert wrong.exit_code == 2
+    assert "truth.txt must end in .npz" in wrong.stderr

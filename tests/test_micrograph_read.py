@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stemfast import Image
 from stemfast.micrograph import Micrograph, MicrographError, read
-from stemfast.micrograph.field import write_hspy
 
 pytest.importorskip("rsciio", reason="needs RosettaSciIO, the extra [io]")
 
@@ -147,7 +147,7 @@ def test_a_calibration_that_is_none_is_refused(
 
 
 def test_the_callers_pixel_size_wins_and_says_so(tmp_path: Path) -> None:
-    file = write_hspy(tmp_path / "a.hspy", RAMP, 0.5, title="t")
+    file = Image(RAMP, 0.5, title="t").save(tmp_path / "a.hspy")
     micrograph = read(file, pixel_size_nm=0.7)
     assert micrograph.pixel_size_nm == 0.7
     assert micrograph.notes == ("pixel size 0.7 nm as given, in place of the file's 0.5 nm",)
@@ -165,13 +165,13 @@ def test_a_pixel_size_must_be_positive(tmp_path: Path, size: float) -> None:
 
 
 def test_arrays_and_pictures_need_a_pixel_size(tmp_path: Path) -> None:
-    from PIL import Image
+    from PIL import Image as Picture
 
     np.save(tmp_path / "a.npy", RAMP)
     deep = (RAMP * 200).astype(np.uint16)
-    Image.fromarray(deep).save(tmp_path / "b.png")
+    Picture.fromarray(deep).save(tmp_path / "b.png")
     grey = np.repeat(RAMP.astype(np.uint8)[..., np.newaxis], 3, axis=2)
-    Image.fromarray(grey).save(tmp_path / "c.png")
+    Picture.fromarray(grey).save(tmp_path / "c.png")
     for name, expected in (("a.npy", RAMP), ("b.png", deep), ("c.png", grey[..., 0])):
         with pytest.raises(MicrographError, match=r"no pixel size.*--pixel-size-nm"):
             read(tmp_path / name)
@@ -181,10 +181,10 @@ def test_arrays_and_pictures_need_a_pixel_size(tmp_path: Path) -> None:
 
 
 def test_colour_pictures_are_refused(tmp_path: Path) -> None:
-    from PIL import Image
+    from PIL import Image as Picture
 
     colours = np.random.default_rng(0).integers(0, 255, (12, 17, 3), dtype=np.uint8)
-    Image.fromarray(colours).save(tmp_path / "a.png")
+    Picture.fromarray(colours).save(tmp_path / "a.png")
     importlib.import_module("tifffile").imwrite(tmp_path / "a.tif", colours, photometric="rgb")
     for name in ("a.png", "a.tif"):
         with pytest.raises(MicrographError, match="colour.*expected one channel"):
@@ -327,20 +327,20 @@ def test_text_and_empty_files_are_refused(
 @pytest.mark.parametrize("suffix", ["mrc", "hspy", "tif", "npy", "png"])
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
 def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) -> None:
-    from PIL import Image
+    from PIL import Image as Picture
 
     rough = np.random.default_rng(2).integers(0, 60000, (90, 80), dtype=np.uint16)
     file = tmp_path / f"a.{suffix}"
     if suffix == "mrc":
         write_mrc(file, rough[np.newaxis], 5.0)
     elif suffix == "hspy":
-        write_hspy(file, rough, 0.5, title="t")
+        Image(rough, 0.5, title="t").save(file)
     elif suffix == "tif":
         importlib.import_module("tifffile").imwrite(file, rough)
     elif suffix == "npy":
         np.save(file, rough)
     else:
-        Image.fromarray(rough).save(file)
+        Picture.fromarray(rough).save(file)
     assert read(file, pixel_size_nm=1.0).image.shape == (90, 80)
     whole = file.read_bytes()
     file.write_bytes(whole[: int(share * len(whole))])
@@ -392,7 +392,7 @@ def test_a_micrograph_checks_itself() -> None:
 def test_without_rosettasciio_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = write_hspy(tmp_path / "a.hspy", RAMP, 0.5, title="t")
+    file = Image(RAMP, 0.5, title="t").save(tmp_path / "a.hspy")
     monkeypatch.setitem(sys.modules, "rsciio", None)
     with pytest.raises(MicrographError, match=r'pip install "stemfast\[io\]"'):
         read(file)
@@ -401,7 +401,7 @@ def test_without_rosettasciio_the_message_says_what_to_install(
 def test_what_the_reader_says_is_kept_but_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_hspy(tmp_path / "a.hspy", RAMP, 0.5, title="t")
+    file = Image(RAMP, 0.5, title="t").save(tmp_path / "a.hspy")
     module = importlib.import_module("rsciio.hspy")
     real = module.file_reader
 

@@ -6,8 +6,8 @@ from scipy import stats
 from scipy.spatial.transform import Rotation, Slerp
 
 import stemfast as sf
-from stemfast import reference
-from stemfast.motion import Motion, PosePath, scanning, truth_of_scan
+from stemfast import _core, reference
+from stemfast.motion import Motion, PosePath, scan_columns, truth_of_scan
 from stemfast.scene import lay_out
 
 SOLIDS = {
@@ -35,7 +35,8 @@ def path(one, *, motion=None, seed=0, first_index=0, image=0, n=1):
     motion = Motion() if motion is None else motion
     batch = lay_out([sf.Sphere(3)] * n, None, None, {}).repeated(motion.frames)
     pick = np.zeros(batch.n_images, np.int64)
-    how = scanning(batch, [one], pick, motion=motion, oversample=1, engine="exact")
+    columns = scan_columns(batch, [one], pick, motion=motion, oversample=1, engine="exact")
+    how = _core.Scanning(**columns)
     scenes = batch.scenes(batch.body_weights())
     key = {"seed": seed, "first_index": first_index, "frames": motion.frames}
     return truth_of_scan(scenes, how, image, one.shape, **key)

@@ -196,7 +196,8 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
               const Array<double>& tail_fraction, const Array<double>& tail_gamma,
               const Array<double>& excess_noise, const Array<double>& decay, const Array<double>& convergence,
               const Array<double>& focus, const Array<std::int64_t>& slabs, py::array clipped,
-              std::uint64_t seed, std::uint64_t first_index, std::int64_t frames, int engine, int n_threads) {
+              std::uint64_t seed, std::uint64_t first_index, std::int64_t frames, int engine, int n_threads,
+              bool expected) {
   const std::int64_t n = scenes.images();
   require_shape(out, {n, -1, -1}, "out");
   const std::int64_t rows = out.shape(1), columns = out.shape(2);
@@ -212,6 +213,10 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
     pixels = writable<std::uint16_t>(out, {n, rows, columns}, "out");
   } else {
     pixels = writable<float>(out, {n, rows, columns}, "out");
+  }
+  if (expected) {
+    require(type == PixelType::f32, "expected electrons are float32");
+    type = PixelType::expected;
   }
   for (const auto& [array, name] : {std::pair{&probe_sigma, "probe_sigma"},
                                     {&electrons, "electrons"},
@@ -317,7 +322,8 @@ void bind_render(py::module_& m) {
         py::arg("film"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
         py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"), py::arg("excess_noise"),
         py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"), py::arg("clipped"),
-        py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"));
+        py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"),
+        py::arg("expected") = false);
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

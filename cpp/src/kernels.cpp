@@ -85,6 +85,8 @@ void read_out_all(const std::int32_t* counts, std::int64_t n, double gain, doubl
       return read_out(counts, 0, n, e, noise, static_cast<std::uint16_t*>(out), clipped);
     case PixelType::f32:
       return read_out(counts, 0, n, e, noise, static_cast<float*>(out), clipped);
+    case PixelType::expected:
+      break;  // has no read-out
   }
 }
 

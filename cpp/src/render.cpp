@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,11 @@ void thickness(const Batch& batch, Engine engine, float* out, const Execution& e
 }
 
 namespace {
+
+// A pixel that takes the mean number of electrons as it is: neither counted nor read out.
+struct Expected {
+  float electrons;
+};
 
 // Fields of one image on its way through the stages.
 struct Planes {
@@ -188,6 +194,16 @@ class ImageStages {
     }
   }
 
+  // The same before anything is counted.
+  void record(std::int64_t image, Range band, const Planes& planes, Expected* out) {
+    const std::int64_t columns = batch_.scan.columns;
+    prepare(image);
+    for (std::int64_t r = band.begin; r < band.end; ++r) {
+      expect_row(image, r, planes);
+      for (std::int64_t j = 0; j < columns; ++j) out[r * columns + j].electrons = row_[j];
+    }
+  }
+
   // Pixels clipped since this was last asked.
   Clipped take_clipped() { return std::exchange(clipped_, Clipped{}); }
 
@@ -214,8 +230,8 @@ class ImageStages {
     }
   }
 
-  // The counts of one row, from the blur across rows onwards.
-  void count_row(std::int64_t image, std::int64_t r, const Planes& planes) {
+  // The mean electrons of one row, from the blur across rows onwards.
+  void expect_row(std::int64_t image, std::int64_t r, const Planes& planes) {
     const auto i = static_cast<std::size_t>(image);
     const std::int64_t columns = batch_.scan.columns;
     const auto electrons = static_cast<float>(recording_.electrons[i]);
@@ -225,7 +241,11 @@ class ImageStages {
       fraction = row_.data();
     }
     for (std::int64_t j = 0; j < columns; ++j) row_[j] = electrons * fraction[j];
-    poisson(dose_, r * columns, row_.data(), columns, count_.data());
+  }
+
+  void count_row(std::int64_t image, std::int64_t r, const Planes& planes) {
+    expect_row(image, r, planes);
+    poisson(dose_, r * batch_.scan.columns, row_.data(), batch_.scan.columns, count_.data());
   }
 
   const Batch& batch_;
@@ -267,7 +287,7 @@ void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& p
     over_rows([&](ImageStages& stages, Range band) { stages.expect(image, band, planes); });
   }
   if (own.has_tail(image)) own.spread(image, planes);
-  if (own.glows(image)) {
+  if (!std::is_same_v<Level, Expected> && own.glows(image)) {
     over_rows([&](ImageStages& stages, Range band) { stages.collect(image, band, planes); });
     own.fade(image, planes);
   }
@@ -332,6 +352,8 @@ void simulate(const Batch& batch, const RecordingTable& recording, Engine engine
       return simulate_as(batch, recording, engine, static_cast<std::uint16_t*>(out), clipped, execution);
     case PixelType::f32:
       return simulate_as(batch, recording, engine, static_cast<float*>(out), clipped, execution);
+    case PixelType::expected:
+      return simulate_as(batch, recording, engine, static_cast<Expected*>(out), clipped, execution);
   }
 }
 

@@ -11,6 +11,7 @@ from importlib.metadata import version as _version
 from types import ModuleType as _ModuleType
 
 from stemfast import materials, orientation, symmetry, units
+from stemfast.image import Image
 from stemfast.materials import Material
 from stemfast.microscope import (
     Beam,
@@ -43,7 +44,9 @@ from stemfast.particles import (
 )
 from stemfast.saturation import SaturationError, SaturationWarning
 from stemfast.simulate import simulate, thickness
+from stemfast.simulation import Simulation
 from stemfast.specimen import Specimen
+from stemfast.truth import Truth
 from stemfast.voxels import project_volume, voxelize
 
 __version__ = _version("stemfast")
@@ -61,6 +64,7 @@ __all__ = [
     "HexagonalPrism",
     "Hollow",
     "Icosahedron",
+    "Image",
     "Instability",
     "Material",
     "Microscope",
@@ -73,11 +77,13 @@ __all__ = [
     "SaturationError",
     "SaturationWarning",
     "Scan",
+    "Simulation",
     "Specimen",
     "Sphere",
     "Tetrahedron",
     "TruncatedOctahedron",
     "Truncation",
+    "Truth",
     "__version__",
     "dataset",
     "materials",

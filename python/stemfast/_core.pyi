@@ -92,6 +92,7 @@ def simulate(
     frames: int,
     engine: int,
     n_threads: int,
+    expected: bool = False,
 ) -> None: ...
 def voxelize(
     scenes: Scenes, out: NDArray[np.uint8], *, voxel_size: float, n_threads: int

@@ -587,6 +587,11 @@ class Detector(Settings):
         """Type of the pixels: uint8, uint16, or float32 when `bits` is None."""
         return np.dtype({8: np.uint8, 16: np.uint16, None: np.float32}[self.bits])
 
+    @property
+    def unit(self) -> str:
+        """What pixel values count: "e-" at a gain of 1 and no offset, else "grey levels"."""
+        return "e-" if self.gain == 1 and self.offset == 0 else "grey levels"
+
 
 class Microscope(Settings):
     """A whole microscope, ready to take images.

@@ -47,7 +47,7 @@ class PosePath:
     Examples
     --------
     >>> from scipy.spatial.transform import Rotation
-    >>> PosePath([0, 0.02], Rotation.from_euler("z", [[0], [30]], degrees=True))
+    >>> PosePath([0, 0.02], Rotation.from_rotvec([[0, 0, 0], [0, 0, 0.5]]))
     PosePath of 2 poses from 0 to 0.02 s
     """
 
@@ -111,7 +111,7 @@ def spin_lengths(spin_rad_s: ArrayLike | None) -> tuple[Float, int]:
     return spin, len(spin) if spin_rad_s is not None and np.ndim(spin_rad_s) == 2 else 0
 
 
-def scanning(
+def scan_columns(
     batch: Batch,
     scans: Sequence[Scan],
     pick: NDArray[np.int64],
@@ -119,7 +119,7 @@ def scanning(
     motion: Motion,
     oversample: int,
     engine: str,
-) -> _core.Scanning:
+) -> dict[str, Any]:
     """Return how the core scans each image of a batch, its frames already laid out one by one.
 
     Parameters
@@ -132,6 +132,11 @@ def scanning(
         Of all images, or of each before its frames were laid out.
     oversample : int
     engine : "exact" or "voxel"
+
+    Returns
+    -------
+    dict
+        What `_core.Scanning` takes.
 
     Raises
     ------
@@ -155,19 +160,28 @@ def scanning(
     series = np.arange(n) // frames
     own = [paths[i if len(paths) > 1 else 0] for i in series] if paths else []
     ends = np.cumsum([0, *(len(path.times_s) for path in own)])
-    return _core.Scanning(
-        oversample=index("oversample", oversample, minimum=1, maximum=64),
-        pose_per_pixel=per_pixel,
-        pixel_size=np.array([s.pixel_size_nm for s in scans])[pick],
-        dwell=np.array([s.dwell_us for s in scans])[pick] * 1e-6,
-        flyback=np.array([s.flyback_us for s in scans])[pick] * 1e-6,
-        stray=np.ascontiguousarray(stray[pick]),
-        frame=np.arange(n) % frames,
-        spin=np.ascontiguousarray(spin[series if len(spin) > 1 else np.zeros(n, np.int64)]),
-        path_offset=ends if own else np.zeros(n + 1, np.int64),
-        path_time=np.concatenate([path.times_s for path in own] or [np.zeros(0)]),
-        path_turn=np.concatenate([path.quaternions for path in own] or [np.zeros((0, 4))]),
-    )
+    return {
+        "oversample": index("oversample", oversample, minimum=1, maximum=64),
+        "pose_per_pixel": per_pixel,
+        "pixel_size": np.array([s.pixel_size_nm for s in scans])[pick],
+        "dwell": np.array([s.dwell_us for s in scans])[pick] * 1e-6,
+        "flyback": np.array([s.flyback_us for s in scans])[pick] * 1e-6,
+        "stray": np.ascontiguousarray(stray[pick]),
+        "frame": np.arange(n) % frames,
+        "spin": np.ascontiguousarray(spin[series if len(spin) > 1 else np.zeros(n, np.int64)]),
+        "path_offset": ends if own else np.zeros(n + 1, np.int64),
+        "path_time": np.concatenate([path.times_s for path in own] or [np.zeros(0)]),
+        "path_turn": np.concatenate([path.quaternions for path in own] or [np.zeros((0, 4))]),
+    }
+
+
+def part_of_scan(columns: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+    """Return the columns of images first … last − 1 out of those of a batch."""
+    start, end = columns["path_offset"][[first, last]]
+    whole = ("oversample", "pose_per_pixel")
+    part = {k: v if k in whole else v[first:last] for k, v in columns.items()}
+    part["path_offset"] = columns["path_offset"][first : last + 1] - start
+    return part | {k: columns[k][start:end] for k in ("path_time", "path_turn")}
 
 
 def _require_in_field(scan: Scan, frames: int) -> None:

@@ -51,6 +51,8 @@ class Batch:
         Index into `bodies` of each placed body.
     position, orientation : (n, 3), (n, 4) float64
         Where it stands [nm] and its unit quaternion (x, y, z, w).
+    particle : (n,) int64
+        Which of its image's particles it is part of.
     """
 
     single: bool
@@ -60,6 +62,7 @@ class Batch:
     shape: NDArray[np.int32]
     position: Float
     orientation: Float
+    particle: Int
 
     @property
     def n_images(self) -> int:
@@ -89,6 +92,19 @@ class Batch:
             shape=self.shape[row],
             position=self.position[row],
             orientation=self.orientation[row],
+            particle=self.particle[row],
+        )
+
+    def part(self, first: int, last: int) -> Batch:
+        """Return the batch of images first … last − 1."""
+        rows = slice(self.image_offset[first], self.image_offset[last])
+        return replace(
+            self,
+            image_offset=self.image_offset[first : last + 1] - self.image_offset[first],
+            shape=self.shape[rows],
+            position=self.position[rows],
+            orientation=self.orientation[rows],
+            particle=self.particle[rows],
         )
 
     def reach_nm(self) -> Float:
@@ -235,6 +251,7 @@ def _place(shown: list[Shown], turn: Float, shift: Float, *, single: bool) -> Ba
     bodies_per_image = np.bincount(scene[row], minlength=n)
     table, turned = _upright([body for own in bodies for body in own])
     shape = (first_body[particle][row] + within).astype(np.int32)
+    in_image = np.arange(len(particle)) - np.searchsorted(scene, scene)
     return Batch(
         single=single,
         bodies=table,
@@ -245,6 +262,7 @@ def _place(shown: list[Shown], turn: Float, shift: Float, *, single: bool) -> Ba
         orientation=np.ascontiguousarray(
             q[row] if turned is None else _multiply(q[row], turned[shape])
         ),
+        particle=in_image[row],
     )
 
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
+from stemfast.acquisition import Acquisition
 from stemfast.arguments import index, one_of, output_array, seed_value
 from stemfast.materials import Material
 from stemfast.microscope import Microscope, Scan
-from stemfast.motion import Motion, PosePath, frame_count, path_list, scanning, spin_lengths
+from stemfast.motion import Motion, PosePath, frame_count, path_list, scan_columns, spin_lengths
+from stemfast.particles import Particle
 from stemfast.saturation import Saturation, report
 from stemfast.scene import Batch, Shown, lay_out
+from stemfast.simulation import Simulation
+from stemfast.specimen import Specimen
+from stemfast.truth import Truth
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -29,6 +34,52 @@ PosePer: TypeAlias = Literal["row", "pixel"]
 Float: TypeAlias = NDArray[np.float64]
 
 _ENGINES = ("exact", "voxel")
+
+
+@overload
+def simulate(
+    particles: Shown | Sequence[Shown],
+    orientations: Rotation | None = ...,
+    microscope: Microscope | Sequence[Microscope] | None = ...,
+    *,
+    seed: int,
+    first_index: int = ...,
+    positions_nm: ArrayLike | None = ...,
+    spin_rad_s: ArrayLike | None = ...,
+    pose_path: PosePath | Sequence[PosePath] | None = ...,
+    pose_per: PosePer = ...,
+    frames: int | None = ...,
+    sum_frames: bool = ...,
+    engine: Engine = ...,
+    oversample: int = ...,
+    n_threads: int = ...,
+    saturation: Saturation = ...,
+    return_truth: Literal[False] = ...,
+    out: NDArray[Any] | None = ...,
+) -> NDArray[Any]: ...
+
+
+@overload
+def simulate(
+    particles: Shown | Sequence[Shown],
+    orientations: Rotation | None = ...,
+    microscope: Microscope | Sequence[Microscope] | None = ...,
+    *,
+    seed: int,
+    first_index: int = ...,
+    positions_nm: ArrayLike | None = ...,
+    spin_rad_s: ArrayLike | None = ...,
+    pose_path: PosePath | Sequence[PosePath] | None = ...,
+    pose_per: PosePer = ...,
+    frames: int | None = ...,
+    sum_frames: bool = ...,
+    engine: Engine = ...,
+    oversample: int = ...,
+    n_threads: int = ...,
+    saturation: Saturation = ...,
+    return_truth: Literal[True],
+    out: NDArray[Any] | None = ...,
+) -> Simulation: ...
 
 
 def simulate(
@@ -48,8 +99,9 @@ def simulate(
     oversample: int = 1,
     n_threads: int = 0,
     saturation: Saturation = "warn",
+    return_truth: bool = False,
     out: NDArray[Any] | None = None,
-) -> NDArray[Any]:
+) -> NDArray[Any] | Simulation:
     """Take HAADF-STEM images of particles.
 
     Image i of seed s is the same bits for every batch, thread count and instruction set.
@@ -88,12 +140,15 @@ def simulate(
         0 for all cores the process may use.
     saturation : "warn", "raise" or "ignore"
         What to do when pixels are clipped to the range of the detector's bits.
+    return_truth : bool
+        Returns, in place of the images alone, a `Simulation`: the same images and everything that
+        is true of them. It is worked out when it is asked for.
     out : ndarray, optional
-        Where to write: the result's shape and dtype, C-contiguous.
+        Where to write: the images' shape and dtype, C-contiguous.
 
     Returns
     -------
-    (rows, columns) or (n, rows, columns) uint8, uint16 or float32
+    (rows, columns) or (n, rows, columns) uint8, uint16 or float32, or Simulation
         Pixel values. One image if nothing given is a series.
 
     Raises
@@ -117,6 +172,9 @@ def simulate(
     >>> images = sf.simulate(cube, sf.orientation.random(10, seed=1), seed=1)
     >>> images.shape, images.dtype
     ((10, 128, 128), dtype('uint16'))
+    >>> taken = sf.simulate(cube, seed=1, return_truth=True)
+    >>> sorted(taken.truth.thickness_nm), taken.truth.expected_electrons.shape
+    (['Au', 'film'], (128, 128))
     """
     scopes, series = _microscopes(microscope)
     scan, dtype = scopes[0].scan, scopes[0].detector.dtype
@@ -140,26 +198,44 @@ def simulate(
     )
     _require_countable(scopes)
     _require_focused(scopes, plan)
+    if not isinstance(return_truth, bool):
+        raise TypeError(f"return_truth must be True or False, got {return_truth!r}")
     if sum_frames and not with_frames:
         raise ValueError("sum_frames adds up frames, expected frames to be given")
     batch, pick = plan.batch, plan.pick
-    scenes = batch.scenes(_inverse_mean_free_paths(batch, scopes, pick))
     clipped = np.zeros((batch.n_images, 2), np.int64)
-    recording = _recording_columns(scopes, pick) | {"clipped": clipped}
+    taken = Acquisition(
+        batch=batch,
+        depth_weights=_inverse_mean_free_paths(batch, scopes, pick),
+        scan=plan.scan,
+        recording=_recording_columns(scopes, pick) | {"clipped": clipped},
+        run=plan.run,
+        field=scan.shape,
+        **numbers,
+    )
     axes = (n_frames,) if with_frames else ()
-    if not sum_frames:
+    if sum_frames:
+        result = _sum_of_frames(taken, dtype, out)
+    else:
         pixels, result = _allocate(out, batch, axes, scan.shape, dtype)
-        _core.simulate(scenes, plan.scanning, pixels, **plan.run, **recording, **numbers)
-        report(clipped, pixels[0].size, scopes[0].detector, saturation, stacklevel=3)
+        taken.record(pixels)
+    report(clipped, scan.shape[0] * scan.shape[1], scopes[0].detector, saturation, stacklevel=3)
+    if not return_truth:
         return result
+    shown = (particles,) if isinstance(particles, Particle | Specimen) else tuple(particles)
+    return Simulation(result, Truth(taken, shown, tuple(scopes), axes, sum_frames))
+
+
+def _sum_of_frames(
+    taken: Acquisition, dtype: np.dtype[Any], out: NDArray[Any] | None
+) -> NDArray[Any]:
     wide = np.dtype(np.uint32 if dtype.kind == "u" else np.float32)
-    shape = scan.shape if batch.single else (batch.n_images // n_frames, *scan.shape)
+    shape = taken.field if taken.batch.single else (taken.n_series, *taken.field)
     result = output_array(out, shape, wide)
-    stack = output_array(None, (batch.n_images, *scan.shape), dtype)
-    _core.simulate(scenes, plan.scanning, stack, **plan.run, **recording, **numbers)
-    report(clipped, stack[0].size, scopes[0].detector, saturation, stacklevel=3)
-    by_image = stack.reshape(-1, n_frames, *scan.shape)
-    by_image.sum(axis=1, dtype=wide, out=result.reshape(-1, *scan.shape))
+    stack = output_array(None, (taken.batch.n_images, *taken.field), dtype)
+    taken.record(stack)
+    by_image = stack.reshape(-1, taken.frames, *taken.field)
+    by_image.sum(axis=1, dtype=wide, out=result.reshape(-1, *taken.field))
     return result
 
 
@@ -224,7 +300,7 @@ def thickness(
     )
     pixels, result = _allocate(out, plan.batch, (), grid.shape, np.dtype(np.float32))
     scenes = plan.batch.scenes(plan.batch.body_weights())
-    _core.thickness(scenes, plan.scanning, pixels, **plan.run, **numbers, frames=1)
+    _core.thickness(scenes, _core.Scanning(**plan.scan), pixels, **plan.run, **numbers, frames=1)
     return result
 
 
@@ -288,7 +364,7 @@ class _Plan:
     """A batch ready for the core: what is seen, how it is scanned, whose microscope is which."""
 
     batch: Batch
-    scanning: _core.Scanning
+    scan: dict[str, Any]
     pick: NDArray[np.int64]
     run: dict[str, Any]
 
@@ -317,7 +393,7 @@ def _plan(
     batch = lay_out(particles, orientations, positions_nm, lengths).repeated(motion.frames)
     images = np.arange(batch.n_images) // motion.frames
     pick = images if series else np.zeros_like(images)
-    how = scanning(batch, scans, pick, motion=motion, oversample=oversample, engine=engine)
+    how = scan_columns(batch, scans, pick, motion=motion, oversample=oversample, engine=engine)
     return _Plan(batch, how, pick, run)
 
 

@@ -32,7 +32,8 @@ struct Kernels {
   // float32 (images, rows, columns) [nm]
   void (*thickness)(const Batch&, Engine, float* out, const Execution&);
 
-  // PixelType (images, rows, columns), and (images, 2): how many of its pixels were clipped above and below
+  // PixelType (images, rows, columns), and (images, 2): how many of its pixels were clipped above and below;
+  // of `expected`, electrons before the dose's noise
   void (*simulate)(const Batch&, const RecordingTable&, Engine, PixelType, void* out, std::int64_t* clipped,
                    const Execution&);
 

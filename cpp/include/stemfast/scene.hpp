@@ -120,6 +120,7 @@ struct Batch {
 };
 
 enum class Engine : std::uint8_t { exact = 0, voxel = 1 };
-enum class PixelType : std::uint8_t { u8 = 0, u16 = 1, f32 = 2 };
+// The last one is float32 too: the mean number of electrons, in place of counts that were read out.
+enum class PixelType : std::uint8_t { u8 = 0, u16 = 1, f32 = 2, expected = 3 };
 
 }  // namespace stemfast

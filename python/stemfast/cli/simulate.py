@@ -100,6 +100,14 @@ def simulate(
     seed: Annotated[
         int, typer.Option(metavar="N", help="Same seed, same electrons and same random turn.")
     ] = 0,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Also write the thickness of each material, the electrons expected before noise, "
+            "and when and where the beam stood.",
+        ),
+    ] = None,
 ) -> None:
     """Simulate one image of one particle.
 
@@ -108,11 +116,13 @@ def simulate(
     Prints what it did: the particle, its volume, and the dose.
     """
     import stemfast as sf
+    from stemfast import image_file
 
-    from . import image_file
     from .particle import build, pose
 
     image_file.check_path(out)
+    if truth is not None:
+        image_file.writable(truth, (".npz",))
     particle = build(shape, size, corner or (), material)
     microscope = sf.Microscope(
         scan=sf.Scan(shape=pixels, pixel_size_nm=pixel_size_nm, dwell_us=dwell_us),
@@ -122,12 +132,16 @@ def simulate(
         film=sf.Film(thickness_nm=film_nm),
     )
     orientation = pose(turn or (), random, seed)
-    image = sf.simulate(particle, orientation, microscope, seed=seed)
-    image_file.write(out, image, pixel_size_nm)
+    taken = sf.simulate(particle, orientation, microscope, seed=seed, return_truth=True)
+    taken.image().save(out)
+    if truth is not None:
+        taken.truth.save(truth)
+    low, high = taken.images.min(), taken.images.max()
+    written = out if truth is None else f"{out} and {truth}"
     typer.echo(
         f"{particle}, {particle.volume:.0f} nm³\n"
-        f"{microscope.electrons_per_pixel:.0f} e⁻/px; pixel values {image.min()} to {image.max()}\n"
-        f"wrote {out}"
+        f"{microscope.electrons_per_pixel:.0f} e⁻/px; pixel values {low} to {high}\n"
+        f"wrote {written}"
     )
     height, width = microscope.scan.field_nm
     if 2 * particle.bounding_radius > min(height, width):

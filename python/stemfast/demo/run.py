@@ -14,6 +14,7 @@ from stemfast import atomic, dataset, micrograph, recipes
 from stemfast.classify import Classification, classify
 from stemfast.dataset import Dataset
 from stemfast.demo.settings import DemoSettings
+from stemfast.image import Image
 
 __all__ = ["run"]
 
@@ -64,12 +65,8 @@ def _classify_micrograph(
     say(f"\nmicrograph: {path}")
     if not path.is_file():
         field = micrograph.simulated_field(seed)
-        path = micrograph.write_hspy(
-            folder / "simulated_field.hspy",
-            field.image,
-            field.pixel_size_nm,
-            title="simulated field",
-        )
+        image = Image(field.image, field.pixel_size_nm, title="simulated field")
+        path = image.save(folder / "simulated_field.hspy")
         counts = ", ".join(f"{field.shapes.count(s)} {s}" for s in sorted(set(field.shapes)))
         say(f"  not there: a SIMULATED field of particles takes its place ({path})")
         say(f"  in truth {len(field.shapes)} particles: {counts}")

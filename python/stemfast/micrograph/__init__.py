@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stemfast.micrograph.crop import crop, crops, prepare_single, standardise
 from stemfast.micrograph.error import MicrographError
-from stemfast.micrograph.field import SimulatedField, simulated_field, write_hspy
+from stemfast.micrograph.field import SimulatedField, simulated_field
 from stemfast.micrograph.find import FoundParticle, FoundParticles, find_particles
 from stemfast.micrograph.fit import SphereFit, fit_sphere, sphere_fit_mask, sphere_thickness
 from stemfast.micrograph.overlay import draw_overlay
@@ -34,6 +34,5 @@ __all__ = [
     "sphere_thickness",
     "standardise",
     "table_rows",
-    "write_hspy",
     "write_table",
 ]

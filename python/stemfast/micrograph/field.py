@@ -5,16 +5,13 @@ It stands in for a real micrograph where there is none, and its truth is known.
 
 from __future__ import annotations
 
-import importlib
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.atomic import replacing
 from stemfast.micrograph.error import MicrographError
 
 if TYPE_CHECKING:
@@ -125,77 +122,6 @@ def simulated_field(
         positions_nm=positions,
         diameters_nm=diameters,
     )
-
-
-def write_hspy(path: str | Path, image: npt.ArrayLike, pixel_size_nm: float, *, title: str) -> Path:
-    """Write an image with its pixel size as HyperSpy's ``.hspy``, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file; its folder must exist.
-    image : array_like, shape (rows, columns)
-    pixel_size_nm : float
-        Pixel size [nm].
-    title : str
-        Title of the image in the file.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    MicrographError
-        When RosettaSciIO is not installed, or the suffix is not ``.hspy``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from stemfast.micrograph import read
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = write_hspy(folder + "/a.hspy", np.eye(16), 0.5, title="a line")
-    ...     read(file).pixel_size_nm
-    0.5
-    """
-    target = Path(path)
-    if target.suffix != ".hspy":
-        raise MicrographError(f"{target}: expected a name that ends in .hspy")
-    try:
-        writer = importlib.import_module("rsciio.hspy").file_writer
-    except ModuleNotFoundError as error:
-        raise MicrographError(
-            f'{target}: writing .hspy needs RosettaSciIO: pip install "stemfast[io]"'
-        ) from error
-    data = np.asarray(image)
-    axes = [
-        {
-            "_type": "UniformDataAxis",
-            "name": name,
-            "size": size,
-            "scale": float(pixel_size_nm),
-            "offset": -0.5 * (size - 1) * float(pixel_size_nm),
-            "units": "nm",
-            "navigate": False,
-            "is_binned": False,
-        }
-        for name, size in zip("yx", data.shape, strict=True)
-    ]
-    signal = {
-        "data": data,
-        "axes": axes,
-        "metadata": {"General": {"title": title}, "Signal": {"signal_type": ""}},
-        "original_metadata": {},
-        "attributes": {"_lazy": False, "ragged": False},
-        "learning_results": {},
-        "models": {},
-        "package_info": {"package": "stemfast", "package_version": "0"},
-        "tmp_parameters": {},
-    }
-    with replacing(target) as partial:
-        writer(str(partial), signal, show_progressbar=False)
-    return target
 
 
 def _default_microscope() -> Microscope:

@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation, Slerp
 
 import stemfast as sf
-from stemfast import _core, reference
+from stemfast import _core, elementary, reference
 
 POSES = Rotation.random(40, rng=11)
 
@@ -65,13 +65,22 @@ def test_angular_velocity_agrees_with_scipy(omega):
 
 
 def test_elementary_functions_agree_with_the_library():
-    for x in np.random.default_rng(5).uniform(-30, 30, 500):
-        exponential, logarithm, sine, cosine = _core.elementary(x)
-        assert exponential == pytest.approx(np.exp(x), rel=1e-15)
-        if x > 0:
-            assert logarithm == pytest.approx(np.log(x), rel=4e-16, abs=4e-16)
-        assert sine == pytest.approx(np.sin(2 * np.pi * (x % 1)), abs=1e-14)
-        assert cosine == pytest.approx(np.cos(2 * np.pi * (x % 1)), abs=1e-14)
+    x = np.random.default_rng(5).uniform(-30, 30, 500)
+    positive = np.exp(x)
+    sine, cosine = elementary.sin_cos_turns(x)
+    np.testing.assert_allclose(elementary.exp(x), np.exp(x), rtol=1e-15)
+    np.testing.assert_allclose(elementary.log(positive), np.log(positive), rtol=4e-16, atol=4e-16)
+    np.testing.assert_allclose(elementary.cbrt(positive), np.cbrt(positive), rtol=5e-16)
+    np.testing.assert_allclose(sine, np.sin(2 * np.pi * (x % 1)), atol=1e-14)
+    np.testing.assert_allclose(cosine, np.cos(2 * np.pi * (x % 1)), atol=1e-14)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_elementary_functions_refuse_what_they_have_no_value_for(wrong):
+    with pytest.raises(ValueError, match="x must be"):
+        elementary.log([1.0, wrong])
+    with pytest.raises(ValueError, match="x must be"):
+        elementary.exp([1.0, 1e9 * wrong if wrong else 1e9])
 
 
 def test_drawn_orientations_equal_the_reference():

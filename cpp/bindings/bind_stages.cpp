@@ -1,9 +1,11 @@
 // Single stages and the core's own arithmetic, for tests, benchmarks and random draws.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 
 #include "arrays.hpp"
+#include "stemfast/elementary.hpp"
 #include "stemfast/quaternion.hpp"
 #include "stemfast/rng.hpp"
 
@@ -142,6 +144,14 @@ Array<double> uniforms(std::uint64_t seed, const Array<std::uint64_t>& index, st
   return out;
 }
 
+// A function of one number, entry by entry.
+template <class Function>
+Array<double> mapped(const Array<double>& x, const Function& function) {
+  Array<double> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
+  std::transform(x.data(), x.data() + x.size(), out.mutable_data(), function);
+  return out;
+}
+
 using Four = std::array<double, 4>;
 
 Quaternion quaternion(const Four& q) { return {q[0], q[1], q[2], q[3]}; }
@@ -199,13 +209,16 @@ void bind_stages(py::module_& m) {
       "quaternion_from_angular_velocity",
       [](const Vector3& omega, double time) { return four(from_angular_velocity(omega, time)); },
       py::arg("omega"), py::arg("time"));
+  m.def("exponential", [](const Array<double>& x) { return mapped(x, exponential); }, py::arg("x"));
+  m.def("logarithm", [](const Array<double>& x) { return mapped(x, logarithm); }, py::arg("x"));
   m.def(
-      "elementary",
-      [](double x) {
-        const SinCos turns = sin_cos_turns(x);
-        return py::make_tuple(exponential(x), x > 0 ? logarithm(x) : 0.0, turns.sine, turns.cosine);
-      },
-      py::arg("x"));
+      "sine_turns",
+      [](const Array<double>& x) { return mapped(x, [](double t) { return sin_cos_turns(t).sine; }); },
+      py::arg("turns"));
+  m.def(
+      "cosine_turns",
+      [](const Array<double>& x) { return mapped(x, [](double t) { return sin_cos_turns(t).cosine; }); },
+      py::arg("turns"));
 }
 
 }  // namespace stemfast::bindings

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from . import units
+from . import elementary, units
 
 # Standard atomic weights [g/mol], in order of Z from hydrogen to uranium, abridged as in
 # T. Prohaska et al., Pure Appl. Chem. 94, 573 (2022), doi:10.1515/pac-2019-0603. Elements
@@ -191,10 +191,12 @@ def cross_section_nm2(
             f"got inner_mrad={inner_mrad} and outer_mrad={outer_mrad}"
         )
     k = 2.0 * math.pi / units.wavelength_nm(energy_kev)
-    screening = math.cbrt(charge) / (k * units.BOHR_RADIUS_NM)
-    annulus = 1.0 / (inner**2 + screening**2) - 1.0 / (outer**2 + screening**2)
-    amplitude = units.lorentz_factor(energy_kev) * charge / (units.BOHR_RADIUS_NM * k**2)
-    return 4.0 * math.pi * amplitude**2 * annulus
+    # Images hang on every bit of this, so no power or root is left to the C library.
+    screening = float(elementary.cbrt(charge)) / (k * units.BOHR_RADIUS_NM)
+    squared = screening * screening
+    annulus = 1.0 / (inner * inner + squared) - 1.0 / (outer * outer + squared)
+    amplitude = units.lorentz_factor(energy_kev) * charge / (units.BOHR_RADIUS_NM * (k * k))
+    return 4.0 * math.pi * (amplitude * amplitude) * annulus
 
 
 #: Densities [g/cm³] at room temperature, after the CRC Handbook of Chemistry and Physics.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,7 @@ from stemfast.recipes.recipe import (
     between,
 )
 from stemfast.recipes.shapes import three_sizes
-
-if TYPE_CHECKING:
-    from stemfast.particles import Cuboid, Particle
+from stemfast.recipes.solids import Solids, cuboids
 
 __all__ = ["Deformed"]
 
@@ -82,38 +80,26 @@ class Deformed(Recipe):
 
     def draw_particles(
         self, seed: int, indices: NDArray[np.int64], labels: NDArray[np.int64], given: Columns
-    ) -> tuple[list[Particle], Columns]:
-        """Particles of the given classes, volumes and materials, and their deformations."""
+    ) -> tuple[Solids, Columns]:
+        """Solids of the given classes and volumes, and their deformations."""
         u = draws.uniform(seed, indices, Stage.PARTICLE, 5)
         ratios = three_sizes(u, self.edge_ratio)
         more = draws.uniform(seed, indices, Stage.CORNERS, 2 * CORNERS)
         masks = _draw_masks(u[:, 3], more[:, :CORNERS]) & (labels == 1)[:, None]
         displaced = (u[:, 4] < self.displaced_share) & (labels == 1)
         severity = np.where(masks, between(self.severity, more[:, CORNERS:]), 0.0)
-        made: list[Particle] = []
-        edges = np.empty_like(ratios)
-        for i, material in enumerate(given["material"].tolist()):
-            # Deformation takes volume away; the edges grow until the wanted volume is back, or
-            # deformed particles would be dimmer and dimness would give them away.
-            first = _cuboid(ratios[i], severity[i], bool(displaced[i]), material.decode())
-            wanted = np.pi / 6.0 * given["diameter_nm"][i] ** 3
-            edges[i] = ratios[i] * np.cbrt(wanted / first.volume)
-            made.append(_cuboid(edges[i], severity[i], bool(displaced[i]), material.decode()))
+        cut = np.where(displaced[:, None], 0.0, severity)
+        moved = np.where(displaced[:, None], severity, 0.0)
+        # Deformation takes volume away; the edges grow until the wanted volume is back, or
+        # deformed particles would be dimmer and dimness would give them away.
+        shortest = ratios.min(axis=1)[:, None]
+        first = cuboids(ratios, cut, moved * shortest)
+        wanted = np.pi / 6.0 * given["diameter_nm"] ** 3
+        edges = ratios * np.cbrt(wanted / first.volume_nm3)[:, None]
+        made = cuboids(edges, cut, moved * edges.min(axis=1)[:, None])
         return made, {
             "edges_nm": edges,
             "corner_mask": np.packbits(masks, axis=1, bitorder="little")[:, 0],
             "severity": severity,
             "displaced": displaced,
         }
-
-
-def _cuboid(edges: NDArray[Any], severity: NDArray[Any], displaced: bool, material: str) -> Cuboid:
-    from stemfast.particles import Cuboid, Displacement, Truncation
-
-    shortest = float(edges.min())
-    corners = {
-        corner: Displacement(nm=depth * shortest) if displaced else Truncation(depth)
-        for corner, depth in enumerate(severity.tolist())
-        if depth > 0
-    }
-    return Cuboid(tuple(edges.tolist()), corners=corners, material=material)

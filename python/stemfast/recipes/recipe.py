@@ -11,20 +11,18 @@ mean intensities: a network cannot tell them apart by brightness alone.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from stemfast import draws, orientation, units
-from stemfast.microscope import Beam, Detector, Film, Microscope, Probe, Scan, Settings
+from stemfast.microscope import Beam, Detector, Microscope, Scan, Settings
+from stemfast.recipes.imaging import Imaging
 from stemfast.recipes.scenes import Scenes
-
-if TYPE_CHECKING:
-    from stemfast.particles import Particle
+from stemfast.recipes.solids import Solids
 
 __all__ = ["Recipe", "Stage", "between", "between_log"]
 
@@ -133,8 +131,8 @@ class Recipe(Settings):
     @abstractmethod
     def draw_particles(
         self, seed: int, indices: NDArray[np.int64], labels: NDArray[np.int64], given: Columns
-    ) -> tuple[list[Particle], Columns]:
-        """Particles of the given classes, volumes and materials, and what was drawn for them."""
+    ) -> tuple[Solids, Columns]:
+        """Solids of the given classes and volumes, and what was drawn for them."""
 
     def sample(self, seed: int, start: int, stop: int) -> Scenes:
         """Draw scenes [start, stop) of a seed.
@@ -168,20 +166,22 @@ class Recipe(Settings):
         indices = np.arange(start, stop, dtype=np.int64)
         labels = indices % len(self.class_names)
         columns = self._draw_conditions(seed, indices)
-        particles, drawn = self.draw_particles(seed, indices, labels, columns)
-        poses = orientation.random(len(indices), seed=seed, first_index=start)
-        positions = self._draw_positions(seed, indices, particles)
+        solids, drawn = self.draw_particles(seed, indices, labels, columns)
+        poses = orientation.random(len(indices), seed=seed, first_index=start).as_quat()
+        positions = self._draw_positions(seed, indices, solids)
         columns |= drawn
-        columns |= {"orientation_xyzw": poses.as_quat(), "position_nm": positions}
+        columns |= {"orientation_xyzw": poses, "position_nm": positions}
         return Scenes(
             seed=seed,
             start=start,
             class_names=self.class_names,
             labels=labels,
-            particles=tuple(particles),
-            orientations=poses,
-            positions_nm=positions,
-            microscopes=tuple(self._microscopes(columns)),
+            solids=solids,
+            materials=columns["material"],
+            orientations=poses[:, None, :],
+            positions_nm=positions[:, None, :],
+            spin_rad_s=None,
+            imaging=self._imaging(columns),
             columns=columns,
         )
 
@@ -206,12 +206,9 @@ class Recipe(Settings):
             "read_noise": between(self.read_noise, u[5]),
         }
 
-    def _draw_positions(
-        self, seed: int, indices: NDArray[np.int64], particles: list[Particle]
-    ) -> Floats:
+    def _draw_positions(self, seed: int, indices: NDArray[np.int64], solids: Solids) -> Floats:
         u = draws.uniform(seed, indices, Stage.POSITION, 2)
-        radius = np.array([particle.bounding_radius for particle in particles])
-        room = 0.5 * self.image_px * self.pixel_size_nm - radius
+        room = 0.5 * self.image_px * self.pixel_size_nm - solids.bounding_radius_nm
         reach = np.clip(room, 0.0, self.shift_nm)[:, None]
         return np.column_stack([(2.0 * u - 1.0) * reach, np.zeros(len(indices))])
 
@@ -219,15 +216,19 @@ class Recipe(Settings):
         scan = Scan(shape=(self.image_px, self.image_px), pixel_size_nm=self.pixel_size_nm)
         return Microscope(scan=scan, beam=Beam(energy_kev=self.energy_kev))
 
-    def _microscopes(self, columns: Columns) -> Iterable[Microscope]:
-        base = self._microscope()
-        wanted = ("current_pa", "probe_fwhm_nm", "film_nm", "read_noise")
-        for current, fwhm, film, noise in zip(
-            *(columns[name].tolist() for name in wanted), strict=True
-        ):
-            yield base.replace(
-                beam=Beam(energy_kev=self.energy_kev, current_pa=current),
-                probe=Probe(fwhm_nm=fwhm),
-                film=Film(thickness_nm=film),
-                detector=Detector(offset=self.detector_offset, read_noise=noise),
-            )
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of what is seen of one scene [px]."""
+        return (self.image_px, self.image_px)
+
+    def _imaging(self, columns: Columns) -> Imaging:
+        return Imaging(
+            image_px=self.image_px,
+            pixel_size_nm=self.pixel_size_nm,
+            energy_kev=self.energy_kev,
+            electrons_px=columns["current_pa"] * units.electrons(1.0, Scan().dwell_us),
+            probe_fwhm_nm=columns["probe_fwhm_nm"],
+            film_nm=columns["film_nm"],
+            read_noise=columns["read_noise"],
+            offset=self.detector_offset,
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from stemfast import draws
+from stemfast.recipes import solids
 from stemfast.recipes.recipe import (
     Columns,
     Floats,
@@ -19,9 +20,7 @@ from stemfast.recipes.recipe import (
     Recipe,
     Stage,
 )
-
-if TYPE_CHECKING:
-    from stemfast.particles import Particle
+from stemfast.recipes.solids import Solids
 
 __all__ = ["Shapes", "cuboid_edges", "three_sizes"]
 
@@ -78,31 +77,18 @@ class Shapes(Recipe):
 
     def draw_particles(
         self, seed: int, indices: NDArray[np.int64], labels: NDArray[np.int64], given: Columns
-    ) -> tuple[list[Particle], Columns]:
-        """Particles of the given classes, volumes and materials, and their edges or axes."""
+    ) -> tuple[Solids, Columns]:
+        """Solids of the given classes and volumes, and their edges or axes."""
         diameter = given["diameter_nm"]
         u = draws.uniform(seed, indices, Stage.PARTICLE, 3)
         # V = a^3 / (6 sqrt 2) of a regular tetrahedron with edge a.
         tetrahedra = np.repeat((np.cbrt(np.sqrt(2.0) * np.pi) * diameter)[:, None], 3, axis=1)
-        cuboids = cuboid_edges(diameter, u, self.edge_ratio)
+        edges = cuboid_edges(diameter, u, self.edge_ratio)
         spheres = three_sizes(u, self.sphere_ratio) * diameter[:, None]
-        sizes = np.choose(labels[:, None], [tetrahedra, cuboids, spheres])
-        made = [
-            _particle(self.class_names[label], (a, b, c), material.decode())
-            for label, (a, b, c), material in zip(
-                labels.tolist(), sizes.tolist(), given["material"].tolist(), strict=True
-            )
+        sizes = np.choose(labels[:, None], [tetrahedra, edges, spheres])
+        parts = [
+            solids.tetrahedra(tetrahedra[:, 0]),
+            solids.cuboids(edges, np.zeros((len(edges), 8))),
+            solids.ellipsoids(0.5 * spheres),
         ]
-        return made, {"size_nm": sizes}
-
-
-def _particle(shape: str, size: tuple[float, float, float], material: str) -> Particle:
-    from stemfast.particles import Cuboid, Ellipsoid, Sphere, Tetrahedron
-
-    if shape == "tetrahedron":
-        return Tetrahedron(size[0], material=material)
-    if shape == "cuboid":
-        return Cuboid(size, material=material)
-    if size[0] == size[1] == size[2]:
-        return Sphere(size[0] / 2.0, material=material)
-    return Ellipsoid((size[0] / 2.0, size[1] / 2.0, size[2] / 2.0), material=material)
+        return solids.choose(labels, parts), {"size_nm": sizes}

@@ -243,11 +243,18 @@ def test_a_bug_is_not_hidden(stemfast, monkeypatch, bug):
 
 
 def test_classify_needs_a_network_and_says_where_from(stemfast, tmp_path):
-    (tmp_path / "particles.dm4").write_bytes(b"not read before there is a network to read it for")
-    result = stemfast("classify", "particles.dm4")
+    np.save(tmp_path / "particles.npy", np.eye(64, dtype=np.uint16))
+    result = stemfast("classify", "particles.npy", "--pixel-size-nm", "0.5")
     assert result.exit_code == 2
     assert "run 'stemfast demo' here first" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_classify_looks_at_the_file_before_it_asks_for_a_network(stemfast, tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    result = stemfast("classify", "notes.txt")
+    assert result.exit_code == 2
+    assert "notes.txt: unknown file type" in result.stderr
 
 
 def test_a_folder_and_a_file_are_not_confused(stemfast, tmp_path):

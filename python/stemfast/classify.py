@@ -101,11 +101,14 @@ def classify(
     """
     if not 0.0 <= min_probability <= 1.0:
         raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
+    from stemfast import micrograph
+
+    # The file first: whoever mistyped its name should not be sent to train a network.
+    image = micrograph.read(file, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
     folder = _model_folder(model)
 
-    from stemfast import micrograph, training
+    from stemfast import training
 
-    image = micrograph.read(file, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
     found = micrograph.find_particles(image)
     network = training.load(folder)
     size = network.model.config.image_shape[0]

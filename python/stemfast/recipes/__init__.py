@@ -4,49 +4,35 @@ Examples
 --------
 >>> from stemfast import recipes
 >>> recipes.names()
-('deformed', 'shapes')
->>> recipes.get("shapes", diameter_nm=(10, 20)).diameter_nm
-(10.0, 20.0)
+('shapes', 'deformed', 'count', 'pairs-cube', 'pairs-cuboid', 'corners', 'ground-truth',
+ 'handedness')
+>>> scenes = recipes.get("count", conditions="hard", image_px=64).sample(seed=1, start=0, stop=9)
+>>> scenes.simulate().shape
+(9, 64, 64)
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from stemfast.recipes.deformed import Deformed
+from stemfast.recipes.corner_recipes import Corners, Count, Deformed, PairsCube, PairsCuboid
 from stemfast.recipes.recipe import Recipe
+from stemfast.recipes.resolve import from_dump, get, names, resolve
 from stemfast.recipes.scenes import Scenes
 from stemfast.recipes.shapes import Shapes
+from stemfast.recipes.view_recipes import GroundTruth, Handedness
 
-__all__ = ["Deformed", "Recipe", "Scenes", "Shapes", "get", "names"]
-
-_RECIPES: dict[str, type[Recipe]] = {recipe.name: recipe for recipe in (Deformed, Shapes)}
-
-
-def names() -> tuple[str, ...]:
-    """Names that :func:`get` knows."""
-    return tuple(_RECIPES)
-
-
-def get(name: str, **settings: Any) -> Recipe:
-    """The recipe called `name`.
-
-    Parameters
-    ----------
-    name : str
-        One of :func:`names`.
-    **settings
-        Settings to change; see the recipe's class for names and units.
-
-    Returns
-    -------
-    Recipe
-
-    Raises
-    ------
-    ValueError
-        If there is no such recipe or setting, or a value is not allowed.
-    """
-    if name not in _RECIPES:
-        raise ValueError(f"recipe is {name!r}, expected one of {', '.join(_RECIPES)}")
-    return _RECIPES[name](**settings)
+__all__ = [
+    "Corners",
+    "Count",
+    "Deformed",
+    "GroundTruth",
+    "Handedness",
+    "PairsCube",
+    "PairsCuboid",
+    "Recipe",
+    "Scenes",
+    "Shapes",
+    "from_dump",
+    "get",
+    "names",
+    "resolve",
+]

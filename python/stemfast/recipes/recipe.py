@@ -1,4 +1,4 @@
-"""What all recipes share: sizes, poses and imaging conditions, drawn by scene index.
+"""What all recipes share: their settings, and the drawing of scenes from them.
 
 A recipe is its settings: a frozen object whose every range can be changed. Scene i of a seed is
 drawn from counter-based numbers keyed by (seed, i, stage) and depends on nothing else.
@@ -11,128 +11,167 @@ mean intensities: a network cannot tell them apart by brightness alone.
 from __future__ import annotations
 
 from abc import abstractmethod
-from enum import IntEnum
-from typing import Annotated, Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from stemfast import draws, orientation, units
-from stemfast.microscope import Beam, Detector, Microscope, Scan, Settings
-from stemfast.recipes.imaging import Imaging
+from stemfast.arguments import seed_value
+from stemfast.recipes import conditions as tables
+from stemfast.recipes.distributions import Floats, Ints, Stage, between_log, numbered, pick
+from stemfast.recipes.exposure import Exposure, ImagingSettings, draw_exposure
+from stemfast.recipes.particles import Drawn, ParticleSettings
+from stemfast.recipes.poses import SeriesSettings, draw_orientations, draw_positions, draw_spins
 from stemfast.recipes.scenes import Scenes
-from stemfast.recipes.solids import Solids
+from stemfast.recipes.settings import Group, PixelType, Positive, Whole, explained, unknown_key
 
-__all__ = ["Recipe", "Stage", "between", "between_log"]
+__all__ = ["Recipe"]
 
-Floats = NDArray[np.float64]
-Columns = dict[str, NDArray[Any]]
-
-
-class Stage(IntEnum):
-    """Stages of the counter-based generator that recipes draw from."""
-
-    IMAGING = 0x1000
-    POSITION = 0x1001
-    PARTICLE = 0x1002
-    CORNERS = 0x1003
+Columns: TypeAlias = dict[str, NDArray[Any]]
 
 
-def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
-    if limits[0] > limits[1]:
-        raise ValueError(f"expected a range (lowest, highest), got {limits}")
-    return limits
+class Recipe(Group):
+    """A named distribution of scenes with their labels.
 
-
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-#: (lowest, highest), both above 0, drawn evenly in the logarithm.
-LogRange = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
-#: (lowest, highest), 0 or more, drawn evenly.
-Range = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ordered)]
-
-
-def between(limits: tuple[float, float], u: Floats) -> Floats:
-    """Map uniform draws in [0, 1) evenly onto a range."""
-    return limits[0] + (limits[1] - limits[0]) * u
-
-
-def between_log(limits: tuple[float, float], u: Floats) -> Floats:
-    """Map uniform draws in [0, 1) onto a range, evenly in the logarithm."""
-    return np.exp(between((np.log(limits[0]), np.log(limits[1])), u))
-
-
-class Recipe(Settings):
-    """Settings that every recipe has, and the drawing of scenes from them.
+    Settings that are not given have the values of the `conditions`; a group such as `imaging` can
+    be given in part, as a dict.
 
     Parameters
     ----------
+    conditions : "clean", "standard" or "hard"
+        Where settings that are not given come from: :mod:`stemfast.recipes.conditions`.
+    spin : bool
+        Whether particles turn during the scan, at a constant rate about a random axis.
     image_px : int
-        Rows and columns of the square images [px].
-    pixel_size_nm : float
-        Pixel size, the same in all images so that a stack has one scale; the particles vary in
-        size instead [nm].
-    diameter_nm : (float, float)
-        Diameter of the sphere of the particle's volume, log-uniform [nm].
-    materials : tuple of str
-        Materials, equally likely.
-    signal_e_px : (float, float)
-        Dose: electrons per pixel that the particle scatters into the detector where it is as
-        thick as the mean chord of the sphere of its volume, log-uniform [e/px].
-    probe_fwhm_nm : (float, float)
-        Full width at half maximum of probe and source size together, uniform [nm].
-    film_nm : (float, float)
-        Thickness of the carbon film, uniform [nm].
-    read_noise : (float, float)
-        Standard deviation of the detector's electronic noise, uniform [pixel value].
-    detector_offset : float
-        Pixel value without electrons; keeps the noise away from 0, where it would be clipped.
-    shift_nm : float
-        Farthest that a particle lies from the centre of the image in x and in y [nm]; less for a
-        particle that would reach beyond the field.
-    energy_kev : float
-        Energy of the beam [keV].
+        Rows and columns of the square images, at least 16. Changes the sampling, not the field;
+        `imaging.signal_e_px` stays the number of electrons in a pixel.
+    field_nm : float
+        Width of the field, the same in all images so that a stack has one scale; the particles
+        vary in size instead [nm].
+    dtype : "uint8", "uint16" or "float32"
+        Type of the pixels: float32 holds electrons, the others what a detector makes of them.
+    views : int
+        Images of each scene.
+    particle : ParticleSettings
+        Size, place, material and deformation.
+    imaging : ImagingSettings
+        Dose, probe, film, detector and stability.
+
+    Raises
+    ------
+    ValueError
+        If there is no such setting, or a value is not allowed.
     """
 
     name: ClassVar[str]
-    class_names: ClassVar[tuple[str, ...]]
-    #: Largest ratio of a particle's bounding sphere to the sphere of its volume.
-    extent: ClassVar[float]
+    #: Tables of :mod:`stemfast.recipes.conditions` for the group `particle`.
+    corner_table: ClassVar[bool] = True
 
-    image_px: int = Field(default=64, ge=16)
-    pixel_size_nm: Positive
-    diameter_nm: LogRange
-    materials: Annotated[tuple[str, ...], Field(min_length=1)] = ("Au", "Pt", "Pd", "Ag")
-    signal_e_px: LogRange
-    probe_fwhm_nm: Range
-    film_nm: Range
-    read_noise: Range
-    detector_offset: NotNegative = 100.0
-    shift_nm: NotNegative
-    energy_kev: Positive = 200.0
+    conditions: Literal["clean", "standard", "hard"] = "standard"
+    spin: bool = Field(default=False, strict=True)
+    image_px: Whole = Field(default=128, ge=16, le=8192)
+    field_nm: Positive = 32.0
+    dtype: PixelType = np.dtype(np.uint8)
+    views: Whole = Field(default=1, ge=1, le=1)
+    imaging: ImagingSettings
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**self._completed(values))
+        except ValidationError as error:
+            raise ValueError(explained(self.name, type(self), error)) from None
+
+    @classmethod
+    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Put in the values of the conditions where none are given."""
+        chosen = values.get("conditions", "standard")
+        if chosen not in tables.NAMES:
+            raise ValueError(
+                f"recipe {cls.name}: conditions is {chosen!r}, expected one of "
+                f"{', '.join(tables.NAMES)}"
+            )
+        complete = dict(values)
+        for group, preset in cls._presets(chosen).items():
+            given = values.get(group, {})
+            if isinstance(given, Mapping):
+                complete[group] = preset | dict(given)
+        return complete
+
+    @classmethod
+    def _presets(cls, conditions: str) -> dict[str, dict[str, Any]]:
+        return {
+            "imaging": tables.settings(tables.IMAGING, conditions),
+            "particle": tables.settings(tables.CORNERS, conditions),
+        }
 
     @model_validator(mode="after")
     def _largest_particle_fits(self) -> Self:
-        field = self.image_px * self.pixel_size_nm
-        if self.extent * self.diameter_nm[1] > field:
+        field = self.field_nm
+        longest = self.extent * self.particle_settings.diameter_nm[1]
+        if longest > field:
             raise ValueError(
-                f"expected particles that fit into the field of {field:g} nm, got diameter_nm up "
-                f"to {self.diameter_nm[1]:g}: a particle of that volume can be "
-                f"{self.extent * self.diameter_nm[1]:.3g} nm long"
+                f"expected particles that fit into the field_nm of {field:g}, got "
+                f"particle.diameter_nm up to {self.particle_settings.diameter_nm[1]:g}: a particle "
+                f"of that volume can be {longest:.3g} nm long"
             )
+        self.imaging.require_fit(field, self.image_px)
         return self
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the pixels."""
-        return Detector().dtype
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """Meaning of the labels."""
+
+    @property
+    @abstractmethod
+    def extent(self) -> float:
+        """Largest ratio of a particle's bounding sphere to the sphere of its volume."""
+
+    @property
+    @abstractmethod
+    def particle_settings(self) -> ParticleSettings:
+        """The group `particle`."""
+
+    @property
+    def series_settings(self) -> SeriesSettings | None:
+        """The group `series` of a recipe that has one."""
+        return None
+
+    @property
+    def pixel_size_nm(self) -> float:
+        """Distance between neighbouring pixels [nm]."""
+        return self.field_nm / self.image_px
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of what a scene gives: (H, W), or (K, H, W) with several views."""
+        image = (self.image_px, self.image_px)
+        return image if self.views == 1 else (self.views, *image)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same recipe with some settings changed; a group can be given in part, as a dict.
+
+        Examples
+        --------
+        >>> from stemfast import recipes
+        >>> recipes.get("shapes").replace(imaging={"energy_kev": 300.0}).imaging.energy_kev
+        300.0
+        """
+        values = self.model_dump(mode="json")
+        for key, change in changes.items():
+            if key not in values:
+                raise ValueError(unknown_key(self.name, type(self), key))
+            both = isinstance(change, Mapping) and isinstance(values[key], dict)
+            values[key] = values[key] | dict(change) if both else change
+        return type(self)(**values)
 
     @abstractmethod
     def draw_particles(
-        self, seed: int, indices: NDArray[np.int64], labels: NDArray[np.int64], given: Columns
-    ) -> tuple[Solids, Columns]:
-        """Solids of the given classes and volumes, and what was drawn for them."""
+        self, seed: int, indices: Ints, diameter_nm: Floats, exposure: Exposure
+    ) -> tuple[Ints, Drawn]:
+        """Labels of scenes, and their particles of the given volumes."""
 
     def sample(self, seed: int, start: int, stop: int) -> Scenes:
         """Draw scenes [start, stop) of a seed.
@@ -142,8 +181,7 @@ class Recipe(Settings):
         seed : int
             Any number of 0 … 2**64 - 1.
         start, stop : int
-            Range of scene indices, 0 <= start < stop. Scene i has class i mod C, so any C
-            neighbours hold each class once.
+            Range of scene indices, 0 <= start < stop.
 
         Returns
         -------
@@ -161,74 +199,68 @@ class Recipe(Settings):
         >>> scenes.labels.tolist()
         [0, 1, 2, 0, 1, 2]
         """
+        seed = seed_value(seed)
         if not 0 <= start < stop:
             raise ValueError(f"start, stop is {start}, {stop}: expected 0 <= start < stop")
+        if stop * self.views > 2**48:
+            raise ValueError(f"stop is {stop}, expected at most {2**48 // self.views}")
         indices = np.arange(start, stop, dtype=np.int64)
-        labels = indices % len(self.class_names)
-        columns = self._draw_conditions(seed, indices)
-        solids, drawn = self.draw_particles(seed, indices, labels, columns)
-        poses = orientation.random(len(indices), seed=seed, first_index=start).as_quat()
-        positions = self._draw_positions(seed, indices, solids)
-        columns |= drawn
+        settings = self.particle_settings
+        u = numbered(seed, indices, Stage.SIZE, 2)
+        diameter = between_log(settings.diameter_nm, next(u))
+        material = pick(len(settings.materials), next(u))
+        paths = np.array([self.imaging.mean_free_path_nm(name) for name in settings.materials])
+        exposure = draw_exposure(
+            self.imaging,
+            seed,
+            indices,
+            image_px=self.image_px,
+            pixel_size_nm=self.pixel_size_nm,
+            diameter_nm=diameter,
+            mean_free_path_nm=paths[material],
+        )
+        labels, drawn = self.draw_particles(seed, indices, diameter, exposure)
+        own = {
+            "diameter_nm": diameter,
+            "material": np.array(settings.materials, dtype="S")[material],
+            **drawn.columns,
+        }
+        return self._scenes(seed, indices, labels, drawn, exposure, own)
+
+    def _scenes(
+        self,
+        seed: int,
+        indices: Ints,
+        labels: Ints,
+        drawn: Drawn,
+        exposure: Exposure,
+        own: Columns,
+    ) -> Scenes:
+        start, stop, views = int(indices[0]), int(indices[-1]) + 1, self.views
+        poses, tilts = draw_orientations(self.series_settings, seed, start, stop, views)
+        shift = self.particle_settings.shift_nm
+        positions = draw_positions(shift, seed, indices, views, drawn.reach_nm, exposure)
+        spins = draw_spins(seed, indices, views, exposure) if self.spin else None
+        imaging, exposed = exposure.imaging(drawn.reach_nm, self.dtype, views)
+        columns = own | exposed | tilts
         columns |= {"orientation_xyzw": poses, "position_nm": positions}
+        if spins is not None:
+            columns["spin_rad_s"] = spins
+        if views == 1:
+            for name in ("orientation_xyzw", "position_nm", "spin_rad_s", "tilt_deg"):
+                if name in columns:
+                    columns[name] = columns[name][:, 0]
         return Scenes(
             seed=seed,
             start=start,
             class_names=self.class_names,
             labels=labels,
-            solids=solids,
-            materials=columns["material"],
-            orientations=poses[:, None, :],
-            positions_nm=positions[:, None, :],
-            spin_rad_s=None,
-            imaging=self._imaging(columns),
+            solids=drawn.solids,
+            materials=own["material"],
+            orientations=poses,
+            positions_nm=positions,
+            spin_rad_s=spins,
+            imaging=imaging,
             columns=columns,
-        )
-
-    def _draw_conditions(self, seed: int, indices: NDArray[np.int64]) -> Columns:
-        u = draws.uniform(seed, indices, Stage.IMAGING, 6).T
-        names = np.array(self.materials, dtype="S")
-        material = names[(u[1] * len(names)).astype(int)]
-        diameter = between_log(self.diameter_nm, u[0])
-        signal = between_log(self.signal_e_px, u[2])
-        microscope = self._microscope()
-        path = {name: microscope.mean_free_path_nm(name.decode()) for name in names.tolist()}
-        mean_chord = 2.0 / 3.0 * diameter  # of a sphere: volume over area of its shadow
-        scattered = -np.expm1(-mean_chord / np.array([path[name] for name in material.tolist()]))
-        electrons = signal / scattered
-        return {
-            "diameter_nm": diameter,
-            "material": material,
-            "signal_e_px": signal,
-            "current_pa": electrons / units.electrons(1.0, microscope.scan.dwell_us),
-            "probe_fwhm_nm": between(self.probe_fwhm_nm, u[3]),
-            "film_nm": between(self.film_nm, u[4]),
-            "read_noise": between(self.read_noise, u[5]),
-        }
-
-    def _draw_positions(self, seed: int, indices: NDArray[np.int64], solids: Solids) -> Floats:
-        u = draws.uniform(seed, indices, Stage.POSITION, 2)
-        room = 0.5 * self.image_px * self.pixel_size_nm - solids.bounding_radius_nm
-        reach = np.clip(room, 0.0, self.shift_nm)[:, None]
-        return np.column_stack([(2.0 * u - 1.0) * reach, np.zeros(len(indices))])
-
-    def _microscope(self) -> Microscope:
-        scan = Scan(shape=(self.image_px, self.image_px), pixel_size_nm=self.pixel_size_nm)
-        return Microscope(scan=scan, beam=Beam(energy_kev=self.energy_kev))
-
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Shape of what is seen of one scene [px]."""
-        return (self.image_px, self.image_px)
-
-    def _imaging(self, columns: Columns) -> Imaging:
-        return Imaging(
-            image_px=self.image_px,
-            pixel_size_nm=self.pixel_size_nm,
-            energy_kev=self.energy_kev,
-            electrons_px=columns["current_pa"] * units.electrons(1.0, Scan().dwell_us),
-            probe_fwhm_nm=columns["probe_fwhm_nm"],
-            film_nm=columns["film_nm"],
-            read_noise=columns["read_noise"],
-            offset=self.detector_offset,
+            several_views=views > 1,
         )

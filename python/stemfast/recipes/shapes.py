@@ -2,93 +2,102 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import math
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
 
-from stemfast import draws
-from stemfast.recipes import solids
-from stemfast.recipes.recipe import (
-    Columns,
-    Floats,
-    LogRange,
-    NotNegative,
-    Positive,
-    Range,
-    Recipe,
-    Stage,
-)
-from stemfast.recipes.solids import Solids
+from stemfast import draws, elementary
+from stemfast.recipes import conditions as tables
+from stemfast.recipes.boxes import free_proportions, widest
+from stemfast.recipes.distributions import Floats, Ints, Stage
+from stemfast.recipes.exposure import Exposure
+from stemfast.recipes.particles import Drawn, ShapeSettings
+from stemfast.recipes.recipe import Recipe
+from stemfast.recipes.settings import Positive
+from stemfast.recipes.solids import choose, cuboids, ellipsoids, tetrahedra
 
-__all__ = ["Shapes", "cuboid_edges", "three_sizes"]
+__all__ = ["Shapes"]
 
-
-def three_sizes(u: Floats, largest_ratio: float) -> Floats:
-    """Three sizes (N, 3) with product 1, none more than `largest_ratio` times another.
-
-    `u` holds three uniform draws in [0, 1) for each; the logarithms are drawn evenly.
-    """
-    logs = u[:, :3] * np.log(largest_ratio)
-    return np.asarray(np.exp(logs - logs.mean(axis=1, keepdims=True)))
-
-
-def cuboid_edges(diameter_nm: Floats, u: Floats, largest_ratio: float) -> Floats:
-    """Edges (N, 3) [nm] of cuboids with the volume of spheres of the given diameter."""
-    cube = np.cbrt(np.pi / 6.0) * diameter_nm
-    return np.asarray(three_sizes(u, largest_ratio) * cube[:, None])
+# Twice the circumradius √6/4 of a regular tetrahedron with edge 1, and V = 1/(6√2).
+_TETRAHEDRON = math.sqrt(6.0) / 2.0
+_EDGE_OF_DIAMETER = float(elementary.cbrt(math.sqrt(2.0) * math.pi))
 
 
 class Shapes(Recipe):
-    """Tetrahedra, cuboids and spheres, one to an image, equally often.
+    """Tetrahedra, cuboids and spheres, one to an image, equally often: scene i has class i mod 3.
 
-    The ranges reach down to conditions such as those of an overview micrograph: particles a few
-    pixels across, blurred over a pixel, on a film that is not much darker than the smallest of
-    them. Further parameters are those of :class:`stemfast.recipes.Recipe`.
+    In `standard` conditions the ranges reach down to those of an overview micrograph: particles a
+    few pixels across, blurred over a pixel, on a film that is not much darker than the smallest.
+    Further parameters are those of :class:`stemfast.recipes.Recipe`.
 
     Parameters
     ----------
-    edge_ratio : float
-        Most that one edge of a cuboid is longer than another.
-    sphere_ratio : float
-        Most that one axis of a "sphere" is longer than another; 1 for perfect spheres. No
-        particle that grew is perfectly round.
+    particle : ShapeSettings
+        Size, place, material and proportions.
 
     Examples
     --------
-    >>> Shapes(signal_e_px=(100, 100)).signal_e_px
-    (100.0, 100.0)
+    >>> from stemfast import recipes
+    >>> recipes.get("shapes", particle={"diameter_nm": (10, 20)}).particle.diameter_nm
+    (10.0, 20.0)
     """
 
     name: ClassVar[str] = "shapes"
-    class_names: ClassVar[tuple[str, ...]] = ("tetrahedron", "cuboid", "sphere")
-    extent: ClassVar[float] = 2.02  # twice the circumradius of the regular tetrahedron
 
-    pixel_size_nm: Positive = 1.0
-    diameter_nm: LogRange = (5.0, 28.0)
-    signal_e_px: LogRange = (50.0, 3000.0)
-    probe_fwhm_nm: Range = (0.7, 2.5)
-    film_nm: Range = (0.0, 40.0)
-    read_noise: Range = (0.0, 3.0)
-    shift_nm: NotNegative = 8.0
-    edge_ratio: Annotated[float, Field(ge=1, le=2)] = 1.6
-    sphere_ratio: Annotated[float, Field(ge=1, le=1.5)] = 1.2
+    field_nm: Positive = 64.0
+    particle: ShapeSettings
+
+    @classmethod
+    def _presets(cls, conditions: str) -> dict[str, dict[str, Any]]:
+        imaging = tables.settings(tables.IMAGING, conditions)
+        return {"imaging": imaging | tables.settings(tables.SHAPES, conditions), "particle": {}}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Meaning of the labels."""
+        return ("tetrahedron", "cuboid", "sphere")
+
+    @property
+    def particle_settings(self) -> ShapeSettings:
+        """The group `particle`."""
+        return self.particle
+
+    @property
+    def extent(self) -> float:
+        """Largest ratio of a particle's bounding sphere to the sphere of its volume."""
+        r = self.particle.edge_ratio
+        box = widest([(1.0, 1.0, r), (1.0, r, r)])
+        ball = math.cbrt(self.particle.sphere_ratio) ** 2
+        return max(_TETRAHEDRON * _EDGE_OF_DIAMETER, box, ball)
 
     def draw_particles(
-        self, seed: int, indices: NDArray[np.int64], labels: NDArray[np.int64], given: Columns
-    ) -> tuple[Solids, Columns]:
-        """Solids of the given classes and volumes, and their edges or axes."""
-        diameter = given["diameter_nm"]
+        self, seed: int, indices: Ints, diameter_nm: Floats, exposure: Exposure
+    ) -> tuple[Ints, Drawn]:
+        """Labels of scenes, and their particles of the given volumes."""
+        labels = indices % len(self.class_names)
         u = draws.uniform(seed, indices, Stage.PARTICLE, 3)
-        # V = a^3 / (6 sqrt 2) of a regular tetrahedron with edge a.
-        tetrahedra = np.repeat((np.cbrt(np.sqrt(2.0) * np.pi) * diameter)[:, None], 3, axis=1)
-        edges = cuboid_edges(diameter, u, self.edge_ratio)
-        spheres = three_sizes(u, self.sphere_ratio) * diameter[:, None]
-        sizes = np.choose(labels[:, None], [tetrahedra, edges, spheres])
-        parts = [
-            solids.tetrahedra(tetrahedra[:, 0]),
-            solids.cuboids(edges, np.zeros((len(edges), 8))),
-            solids.ellipsoids(0.5 * spheres),
-        ]
-        return solids.choose(labels, parts), {"size_nm": sizes}
+        edge = _EDGE_OF_DIAMETER * diameter_nm
+        cube = float(elementary.cbrt(math.pi / 6.0)) * diameter_nm
+        box = _of_product_one(free_proportions(u, self.particle.edge_ratio)) * cube[:, None]
+        axes = _of_product_one(free_proportions(u, self.particle.sphere_ratio))
+        axes = axes * diameter_nm[:, None]
+        sizes = np.where((labels == 0)[:, None], edge[:, None], box)
+        sizes = np.where((labels == 2)[:, None], axes, sizes)
+        solids = choose(
+            labels,
+            [
+                tetrahedra(edge[labels == 0]),
+                cuboids(box[labels == 1], np.zeros((int((labels == 1).sum()), 8))),
+                ellipsoids(0.5 * axes[labels == 2]),
+            ],
+        )
+        a, b, c = (box[:, k] for k in range(3))
+        diagonal = np.sqrt(a * a + b * b + c * c)
+        reach = 0.5 * np.maximum(np.maximum(_TETRAHEDRON * edge, diagonal), axes.max(axis=1))
+        return labels, Drawn(solids, reach, {"size_nm": sizes})
+
+
+def _of_product_one(sizes: Floats) -> Floats:
+    mean = elementary.cbrt(sizes[:, 0] * sizes[:, 1] * sizes[:, 2])
+    return np.asarray(sizes / mean[:, None])

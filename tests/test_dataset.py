@@ -19,7 +19,8 @@ from stemfast.dataset import shard as shard_module
 from stemfast.dataset.manifest import file_sha256
 from stemfast.recipes import Scenes
 
-RECIPE = recipes.get("shapes", image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 12))
+_SMALL = {"image_px": 32, "field_nm": 40, "dtype": "uint16"}
+RECIPE = recipes.get("shapes", **_SMALL, particle={"diameter_nm": (6, 12)})
 SPLITS = {"train": (0, 9), "test": (9, 15)}
 
 
@@ -134,7 +135,7 @@ def test_the_same_call_gives_the_same_bytes_and_writes_once(tmp_path):
 
 def test_another_set_in_the_same_place_is_refused_with_what_differs(tmp_path):
     write(tmp_path / "set")
-    other = recipes.get("shapes", image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 11))
+    other = recipes.get("shapes", **_SMALL, particle={"diameter_nm": (6, 11)})
     with pytest.raises(ValueError, match="different settings, seed, splits:"):
         write(tmp_path / "set", recipe=other, seed=5, splits={"train": (0, 9)})
 

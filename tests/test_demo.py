@@ -123,7 +123,8 @@ def test_most_particles_of_the_real_micrograph_are_spheres(tmp_path):
     from stemfast.demo.network import train_network
 
     settings = demo.DemoSettings(train_per_class=300, validation_per_class=40, test_per_class=40)
-    data = dataset.write(tmp_path / "set", recipes.get("shapes"), seed=0, splits=settings.splits(3))
+    shapes = recipes.get("shapes", image_px=64, dtype="uint16")
+    data = dataset.write(tmp_path / "set", shapes, seed=0, splits=settings.splits(3))
     recipe = training.TrainingSettings(epochs=12, batch_size=32)
     outcome = train_network(data, recipe, tmp_path / "net", title="")
     assert outcome.evaluation.accuracy_interval[1] > 0.9

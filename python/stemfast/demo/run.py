@@ -37,7 +37,7 @@ def _learn(
     from stemfast import plots, training
     from stemfast.demo.network import train_network
 
-    recipe = recipes.get(name)
+    recipe = recipes.get(name, image_px=64, dtype="uint16")
     splits = sizes.splits(len(recipe.class_names))
     total = splits["test"][1]
     say(f"\n{name}: {total} images of {', '.join(recipe.class_names)}")

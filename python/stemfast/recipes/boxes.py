@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import elementary
+from stemfast.particles.clipping import box_face
 from stemfast.recipes.distributions import Floats, Ints, Stage, between_log, numbered
 from stemfast.recipes.exposure import Exposure
 from stemfast.recipes.masks import CORNERS, Bytes, bits
@@ -67,21 +68,49 @@ class _Deformation:
         shortest = np.minimum(np.minimum(edges[:, 0], edges[:, 1]), edges[:, 2])
         return np.where(self.displaced[:, None], self.severity * shortest[:, None], 0.0)
 
-    def volume(self, edges: Floats) -> Floats:
-        """Volumes (N,) of cuboids with these edges."""
-        total = edges[:, 0] * edges[:, 1] * edges[:, 2]
+    def share(self, edges: Floats) -> Floats:
+        """Volumes (N,) of cuboids with these edges, in units of the whole ones'."""
         cut = self.cut()
         cubes = cut * cut * cut
         lost = cubes[:, 0].copy()
         for corner in range(1, CORNERS):
             lost += cubes[:, corner]
-        volume: Floats = total * (1.0 - lost / 6.0)
+        left = np.asarray(1.0 - lost / 6.0)
         moved = self.moved_nm(edges)
         if moved is not None:
             own = np.flatnonzero(self.displaced)
-            folded = cuboids(edges[own], np.zeros((len(own), CORNERS)), moved[own])
-            volume[own] = folded.volume_nm3
-        return volume
+            a, b, c = (edges[own, k] for k in range(3))
+            left[own] = _folded_share(1.0 - 2.0 * moved[own] / _length(a, b, c)[:, None])
+        return left
+
+
+def _length(a: Floats, b: Floats, c: Floats) -> Floats:
+    return np.sqrt(a * a + b * b + c * c)
+
+
+def _folded_share(out: Floats) -> Floats:
+    """Volumes (N,) of cuboids with displaced corners, in units of the whole ones'.
+
+    Parameters
+    ----------
+    out : (N, 8) ndarray
+        How far each corner is still out on its diagonal: 1 for not displaced, 0 for the centre.
+
+    Notes
+    -----
+    A face folded along one diagonal makes two tetrahedra with the centre, with volumes in
+    proportion to the corners off the diagonal; one folded along both makes four, in proportion to
+    the products of neighbours.
+    """
+    k = out.T
+    total = np.zeros(len(out))
+    for axis in range(3):
+        for sign in (-1, 1):
+            a, b, c, d = (k[corner] for corner in box_face(axis, sign))
+            neighbours = (np.minimum(a, c) < 1.0) & (np.minimum(b, d) < 1.0)
+            twice = 0.5 * (a + c) * (b + d)
+            total += np.where(neighbours, twice, a + b + c + d - 2.0)
+    return total / 12.0
 
 
 def deformed_cuboids(
@@ -123,7 +152,7 @@ def deformed_cuboids(
     hidden = deformation.deformed & (seen < settings.least_visibility)
     # A bound that whole and deformed cuboids share: what depends on it tells nothing of them.
     a, b, c = (whole[:, k] for k in range(3))
-    reach = 0.5 * settings.growth * np.sqrt(a * a + b * b + c * c)
+    reach = 0.5 * settings.growth * _length(a, b, c)
     return Drawn(
         solids=solids,
         reach_nm=reach,
@@ -141,8 +170,9 @@ def deformed_cuboids(
 
 def _factor(wanted: Floats, edges: Floats, deformation: _Deformation | None = None) -> Floats:
     """What to multiply edges (N, 3) by for the wanted volume, as (N, 1)."""
-    whole = edges[:, 0] * edges[:, 1] * edges[:, 2]
-    volume = whole if deformation is None else deformation.volume(edges)
+    volume = edges[:, 0] * edges[:, 1] * edges[:, 2]
+    if deformation is not None:
+        volume = volume * deformation.share(edges)
     return elementary.cbrt(wanted / volume)[:, None]
 
 

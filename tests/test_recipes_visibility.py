@@ -109,3 +109,11 @@ def test_more_dose_and_a_finer_probe_show_more():
     usual = seen(signal_e_px=(100, 100), probe_fwhm_nm=(0.6, 0.6))
     assert (seen(signal_e_px=(400, 400), probe_fwhm_nm=(0.6, 0.6)) > 1.5 * usual).all()
     assert (seen(signal_e_px=(100, 100), probe_fwhm_nm=(0.3, 0.3)) > usual).all()
+
+
+def test_no_severity_is_below_the_least_that_is_said():
+    columns = recipes.get("count", conditions="hard").sample(1, 0, 900).columns
+    severity, least = columns["severity"], columns["least_severity"]
+    assert (severity >= least[:, None])[severity > 0].all()
+    assert least.min() == recipes.get("count", conditions="hard").particle.severity[0]
+    assert (least > least.min()).any()

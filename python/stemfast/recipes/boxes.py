@@ -58,6 +58,7 @@ class _Deformation:
     deformed: Bools
     displaced: Bools
     severity: Floats
+    least: Floats
 
     def cut(self) -> Floats:
         return np.where(self.displaced[:, None], 0.0, self.severity)
@@ -162,6 +163,7 @@ def deformed_cuboids(
             "corner_count": deformation.deformed.sum(axis=1),
             "severity": deformation.severity,
             "displaced": deformation.displaced,
+            "least_severity": deformation.least,
             "visibility": seen,
             "visible": np.asarray(~hidden.any(axis=1)),
         },
@@ -195,7 +197,7 @@ def _deformation(
         corner = Corner(whole, displaced, exposure)
         low = least_severity(corner, settings.least_visibility, (low, high))
     drawn = np.stack([low + (high - low) * next(u) for _ in range(CORNERS)], axis=1)
-    return _Deformation(masks, deformed, displaced, np.where(deformed, drawn, 0.0))
+    return _Deformation(masks, deformed, displaced, np.where(deformed, drawn, 0.0), low)
 
 
 def _visibility(edges: Floats, deformation: _Deformation, exposure: Exposure) -> Floats:

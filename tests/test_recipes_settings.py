@@ -190,6 +190,11 @@ def test_recipes_are_frozen():
         recipes.get("count").image_px = 3
 
 
+def test_replace_does_not_pretend_to_change_the_conditions():
+    with pytest.raises(ValueError, match="expected recipes.get"):
+        recipes.get("count").replace(conditions="hard")
+
+
 def test_replace_refuses_what_there_is_not():
     with pytest.raises(ValueError, match="did you mean 'image_px'"):
         recipes.get("count").replace(imagepx=3)

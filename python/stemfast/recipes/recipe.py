@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from stemfast.arguments import seed_value
+from stemfast.arguments import index, seed_value
 from stemfast.recipes import conditions as tables
 from stemfast.recipes.distributions import Floats, Ints, Stage, between_log, numbered, pick
 from stemfast.recipes.exposure import Exposure, ImagingSettings, draw_exposure
@@ -153,6 +153,12 @@ class Recipe(Group):
     def replace(self, **changes: Any) -> Self:
         """The same recipe with some settings changed; a group can be given in part, as a dict.
 
+        Raises
+        ------
+        ValueError
+            If there is no such setting, a value is not allowed, or other conditions are asked for:
+            take a new recipe for those, as this one has all its numbers already.
+
         Examples
         --------
         >>> from stemfast import recipes
@@ -160,6 +166,11 @@ class Recipe(Group):
         300.0
         """
         values = self.model_dump(mode="json")
+        if changes.get("conditions", self.conditions) != self.conditions:
+            raise ValueError(
+                f"recipe {self.name} has all numbers of conditions {self.conditions!r} already, "
+                f"expected recipes.get({self.name!r}, conditions={changes['conditions']!r})"
+            )
         for key, change in changes.items():
             if key not in values:
                 raise ValueError(unknown_key(self.name, type(self), key))
@@ -189,8 +200,8 @@ class Recipe(Group):
 
         Raises
         ------
-        ValueError
-            If the range is empty or negative.
+        TypeError, ValueError
+            If these are not whole numbers, or the range is empty or negative.
 
         Examples
         --------
@@ -200,10 +211,9 @@ class Recipe(Group):
         [0, 1, 2, 0, 1, 2]
         """
         seed = seed_value(seed)
-        if not 0 <= start < stop:
+        start, stop = index("start", start), index("stop", stop, maximum=2**48 // self.views)
+        if start >= stop:
             raise ValueError(f"start, stop is {start}, {stop}: expected 0 <= start < stop")
-        if stop * self.views > 2**48:
-            raise ValueError(f"stop is {stop}, expected at most {2**48 // self.views}")
         indices = np.arange(start, stop, dtype=np.int64)
         settings = self.particle_settings
         u = numbered(seed, indices, Stage.SIZE, 2)

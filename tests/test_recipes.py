@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+import stemfast as sf
 from stemfast import recipes, symmetry
 from stemfast.particles import Cuboid, Ellipsoid, Sphere, Tetrahedron
 
@@ -307,6 +309,34 @@ def test_handed_pairs_are_drawn_alike_for_both_hands():
     assert np.abs(right[right > 0] - 200).max() < 70
 
 
+def test_a_mirror_image_has_the_other_hand_and_spins_tell_the_two_apart():
+    # Mirrored along the beam, z to -z: the pose (x, y, z, w) becomes (-x, -y, z, w) of the
+    # mirrored particle, a static image stays the same, one taken during a turn about x does not.
+    from scipy.spatial.transform import Rotation
+
+    scenes = small("handedness", spin=True, conditions="clean", dtype="float32").sample(1, 0, 8)
+    scan = sf.Scan(shape=(32, 32), pixel_size_nm=1.0, dwell_us=4.0)
+    hands = recipes.get("handedness").class_names
+    for i in range(8):
+        particle, spin = scenes.particle(i), scenes.spin_rad_s[i, 0]
+        corners = {corner ^ 0b100: edit for corner, edit in particle.corners.items()}
+        mirrored = sf.Cuboid(particle.edges, corners)
+        name = generic(mirrored).class_name(sorted_mask(mirrored))
+        assert name.endswith(hands[1 - scenes.labels[i]])
+        x, y, z, w = scenes.orientations[i, 0]
+        pose, mirror_pose = Rotation.from_quat([x, y, z, w]), Rotation.from_quat([-x, -y, z, w])
+
+        def seen(body, rotation, spin=None, at=scan):
+            return sf.thickness(body, rotation, at, spin_rad_s=spin)
+
+        still = seen(particle, pose) - seen(mirrored, mirror_pose)
+        turning = seen(particle, pose, spin) - seen(mirrored, mirror_pose, spin)
+        unknown = seen(particle, pose, spin) - seen(mirrored, mirror_pose, -spin)
+        assert np.abs(still).max() < 1e-3
+        assert np.abs(unknown).max() < 1e-3
+        assert np.abs(turning).max() > 0.1
+
+
 def test_the_order_of_axes_tells_nothing():
     scenes = small("corners").sample(7, 0, 3 * 46 * 20)
     longest = scenes.columns["edges_nm"].argmax(axis=1)
@@ -490,9 +520,18 @@ def test_numpy_without_its_vector_code_gives_the_same_bytes():
     assert digests[0] == digests[1]
 
 
-@pytest.mark.parametrize(("start", "stop"), [(3, 3), (5, 2), (-1, 2), (0, 2**48 + 1)])
-def test_ranges_that_do_not_exist_are_refused(start, stop):
-    with pytest.raises(ValueError, match="expected"):
+@pytest.mark.parametrize(
+    ("start", "stop", "message"),
+    [
+        (3, 3, "expected 0 <= start < stop"),
+        (5, 2, "expected 0 <= start < stop"),
+        (-1, 2, "start must be from 0"),
+        (0, 2**48 + 1, "stop must be from 0"),
+        (0.5, 2, "start must be a whole number"),
+    ],
+)
+def test_ranges_that_do_not_exist_are_refused(start, stop, message):
+    with pytest.raises((TypeError, ValueError), match=message):
         recipes.get("shapes").sample(0, start, stop)
 
 
@@ -503,3 +542,5 @@ def test_a_stored_recipe_comes_back_the_same(name):
     again = recipes.from_dump(name, stored)
     assert again == recipe
     assert again.dtype == np.uint16
+    assert pickle.loads(pickle.dumps(recipe)) == recipe
+    assert hash(again) == hash(recipe)

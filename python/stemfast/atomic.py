@@ -7,11 +7,13 @@ Ctrl-C, a kill or a power cut.
 from __future__ import annotations
 
 import os
+import platform
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_bytes", "write_text"]
+__all__ = ["remove_leftovers", "replacing", "write_bytes", "write_text"]
 
 
 def _flush(path: Path) -> None:
@@ -53,7 +55,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     ['answer.txt']
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    # Machines that share a folder, and threads of a process, must not share the name.
+    unique = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = final.with_name(f".{final.name}.{unique}.tmp")
     try:
         yield temporary
         _flush(temporary)
@@ -62,6 +66,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     _flush(final.parent)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what writers of `path` on this machine left behind when they were killed.
+
+    Only to be called by who knows that nobody is writing `path` now.
+    """
+    final = Path(path)
+    for leftover in final.parent.glob(f".{final.name}.{platform.node()}-*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -5,11 +5,22 @@ Importing this loads h5py.
 
 from pathlib import Path
 
-from stemfast.dataset.manifest import Manifest
+from stemfast.dataset.manifest import Manifest, ShardEntry
+from stemfast.dataset.plan import Plan, ShardPlan
 from stemfast.dataset.read import Dataset, Samples
-from stemfast.dataset.write import write
+from stemfast.dataset.write import make_shard, write
 
-__all__ = ["Dataset", "Manifest", "Samples", "open", "write"]
+__all__ = [
+    "Dataset",
+    "Manifest",
+    "Plan",
+    "Samples",
+    "ShardEntry",
+    "ShardPlan",
+    "make_shard",
+    "open",
+    "write",
+]
 
 
 def open(directory: str | Path, split: str | None = None) -> Dataset:

@@ -1,19 +1,37 @@
-"""The manifest: what a data set is, how it was made, and the checksum of each shard."""
+"""What lies beside the shards: the plan, each shard's checksum, and the manifest of a whole set.
+
+While a set is being written, its folder holds ``plan.json``, which says what it is to be and is
+the same whoever writes it, and beside each shard a small file with its checksum. Writers that
+share the folder therefore never write to the same file. When the last shard is there, all this is
+folded into ``manifest.json``, and only the shards and the manifest remain.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stemfast import atomic
+from stemfast.dataset.splits import ShardPlan, cut
 
-__all__ = ["Manifest", "ShardEntry", "file_sha256"]
+__all__ = [
+    "MANIFEST_FILE",
+    "PLAN_FILE",
+    "Header",
+    "Manifest",
+    "ShardEntry",
+    "differences",
+    "file_sha256",
+    "resume_command",
+]
 
 MANIFEST_FILE = "manifest.json"
-FORMAT_VERSION = 1
+PLAN_FILE = "plan.json"
+FORMAT_VERSION = 2
 
 
 def file_sha256(path: str | Path) -> str:
@@ -22,10 +40,47 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class ShardEntry(BaseModel):
-    """One shard: its file, the scenes [start, stop) that it holds, its size and checksum."""
+def resume_command(directory: str | Path) -> str:
+    """The command that writes what is missing from a data set."""
+    return f"stemfast dataset resume {directory}"
+
+
+class _Record(BaseModel):
+    """A JSON file of ours."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def write_to(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        atomic.write_text(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read_from(cls, path: Path) -> Self:
+        """Read and check it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        ValueError
+            If it is damaged, or written by a version whose format this one does not know.
+        """
+        text = path.read_text(encoding="utf-8")
+        try:
+            version = json.loads(text).get("format_version", FORMAT_VERSION)
+            if version == FORMAT_VERSION:
+                return cls.model_validate_json(text)
+        except (ValidationError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path} cannot be read, it is damaged: {error}") from error
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        advice = "update stemfast to read it" if newer else "create the data set again"
+        raise ValueError(
+            f"{path} has format_version {version}, this stemfast reads {FORMAT_VERSION}: {advice}"
+        )
+
+
+class ShardEntry(_Record):
+    """One shard: its file, the scenes [start, stop) that it holds, its size and checksum."""
 
     file: str
     split: str
@@ -34,9 +89,14 @@ class ShardEntry(BaseModel):
     n_bytes: int
     sha256: str
 
+    def describes(self, shard: ShardPlan) -> bool:
+        """Whether it belongs to this shard of the plan."""
+        planned = (shard.file, shard.split, shard.start, shard.stop)
+        return (self.file, self.split, self.start, self.stop) == planned
 
-class Manifest(BaseModel):
-    """Everything needed to read a data set, and to make it again.
+
+class Header(_Record):
+    """What a data set is, and all that is needed to make it again.
 
     Attributes
     ----------
@@ -48,21 +108,19 @@ class Manifest(BaseModel):
         Seed of the scenes and of the images.
     splits : dict of str to (int, int)
         Disjoint ranges [start, stop) of scene indices, by name.
+    shard_images : int
+        Images in a shard; the last one of a split may hold fewer.
     stemfast_version : str
         Version that wrote it.
     class_names : tuple of str
         Meaning of the labels.
     image_shape : tuple of int
-        (H, W) [px].
+        (H, W), or (K, H, W) where each sample is K views [px].
     dtype : str
         Type of the pixels.
     pixel_size_nm : float
         One for all images [nm].
-    shards : tuple of ShardEntry
-        The files.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["stemfast dataset"] = "stemfast dataset"
     format_version: int = FORMAT_VERSION
@@ -70,41 +128,123 @@ class Manifest(BaseModel):
     settings: dict[str, Any]
     seed: int
     splits: dict[str, tuple[int, int]]
+    shard_images: int
     stemfast_version: str
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...]
     dtype: str
     pixel_size_nm: float
+
+    @property
+    def n_images(self) -> int:
+        """Images (or stacks of views) in all splits."""
+        return sum(stop - start for start, stop in self.splits.values())
+
+
+class Manifest(Header):
+    """A complete data set: its header, and what every shard must be.
+
+    Attributes
+    ----------
+    shards : tuple of ShardEntry
+        The files, in the order of the splits.
+    """
+
     shards: tuple[ShardEntry, ...]
 
     def write(self, directory: Path) -> None:
         """Write the manifest, whole or not at all. It comes last: with it the set is complete."""
-        atomic.write_text(directory / MANIFEST_FILE, self.model_dump_json(indent=2) + "\n")
+        self.write_to(directory / MANIFEST_FILE)
+
+    @property
+    def header(self) -> Header:
+        """All but the shards."""
+        return Header(**{name: getattr(self, name) for name in Header.model_fields})
 
     @classmethod
-    def read(cls, directory: Path) -> Self:
-        """Read and check the manifest of `directory`.
+    def read(cls, directory: str | Path) -> Manifest:
+        """Read the manifest of a complete data set, or put it together from its shards' files.
 
         Raises
         ------
         FileNotFoundError
-            If there is none: no data set, or one whose writing was interrupted.
+            If there is no data set, or one whose writing is not finished.
         ValueError
-            If it is damaged, or written by a newer version.
+            If a file is damaged, or written by a newer version.
         """
-        path = directory / MANIFEST_FILE
-        if not path.is_file():
+        folder = Path(directory)
+        if (folder / MANIFEST_FILE).is_file():
+            return cls.read_from(folder / MANIFEST_FILE)
+        if not (folder / PLAN_FILE).is_file():
             raise FileNotFoundError(
-                f"directory {directory} holds no {MANIFEST_FILE}: not a data set, or its writing "
-                "was interrupted (write it again)"
+                f"directory {folder} holds no data set: neither {MANIFEST_FILE} nor {PLAN_FILE} "
+                "(make one with: stemfast dataset create)"
             )
-        try:
-            manifest = cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except ValidationError as error:
-            raise ValueError(f"{path} is not a manifest that can be read: {error}") from error
-        if manifest.format_version != FORMAT_VERSION:
-            raise ValueError(
-                f"{path} has format_version {manifest.format_version}, this stemfast reads "
-                f"{FORMAT_VERSION}"
+        header = Header.read_from(folder / PLAN_FILE)
+        shards = tuple(cut(header.splits, header.shard_images))
+        entries = [read_entry(folder, shard) for shard in shards]
+        found = tuple(entry for entry in entries if entry is not None)
+        if len(found) < len(shards):
+            raise FileNotFoundError(
+                f"data set {folder} is not complete: {len(shards) - len(found)} of {len(shards)} "
+                f"shards are missing; write them with: {resume_command(folder)}"
             )
-        return manifest
+        return cls(**dict(header), shards=found)
+
+
+def entry_path(directory: Path, shard: ShardPlan) -> Path:
+    """File beside a shard that holds its checksum until the set is complete."""
+    return (directory / shard.file).with_suffix(".json")
+
+
+def read_entry(directory: Path, shard: ShardPlan) -> ShardEntry | None:
+    """What is known of a shard that is there, or None if it is not there, or not whole.
+
+    The checksum is not compared: that is what ``stemfast dataset verify`` is for.
+    """
+    try:
+        size = (directory / shard.file).stat().st_size
+        entry = ShardEntry.read_from(entry_path(directory, shard))
+    except FileNotFoundError:
+        return None
+    return entry if entry.describes(shard) and entry.n_bytes == size else None
+
+
+def differences(there: Header, asked: Header) -> list[str]:
+    """What two headers disagree on, as ``name: there → asked``.
+
+    Examples
+    --------
+    >>> one = Header(
+    ...     recipe="shapes",
+    ...     settings={"a": 1, "b": 2},
+    ...     seed=0,
+    ...     splits={},
+    ...     shard_images=9,
+    ...     stemfast_version="1",
+    ...     class_names=(),
+    ...     image_shape=(8, 8),
+    ...     dtype="uint8",
+    ...     pixel_size_nm=1.0,
+    ... )
+    >>> differences(one, one.model_copy(update={"seed": 1, "settings": {"a": 1, "b": 3}}))
+    ['b: 2 → 3', 'seed: 0 → 1']
+    """
+    old, new = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
+    nothing = "nothing"
+    return [
+        f"{name}: {old.get(name, nothing)} → {new.get(name, nothing)}"
+        for name in (*old, *(name for name in new if name not in old))
+        if old.get(name, nothing) != new.get(name, nothing)
+    ]
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        path = "" if name == "settings" and not prefix else f"{prefix}{name}"
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{path}." if path else "")
+        else:
+            flat[path] = value
+    return flat

@@ -1,96 +1,283 @@
-"""Write a data set: simulate shard after shard, then the manifest that makes them a set."""
+"""Write a data set: drawing, simulating and storing go on at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from numpy.typing import NDArray
 
-from stemfast.dataset.manifest import MANIFEST_FILE, Manifest, ShardEntry, file_sha256
+from stemfast import atomic
+from stemfast.dataset import folder
+from stemfast.dataset.lock import FileLock
+from stemfast.dataset.manifest import ShardEntry, entry_path, read_entry
+from stemfast.dataset.plan import Plan
+from stemfast.dataset.progress import Progress
 from stemfast.dataset.read import Dataset
 from stemfast.dataset.shard import ShardContent, write_shard
+from stemfast.dataset.splits import ShardPlan
 
 if TYPE_CHECKING:
-    from stemfast.recipes import Recipe
+    from stemfast.recipes import Recipe, Scenes
 
-__all__ = ["write"]
+__all__ = ["make_shard", "write", "write_missing"]
 
-SHARD_BYTES = 32 * 2**20  # between the design's 16 and 64 MiB
+#: Pixels simulated at a time: a fraction of a second's work, so that Ctrl-C need not wait.
+PIECE_PIXELS = 2**21
+#: Shards in memory: one being simulated while the one before goes to the disk.
+BUFFERS = 2
 
-Splits = dict[str, tuple[int, int]]
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("stemfast")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "unknown"
+_T = TypeVar("_T")
 
 
-def _checked_splits(splits: Mapping[str, tuple[int, int]]) -> Splits:
-    if not splits:
-        raise ValueError("splits is empty, expected at least one name with a range (start, stop)")
-    ranges = {name: (int(start), int(stop)) for name, (start, stop) in splits.items()}
-    for name, (start, stop) in ranges.items():
-        if not name.isidentifier():
-            raise ValueError(f"splits has the name {name!r}, expected letters, digits and _")
-        if not 0 <= start < stop:
-            raise ValueError(f"splits[{name!r}] is ({start}, {stop}), expected 0 <= start < stop")
-    ordered = sorted(ranges.items(), key=lambda item: item[1])
-    for (one, (_, stop)), (other, (start, _)) in pairwise(ordered):
-        if start < stop:
-            raise ValueError(f"splits {one!r} and {other!r} share scenes, expected disjoint ranges")
-    return ranges
+class _Claim:
+    """A shard that this process has taken on, and what has been simulated of it."""
 
+    def __init__(self, shard: ShardPlan, lock: FileLock) -> None:
+        self.shard = shard
+        self.lock = lock
+        self.images: NDArray[Any] | None = None
+        self.done = 0
+        self.labels: list[NDArray[np.int64]] = []
+        self.columns: list[dict[str, NDArray[Any]]] = []
 
-def _plan(splits: Splits, per_shard: int) -> Iterator[tuple[str, str, int, int]]:
-    """File name, split, start and stop of every shard."""
-    for split, (first, last) in splits.items():
-        for number, start in enumerate(range(first, last, per_shard)):
-            yield f"{split}-{number:05d}.hspy", split, start, min(start + per_shard, last)
+    def next_images(self, count: int) -> NDArray[Any]:
+        """Where the next so many images go."""
+        assert self.images is not None
+        return self.images[self.done : self.done + count]
 
+    def add(self, scenes: Scenes) -> None:
+        """Note that these scenes have been simulated."""
+        self.done += len(scenes)
+        self.labels.append(scenes.labels)
+        self.columns.append(scenes.columns)
 
-def _existing(folder: Path, recipe: Recipe, seed: int, splits: Splits) -> Dataset | None:
-    """The data set that is already there, if it is the one asked for."""
-    if not (folder / MANIFEST_FILE).exists():
-        return None
-    manifest = Manifest.read(folder)
-    there = (manifest.recipe, manifest.settings, manifest.seed, manifest.splits)
-    asked = (recipe.name, recipe.model_dump(mode="json"), seed, splits)
-    names = ("recipe", "settings", "seed", "splits")
-    if differs := [name for name, a, b in zip(names, there, asked, strict=True) if a != b]:
-        raise ValueError(
-            f"directory {folder} already holds a data set with different {', '.join(differs)}: "
-            "choose another directory or remove it"
+    def content(self, recipe: Recipe, seed: int) -> ShardContent:
+        """What goes into the file."""
+        assert self.images is not None
+        shard = self.shard
+        return ShardContent(
+            title=f"{recipe.name} {shard.split}",
+            images=self.images[: len(shard)],
+            pixel_size_nm=recipe.pixel_size_nm,
+            labels=np.concatenate(self.labels),
+            columns={
+                name: np.concatenate([part[name] for part in self.columns])
+                for name in self.columns[0]
+            },
+            attributes={
+                "recipe": recipe.name,
+                "class_names": list(recipe.class_names),
+                "seed": seed,
+                "first_index": shard.start,
+                "split": shard.split,
+            },
         )
-    return Dataset(folder)
 
 
-def _simulate_shard(
-    recipe: Recipe, seed: int, split: str, start: int, stop: int, n_threads: int
-) -> ShardContent:
-    scenes = recipe.sample(seed, start, stop)
-    return ShardContent(
-        title=f"{recipe.name} {split}",
-        images=scenes.simulate(n_threads=n_threads),
-        pixel_size_nm=recipe.pixel_size_nm,
-        labels=scenes.labels,
-        columns=scenes.columns,
-        attributes={
-            "recipe": recipe.name,
-            "class_names": list(recipe.class_names),
-            "seed": seed,
-            "first_index": start,
-            "split": split,
-        },
-    )
+class _Writer:
+    """Writes shards of a plan: one thread draws ahead, one simulates, one stores.
+
+    The calling thread only waits, so that Ctrl-C reaches it at once.
+    """
+
+    def __init__(
+        self, directory: Path, plan: Plan, n_threads: int, advance: Callable[[int, int], None]
+    ) -> None:
+        self.directory, self.plan, self.n_threads, self.advance = (
+            directory,
+            plan,
+            n_threads,
+            advance,
+        )
+        self._stopped = Event()
+        self._held: set[FileLock] = set()
+        self._buffers: list[NDArray[Any]] = []
+
+    def run(self, missing: Iterable[ShardPlan]) -> None:
+        """Write these shards, except those that another writer writes meanwhile."""
+        with ThreadPoolExecutor(3, thread_name_prefix="stemfast-dataset") as pool:
+            try:
+                self._run(pool, missing)
+            finally:
+                self._stopped.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                for lock in tuple(self._held):
+                    self._release(lock)
+
+    def _run(self, pool: ThreadPoolExecutor, missing: Iterable[ShardPlan]) -> None:
+        storing: deque[Future[None]] = deque()
+        for claim, scenes in _ahead(pool, self._drawn(missing)):
+            if claim.images is None:
+                claim.images = self._buffer()
+            out = claim.next_images(len(scenes))
+            pool.submit(scenes.simulate, self.n_threads, out).result()
+            claim.add(scenes)
+            self.advance(len(scenes), len(scenes))
+            if claim.done == len(claim.shard):
+                storing.append(pool.submit(self._store, claim))
+                if len(storing) == BUFFERS:
+                    storing.popleft().result()
+        for future in storing:
+            future.result()
+
+    def _buffer(self) -> NDArray[Any]:
+        if self._buffers:
+            return self._buffers.pop()
+        shape = (self.plan.shard_images, *self.plan.recipe.image_shape)
+        return np.empty(shape, dtype=self.plan.recipe.dtype)
+
+    def _drawn(self, missing: Iterable[ShardPlan]) -> Iterator[tuple[_Claim, Scenes]]:
+        plan = self.plan
+        step = max(1, PIECE_PIXELS // int(np.prod(plan.recipe.image_shape)))
+        for claim in self._claims(missing):
+            for start in range(claim.shard.start, claim.shard.stop, step):
+                stop = min(start + step, claim.shard.stop)
+                yield claim, plan.recipe.sample(plan.seed, start, stop)
+
+    def _claims(self, missing: Iterable[ShardPlan]) -> Iterator[_Claim]:
+        """Take shards that nobody is writing; come back for the others, in case they fail."""
+        waiting = deque(missing)
+        busy = 0
+        while waiting:
+            shard = waiting.popleft()
+            lock = FileLock(self.directory / f".{shard.file}.lock")
+            if not lock.acquire():
+                waiting.append(shard)
+                busy += 1
+                if busy >= len(waiting):
+                    if self._stopped.wait(0.1):
+                        return
+                    busy = 0
+                continue
+            busy = 0
+            self._held.add(lock)
+            if folder.entry(self.directory, shard) is not None:
+                self._release(lock)
+                self.advance(len(shard), 0)
+                continue
+            atomic.remove_leftovers(self.directory / shard.file)
+            yield _Claim(shard, lock)
+
+    def _release(self, lock: FileLock) -> None:
+        lock.release()
+        self._held.discard(lock)
+
+    def _store(self, claim: _Claim) -> None:
+        """Put a shard on disk. Its checksum comes first: a shard is never there without one."""
+        shard, path = claim.shard, self.directory / claim.shard.file
+        content = claim.content(self.plan.recipe, self.plan.seed)
+        with atomic.replacing(path) as temporary:
+            n_bytes, sha256 = write_shard(temporary, content)
+            entry = ShardEntry(
+                file=shard.file,
+                split=shard.split,
+                start=shard.start,
+                stop=shard.stop,
+                n_bytes=n_bytes,
+                sha256=sha256,
+            )
+            entry.write_to(entry_path(self.directory, shard))
+        assert claim.images is not None
+        self._buffers.append(claim.images)
+        self._release(claim.lock)
+
+
+def _ahead(pool: ThreadPoolExecutor, items: Iterator[_T]) -> Iterator[_T]:
+    """The same items, the next one being made while the last one is used."""
+    coming = pool.submit(next, items, None)
+    while (item := coming.result()) is not None:
+        coming = pool.submit(next, items, None)
+        yield item
+
+
+def write_missing(
+    directory: str | Path,
+    plan: Plan,
+    chosen: Sequence[int] | None = None,
+    *,
+    n_threads: int = 0,
+    advance: Callable[[int, int], None] = lambda done, made: None,
+) -> bool:
+    """Write those shards of a plan that are not there yet.
+
+    Several processes may do so in one directory at the same time: they share the work.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if missing.
+    plan : Plan
+        What to write.
+    chosen : sequence of int, optional
+        Numbers of the shards to care for; all if None.
+    n_threads : int
+        Threads of the simulation; 0 means all cores. Does not change the images.
+    advance : callable
+        Called with images that are done, and how many of them were simulated here.
+
+    Returns
+    -------
+    bool
+        Whether the data set is now complete.
+
+    Raises
+    ------
+    ValueError
+        If the directory holds another data set, or a number is not that of a shard.
+    OSError
+        If the directory cannot be written to, or the disk is full.
+    """
+    where = Path(directory)
+    missing = folder.missing(where, plan, chosen)
+    if missing:
+        folder.join(where, plan)
+        _Writer(where, plan, n_threads, advance).run(missing)
+    return folder.finish(where, plan)
+
+
+def make_shard(directory: str | Path, plan: Plan, k: int, n_threads: int = 0) -> ShardEntry:
+    """Write shard `k` of a plan unless it is there, and say what it is.
+
+    Does not depend on any other shard, and may be called from any process of any machine that
+    shares the directory.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if missing.
+    plan : Plan
+    k : int
+        Number of the shard, 0 … ``len(plan.shards) - 1``.
+    n_threads : int
+        Threads of the simulation; 0 means all cores.
+
+    Returns
+    -------
+    ShardEntry
+        File, scenes, size and SHA-256.
+
+    Raises
+    ------
+    ValueError
+        If the directory holds another data set, or there is no such shard.
+    OSError
+        If it cannot be written.
+    """
+    where = Path(directory)
+    missing = folder.missing(where, plan, [k])
+    if missing:
+        folder.join(where, plan)
+        _Writer(where, plan, n_threads, lambda done, made: None).run(missing)
+    entry = folder.entry(where, plan.shards[k])
+    if entry is None:
+        raise FileNotFoundError(f"shard {where / plan.shards[k].file} was removed by somebody else")
+    return entry
 
 
 def write(
@@ -104,9 +291,10 @@ def write(
 ) -> Dataset:
     """Simulate a labelled data set onto disk.
 
-    Shards and manifest appear under their names only when complete, the manifest last; after
-    Ctrl-C the same call starts over. A directory that already holds exactly this data set is
-    opened, not written again. On a terminal a bar on standard error shows images/s and time left.
+    Shards and manifest appear under their names only when complete, the manifest last. The same
+    call after Ctrl-C, or whatever else stopped it, writes only what is missing; a directory that
+    already holds exactly this data set is opened. On a terminal a bar on standard error shows
+    images/s and time left.
 
     Parameters
     ----------
@@ -133,53 +321,11 @@ def write(
     ------
     ValueError
         If the splits overlap or are empty, or the directory holds another data set.
+    OSError
+        If the directory cannot be written to, or the disk is full.
     """
-    folder = Path(directory)
-    ranges = _checked_splits(splits)
-    if shard_images is None:
-        shard_images = max(1, SHARD_BYTES // (recipe.image_px**2 * recipe.dtype.itemsize))
-    if shard_images < 1:
-        raise ValueError(f"shard_images is {shard_images}, expected at least 1")
-    if (there := _existing(folder, recipe, seed, ranges)) is not None:
-        return there
-    folder.mkdir(parents=True, exist_ok=True)
-    entries: list[ShardEntry] = []
-    total = sum(stop - start for start, stop in ranges.values())
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn(f"simulating {recipe.name}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} images"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=total)
-        for name, split, start, stop in _plan(ranges, shard_images):
-            content = _simulate_shard(recipe, seed, split, start, stop, n_threads)
-            write_shard(folder / name, content)
-            size = (folder / name).stat().st_size
-            entries.append(
-                ShardEntry(
-                    file=name,
-                    split=split,
-                    start=start,
-                    stop=stop,
-                    n_bytes=size,
-                    sha256=file_sha256(folder / name),
-                )
-            )
-            bar.update(task, advance=stop - start)
-    Manifest(
-        recipe=recipe.name,
-        settings=recipe.model_dump(mode="json"),
-        seed=seed,
-        splits=ranges,
-        stemfast_version=_version(),
-        class_names=recipe.class_names,
-        image_shape=(recipe.image_px, recipe.image_px),
-        dtype=np.dtype(recipe.dtype).name,
-        pixel_size_nm=recipe.pixel_size_nm,
-        shards=tuple(entries),
-    ).write(folder)
-    return Dataset(folder)
+    plan = Plan(recipe, seed, splits, shard_images)
+    there = sum(len(plan.shards[k]) for k in folder.present(Path(directory), plan))
+    with Progress(f"simulating {recipe.name}", plan.n_images, there, plain=False) as progress:
+        write_missing(directory, plan, n_threads=n_threads, advance=progress.advance)
+    return Dataset(directory)

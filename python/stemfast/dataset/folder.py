@@ -1,0 +1,184 @@
+"""The state of a data set's folder: who may write to it, what is there, what is missing."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from stemfast import atomic
+from stemfast.dataset import lock
+from stemfast.dataset.manifest import (
+    MANIFEST_FILE,
+    PLAN_FILE,
+    Header,
+    Manifest,
+    ShardEntry,
+    differences,
+    entry_path,
+    read_entry,
+)
+from stemfast.dataset.plan import Plan
+from stemfast.dataset.splits import ShardPlan
+
+__all__ = ["check", "entry", "finish", "header", "join", "missing", "present"]
+
+LOCK_FILE = ".lock"
+
+
+def header(directory: Path) -> Header | None:
+    """What the data set in a directory is, complete or not; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If its file is damaged, or written by a newer version.
+    """
+    # In this order: the plan goes only after the manifest has come.
+    for kind, name in ((Header, PLAN_FILE), (Manifest, MANIFEST_FILE)):
+        if (directory / name).is_file():
+            found = kind.read_from(directory / name)
+            return found.header if isinstance(found, Manifest) else found
+    return None
+
+
+def check(directory: Path, plan: Plan) -> None:
+    """Refuse a directory that holds something else than this data set, or the beginning of it.
+
+    Raises
+    ------
+    ValueError
+        Saying what differs.
+    """
+    there = header(directory)
+    if there is None:
+        if next(directory.glob("*.hspy"), None) is not None:
+            raise ValueError(
+                f"directory {directory} holds .hspy files of something else (no {PLAN_FILE} or "
+                f"{MANIFEST_FILE}): choose another directory"
+            )
+        return
+    if differ := differences(there, plan.header):
+        raise ValueError(
+            f"directory {directory} already holds a data set with other settings "
+            f"(there → asked): {'; '.join(differ)}. Choose another directory, or remove it"
+        )
+
+
+def join(directory: Path, plan: Plan) -> None:
+    """Make ready to write shards of a plan; the first writer leaves the plan in the directory.
+
+    Raises
+    ------
+    ValueError
+        If another data set is there.
+    OSError
+        If the directory cannot be made or written to.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise PermissionError(
+            errno.EACCES,
+            "the folder cannot be written to: change its permissions or choose another",
+            str(directory),
+        )
+    with lock.held(directory / LOCK_FILE):
+        check(directory, plan)
+        if header(directory) is None:
+            plan.header.write_to(directory / PLAN_FILE)
+
+
+def _folded(directory: Path) -> dict[str, ShardEntry]:
+    path = directory / MANIFEST_FILE
+    if not path.is_file():
+        return {}
+    return {known.file: known for known in Manifest.read_from(path).shards}
+
+
+def entry(
+    directory: Path, shard: ShardPlan, folded: dict[str, ShardEntry] | None = None
+) -> ShardEntry | None:
+    """What is known of a shard, or None if it is not there, or not whole.
+
+    Parameters
+    ----------
+    directory : Path
+    shard : ShardPlan
+    folded : dict of str to ShardEntry, optional
+        Entries of the manifest, if it has been read already.
+    """
+    # In this order: the file beside the shard goes only after the manifest has come.
+    if (found := read_entry(directory, shard)) is not None:
+        return found
+    found = (_folded(directory) if folded is None else folded).get(shard.file)
+    if found is None or not found.describes(shard):
+        return None
+    try:
+        size = (directory / shard.file).stat().st_size
+    except FileNotFoundError:
+        return None
+    return found if size == found.n_bytes else None
+
+
+def _entries(directory: Path, shards: Iterable[ShardPlan]) -> Iterator[ShardEntry | None]:
+    folded = _folded(directory)
+    for shard in shards:
+        yield entry(directory, shard, folded)
+
+
+def present(directory: Path, plan: Plan, chosen: Sequence[int] | None = None) -> list[int]:
+    """Numbers of the shards, out of the chosen ones or all, that are there."""
+    wanted = _chosen(plan, chosen)
+    found = _entries(directory, wanted)
+    return [shard.index for shard, known in zip(wanted, found, strict=True) if known is not None]
+
+
+def missing(directory: Path, plan: Plan, chosen: Sequence[int] | None = None) -> list[ShardPlan]:
+    """Shards, out of the chosen ones or all, that are not there, or not whole.
+
+    Raises
+    ------
+    ValueError
+        If the directory holds another data set, or a number is not that of a shard.
+    """
+    wanted = _chosen(plan, chosen)
+    check(directory, plan)
+    found = _entries(directory, wanted)
+    return [shard for shard, known in zip(wanted, found, strict=True) if known is None]
+
+
+def _chosen(plan: Plan, chosen: Sequence[int] | None) -> tuple[ShardPlan, ...]:
+    if chosen is None:
+        return plan.shards
+    if wrong := [k for k in chosen if not 0 <= k < len(plan.shards)]:
+        raise ValueError(f"shard is {wrong[0]}, expected 0 to {len(plan.shards) - 1}")
+    return tuple(plan.shards[k] for k in chosen)
+
+
+def finish(directory: str | Path, plan: Plan) -> bool:
+    """Fold the plan and all checksums into the manifest, if every shard is there.
+
+    Returns
+    -------
+    bool
+        Whether the data set is complete.
+    """
+    where = Path(directory)
+    names = set(os.listdir(where))
+    if not all(shard.file in names for shard in plan.shards):
+        return False
+    found = [known for known in _entries(where, plan.shards) if known is not None]
+    if len(found) < len(plan.shards):
+        return False
+    beside = [path for shard in plan.shards if (path := entry_path(where, shard)).name in names]
+    if MANIFEST_FILE in names and PLAN_FILE not in names and not beside:
+        return True
+    with lock.held(where / LOCK_FILE):
+        Manifest(**dict(plan.header), shards=tuple(found)).write(where)
+        (where / PLAN_FILE).unlink(missing_ok=True)
+        for path in beside:
+            path.unlink(missing_ok=True)
+        for path in where.glob(".*.hspy.*.tmp"):  # of writers that were killed
+            path.unlink(missing_ok=True)
+    return True

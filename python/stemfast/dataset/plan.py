@@ -1,0 +1,133 @@
+"""What a data set is to be, before any of it is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stemfast.arguments import seed_value
+from stemfast.dataset.manifest import Header
+from stemfast.dataset.splits import ShardPlan, checked, cut
+
+if TYPE_CHECKING:
+    from stemfast.recipes import Recipe
+
+__all__ = ["Plan", "ShardPlan", "stemfast_version"]
+
+SHARD_BYTES = 32 * 2**20  # between the design's 16 and 64 MB
+
+
+def stemfast_version() -> str:
+    """Version of this stemfast, or ``"unknown"`` in a source tree that was never installed."""
+    try:
+        return version("stemfast")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class Plan:
+    """Recipe, seed, splits and shards of a data set: all that its bytes depend on.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to draw; see :mod:`stemfast.recipes`.
+    seed : int
+        Seed of the scenes and of the images.
+    splits : mapping of str to (int, int)
+        Disjoint ranges [start, stop) of scene indices; see :mod:`stemfast.dataset.splits`.
+    shard_images : int, optional
+        Images in a shard. If None, as many as fit into 32 MiB.
+
+    Raises
+    ------
+    ValueError
+        If the splits overlap or are empty, or a number is out of range.
+
+    Examples
+    --------
+    >>> from stemfast import recipes
+    >>> plan = Plan(recipes.get("shapes"), 0, {"train": (0, 900), "test": (900, 1000)}, 400)
+    >>> plan.n_images, [len(shard) for shard in plan.shards]
+    (1000, [400, 400, 100, 100])
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        splits: Mapping[str, tuple[int, int]],
+        shard_images: int | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.seed = seed_value(seed)
+        self.splits = checked(splits)
+        if shard_images is None:
+            shard_images = max(1, SHARD_BYTES // self.image_bytes)
+        if shard_images < 1:
+            raise ValueError(f"shard_images is {shard_images}, expected at least 1")
+        self.shard_images = int(shard_images)
+
+    @classmethod
+    def from_header(cls, header: Header) -> Plan:
+        """The plan that a data set was, or is being, written from.
+
+        Raises
+        ------
+        ValueError
+            If this version of stemfast does not know the recipe or one of its settings.
+        """
+        from stemfast import recipes
+
+        recipe = recipes.from_dump(header.recipe, header.settings)
+        return cls(recipe, header.seed, header.splits, header.shard_images)
+
+    @cached_property
+    def shards(self) -> tuple[ShardPlan, ...]:
+        """All shards, in the order of their numbers."""
+        return tuple(cut(self.splits, self.shard_images))
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image, or of one stack of views."""
+        return math.prod(self.recipe.image_shape) * np.dtype(self.recipe.dtype).itemsize
+
+    @property
+    def n_images(self) -> int:
+        """Images (or stacks of views) in all splits."""
+        return sum(stop - start for start, stop in self.splits.values())
+
+    @property
+    def header(self) -> Header:
+        """The plan as it is stored with the data."""
+        return Header(
+            recipe=self.recipe.name,
+            settings=self.recipe.model_dump(mode="json"),
+            seed=self.seed,
+            splits=self.splits,
+            shard_images=self.shard_images,
+            stemfast_version=stemfast_version(),
+            class_names=tuple(self.recipe.class_names),
+            image_shape=tuple(self.recipe.image_shape),
+            dtype=np.dtype(self.recipe.dtype).name,
+            pixel_size_nm=self.recipe.pixel_size_nm,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The list of shards is made again where it is needed; there may be millions.
+        return Plan, (self.recipe, self.seed, self.splits, self.shard_images)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and self.header == other.header
+
+    def __hash__(self) -> int:
+        return hash(self.header.model_dump_json())
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}: {stop - start}" for name, (start, stop) in self.splits.items())
+        return f"Plan({self.recipe.name}, seed={self.seed}, {parts}; {len(self.shards)} shards)"

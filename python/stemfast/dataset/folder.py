@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from stemfast import atomic
 from stemfast.dataset import lock
 from stemfast.dataset.manifest import (
     MANIFEST_FILE,

@@ -214,7 +214,7 @@ def write_shard(path: str | Path, content: ShardContent) -> tuple[int, str]:
     if wrong := {name: length for name, length in lengths.items() if length != count}:
         raise ValueError(f"{wrong}: expected {count} entries each, one per image")
     skeleton, offset = _skeleton(content)
-    images = memoryview(np.ascontiguousarray(content.images)).cast("B")
+    images = np.ascontiguousarray(content.images).reshape(-1).view(np.uint8).data
     parts = (skeleton.between(0, offset), images, skeleton.between(offset + len(images)))
     digest = hashlib.sha256()
     with Path(path).open("wb") as file:

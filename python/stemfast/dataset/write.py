@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stemfast import atomic
 from stemfast.dataset import folder
 from stemfast.dataset.lock import FileLock
-from stemfast.dataset.manifest import ShardEntry, entry_path, read_entry
+from stemfast.dataset.manifest import ShardEntry, entry_path
 from stemfast.dataset.plan import Plan
 from stemfast.dataset.progress import Progress
 from stemfast.dataset.read import Dataset

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["remove_leftovers", "replacing", "write_bytes", "write_text"]
+__all__ = ["new_folder", "remove_leftovers", "replacing", "write_bytes", "write_text"]
 
 
 def _flush(path: Path) -> None:
@@ -28,6 +29,12 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _beside(final: Path) -> Path:
+    # Machines that share a folder, and threads of a process, must not share the name.
+    unique = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return final.with_name(f".{final.name}.{unique}.tmp")
 
 
 @contextmanager
@@ -55,15 +62,49 @@ def replacing(path: str | Path) -> Iterator[Path]:
     ['answer.txt']
     """
     final = Path(path)
-    # Machines that share a folder, and threads of a process, must not share the name.
-    unique = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
-    temporary = final.with_name(f".{final.name}.{unique}.tmp")
+    temporary = _beside(final)
     try:
         yield temporary
         _flush(temporary)
         os.replace(temporary, final)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    _flush(final.parent)
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder; when the block ends well, make it the one at `path`.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name. Nothing may be there; the folder above must exist.
+
+    Yields
+    ------
+    Path
+        Folder to write to, removed if the block raises.
+
+    Raises
+    ------
+    FileExistsError
+        If something is at `path`.
+    """
+    final = Path(path)
+    if final.exists():
+        raise FileExistsError(f"{final} exists already: choose another name, or remove it")
+    temporary = _beside(final)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for part in temporary.rglob("*"):
+            _flush(part)
+        _flush(temporary)
+        os.rename(temporary, final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
     _flush(final.parent)
 

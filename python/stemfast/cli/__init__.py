@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import classify, demo, gallery, info, interrupt, simulate
+from . import classify, dataset, demo, gallery, info, interrupt, simulate
 from .errors import Commands
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("simulate")(simulate.simulate)
 app.command("classify")(classify.classify)
 app.command("gallery")(gallery.gallery)
 app.command("info")(info.info)
+app.add_typer(dataset.app, name="dataset")
 
 
 def _version(wanted: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -23,6 +25,9 @@ _EXTRA_OF = {
     "skimage": "io",
     "matplotlib": "viz",
     "PIL": "viz",
+    "dask": "dask",
+    "distributed": "dask",
+    "tensorstore": "zarr",
 }
 
 
@@ -92,3 +97,17 @@ def stderr_is_terminal() -> bool:
     True
     """
     return sys.stderr.isatty()
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to a wrong one, as a question to add to a message.
+
+    Examples
+    --------
+    >>> suggestion("shpaes", ["shapes", "deformed"])
+    " (did you mean 'shapes'?)"
+    >>> suggestion("xyz", ["shapes"])
+    ''
+    """
+    near = difflib.get_close_matches(wrong, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -18,28 +18,60 @@ from stemfast.dataset.manifest import (
     entry_path,
     read_entry,
 )
-from stemfast.dataset.plan import Plan
+from stemfast.dataset.plan import Plan, stemfast_version
 from stemfast.dataset.splits import ShardPlan
 
-__all__ = ["check", "entry", "finish", "header", "join", "missing", "present"]
+__all__ = ["check", "entries", "entry", "finish", "header", "join", "missing", "plan", "present"]
 
 LOCK_FILE = ".lock"
 
 
-def header(directory: Path) -> Header | None:
-    """What the data set in a directory is, complete or not; None if there is none.
-
-    Raises
-    ------
-    ValueError
-        If its file is damaged, or written by a newer version.
-    """
+def _header(directory: Path) -> Header | None:
+    """The header of a data set, complete or not; None if there is none."""
     # In this order: the plan goes only after the manifest has come.
     for kind, name in ((Header, PLAN_FILE), (Manifest, MANIFEST_FILE)):
         if (directory / name).is_file():
             found = kind.read_from(directory / name)
             return found.header if isinstance(found, Manifest) else found
     return None
+
+
+def header(directory: str | Path) -> Header:
+    """What the data set in a directory is, complete or not.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If its file is damaged, or written by a newer version.
+    """
+    found = _header(Path(directory))
+    if found is None:
+        raise FileNotFoundError(
+            f"directory {directory} holds no data set (make one with: stemfast dataset create)"
+        )
+    return found
+
+
+def plan(directory: str | Path) -> Plan:
+    """The plan by which the data set in a directory is, or was, written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If its file cannot be read, or this version does not know the recipe or a setting of it.
+    """
+    about = header(directory)
+    try:
+        return Plan.from_header(about)
+    except ValueError as error:
+        raise ValueError(
+            f"the data set in {directory} was written by stemfast {about.stemfast_version}, and "
+            f"this one ({stemfast_version()}) cannot draw its recipe again: {error}"
+        ) from error
 
 
 def check(directory: Path, plan: Plan) -> None:
@@ -50,7 +82,7 @@ def check(directory: Path, plan: Plan) -> None:
     ValueError
         Saying what differs.
     """
-    there = header(directory)
+    there = _header(directory)
     if there is None:
         if next(directory.glob("*.hspy"), None) is not None:
             raise ValueError(
@@ -84,7 +116,7 @@ def join(directory: Path, plan: Plan) -> None:
         )
     with lock.held(directory / LOCK_FILE):
         check(directory, plan)
-        if header(directory) is None:
+        if _header(directory) is None:
             plan.header.write_to(directory / PLAN_FILE)
 
 
@@ -120,7 +152,8 @@ def entry(
     return found if size == found.n_bytes else None
 
 
-def _entries(directory: Path, shards: Iterable[ShardPlan]) -> Iterator[ShardEntry | None]:
+def entries(directory: Path, shards: Iterable[ShardPlan]) -> Iterator[ShardEntry | None]:
+    """What is known of each of these shards; see :func:`entry`."""
     folded = _folded(directory)
     for shard in shards:
         yield entry(directory, shard, folded)
@@ -129,7 +162,7 @@ def _entries(directory: Path, shards: Iterable[ShardPlan]) -> Iterator[ShardEntr
 def present(directory: Path, plan: Plan, chosen: Sequence[int] | None = None) -> list[int]:
     """Numbers of the shards, out of the chosen ones or all, that are there."""
     wanted = _chosen(plan, chosen)
-    found = _entries(directory, wanted)
+    found = entries(directory, wanted)
     return [shard.index for shard, known in zip(wanted, found, strict=True) if known is not None]
 
 
@@ -143,7 +176,7 @@ def missing(directory: Path, plan: Plan, chosen: Sequence[int] | None = None) ->
     """
     wanted = _chosen(plan, chosen)
     check(directory, plan)
-    found = _entries(directory, wanted)
+    found = entries(directory, wanted)
     return [shard for shard, known in zip(wanted, found, strict=True) if known is None]
 
 
@@ -167,7 +200,7 @@ def finish(directory: str | Path, plan: Plan) -> bool:
     names = set(os.listdir(where))
     if not all(shard.file in names for shard in plan.shards):
         return False
-    found = [known for known in _entries(where, plan.shards) if known is not None]
+    found = [known for known in entries(where, plan.shards) if known is not None]
     if len(found) < len(plan.shards):
         return False
     beside = [path for shard in plan.shards if (path := entry_path(where, shard)).name in names]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,6 +28,7 @@ __all__ = [
     "ShardEntry",
     "differences",
     "file_sha256",
+    "flat_settings",
     "resume_command",
 ]
 
@@ -41,8 +44,14 @@ def file_sha256(path: str | Path) -> str:
 
 
 def resume_command(directory: str | Path) -> str:
-    """The command that writes what is missing from a data set."""
-    return f"stemfast dataset resume {directory}"
+    """The command that writes what is missing from a data set.
+
+    Examples
+    --------
+    >>> resume_command("my images")
+    "stemfast dataset resume 'my images'"
+    """
+    return f"stemfast dataset resume {shlex.quote(str(directory))}"
 
 
 class _Record(BaseModel):
@@ -71,7 +80,11 @@ class _Record(BaseModel):
             if version == FORMAT_VERSION:
                 return cls.model_validate_json(text)
         except (ValidationError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} cannot be read, it is damaged: {error}") from error
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"{path} is damaged ({reason}): put a copy back, or create the data set again in "
+                "another directory"
+            ) from error
         newer = isinstance(version, int) and version > FORMAT_VERSION
         advice = "update stemfast to read it" if newer else "create the data set again"
         raise ValueError(
@@ -205,7 +218,7 @@ def read_entry(directory: Path, shard: ShardPlan) -> ShardEntry | None:
     try:
         size = (directory / shard.file).stat().st_size
         entry = ShardEntry.read_from(entry_path(directory, shard))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # no checksum, or one that cannot be read
         return None
     return entry if entry.describes(shard) and entry.n_bytes == size else None
 
@@ -230,7 +243,7 @@ def differences(there: Header, asked: Header) -> list[str]:
     >>> differences(one, one.model_copy(update={"seed": 1, "settings": {"a": 1, "b": 3}}))
     ['b: 2 → 3', 'seed: 0 → 1']
     """
-    old, new = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
+    old, new = _comparable(there), _comparable(asked)
     nothing = "nothing"
     return [
         f"{name}: {old.get(name, nothing)} → {new.get(name, nothing)}"
@@ -239,12 +252,23 @@ def differences(there: Header, asked: Header) -> list[str]:
     ]
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _comparable(header: Header) -> dict[str, Any]:
+    fields = header.model_dump(mode="json")
+    return flat_settings(fields.pop("settings")) | flat_settings(fields)
+
+
+def flat_settings(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings within settings by their whole names.
+
+    Examples
+    --------
+    >>> flat_settings({"film": {"nm": 5, "material": "C"}, "px": 64})
+    {'film.nm': 5, 'film.material': 'C', 'px': 64}
+    """
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        path = "" if name == "settings" and not prefix else f"{prefix}{name}"
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{path}." if path else "")
+        if isinstance(value, Mapping):
+            flat |= flat_settings(value, f"{prefix}{name}.")
         else:
-            flat[path] = value
+            flat[f"{prefix}{name}"] = value
     return flat

@@ -1,0 +1,150 @@
+"""Check that every byte of a data set is as it was written, and would be written again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.dataset import folder
+from stemfast.dataset.manifest import ShardEntry, file_sha256, resume_command
+from stemfast.dataset.plan import Plan, stemfast_version
+from stemfast.dataset.shard import map_images, read_labels
+from stemfast.dataset.splits import ShardPlan
+
+__all__ = ["Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check has found.
+
+    Attributes
+    ----------
+    n_shards : int
+        Shards whose checksum was compared.
+    n_simulated : int
+        Images that were simulated again and compared bit for bit.
+    written_by : str
+        Version of stemfast that wrote the set.
+    problems : tuple of str
+        One sentence each: what is wrong, and what to do. Empty if all is well.
+    """
+
+    n_shards: int
+    n_simulated: int
+    written_by: str
+    problems: tuple[str, ...]
+
+
+def verify(
+    directory: str | Path,
+    *,
+    sample: int = 64,
+    seed: int = 0,
+    advance: Callable[[int, int], None] = lambda done, made: None,
+) -> Verification:
+    """Compare all checksums, and a random sample of the images with new simulations of them.
+
+    Parameters
+    ----------
+    directory : str or Path
+        A data set; what is there of it, if it is not complete.
+    sample : int
+        Images to simulate again, drawn evenly from all; all of them if there are fewer.
+    seed : int
+        Seed of the choice.
+    advance : callable
+        Called with the number of images whose shard has been compared, twice.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no data set.
+    ValueError
+        If its manifest cannot be read, or this version does not know its recipe.
+    """
+    where = Path(directory)
+    plan = folder.plan(where)
+    written_by = folder.header(where).stemfast_version
+    problems: list[str] = []
+    found: list[tuple[ShardPlan, ShardEntry]] = []
+    for shard, known in zip(plan.shards, folder.entries(where, plan.shards), strict=True):
+        if known is None:
+            problems.append(_what_is_missing(where, shard))
+        else:
+            found.append((shard, known))
+    good: list[ShardPlan] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        checksums = pool.map(lambda pair: file_sha256(where / pair[1].file), found)
+        for (shard, known), checksum in zip(found, checksums, strict=True):
+            if checksum == known.sha256:
+                good.append(shard)
+            else:
+                problems.append(
+                    f"{where / shard.file} differs from its checksum: remove it, then run: "
+                    f"{resume_command(where)}"
+                )
+            advance(len(shard), len(shard))
+    n_simulated = 0
+    for shard, numbers in _chosen(good, sample, seed):
+        n_simulated += len(numbers)
+        if wrong := _not_the_same(where, plan, shard, numbers):
+            problems.append(
+                f"{where / shard.file}: {wrong} is not what this stemfast ({stemfast_version()}) "
+                f"simulates; stemfast {written_by} wrote it, use that one or create "
+                "the set again"
+            )
+    return Verification(len(found), n_simulated, written_by, tuple(problems))
+
+
+def _what_is_missing(directory: Path, shard: ShardPlan) -> str:
+    path = directory / shard.file
+    state = "is cut short, or lacks its checksum" if path.is_file() else "is missing"
+    return f"{path} {state}: run: {resume_command(directory)}"
+
+
+def _chosen(
+    shards: list[ShardPlan], sample: int, seed: int
+) -> Iterator[tuple[ShardPlan, list[int]]]:
+    """Numbers of the images to compare in each shard."""
+    ends = np.cumsum([len(shard) for shard in shards], dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    picked = np.sort(np.random.default_rng(seed).choice(total, min(sample, total), replace=False))
+    which = np.searchsorted(ends, picked, side="right")
+    for number in np.unique(which).tolist():
+        first = ends[number] - len(shards[number])
+        yield shards[number], (picked[which == number] - first).tolist()
+
+
+def _not_the_same(directory: Path, plan: Plan, shard: ShardPlan, numbers: list[int]) -> str:
+    """What is not as it would be simulated now, or nothing."""
+    images = map_images(directory / shard.file)
+    labels, columns = read_labels(directory / shard.file)
+    for number in numbers:
+        index = shard.start + number
+        scenes = plan.recipe.sample(plan.seed, index, index + 1)
+        if not _equal(scenes.simulate()[0], images[number]):
+            return f"image {number} (scene {index})"
+        if scenes.labels[0] != labels[number]:
+            return f"the label of image {number} (scene {index})"
+        for name in sorted(scenes.columns.keys() | columns.keys()):
+            if name not in columns or name not in scenes.columns:
+                return f"the list of parameters ({name})"
+            if not _equal(scenes.columns[name][0], columns[name][number]):
+                return f"{name} of image {number} (scene {index})"
+    return ""
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return np.asarray(one).tobytes() == np.asarray(other).tobytes()

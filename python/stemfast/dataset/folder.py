@@ -204,13 +204,20 @@ def finish(directory: str | Path, plan: Plan) -> bool:
     if len(found) < len(plan.shards):
         return False
     beside = [path for shard in plan.shards if (path := entry_path(where, shard)).name in names]
-    if MANIFEST_FILE in names and PLAN_FILE not in names and not beside:
+    litter = [where / name for name in names if _is_litter(name, names)]
+    if MANIFEST_FILE in names and PLAN_FILE not in names and not beside and not litter:
         return True
     with lock.held(where / LOCK_FILE):
         Manifest(**dict(plan.header), shards=tuple(found)).write(where)
         (where / PLAN_FILE).unlink(missing_ok=True)
-        for path in beside:
-            path.unlink(missing_ok=True)
-        for path in where.glob(".*.hspy.*.tmp"):  # of writers that were killed
+        for path in (*beside, *litter):
             path.unlink(missing_ok=True)
     return True
+
+
+def _is_litter(name: str, names: set[str]) -> bool:
+    """Whether a file was left by a writer that was killed, as all shards are there."""
+    hidden, _, ending = name.rpartition(".")
+    of = ".".join(hidden.split(".")[1:3])
+    ours = of in names or of in (PLAN_FILE, MANIFEST_FILE) or of.replace(".json", ".hspy") in names
+    return name.startswith(".") and ending in ("tmp", "lock") and ours

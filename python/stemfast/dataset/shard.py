@@ -157,6 +157,7 @@ def _write_signal(file: h5py.File, content: ShardContent) -> int:
         group.create_group(name)
     # One chunk, whose place is reserved now and never written by HDF5.
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_obj_track_times(False)  # the clock has no place in the file
     layout.set_chunk(content.images.shape)
     layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stemfast.dataset import folder
 from stemfast.dataset.manifest import ShardEntry, file_sha256, resume_command
@@ -131,20 +130,35 @@ def _not_the_same(directory: Path, plan: Plan, shard: ShardPlan, numbers: list[i
     """What is not as it would be simulated now, or nothing."""
     images = map_images(directory / shard.file)
     labels, columns = read_labels(directory / shard.file)
-    for number in numbers:
-        index = shard.start + number
-        scenes = plan.recipe.sample(plan.seed, index, index + 1)
-        if not _equal(scenes.simulate()[0], images[number]):
-            return f"image {number} (scene {index})"
-        if scenes.labels[0] != labels[number]:
-            return f"the label of image {number} (scene {index})"
-        for name in sorted(scenes.columns.keys() | columns.keys()):
-            if name not in columns or name not in scenes.columns:
-                return f"the list of parameters ({name})"
-            if not _equal(scenes.columns[name][0], columns[name][number]):
-                return f"{name} of image {number} (scene {index})"
+    for first, last in _runs(numbers):
+        scenes = plan.recipe.sample(plan.seed, shard.start + first, shard.start + last)
+        if scenes.columns.keys() != columns.keys():
+            differ = sorted(scenes.columns.keys() ^ columns.keys())
+            return f"the list of parameters ({', '.join(differ)})"
+        made = {
+            "image": scenes.simulate(0 if last - first > 1 else 1),
+            "label of image": scenes.labels,
+        }
+        kept = {"image": images, "label of image": labels}
+        made |= {f"{name} of image": column for name, column in scenes.columns.items()}
+        kept |= {f"{name} of image": column for name, column in columns.items()}
+        for what, values in made.items():
+            for row, value in enumerate(values):
+                if not _equal(value, kept[what][first + row]):
+                    return f"{what} {first + row} (scene {shard.start + first + row})"
     return ""
 
 
-def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    return np.asarray(one).tobytes() == np.asarray(other).tobytes()
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Neighbours among ascending numbers, as ranges [first, last) of at most 256."""
+    first = last = numbers[0]
+    for number in numbers:
+        if number != last or last - first == 256:
+            yield first, last
+            first = last = number
+        last += 1
+    yield first, last
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(np.asarray(one).tobytes() == np.asarray(other).tobytes())

@@ -172,17 +172,22 @@ class _Writer:
         """Put a shard on disk. Its checksum comes first: a shard is never there without one."""
         shard, path = claim.shard, self.directory / claim.shard.file
         content = claim.content(self.plan.recipe, self.plan.seed)
-        with atomic.replacing(path) as temporary:
-            n_bytes, sha256 = write_shard(temporary, content)
-            entry = ShardEntry(
-                file=shard.file,
-                split=shard.split,
-                start=shard.start,
-                stop=shard.stop,
-                n_bytes=n_bytes,
-                sha256=sha256,
-            )
-            entry.write_to(entry_path(self.directory, shard))
+        try:
+            with atomic.replacing(path) as temporary:
+                n_bytes, sha256 = write_shard(temporary, content)
+                entry = ShardEntry(
+                    file=shard.file,
+                    split=shard.split,
+                    start=shard.start,
+                    stop=shard.stop,
+                    n_bytes=n_bytes,
+                    sha256=sha256,
+                )
+                entry.write_to(entry_path(self.directory, shard))
+        except FileNotFoundError:
+            # Where there are no locks, another writer may have finished the set under our hands.
+            if folder.entry(self.directory, shard) is None:
+                raise
         assert claim.images is not None
         self._buffers.append(claim.images)
         self._release(claim.lock)

@@ -22,7 +22,7 @@ from stemfast.dataset.manifest import ShardEntry, file_sha256
 from stemfast.dataset.verify import verify
 from stemfast.recipes import Scenes
 
-SETTINGS = {"image_px": 32, "pixel_size_nm": 1.25, "diameter_nm": (6, 12)}
+SETTINGS = {"image_px": 32, "field_nm": 40, "particle": {"diameter_nm": (6, 12)}}
 RECIPE = recipes.get("shapes", **SETTINGS)
 SPLITS = {"train": (0, 900), "test": (900, 1500)}
 PLAN = dataset.Plan(RECIPE, 4, SPLITS, 60)  # 25 shards

@@ -20,7 +20,8 @@ from stemfast.dataset.manifest import file_sha256
 from stemfast.dataset.verify import verify
 from stemfast.dataset.write import write_missing
 
-RECIPE = recipes.get("shapes", image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 12))
+SETTINGS = {"image_px": 32, "field_nm": 40, "particle": {"diameter_nm": (6, 12)}}
+RECIPE = recipes.get("shapes", **SETTINGS)
 SPLITS = {"train": (0, 9), "test": (9, 15)}
 SHARDS = [
     "test-00000.hspy",
@@ -203,12 +204,12 @@ def test_what_is_there_is_not_written_again(tmp_path):
 
 def test_another_set_in_the_same_place_is_refused_with_what_differs(tmp_path):
     write(tmp_path / "set")
-    other = recipes.get("shapes", image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 11))
+    other = recipes.get("shapes", **SETTINGS | {"particle": {"diameter_nm": (6, 11)}})
     before = content(tmp_path / "set")
     with pytest.raises(ValueError, match="already holds a data set with other settings") as caught:
         write(tmp_path / "set", recipe=other, seed=5, splits={"train": (0, 9)})
     for difference in (
-        "diameter_nm: [6.0, 12.0] → [6.0, 11.0]",
+        "particle.diameter_nm: [6.0, 12.0] → [6.0, 11.0]",
         "seed: 4 → 5",
         "splits.test: [9, 15] → nothing",
     ):

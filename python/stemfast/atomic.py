@@ -93,10 +93,14 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     ------
     FileExistsError
         If something is at `path`.
+    FileNotFoundError
+        If the folder above is missing.
     """
     final = Path(path)
     if final.exists():
         raise FileExistsError(f"{final} exists already: choose another name, or remove it")
+    if not final.parent.is_dir():
+        raise FileNotFoundError(f"the folder {final.parent} does not exist")
     temporary = _beside(final)
     temporary.mkdir()
     try:

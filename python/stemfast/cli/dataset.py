@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .errors import suggestion
 from .interrupt import STOPPED
 
 if TYPE_CHECKING:
@@ -96,11 +95,13 @@ def create(
         ),
     ] = None,
     dtype: Annotated[
-        Pixels, typer.Option(rich_help_panel=_RECIPE, help="Type of the pixels.")
-    ] = Pixels.UINT8,
+        Pixels | None,
+        typer.Option(rich_help_panel=_RECIPE, help="Type of the pixels; default uint8."),
+    ] = None,
     conditions: Annotated[
-        Conditions, typer.Option(rich_help_panel=_RECIPE, help="Imaging conditions.")
-    ] = Conditions.STANDARD,
+        Conditions | None,
+        typer.Option(rich_help_panel=_RECIPE, help="Imaging conditions; default standard."),
+    ] = None,
     spin: Annotated[
         bool,
         typer.Option("--spin", rich_help_panel=_RECIPE, help="Particles turn during the scan."),
@@ -151,17 +152,12 @@ def create(
     from stemfast.dataset.plan import Plan
     from stemfast.dataset.splits import parse
 
-    if recipe not in recipes.names():
-        raise ValueError(
-            f"there is no recipe {recipe!r}{suggestion(recipe, recipes.names())}; there are "
-            f"{', '.join(recipes.names())}"
-        )
     resolved = recipes.resolve(
         recipe,
-        conditions=conditions.value,
-        spin=spin,
+        conditions=conditions and conditions.value,
+        spin=spin or None,
         image_px=size,
-        dtype=dtype.value,
+        dtype=dtype and dtype.value,
         file=config,
         sets=change or [],
     )

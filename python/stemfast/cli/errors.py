@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -97,17 +95,3 @@ def stderr_is_terminal() -> bool:
     True
     """
     return sys.stderr.isatty()
-
-
-def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """The known name that is nearest to a wrong one, as a question to add to a message.
-
-    Examples
-    --------
-    >>> suggestion("shpaes", ["shapes", "deformed"])
-    " (did you mean 'shapes'?)"
-    >>> suggestion("xyz", ["shapes"])
-    ''
-    """
-    near = difflib.get_close_matches(wrong, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

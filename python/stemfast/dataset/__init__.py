@@ -5,9 +5,11 @@ Importing this loads h5py.
 
 from pathlib import Path
 
+from stemfast.dataset.export import export
 from stemfast.dataset.manifest import Manifest, ShardEntry
 from stemfast.dataset.plan import Plan, ShardPlan
 from stemfast.dataset.read import Dataset, Samples
+from stemfast.dataset.verify import Verification, verify
 from stemfast.dataset.write import make_shard, write
 
 __all__ = [
@@ -17,8 +19,11 @@ __all__ = [
     "Samples",
     "ShardEntry",
     "ShardPlan",
+    "Verification",
+    "export",
     "make_shard",
     "open",
+    "verify",
     "write",
 ]
 

@@ -22,6 +22,7 @@ from stemfast.dataset.estimate import check_space
 from stemfast.dataset.manifest import Manifest, ShardEntry
 from stemfast.dataset.read import Dataset
 from stemfast.dataset.shard import map_images, read_labels
+from stemfast.image import Image
 
 __all__ = ["FORMATS", "export"]
 
@@ -153,8 +154,8 @@ class _Table:
         self._classes = class_names
         self._begun = False
 
-    def add(self, part: _Part, file: str, first: int) -> None:
-        """Add a row for each image; `first` is the place of the shard's first one in `file`."""
+    def add(self, part: _Part, file: str, first: int, pages: int = 1) -> None:
+        """Add a row for each sample: the file, and the place of its first page or row in it."""
         flat = _flat_columns(part.columns)
         if not self._begun:
             self._writer.writerow(["file", "number", "scene", "label", "class", *flat])
@@ -162,7 +163,7 @@ class _Table:
         for row, (label, *values) in enumerate(
             zip(part.labels.tolist(), *flat.values(), strict=True)
         ):
-            where = (file, first + row, part.entry.start + row)
+            where = (file, first + row * pages, part.entry.start + row)
             self._writer.writerow([*where, label, self._classes[label], *values])
 
     def __enter__(self) -> _Table:
@@ -173,28 +174,21 @@ class _Table:
 
 
 def _tiff(source: _Source, folder: Path) -> None:
-    import tifffile
-
     manifest = source.manifest
-    axes = "TZYX" if len(manifest.image_shape) == 3 else "TYX"
-    per_nm = 1.0 / manifest.pixel_size_nm
     for split in source.splits:
         with _Table(folder / f"{split}.csv", manifest.class_names) as table:
             for part in source.parts(split):
                 name = f"{part.name}.tif"
-                views = part.images.shape[1] if part.images.ndim == 4 else 1
-                tifffile.imwrite(
-                    folder / name,
+                classes = [manifest.class_names[k] for k in part.labels]
+                stack = Image(
                     part.images,
-                    imagej=True,
-                    resolution=(per_nm, per_nm),
-                    metadata={
-                        "axes": axes,
-                        "unit": "nm",
-                        "Labels": [manifest.class_names[k] for k in part.labels.repeat(views)],
-                    },
+                    manifest.pixel_size_nm,
+                    title=f"{manifest.recipe} {part.name}",
+                    metadata={"recipe": manifest.recipe, "classes": classes},
                 )
-                table.add(part, name, 0)
+                stack.save(folder / name)
+                views = part.images.shape[1] if part.images.ndim == 4 else 1
+                table.add(part, name, 0, pages=views)
 
 
 def _npy(source: _Source, folder: Path) -> None:

@@ -331,7 +331,7 @@ def test_splits_that_make_no_sense_are_refused(text, n, message):
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     def peak(n):
         tracemalloc.start()
-        write(tmp_path / str(n), splits={"train": (0, n)}, shard_images=256)
+        write_missing(tmp_path / str(n), make_plan(splits={"train": (0, n)}, shard_images=256))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -80,12 +80,16 @@ inline std::span<const FilmSettings> film_settings(const Array<double>& film, st
 
 // How many threads, and how to notice Ctrl-C while the GIL is released.
 inline Execution execution(int n_threads) {
+  // Python gives signals to its main thread alone: others would wait for the GIL only to learn nothing.
+  const auto main = py::module_::import("threading").attr("main_thread")().attr("ident");
+  if (main.cast<unsigned long>() != PyThread_get_thread_ident()) return {resolve_threads(n_threads), {}};
   return {resolve_threads(n_threads), [] {
             const py::gil_scoped_acquire gil;
             return PyErr_CheckSignals() != 0;
           }};
 }
 
+void bind_gather(py::module_& m);
 void bind_render(py::module_& m);
 void bind_stages(py::module_& m);
 

@@ -47,6 +47,7 @@ PYBIND11_MODULE(_core, m) {
   stemfast::kernels();  // a wrong STEMFAST_ISA stops the import, not the first image
   m.def("info", &stemfast::bindings::info,
         "Instruction set in use, those compiled in and runnable here, threads, compiler.");
+  stemfast::bindings::bind_gather(m);
   stemfast::bindings::bind_render(m);
   stemfast::bindings::bind_stages(m);
 }

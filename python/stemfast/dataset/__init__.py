@@ -9,20 +9,24 @@ from stemfast.dataset.export import export
 from stemfast.dataset.manifest import Manifest, ShardEntry
 from stemfast.dataset.plan import Plan, ShardPlan
 from stemfast.dataset.read import Dataset, Samples
+from stemfast.dataset.stream import Batch, Stream, stream
 from stemfast.dataset.verify import Verification, verify
 from stemfast.dataset.write import make_shard, write
 
 __all__ = [
+    "Batch",
     "Dataset",
     "Manifest",
     "Plan",
     "Samples",
     "ShardEntry",
     "ShardPlan",
+    "Stream",
     "Verification",
     "export",
     "make_shard",
     "open",
+    "stream",
     "verify",
     "write",
 ]

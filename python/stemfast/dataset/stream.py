@@ -137,10 +137,7 @@ class _Line:
         self._start = start
         self._drawn = _Queue(2)
         self.ready = _Queue(prefetch)
-        shape = (
-            settings.batch_size,
-            *getattr(settings.recipe, "image_shape", (settings.recipe.image_px,) * 2),
-        )
+        shape = (settings.batch_size, *settings.recipe.image_shape)
         self._pool = Pool(shape, settings.recipe.dtype, prefetch + 2)
         # Daemons, because Python waits for all others before it tells anyone that it ends.
         self._threads = [
@@ -206,7 +203,7 @@ class _Line:
                     raise scenes
                 out = images[first - start : last - start]
                 with forking.step():
-                    out[...] = scenes.simulate(n_threads=self._settings.n_threads)
+                    scenes.simulate(n_threads=self._settings.n_threads, out=out)
                 parts.append(scenes)
             self.ready.put(self._batch(images, parts, start, stop))
             del images, parts, scenes  # or this thread would keep the memory while it waits

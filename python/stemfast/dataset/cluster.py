@@ -1,0 +1,214 @@
+"""Write a data set with the workers of a Dask cluster: one task a shard.
+
+A shard depends on nothing but the plan and its number, so a task can run anywhere, twice, or again
+after its worker has died, and always leaves the same bytes. The workers write into the directory
+themselves; what travels is the plan and, back, each shard's checksum.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stemfast import _core
+from stemfast.dataset import folder
+from stemfast.dataset.manifest import ShardEntry
+from stemfast.dataset.plan import Plan, stemfast_version
+from stemfast.dataset.splits import ShardPlan
+from stemfast.dataset.write import make_shard
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["write_with_dask"]
+
+LOCAL = "local:"
+#: Tasks that wait for each thread of the workers. The scheduler need not know of a million.
+WAITING = 3
+#: How long a network file system may take to show a file that another machine wrote [s].
+PATIENCE_S = 15.0
+ANSWER_S = 10.0
+
+
+def write_with_dask(
+    directory: str | Path,
+    plan: Plan,
+    address: str,
+    chosen: Sequence[int] | None = None,
+    *,
+    n_threads: int = 0,
+    advance: Callable[[int, int], None] = lambda done, made: None,
+) -> bool:
+    """Write those shards of a plan that are not there yet with Dask.
+
+    The shards of a worker that dies go to the others. After Ctrl-C no new shard is begun, and the
+    same call writes what is missing.
+
+    Parameters
+    ----------
+    directory : str or Path
+        A folder that all workers see under the same name. Made if missing.
+    plan : Plan
+        What to write.
+    address : str
+        Of a scheduler, such as ``"tcp://host:8786"``; or ``"local:4"`` for four worker processes
+        on this machine.
+    chosen : sequence of int, optional
+        Numbers of the shards to care for; all if None.
+    n_threads : int
+        Threads of the simulation of one shard. If 0, the workers of ``local:N`` share the cores
+        of this machine, and others use one for each of their Dask threads.
+    advance : callable
+        Called with images that are done, and how many of them were simulated, as shards finish.
+
+    Returns
+    -------
+    bool
+        Whether the data set is now complete.
+
+    Raises
+    ------
+    ImportError
+        If Dask is not installed: it comes with ``pip install 'stemfast[dask]'``.
+    ValueError
+        If the address cannot be read, or the directory holds another data set.
+    OSError
+        If there is no scheduler, or a worker cannot write, or writes elsewhere.
+    RuntimeError
+        If the workers run another version of stemfast, or die again and again.
+    """
+    where = Path(directory).absolute()
+    missing = folder.missing(where, plan, chosen)
+    if missing:
+        with _connected(address, n_threads) as (client, threads):
+            folder.join(where, plan)
+            for shard in _written(client, where, plan, missing, threads):
+                advance(len(shard), len(shard))
+    return folder.finish(where, plan)
+
+
+def _workers(address: str) -> int | None:
+    """The number in ``local:N``, or None for any other address."""
+    if not address.startswith(LOCAL):
+        if "://" not in address:
+            raise ValueError(
+                f"Dask address is {address!r}, expected a scheduler's such as tcp://host:8786, or "
+                "local:2 for two processes on this machine"
+            )
+        return None
+    number = address.removeprefix(LOCAL)
+    if not number.isdecimal() or int(number) < 1:
+        raise ValueError(f"Dask address is {address!r}, expected local: and a number from 1")
+    return int(number)
+
+
+@contextmanager
+def _connected(address: str, n_threads: int) -> Iterator[tuple[Client, int]]:
+    """A client, and the simulation's threads for one shard."""
+    workers = _workers(address)
+    from distributed import Client, LocalCluster
+
+    if workers is None:
+        try:
+            client = Client(address, timeout=ANSWER_S, set_as_default=False)
+        except OSError as error:
+            raise OSError(f"no Dask scheduler answers at {address}: {error}") from error
+        with client:
+            yield client, n_threads or 1
+        return
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,  # the images of two shards; nothing that grows
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client, n_threads or max(1, _core.info()["threads"] // workers)
+
+
+def _written(
+    client: Client, where: Path, plan: Plan, shards: Sequence[ShardPlan], n_threads: int
+) -> Iterator[ShardPlan]:
+    """Let the workers write shards; gives each when it is there."""
+    import cloudpickle
+    from distributed import KilledWorker, as_completed
+
+    packed = cloudpickle.dumps(plan)
+    name = hashlib.sha256(packed + bytes(str(where), "utf-8")).hexdigest()[:16]
+    left = iter(shards)
+    running: dict[Future, ShardPlan] = {}
+    finished = as_completed(loop=client.loop)
+
+    def submit_some() -> None:
+        threads = sum(client.nthreads().values())
+        while len(running) < max(WAITING, WAITING * threads):
+            shard = next(left, None)
+            if shard is None:
+                return
+            future = client.submit(
+                _make,
+                packed,
+                str(where),
+                shard.index,
+                n_threads,
+                stemfast_version(),
+                key=f"stemfast-shard-{name}-{shard.index}",
+            )
+            running[future] = shard
+            finished.add(future)
+
+    try:
+        submit_some()
+        for future in finished:
+            shard = running.pop(future)
+            try:
+                entry = future.result()
+            except KilledWorker as error:
+                raise RuntimeError(
+                    f"several workers died while they wrote {shard.file}: see their logs (out of "
+                    "memory?), then run the same command again"
+                ) from error
+            _wait_for(where, entry)
+            submit_some()
+            yield shard
+    finally:
+        client.cancel(list(running))
+
+
+def _wait_for(where: Path, entry: ShardEntry) -> None:
+    path = where / entry.file
+    until = time.monotonic() + PATIENCE_S
+    while not (path.is_file() and path.stat().st_size == entry.n_bytes):
+        if time.monotonic() > until:
+            raise FileNotFoundError(
+                f"a worker says that it wrote {path}, but it is not there: is {where} the same "
+                "folder on all machines?"
+            )
+        time.sleep(0.1)
+
+
+@functools.lru_cache(maxsize=4)
+def _unpacked(packed: bytes) -> Plan:
+    import cloudpickle
+
+    plan: Any = cloudpickle.loads(packed)
+    return plan  # type: ignore[no-any-return]
+
+
+def _make(packed: bytes, where: str, k: int, n_threads: int, version: str) -> ShardEntry:
+    """Runs on a worker."""
+    if (here := stemfast_version()) != version:
+        raise RuntimeError(
+            f"a worker has stemfast {here}, and the command was given to {version}: their bytes "
+            "may differ; install the same everywhere"
+        )
+    return make_shard(where, _unpacked(packed), k, n_threads)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stemfast import _core
 from stemfast.dataset import folder
@@ -22,9 +23,6 @@ from stemfast.dataset.manifest import ShardEntry
 from stemfast.dataset.plan import Plan, stemfast_version
 from stemfast.dataset.splits import ShardPlan
 from stemfast.dataset.write import make_shard
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 __all__ = ["write_with_dask"]
 
@@ -109,44 +107,45 @@ def _workers(address: str) -> int | None:
 
 
 @contextmanager
-def _connected(address: str, n_threads: int) -> Iterator[tuple[Client, int]]:
+def _connected(address: str, n_threads: int) -> Iterator[tuple[Any, int]]:
     """A client, and the simulation's threads for one shard."""
     workers = _workers(address)
-    from distributed import Client, LocalCluster
+    import distributed
 
+    dask: Any = distributed  # partly typed
     if workers is None:
         try:
-            client = Client(address, timeout=ANSWER_S, set_as_default=False)
+            client = dask.Client(address, timeout=ANSWER_S, set_as_default=False)
         except OSError as error:
             raise OSError(f"no Dask scheduler answers at {address}: {error}") from error
         with client:
             yield client, n_threads or 1
         return
     with (
-        LocalCluster(
+        dask.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,  # the images of two shards; nothing that grows
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        dask.Client(cluster, set_as_default=False) as client,
     ):
         yield client, n_threads or max(1, _core.info()["threads"] // workers)
 
 
 def _written(
-    client: Client, where: Path, plan: Plan, shards: Sequence[ShardPlan], n_threads: int
+    client: Any, where: Path, plan: Plan, shards: Sequence[ShardPlan], n_threads: int
 ) -> Iterator[ShardPlan]:
     """Let the workers write shards; gives each when it is there."""
-    import cloudpickle
-    from distributed import KilledWorker, as_completed
+    import distributed
 
-    packed = cloudpickle.dumps(plan)
+    dask: Any = distributed  # partly typed
+    packed = pickle.dumps(plan)
     name = hashlib.sha256(packed + bytes(str(where), "utf-8")).hexdigest()[:16]
     left = iter(shards)
-    running: dict[Future, ShardPlan] = {}
-    finished = as_completed(loop=client.loop)
+    running: dict[Any, ShardPlan] = {}
+    finished = dask.as_completed(loop=client.loop)
 
     def submit_some() -> None:
         threads = sum(client.nthreads().values())
@@ -172,7 +171,7 @@ def _written(
             shard = running.pop(future)
             try:
                 entry = future.result()
-            except KilledWorker as error:
+            except dask.KilledWorker as error:
                 raise RuntimeError(
                     f"several workers died while they wrote {shard.file}: see their logs (out of "
                     "memory?), then run the same command again"
@@ -198,10 +197,8 @@ def _wait_for(where: Path, entry: ShardEntry) -> None:
 
 @functools.lru_cache(maxsize=4)
 def _unpacked(packed: bytes) -> Plan:
-    import cloudpickle
-
-    plan: Any = cloudpickle.loads(packed)
-    return plan  # type: ignore[no-any-return]
+    plan: Plan = pickle.loads(packed)
+    return plan
 
 
 def _make(packed: bytes, where: str, k: int, n_threads: int, version: str) -> ShardEntry:

@@ -20,7 +20,9 @@ from stemfast.dataset.cluster import write_with_dask
 distributed = pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
 
-RECIPE = recipes.get("shapes", image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 12))
+RECIPE = recipes.get(
+    "shapes", image_px=32, field_nm=40, dtype="uint16", particle={"diameter_nm": (6, 12)}
+)
 SPLITS = {"train": (0, 60), "test": (2**41, 2**41 + 20)}
 PLAN = dataset.Plan(RECIPE, 4, SPLITS, 8)
 
@@ -110,14 +112,14 @@ def test_no_scheduler_is_said_so(tmp_path, monkeypatch):
 
 
 # About a hundred shards of some tens of milliseconds each: time enough to be killed in.
-LARGE = recipes.get("shapes", image_px=128, pixel_size_nm=0.4, diameter_nm=(6, 12))
+LARGE = recipes.get("shapes", image_px=128)
 LARGE_SPLITS = {"train": (0, 4000)}
 COMMAND = """
 import sys
 from stemfast import dataset, recipes
 from stemfast.dataset.cluster import write_with_dask
 if __name__ == "__main__":
-    recipe = recipes.get("shapes", image_px=128, pixel_size_nm=0.4, diameter_nm=(6, 12))
+    recipe = recipes.get("shapes", image_px=128)
     plan = dataset.Plan(recipe, 4, {"train": (0, 4000)}, 40)
     print(write_with_dask(sys.argv[1], plan, "local:2"))
 """

@@ -15,7 +15,9 @@ from stemfast import _core, dataset, recipes
 from stemfast.dataset import shard as shard_module
 from stemfast.dataset.manifest import Manifest, ShardEntry, file_sha256
 
-RECIPE = recipes.get("shapes", image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 12))
+RECIPE = recipes.get(
+    "shapes", image_px=32, field_nm=40, dtype="uint16", particle={"diameter_nm": (6, 12)}
+)
 SPLITS = {"train": (0, 90), "test": (2**41, 2**41 + 30)}
 
 

@@ -20,7 +20,9 @@ import pytest
 from stemfast import dataset, recipes
 from stemfast.recipes import Shapes
 
-RECIPE = recipes.get("shapes", image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 12))
+RECIPE = recipes.get(
+    "shapes", image_px=32, field_nm=40, dtype="uint16", particle={"diameter_nm": (6, 12)}
+)
 FIRST = {"train": 0, "validation": 2**40, "test": 2**41}
 
 
@@ -108,6 +110,14 @@ def test_a_stream_goes_on_where_another_ended():
     assert list(dataset.stream(RECIPE, start=20, stop=20)) == []
 
 
+def test_several_views_of_one_particle_are_one_sample():
+    recipe = recipes.get("ground-truth", image_px=32)
+    assert recipe.views > 1
+    (batch,) = dataset.stream(recipe, seed=5, batch_size=4, stop=3)
+    assert batch.images.shape == (3, recipe.views, 32, 32)
+    assert np.array_equal(batch.images, recipe.sample(5, 0, 3).simulate())
+
+
 def test_large_batches_are_made_in_parts(monkeypatch):
     monkeypatch.setattr(sys.modules["stemfast.dataset.stream"], "PART", 4)
     (batch,) = dataset.stream(RECIPE, seed=5, batch_size=11, stop=11)
@@ -181,7 +191,7 @@ class Failing(Shapes):
 
 
 def test_an_error_in_the_background_comes_after_the_batches_before_it():
-    recipe = Failing(image_px=32, pixel_size_nm=1.25, diameter_nm=(6, 12))
+    recipe = Failing(**RECIPE.model_dump())
     batches = dataset.stream(recipe, seed=5, batch_size=4)
     assert [next(batches).start, next(batches).start] == [0, 4]
     with pytest.raises(OSError, match="no scene 11") as caught:
@@ -253,7 +263,7 @@ def test_a_forked_child_is_told_to_make_its_own_and_can():
 SCRIPT = """
 import sys, time
 from stemfast import dataset, recipes
-recipe = recipes.get("shapes", image_px=256, pixel_size_nm=0.2, diameter_nm=(6, 12))
+recipe = recipes.get("shapes", image_px=256)
 batches = dataset.stream(recipe, seed=5, batch_size=400)
 first = next(batches)
 print("started", flush=True)

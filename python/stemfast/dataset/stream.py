@@ -365,8 +365,8 @@ def stream(
     >>> with dataset.stream("shapes", seed=1, batch_size=4, stop=6) as batches:
     ...     for images, labels in batches:
     ...         print(images.shape, labels)
-    (4, 64, 64) [0 1 2 0]
-    (2, 64, 64) [1 2]
+    (4, 128, 128) [0 1 2 0]
+    (2, 128, 128) [1 2]
     """
     from stemfast import recipes
 

@@ -134,7 +134,8 @@ def watch():
 watcher = threading.Thread(target=watch, daemon=True)
 
 what, folder, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-recipe = recipes.get("shapes", image_px=32, field_nm=40, dtype="uint8", particle={"diameter_nm": (6, 12)})
+small = {"image_px": 32, "field_nm": 40, "particle": {"diameter_nm": (6, 12)}}
+recipe = recipes.get("shapes", dtype="uint8", **small)
 recipe.sample(0, 0, 4096).simulate()
 watcher.start()
 if what == "write":

@@ -103,8 +103,9 @@ void gather(const py::list& stacks, const Array<std::int64_t>& which, const Arra
     from[static_cast<std::size_t>(i)] = sources[static_cast<std::size_t>(w)].start + r * bytes;
   }
 
-  // A thread is worth waking for half a megabyte, and a chunk for 64 kB.
-  const auto worth = static_cast<int>(std::clamp<std::int64_t>(n * bytes >> 19, 1, 1 << 16));
+  // One thread copies some gigabytes a second; others are worth waking, and waiting for on a busy machine,
+  // for 8 MB each.
+  const auto worth = static_cast<int>(std::clamp<std::int64_t>(n * bytes >> 23, 1, 1 << 16));
   const int threads = std::min(resolve_threads(n_threads), worth);
   const std::int64_t chunk =
       std::max<std::int64_t>(1, (std::int64_t{1} << 16) / std::max<std::int64_t>(bytes, 1));

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import _core
-from stemfast.dataset.manifest import ShardEntry
+from stemfast.dataset.manifest import ShardEntry, resume_command
 
 __all__ = ["MappedShard"]
 
@@ -52,19 +52,20 @@ class MappedShard:
     def __init__(self, directory: Path, entry: ShardEntry) -> None:
         self.entry = entry
         self.path = directory / entry.file
+        self._mend = resume_command(directory)
         try:
             size = self.path.stat().st_size
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"shard {self.path} is missing: write the data set again"
+                f"shard {self.path} is missing: write it again with {self._mend}"
             ) from error
         self._check_size(size)
 
     def _check_size(self, size: int) -> None:
         if size != self.entry.n_bytes:
             raise ValueError(
-                f"shard {self.path} has {size} bytes, expected {self.entry.n_bytes}: "
-                "remove it and write the data set again"
+                f"shard {self.path} has {size} bytes, expected {self.entry.n_bytes}: write it "
+                f"again with {self._mend}"
             )
 
     def __len__(self) -> int:
@@ -99,7 +100,7 @@ class MappedShard:
         if not len(images) == len(labels) == len(self):
             raise ValueError(
                 f"shard {self.path} holds {len(images)} images and {len(labels)} labels, "
-                f"expected {len(self)}: remove it and write the data set again"
+                f"expected {len(self)}: remove it, and write it again with {self._mend}"
             )
         return images, labels
 

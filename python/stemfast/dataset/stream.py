@@ -304,9 +304,9 @@ class Stream:
 
 def stream(
     recipe: Recipe | str,
-    *,
     seed: int = 0,
     batch_size: int = 256,
+    *,
     start: int = 0,
     stop: int | None = None,
     split: str = "train",

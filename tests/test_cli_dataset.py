@@ -370,3 +370,24 @@ def test_a_missing_package_is_named(stemfast, images, monkeypatch, tmp_path):
     assert result.exit_code == 2
     assert "pip install 'stemfast[zarr]'" in result.stderr
     assert sorted(os.listdir()) == ["images"]
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_stacks_of_views_and_other_pixels_go_all_the_way(stemfast, tmp_path, kind):
+    tiff = pytest.importorskip("rsciio.tiff")
+    words = ["dataset", "create", "ground-truth", "views", "-n", "9", "--splits", "train:9"]
+    words += ["--size", "32", "--dtype", kind, "--set", "views=3", "--spin", "--shard-images", "5"]
+    result = stemfast(*words)
+    assert result.exit_code == 0, result.stderr
+    assert f"9 images of 3 views, 32 x 32 px of 1 nm, {kind}" in result.stdout
+    data = dataset.open("views")
+    assert data[:].images.shape == (9, 3, 32, 32)
+    assert data[:].images.dtype == kind
+    assert stemfast("dataset", "verify", "views").exit_code == 0
+    assert stemfast("dataset", "show", "views", "sheet.png", "--count", "4").exit_code == 0
+    assert stemfast("dataset", "export", "views", "stacks", "--format", "tiff").exit_code == 0
+    (stack,) = tiff.file_reader(str(tmp_path / "stacks" / "train-00000.tif"))
+    assert np.array_equal(np.asarray(stack["data"]), data[:5].images.reshape(15, 32, 32))
+    rows = table(tmp_path / "stacks" / "train.csv")
+    assert [int(row["number"]) for row in rows] == [0, 3, 6, 9, 12, 0, 3, 6, 9]
+    check_table(rows, data)

@@ -235,7 +235,10 @@ def show(
         Path, typer.Argument(metavar="PICTURE", help="Picture to write (.png, .pdf, .svg).")
     ] = Path("dataset.png"),
     split: Annotated[str | None, typer.Option(metavar="NAME", help="Only this split.")] = None,
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="Images to show.")] = 24,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Images to show; default 24, of several views 8."),
+    ] = None,
     first: Annotated[
         int, typer.Option(min=0, metavar="N", help="Number of the first image shown.")
     ] = 0,

@@ -251,6 +251,7 @@ def _zarr(source: _Source, folder: Path) -> None:
         arrays: dict[str, Any] = {}
         done = 0
         for part in source.parts(split):
+            writing = []
             columns = {f"parameters/{n}": column for n, column in part.columns.items()}
             for name, values in {"images": part.images, "labels": part.labels, **columns}.items():
                 if values.dtype.kind == "S":  # Zarr v3 has no byte strings: bytes of a row each
@@ -260,7 +261,9 @@ def _zarr(source: _Source, folder: Path) -> None:
                     path = folder / split / name
                     spec = _zarr_array(path, shape, values, names if name == "images" else None)
                     arrays[name] = tensorstore.open(spec, create=True).result()
-                arrays[name][done : done + len(values)].write(values).result()
+                writing.append(arrays[name][done : done + len(values)].write(values))
+            for written in writing:
+                written.result()
             done += len(part.labels)
 
 
@@ -282,6 +285,8 @@ def _zarr_array(
         "driver": "zarr3",
         "kvstore": {"driver": "file", "path": str(path)},
         "metadata": metadata,
+        # All files are flushed to disk at the end, once; not at each of many parts of a chunk.
+        "context": {"file_io_sync": False},
     }
 
 

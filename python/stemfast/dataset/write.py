@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["make_shard", "write", "write_missing"]
 
-#: Pixels simulated at a time: a fraction of a second's work, so that Ctrl-C need not wait.
-PIECE_PIXELS = 2**21
+#: Time that simulating a piece of a shard should take [s]: Ctrl-C waits no longer than that, and
+#: pieces much smaller would spend their time in Python. Pixels of the first piece.
+PIECE_S = (0.15, 0.4)
+FIRST_PIECE_PIXELS = 2**20
 #: Shards in memory: one being simulated while the one before goes to the disk.
 BUFFERS = 2
 
@@ -89,15 +93,12 @@ class _Writer:
     def __init__(
         self, directory: Path, plan: Plan, n_threads: int, advance: Callable[[int, int], None]
     ) -> None:
-        self.directory, self.plan, self.n_threads, self.advance = (
-            directory,
-            plan,
-            n_threads,
-            advance,
-        )
+        self.directory, self.plan = directory, plan
+        self.n_threads, self.advance = n_threads, advance
         self._stopped = Event()
         self._held: set[FileLock] = set()
         self._buffers: list[NDArray[Any]] = []
+        self._piece = max(1, FIRST_PIECE_PIXELS // math.prod(plan.recipe.image_shape))
 
     def run(self, missing: Iterable[ShardPlan]) -> None:
         """Write these shards, except those that another writer writes meanwhile."""
@@ -116,7 +117,9 @@ class _Writer:
             if claim.images is None:
                 claim.images = self._buffer()
             out = claim.next_images(len(scenes))
+            began = time.perf_counter()
             pool.submit(scenes.simulate, self.n_threads, out).result()
+            self._resize_pieces(time.perf_counter() - began)
             claim.add(scenes)
             self.advance(len(scenes), len(scenes))
             if claim.done == len(claim.shard):
@@ -126,6 +129,13 @@ class _Writer:
         for future in storing:
             future.result()
 
+    def _resize_pieces(self, took_s: float) -> None:
+        """Make the next pieces larger or smaller. The images do not depend on it."""
+        if took_s < PIECE_S[0]:
+            self._piece = min(2 * self._piece, self.plan.shard_images)
+        elif took_s > PIECE_S[1]:
+            self._piece = max(1, self._piece // 2)
+
     def _buffer(self) -> NDArray[Any]:
         if self._buffers:
             return self._buffers.pop()
@@ -134,11 +144,12 @@ class _Writer:
 
     def _drawn(self, missing: Iterable[ShardPlan]) -> Iterator[tuple[_Claim, Scenes]]:
         plan = self.plan
-        step = max(1, PIECE_PIXELS // int(np.prod(plan.recipe.image_shape)))
         for claim in self._claims(missing):
-            for start in range(claim.shard.start, claim.shard.stop, step):
-                stop = min(start + step, claim.shard.stop)
+            start = claim.shard.start
+            while start < claim.shard.stop:
+                stop = min(start + self._piece, claim.shard.stop)
                 yield claim, plan.recipe.sample(plan.seed, start, stop)
+                start = stop
 
     def _claims(self, missing: Iterable[ShardPlan]) -> Iterator[_Claim]:
         """Take shards that nobody is writing; come back for the others, in case they fail."""

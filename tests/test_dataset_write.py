@@ -65,6 +65,16 @@ def test_what_was_simulated_comes_back(tmp_path):
     assert data.pixel_size_nm == RECIPE.pixel_size_nm
 
 
+def test_splits_are_disjoint_parts(tmp_path):
+    data = write(tmp_path / "set")
+    train, test = data.split("train"), dataset.open(tmp_path / "set", "test")
+    assert np.array_equal(train.indices, np.arange(9))
+    assert np.array_equal(test.indices, np.arange(9, 15))
+    assert np.array_equal(test[:].images, data[9:].images)
+    with pytest.raises(ValueError, match="split is 'tests', expected one of train, test"):
+        data.split("tests")
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the lazy reader keeps its file open
 @pytest.mark.parametrize("lazy", [False, True])
 def test_rosettasciio_sees_images_in_nm(tmp_path, lazy):

@@ -24,6 +24,7 @@ from stemfast.dataset import folder
 from stemfast.dataset.splits import parse
 
 CREATE = ("dataset", "create", "shapes", "images", "--size", "64", "--shard-images", "10")
+RUN = "from stemfast.cli import main; import sys; sys.argv[0] = 'stemfast'; main()"
 COMMANDS = ["create", "resume", "info", "verify", "show", "export"]
 
 
@@ -120,6 +121,22 @@ def test_parts_of_a_job_array_make_the_same_set(stemfast, images, tmp_path):
         assert path.read_bytes() == (tmp_path / "parts" / path.name).read_bytes()
 
 
+def test_dask_workers_make_the_same_set(stemfast, images, tmp_path):
+    pytest.importorskip("distributed")
+    words = [word if word != "images" else "dasked" for word in CREATE]
+    # In a process of its own: Dask's workers are children of the command.
+    run = subprocess.run(
+        [sys.executable, "-c", RUN, *words, "-n", "40", "--seed", "3", "--dask", "local:2"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.endswith("dasked: complete\n")
+    for path in (tmp_path / "images").iterdir():
+        assert path.read_bytes() == (tmp_path / "dasked" / path.name).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -168,9 +185,6 @@ def test_a_full_disk_says_how_to_go_on(stemfast, tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert "train-00000.hspy: No space left on device. All shards that are" in result.stderr
     assert "to go on: stemfast dataset resume images" in result.stderr
-
-
-RUN = "from stemfast.cli import main; import sys; sys.argv[0] = 'stemfast'; main()"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

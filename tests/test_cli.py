@@ -295,6 +295,7 @@ def test_ctrl_c_in_the_middle_of_compiled_code(tmp_path, busy):
     # Both take longer than the second after which the signal comes.
     timer = (
         "import os, signal, sys, threading\n"
+        "import stemfast.cli\n"  # which takes a while on a busy machine
         "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
     )
     run = subprocess.run(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import _core
-from stemfast.dataset.manifest import Manifest, file_sha256
+from stemfast.dataset.manifest import Manifest
 from stemfast.dataset.mapped import MappedShard
 
 __all__ = ["Columns", "Dataset", "Samples"]
@@ -162,18 +162,6 @@ class Dataset:
     def split(self, name: str) -> Dataset:
         """The part called `name` in the manifest, for example ``"test"``."""
         return Dataset(self.directory, name, n_threads=self._n_threads)
-
-    def verify(self) -> None:
-        """Compare every shard with its checksum.
-
-        Raises
-        ------
-        ValueError
-            Naming the first shard whose content has changed.
-        """
-        for shard in self._shards:
-            if file_sha256(shard.path) != shard.entry.sha256:
-                raise ValueError(f"shard {shard.path} differs from its checksum in the manifest")
 
     def __len__(self) -> int:
         return int(self._starts_list[-1])

@@ -261,6 +261,21 @@ def test_the_same_bits_whatever_the_batch_and_the_threads():
             ValueError,
             "moves the beam by .* nm along y in .* s, expected it to stay within the field of 14.5",
         ),
+        (
+            {"scan": scan(instability=sf.Instability(mains_pm=(20_000, 0)))},
+            ValueError,
+            "mains_pm moves the beam by 20 nm along x",
+        ),
+        (
+            {"scan": scan(instability=sf.Instability(flyback_lag_nm=19))},
+            ValueError,
+            "flyback_lag_nm moves the beam by 19 nm along x",
+        ),
+        (
+            {"scan": scan(instability=sf.Instability(row_jitter_pm=2000))},
+            ValueError,
+            "row_jitter_pm moves the beam by 16 nm along y",
+        ),
     ],
 )
 def test_bad_motion_is_refused_with_the_reason(arguments, error, message):

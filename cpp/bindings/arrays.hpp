@@ -67,12 +67,13 @@ inline std::span<const FilmSettings> film_settings(const Array<double>& film, st
   const std::span settings{reinterpret_cast<const FilmSettings*>(film.data()),
                            static_cast<std::size_t>(images)};
   for (std::size_t i = 0; i < settings.size(); ++i) {
-    // The nodes of the rough surface's lattices have numbers of 21 bits.
-    const double reach = 256.0 / pixel_size[i] + static_cast<double>(std::max(rows, columns));
+    // The nodes of the rough surface's lattices have numbers of 21 bits. The Python side sees to it that
+    // drift, ripple, lag and jitter carry the beam a field away each, at most.
+    const double reach = 256.0 / pixel_size[i] + 5.0 * static_cast<double>(std::max(rows, columns));
     if (settings[i].roughness > 0.0 && !(reach < 0x1p19)) {
       throw ArgumentError("a rough film under " + std::to_string(rows) + " x " + std::to_string(columns) +
                           " pixels of " + std::to_string(pixel_size[i]) +
-                          " nm: expected fewer than 2^19 − 256 nm/pixel_size_nm pixels a side");
+                          " nm: expected fewer than (2^19 − 256 nm/pixel_size_nm)/5 pixels a side");
     }
   }
   return settings;

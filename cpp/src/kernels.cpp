@@ -48,14 +48,14 @@ void blur(float* image, std::int64_t rows, std::int64_t columns, double sigma, s
 
 void film(const FilmSettings& settings, std::int64_t rows, std::int64_t columns, double pixel_size,
           const RandomKey& key, float* out, const Execution& execution) {
-  const Grid grid{rows, columns, pixel_size};
+  const BeamPath beam(Grid{rows, columns, pixel_size});
   const Stream stream(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::film));
   std::vector<FilmLayer> layers(static_cast<std::size_t>(execution.n_threads));
   const std::int64_t chunk =
       execution.n_threads == 1 ? rows : std::max<std::int64_t>(1, rows / (8 * execution.n_threads));
   parallel_for(rows, chunk, execution.n_threads, execution.stop,
                [&](int thread, std::int64_t begin, std::int64_t end) {
-                 layers[static_cast<std::size_t>(thread)].lay(settings, stream, grid, {begin, end},
+                 layers[static_cast<std::size_t>(thread)].lay(settings, stream, beam, {begin, end},
                                                               out + begin * columns);
                });
 }

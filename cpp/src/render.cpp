@@ -208,12 +208,11 @@ class ImageStages {
   Clipped take_clipped() { return std::exchange(clipped_, Clipped{}); }
 
  private:
-  // The frames of a series show one film.
+  // The frames of a series show one film, each where its beam stands.
   void lay_film(std::int64_t image, Range band, float* depth) {
     const auto i = static_cast<std::size_t>(image);
-    const Grid grid{batch_.scan.rows, batch_.scan.columns, batch_.scan.pixel_size[i]};
     const Stream film(batch_.key.seed, image_index(batch_, image), static_cast<std::uint32_t>(Stage::film));
-    film_.lay(recording_.film[i], film, grid, band, depth);
+    film_.lay(recording_.film[i], film, BeamPath(batch_, image), band, depth);
   }
 
   void prepare(std::int64_t image) {
@@ -362,14 +361,10 @@ void scan_path(const Batch& batch, std::int64_t image, double* time, double* x, 
   const BeamPath beam(batch, image);
   const PosePath path(batch.scan, image);
   const ScanClock clock = clock_of(batch.scan, image);
-  const Grid grid{rows, columns, batch.scan.pixel_size[static_cast<std::size_t>(image)]};
   for (std::int64_t i = 0; i < rows; ++i) {
-    double *xi = x + i * columns, *yi = y + i * columns;
-    beam.row(i, xi, yi);
+    beam.row(i, x + i * columns, y + i * columns);
     for (std::int64_t j = 0; j < columns; ++j) {
       time[i * columns + j] = clock.row_start(i) + static_cast<double>(j) * clock.dwell;
-      xi[j] += grid.x(static_cast<double>(j));
-      yi[j] += grid.y(static_cast<double>(i));
       const Quaternion q = !path.moves()               ? Quaternion{}
                            : batch.scan.pose_per_pixel ? path.at_pixel(i, j)
                                                        : path.at_row(i);

@@ -6,6 +6,7 @@ the first frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -184,17 +185,46 @@ def part_of_scan(columns: dict[str, Any], first: int, last: int) -> dict[str, An
     return part | {k: columns[k][start:end] for k in ("path_time", "path_turn")}
 
 
-def _require_in_field(scan: Scan, frames: int) -> None:
-    velocity = np.array(scan.instability.drift_nm_s)
+def drift_reach_nm(scan: Scan, frames: int = 1) -> tuple[float, float]:
+    """Return how far the drift carries the beam in x and y by the end of the last frame [nm].
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> drift = sf.Instability(drift_nm_s=(3, -4))
+    >>> scan = Scan(shape=(10, 10), dwell_us=10_000, flyback_us=0, instability=drift)
+    >>> drift_reach_nm(scan, frames=2)
+    (6.0, -8.0)
+    """
     seconds = frames * scan.shape[0] * scan.row_us * 1e-6
     decay = scan.instability.drift_decay_s
-    reach = np.abs(velocity) * (seconds if decay is None else decay * -np.expm1(-seconds / decay))
-    for axis, moved, field in zip("xy", reach, scan.field_nm[::-1], strict=True):
-        if moved > field:
-            raise ValueError(
-                f"scan.instability.drift_nm_s moves the beam by {moved:.3g} nm along {axis} in "
-                f"{seconds:.3g} s, expected it to stay within the field of {field:.3g} nm"
-            )
+    lasting = seconds if decay is None else decay * -math.expm1(-seconds / decay)
+    x, y = scan.instability.drift_nm_s
+    return x * lasting, y * lasting
+
+
+def _require_in_field(scan: Scan, frames: int) -> None:
+    motion, seconds = scan.instability, frames * scan.shape[0] * scan.row_us * 1e-6
+    jitter = 8 * motion.row_jitter_pm * 1e-3  # which rows hardly ever exceed
+    for axis, field, drift, ripple, lag in zip(
+        "xy",
+        scan.field_nm[::-1],
+        drift_reach_nm(scan, frames),
+        motion.mains_pm,
+        (motion.flyback_lag_nm, 0.0),
+        strict=True,
+    ):
+        for setting, moved in (
+            ("drift_nm_s", abs(drift)),
+            ("mains_pm", abs(ripple) * 1e-3),
+            ("flyback_lag_nm", lag),
+            ("row_jitter_pm", jitter),
+        ):
+            if moved > field:
+                raise ValueError(
+                    f"scan.instability.{setting} moves the beam by {moved:.3g} nm along {axis} in "
+                    f"{seconds:.3g} s, expected it to stay within the field of {field:.3g} nm"
+                )
 
 
 def frame_count(frames: int | None) -> tuple[int, bool]:

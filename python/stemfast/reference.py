@@ -381,7 +381,14 @@ def scattered_fraction(
     """
     from stemfast.reference_film import film_thickness  # which builds on this module
 
-    film = film_thickness(microscope.film, microscope.scan, seed=seed, index=index)
+    jitter = where.get("jitter_nm")
+    film = film_thickness(
+        microscope.film,
+        microscope.scan,
+        seed=seed,
+        index=index,
+        jitter_nm=None if jitter is None else np.asarray(jitter, np.float64),
+    )
     depth = film / microscope.mean_free_path_nm(microscope.film.material)
     for material in particle.volumes:
         t = thickness(particle, orientation, microscope.scan, material=material, **where)  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """The film in slow, obvious NumPy: part of `stemfast.reference`, in a file of its own.
 
 Nothing here calls the core. The rough surface is summed octave by octave, each interpolated by
-itself, where the core refines one octave's spline into the next.
+itself at every place, where the core refines one octave's spline into the next and takes whole
+rows where the beam keeps to its grid.
 """
 
 from __future__ import annotations
@@ -76,43 +77,83 @@ def octaves(
     return kept, math.sqrt(_REMAINDER_SHARE * density)
 
 
-def rough_surface(film: Film, scan: Scan, *, seed: int, index: int) -> Float:
-    """Return the roughness alone, (rows, columns), mean 0 [nm].
+def beam_positions(
+    scan: Scan, jitter_nm: Float | None = None, frame: int = 0
+) -> tuple[Float, Float]:
+    """Return where the beam stands, x and y of every pixel, (rows, columns) [nm].
+
+    Parameters
+    ----------
+    scan, jitter_nm, frame
+        As in `stemfast.reference.beam_shift`.
 
     Examples
     --------
-    >>> film = Film(roughness_nm=0.5)
-    >>> rough_surface(film, Scan(shape=(3, 4)), seed=1, index=2).shape
+    >>> x, y = beam_positions(Scan(shape=(1, 3), pixel_size_nm=0.5))
+    >>> x.tolist(), y.tolist()
+    ([[-0.5, 0.0, 0.5]], [[0.0, 0.0, 0.0]])
+    """
+    x, y = np.meshgrid(*reference.pixel_centres(scan))
+    shift_x, shift_y = reference.beam_shift(scan, jitter_nm, frame)
+    return np.asarray(x + shift_x), np.asarray(y + shift_y)
+
+
+def rough_surface(
+    film: Film, pixel_size_nm: float, x: Float, y: Float, *, seed: int, index: int
+) -> Float:
+    """Return the roughness alone where the beam stands, mean 0 [nm].
+
+    Parameters
+    ----------
+    film : Film
+    pixel_size_nm : float
+        What sets the finest detail.
+    x, y : (...) float64
+        Where to look [nm].
+    seed, index : int
+        Whose random numbers.
+
+    Examples
+    --------
+    >>> x, y = beam_positions(Scan(shape=(3, 4)))
+    >>> rough_surface(Film(roughness_nm=0.5), 0.35, x, y, seed=1, index=2).shape
     (3, 4)
     """
     mask = 2**32 - 1
     key, where = [seed & mask, seed >> 32], [index & mask, index >> 32]
     words = reference.philox([0, _STAGE << 16 | 63 << 10, *where], key)
     origin = [((h << 32 | low) >> 11) * 2.0**-53 for h, low in (words[:2], words[2:])]
-    x, y = (
-        axis + _ORIGIN_RANGE_NM * shift
-        for axis, shift in zip(reference.pixel_centres(scan), origin, strict=True)
-    )
-    lattices, remainder = octaves(
-        film.roughness_nm, film.correlation_nm, film.hurst, scan.pixel_size_nm
-    )
-    surface = np.zeros(scan.shape)
+    places = [a + _ORIGIN_RANGE_NM * shift for a, shift in zip((x, y), origin, strict=True)]
+    lattices, remainder = octaves(film.roughness_nm, film.correlation_nm, film.hurst, pixel_size_nm)
+    surface = np.zeros(np.shape(x))
     for exponent, amplitude in lattices:
-        (i, along_x), (j, along_y) = (_splines(axis / 2.0**exponent) for axis in (x, y))
+        at_x, at_y = (place / 2.0**exponent for place in places)
+        # The nodes that are needed, and one more on each side for the filter.
+        i, j = (
+            np.arange(np.floor(a.min()) - 2, np.floor(a.max()) + 4, dtype=int) for a in (at_x, at_y)
+        )
         smooth, sharp = _noise(exponent, i, j, key, where)
         coefficients = amplitude * _filter(smooth, *_SMOOTHING)
         if exponent == lattices[0][0]:
             coefficients += remainder * _filter(sharp, *_SHARPENING)
-        surface += along_y @ coefficients @ along_x.T
+        surface += _spline_surface(coefficients, at_x - i[1], at_y - j[1])
     return surface
 
 
-def _splines(place: Float) -> tuple[NDArray[np.int64], Float]:
-    """Return the nodes, one more on each side for the filter, and each cubic B-spline's weights."""
-    nodes = np.arange(math.floor(place.min()) - 1, math.floor(place.max()) + 3)
-    r = np.abs(place[:, None] - nodes)
-    weights = np.where(r < 1, (4 - 6 * r**2 + 3 * r**3) / 6, np.maximum(2 - r, 0) ** 3 / 6)
-    return np.arange(nodes[0] - 1, nodes[-1] + 2), weights
+def _spline_surface(coefficients: Float, x: Float, y: Float) -> Float:
+    """Return the sum of the cubic B-splines around each place (x, y), in nodes."""
+    column, row = np.floor(x).astype(int), np.floor(y).astype(int)
+    total = np.zeros(x.shape)
+    for down in range(-1, 3):
+        for across in range(-1, 3):
+            weight = _spline(x - column - across) * _spline(y - row - down)
+            total += weight * coefficients[row + down, column + across]
+    return total
+
+
+def _spline(distance: Float) -> Float:
+    r = np.abs(distance)
+    return np.asarray(np.where(r < 1, (4 - 6 * r**2 + 3 * r**3) / 6, np.maximum(2 - r, 0) ** 3 / 6))
 
 
 def _noise(
@@ -142,8 +183,24 @@ def _filter(noise: Float, side: float, middle: float) -> Float:
     return noise
 
 
-def film_thickness(film: Film, scan: Scan, *, seed: int = 0, index: int = 0) -> Float:
-    """Return the thickness of the film under an image, (rows, columns) [nm].
+def film_thickness(
+    film: Film,
+    scan: Scan,
+    *,
+    seed: int = 0,
+    index: int = 0,
+    jitter_nm: Float | None = None,
+    frame: int = 0,
+) -> Float:
+    """Return the thickness of the film where the beam stands, (rows, columns) [nm].
+
+    Parameters
+    ----------
+    film, scan
+    seed, index : int
+        Whose random numbers.
+    jitter_nm, frame
+        As in `stemfast.reference.beam_shift`.
 
     Examples
     --------
@@ -151,10 +208,10 @@ def film_thickness(film: Film, scan: Scan, *, seed: int = 0, index: int = 0) -> 
     >>> film_thickness(film, Scan(shape=(1, 3), pixel_size_nm=1)).round(12).tolist()
     [[4.9, 5.0, 5.1]]
     """
-    x, y = np.meshgrid(*reference.pixel_centres(scan))
+    x, y = beam_positions(scan, jitter_nm, frame)
     t = np.full(scan.shape, film.thickness_nm)
     if film.roughness_nm > 0:
-        t += rough_surface(film, scan, seed=seed, index=index)
+        t += rough_surface(film, scan.pixel_size_nm, x, y, seed=seed, index=index)
     uphill = math.radians(film.wedge_direction_deg)
     t += film.wedge_nm_per_um / 1000 * (math.cos(uphill) * x + math.sin(uphill) * y)
     if film.hole_distance_nm is not None:

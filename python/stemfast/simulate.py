@@ -18,7 +18,15 @@ from stemfast.acquisition import Acquisition
 from stemfast.arguments import index, one_of, output_array, seed_value
 from stemfast.materials import Material
 from stemfast.microscope import Microscope, Scan
-from stemfast.motion import Motion, PosePath, frame_count, path_list, scan_columns, spin_lengths
+from stemfast.motion import (
+    Motion,
+    PosePath,
+    drift_reach_nm,
+    frame_count,
+    path_list,
+    scan_columns,
+    spin_lengths,
+)
 from stemfast.particles import Particle
 from stemfast.saturation import Saturation, report
 from stemfast.scene import Batch, Shown, lay_out
@@ -198,6 +206,7 @@ def simulate(
     )
     _require_countable(scopes)
     _require_focused(scopes, plan)
+    _require_film(scopes, n_frames)
     if not isinstance(return_truth, bool):
         raise TypeError(f"return_truth must be True or False, got {return_truth!r}")
     if sum_frames and not with_frames:
@@ -357,6 +366,21 @@ def _require_focused(scopes: Sequence[Microscope], plan: _Plan) -> None:
                     f"{scope.probe.fwhm_at_nm(float(z)):.3g} nm wide, wider than the field: move "
                     "it or probe.focus_nm, or lower probe.convergence_mrad"
                 )
+
+
+def _require_film(scopes: Sequence[Microscope], frames: int) -> None:
+    """Refuse a drift that carries the beam to where the film's wedge has run out."""
+    for scope in scopes:
+        film, drift = scope.film, np.array(drift_reach_nm(scope.scan, frames))
+        angle = np.radians(film.wedge_direction_deg)
+        uphill = film.wedge_nm_per_um * 1e-3 * np.array([np.cos(angle), np.sin(angle)])
+        half = np.array(scope.scan.field_nm[::-1]) / 2
+        thinnest = film.thickness_nm - np.abs(uphill) @ half + min(0.0, float(uphill @ drift))
+        if film.wedge_nm_per_um != 0 and drift.any() and thinnest < 3 * film.roughness_nm:
+            raise ValueError(
+                "scan.instability.drift_nm_s moves the beam to where the film is "
+                f"{thinnest:.3g} nm thin, expected at least 3 film.roughness_nm: lower it or film.wedge_nm_per_um"
+            )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "stemfast/elementary.hpp"
 #include "stemfast/isa.hpp"
@@ -45,43 +46,58 @@ class HoleEdge {
 // Lays films under images. One per thread: it owns the scratch space.
 class FilmLayer {
  public:
-  // Rows `band` of the film of the image whose random numbers `stream` holds; `depth` is the first row.
-  void lay(const FilmSettings& film, const Stream& stream, const Grid& grid, Range band, float* depth) {
-    std::fill(depth, depth + band.size() * grid.columns, static_cast<float>(film.depth));
-    if (film.roughness > 0.0) add_roughness(film, stream, grid, band, depth);
-    if (film.wedge != 0.0) add_wedge(film, grid, band, depth);
-    if (film.has_edge()) cut_hole(film, grid, band, depth);
-    if (film.roughness > 0.0 || film.wedge != 0.0) clip(depth, band.size() * grid.columns);
+  // Rows `band` of the film of the image whose random numbers `stream` holds, at each pixel where the beam
+  // stands; `depth` is the first row.
+  void lay(const FilmSettings& film, const Stream& stream, const BeamPath& beam, Range band, float* depth) {
+    const std::int64_t n = band.size() * beam.grid().columns;
+    std::fill(depth, depth + n, static_cast<float>(film.depth));
+    if (film.roughness > 0.0) add_roughness(film, stream, beam, band, depth);
+    if (film.wedge != 0.0 || film.has_edge()) shape(film, beam, band, depth);
+    if (film.roughness > 0.0 || film.wedge != 0.0) clip(depth, n);
   }
 
  private:
-  void add_roughness(const FilmSettings& film, const Stream& stream, const Grid& grid, Range band,
+  void add_roughness(const FilmSettings& film, const Stream& stream, const BeamPath& beam, Range band,
                      float* depth) {
+    const std::int64_t columns = beam.grid().columns;
     // Portions that stay in the second-level cache; the film is the same however it is cut.
-    const std::int64_t portion = std::max<std::int64_t>(32, (1 << 16) / grid.columns);
-    surface_.set(stream, grid, film.roughness, film.correlation, film.hurst);
+    const std::int64_t portion = std::max<std::int64_t>(32, (beam.strays() ? 1 << 14 : 1 << 16) / columns);
+    surface_.set(stream, beam.grid(), film.roughness, film.correlation, film.hurst);
     for (std::int64_t i = band.begin; i < band.end; i += portion) {
-      surface_.add({i, std::min(i + portion, band.end)}, depth + (i - band.begin) * grid.columns);
+      const Range rows{i, std::min(i + portion, band.end)};
+      float* first = depth + (i - band.begin) * columns;
+      if (!beam.strays()) {
+        surface_.add(rows, first);
+        continue;
+      }
+      make_room(rows.size() * columns);
+      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+        beam.row(r, &x_[at(r - rows.begin, columns)], &y_[at(r - rows.begin, columns)]);
+      }
+      surface_.add_at(x_.data(), y_.data(), rows.size() * columns, first);
     }
   }
 
-  static void add_wedge(const FilmSettings& film, const Grid& grid, Range band, float* depth) {
+  // The wedge and the hole.
+  void shape(const FilmSettings& film, const BeamPath& beam, Range band, float* depth) {
+    const std::int64_t columns = beam.grid().columns;
     const SinCos uphill = sin_cos_turns(film.wedge_direction / 360.0);
     const double along_x = film.wedge * uphill.cosine, along_y = film.wedge * uphill.sine;
-    for (std::int64_t i = band.begin; i < band.end; ++i, depth += grid.columns) {
-      const double row = along_y * grid.y(static_cast<double>(i));
-      for (std::int64_t j = 0; j < grid.columns; ++j) {
-        depth[j] += static_cast<float>(row + along_x * grid.x(static_cast<double>(j)));
-      }
-    }
-  }
-
-  static void cut_hole(const FilmSettings& film, const Grid& grid, Range band, float* depth) {
     const HoleEdge edge(film);
-    for (std::int64_t i = band.begin; i < band.end; ++i, depth += grid.columns) {
-      const double y = grid.y(static_cast<double>(i));
-      for (std::int64_t j = 0; j < grid.columns; ++j) {
-        depth[j] *= edge.cover(grid.x(static_cast<double>(j)), y);
+    make_room(columns);
+    for (std::int64_t i = band.begin; i < band.end; ++i, depth += columns) {
+      beam.row(i, x_.data(), y_.data());
+      if (film.wedge != 0.0) {
+        for (std::int64_t j = 0; j < columns; ++j) {
+          const auto k = static_cast<std::size_t>(j);
+          depth[j] += static_cast<float>(along_y * y_[k] + along_x * x_[k]);
+        }
+      }
+      if (film.has_edge()) {
+        for (std::int64_t j = 0; j < columns; ++j) {
+          const auto k = static_cast<std::size_t>(j);
+          depth[j] *= edge.cover(x_[k], y_[k]);
+        }
       }
     }
   }
@@ -92,7 +108,18 @@ class FilmLayer {
     for (std::int64_t j = 0; j < n; ++j) depth[j] = depth[j] > 0.0f ? depth[j] : 0.0f;
   }
 
+  static std::size_t at(std::int64_t row, std::int64_t columns) {
+    return static_cast<std::size_t>(row * columns);
+  }
+
+  void make_room(std::int64_t n) {
+    if (x_.size() >= static_cast<std::size_t>(n)) return;
+    x_.resize(static_cast<std::size_t>(n));
+    y_.resize(static_cast<std::size_t>(n));
+  }
+
   RoughSurface surface_;
+  std::vector<double> x_, y_;  // where the beam stands
 };
 
 }  // namespace STEMFAST_ISA

@@ -54,7 +54,7 @@ class ThicknessRows {
     const PosePath turn(batch_.scan, image);
     if (beam.strays() || (batch_.scan.pose_per_pixel && turn.moves())) {
       for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-        aim(beam, image, i);
+        beam.row(i, beam_x_.data(), beam_y_.data());
         for (std::size_t b = first; b < last; ++b) {
           add_moving(turn, image, i, b, depth + (i - rows.begin) * batch_.scan.columns);
         }
@@ -105,18 +105,6 @@ class ThicknessRows {
   Pose pose_of(std::size_t b) const {
     const double* p = &batch_.bodies.position[3 * b];
     return {matrix(orientation_of(b)), {p[0], p[1], p[2]}};
-  }
-
-  // Fills the beam positions of row `i`.
-  void aim(const BeamPath& beam, std::int64_t image, std::int64_t i) {
-    const Grid grid{batch_.scan.rows, batch_.scan.columns,
-                    batch_.scan.pixel_size[static_cast<std::size_t>(image)]};
-    beam.row(i, beam_x_.data(), beam_y_.data());
-    const double y = grid.y(static_cast<double>(i));
-    for (std::int64_t j = 0; j < batch_.scan.columns; ++j) {
-      beam_x_[static_cast<std::size_t>(j)] += grid.x(static_cast<double>(j));
-      beam_y_[static_cast<std::size_t>(j)] += y;
-    }
   }
 
   // The beams of the row that can meet a ball of this radius.

@@ -44,19 +44,19 @@ class RoughSurface {
     noise_.set(stream);
     octaves_ = octaves(rms, correlation, hurst, grid.spacing);
     const Words words = stream.block(0, origin_attempt);
-    const double scale = 1.0 / octaves_.spacing();
-    const double origin_x = origin_range * unit_interval(words[0], words[1]);
-    const double origin_y = origin_range * unit_interval(words[2], words[3]);
-    step_ = grid.spacing * scale;
-    first_row_ = (grid.y(0.0) + origin_y) * scale;
+    origin_x_ = origin_range * unit_interval(words[0], words[1]);
+    origin_y_ = origin_range * unit_interval(words[2], words[3]);
+    scale_ = 1.0 / octaves_.spacing();
+    step_ = grid.spacing * scale_;
+    first_row_ = (grid.y(0.0) + origin_y_) * scale_;
     column_taps_.resize(static_cast<std::size_t>(grid.columns));
-    const double first_column = (grid.x(0.0) + origin_x) * scale;
+    const double first_column = (grid.x(0.0) + origin_x_) * scale_;
     for (std::size_t j = 0; j < column_taps_.size(); ++j) {
       column_taps_[j] = spline_taps(first_column + static_cast<double>(j) * step_);
     }
   }
 
-  // Adds the field to `rows` of an image; `depth` is the first of them.
+  // Adds the field to `rows` of the grid; `depth` is the first of them.
   void add(Range rows, float* depth) {
     const auto columns = static_cast<std::int64_t>(column_taps_.size());
     build({column_taps_.front().first, column_taps_.back().first + 4},
@@ -74,6 +74,22 @@ class RoughSurface {
     }
   }
 
+  // Adds the field to n points, at x and y [nm]. They may stand anywhere, but cost as much as the
+  // rectangle they fill.
+  void add_at(const double* x, const double* y, std::int64_t n, float* depth) {
+    double left = x[0], right = x[0], top = y[0], bottom = y[0];
+    for (std::int64_t j = 1; j < n; ++j) {
+      left = x[j] < left ? x[j] : left;
+      right = x[j] > right ? x[j] : right;
+      top = y[j] < top ? y[j] : top;
+      bottom = y[j] > bottom ? y[j] : bottom;
+    }
+    build({place_x(left).first, place_x(right).first + 4}, {place_y(top).first, place_y(bottom).first + 4});
+    for (std::int64_t j = 0; j < n; j += at_once) {
+      add_some(x + j, y + j, std::min(at_once, n - j), depth + j);
+    }
+  }
+
  private:
   // The origin's random shift [nm], beyond the spacing of all lattices that matter.
   static constexpr double origin_range = 256.0;
@@ -81,6 +97,36 @@ class RoughSurface {
   SplineTaps taps_of(std::int64_t row) const {
     return spline_taps(first_row_ + static_cast<double>(row) * step_);
   }
+
+  // Points whose weights are worked out together, in vector code.
+  static constexpr std::int64_t at_once = 64;
+
+  void add_some(const double* x, const double* y, std::int64_t n, float* depth) const {
+    const Nodes& nodes = nodes_[0];
+    const std::int64_t height = nodes.y.size();
+    std::int64_t first[at_once];
+    float across[4][at_once], down[at_once][4];
+    for (std::int64_t j = 0; j < n; ++j) {
+      const SplineTaps column = place_x(x[j]), row = place_y(y[j]);
+      first[j] = (column.first - nodes.x.begin) * height + (row.first - nodes.y.begin);
+      for (std::size_t k = 0; k < 4; ++k) {
+        across[k][j] = column.weight[k];
+        down[j][k] = row.weight[k];
+      }
+    }
+    for (std::int64_t j = 0; j < n; ++j) {
+      const float* c0 = coefficient_.data() + first[j];
+      const float *c1 = c0 + height, *c2 = c1 + height, *c3 = c2 + height;
+      const float w0 = across[0][j], w1 = across[1][j], w2 = across[2][j], w3 = across[3][j];
+      float along[4];
+      for (int k = 0; k < 4; ++k)
+        along[k] = down[j][k] * ((w0 * c0[k] + w1 * c1[k]) + (w2 * c2[k] + w3 * c3[k]));
+      depth[j] += (along[0] + along[1]) + (along[2] + along[3]);
+    }
+  }
+
+  SplineTaps place_x(double x) const { return spline_taps((x + origin_x_) * scale_); }
+  SplineTaps place_y(double y) const { return spline_taps((y + origin_y_) * scale_); }
 
   // Spline coefficients at nodes x, y of the finest lattice.
   void build(Range x, Range y) {
@@ -158,7 +204,9 @@ class RoughSurface {
 
   Octaves octaves_;
   LatticeNoise noise_;
-  double step_ = 0.0, first_row_ = 0.0;  // in spacings of the finest lattice
+  double origin_x_ = 0.0, origin_y_ = 0.0;  // [nm]
+  double scale_ = 1.0;                      // spacings of the finest lattice in a nm
+  double step_ = 0.0, first_row_ = 0.0;     // in spacings of the finest lattice
   std::vector<SplineTaps> column_taps_;
   std::array<Nodes, Octaves::most> nodes_{};
   std::vector<float> coefficient_, refined_, turned_, spread_;

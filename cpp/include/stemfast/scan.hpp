@@ -1,6 +1,7 @@
 // Where the beam stands at each pixel, and when.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -63,6 +64,10 @@ struct ScanClock {
   }
 };
 
+inline Grid grid_of(const ScanTable& scan, std::int64_t image) {
+  return {scan.rows, scan.columns, scan.pixel_size[static_cast<std::size_t>(image)]};
+}
+
 inline Grid fine_grid(const ScanTable& scan, std::int64_t image) {
   const std::int64_t s = scan.oversample;
   return {scan.rows * s, scan.columns * s,
@@ -88,8 +93,12 @@ inline std::uint64_t stream_index(const Batch& batch, std::int64_t image) {
 // Where the beam really is: grid + drift + the row's jitter + mains ripple + lag after the fly-back.
 class BeamPath {
  public:
+  // A beam that keeps to its grid.
+  explicit BeamPath(const Grid& grid) : grid_(grid), clock_{grid.rows, grid.columns, 0.0, 0.0, 0} {}
+
   BeamPath(const Batch& batch, std::int64_t image)
-      : clock_(clock_of(batch.scan, image)),
+      : grid_(grid_of(batch.scan, image)),
+        clock_(clock_of(batch.scan, image)),
         jitter_(batch.key.seed, stream_index(batch, image), static_cast<std::uint32_t>(Stage::row_jitter)) {
     const auto first = static_cast<std::size_t>(image) * stray_columns;
     stray_ = batch.scan.stray.subspan(first, stray_columns);
@@ -102,8 +111,27 @@ class BeamPath {
   // Whether it ever leaves the grid.
   bool strays() const { return strays_; }
 
+  const Grid& grid() const { return grid_; }
+
+  // Where it stands at each pixel of row `i` [nm].
+  void row(std::int64_t i, double* x, double* y) const {
+    const auto columns = static_cast<std::size_t>(grid_.columns);
+    if (strays_) {
+      shifts(i, x, y);
+    } else {
+      std::fill(x, x + columns, 0.0);
+      std::fill(y, y + columns, 0.0);
+    }
+    const double grid_y = grid_.y(static_cast<double>(i));
+    for (std::size_t j = 0; j < columns; ++j) {
+      x[j] += grid_.x(static_cast<double>(j));
+      y[j] += grid_y;
+    }
+  }
+
+ private:
   // The shift from the grid of each pixel of a row [nm].
-  void row(std::int64_t i, double* dx, double* dy) const {
+  void shifts(std::int64_t i, double* dx, double* dy) const {
     const std::int64_t n = clock_.columns;
     const double start = clock_.row_start(i), dwell = clock_.dwell;
     const auto shift = normal_pair(jitter_.block(static_cast<std::uint32_t>(i)));
@@ -128,11 +156,11 @@ class BeamPath {
     }
   }
 
- private:
   double get(Stray s) const { return stray_[static_cast<std::size_t>(s)]; }
 
+  Grid grid_;
   ScanClock clock_;
-  Stream jitter_;
+  Stream jitter_{0, 0, 0};
   std::span<const double> stray_;
   bool strays_ = false;
 };

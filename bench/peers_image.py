@@ -1,4 +1,4 @@
-"""Other people's ways from the same thickness to a noisy image: clip, blur, random generator."""
+"""Other people's ways to a noisy image: clip, filtered noise, blur, random generator."""
 
 from __future__ import annotations
 
@@ -6,12 +6,47 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 import peers_thickness
+from stemfast import reference_film
 
 Float = NDArray[np.float64]
 Images = NDArray[np.uint16]
+
+
+class SpectralFilm:
+    """Rough films the usual way: white noise times the root of the density, one real FFT back.
+
+    The noise is drawn where it is filtered, which saves the FFT there. The field is periodic; a
+    wider one, cut, would cost four times as much. All in single precision.
+    """
+
+    def __init__(
+        self, size: int, pixel: float, mean: float, rms: float, correlation: float, hurst: float
+    ) -> None:
+        qy = 2 * np.pi * fft.fftfreq(size, pixel)[:, None]
+        qx = 2 * np.pi * fft.rfftfreq(size, pixel)
+        density = reference_film.roughness_density(np.hypot(qy, qx), rms, correlation, hurst)
+        self.root = (np.sqrt(density) * size / pixel / np.sqrt(2)).astype(np.float32)
+        self.size, self.mean = size, np.float32(mean)
+
+    def __call__(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        noise = rng.standard_normal((*self.root.shape, 2), np.float32).view(np.complex64)[..., 0]
+        noise *= self.root
+        field = fft.irfft2(noise, (self.size, self.size), workers=1, overwrite_x=True)
+        field += self.mean
+        return field
+
+
+class SmoothFilm:
+    """A film of one thickness, made once."""
+
+    def __init__(self, size: int, mean: float) -> None:
+        self.depth = np.full((size, size), mean, np.float32)
+
+    def __call__(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        return self.depth
 
 
 def opencv_blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
@@ -43,7 +78,7 @@ def chain(
     pixel: float,
     *,
     inverse_path: float,
-    film_depth: NDArray[np.float32],
+    film: Callable[[np.random.Generator], NDArray[np.float32]],
     electrons: float,
     sigma: float,
     blur: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
@@ -51,10 +86,10 @@ def chain(
     out: Images,
     rng: np.random.Generator,
 ) -> None:
-    """Numba's thickness, NumPy's contrast, a blur, counts; film_depth is given, ready-made."""
+    """Numba's thickness, a film in mean free paths, NumPy's contrast, a blur, counts."""
     thickness = np.empty(out.shape, np.float32)
     peers_thickness.numba_clip(planes, vertices, matrices, pixel, thickness)
     for i in range(len(out)):
-        depth = thickness[i] * np.float32(inverse_path) + film_depth
+        depth = thickness[i] * np.float32(inverse_path) + film(rng)
         expected = blur(np.float32(electrons) * -np.expm1(-depth), sigma)
         out[i] = np.minimum(count(rng, expected), 65535)

@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import peers_image as peers
 import stemfast as sf
-from stemfast import _core
+from stemfast import stage_times
 
-CUT = sf.Cuboid((24, 20, 16), corners={7: sf.Truncation(0.3), 0: sf.Truncation((0.2, 0.3, 0.4))})
+CUT = sf.Cuboid(
+    (24, 20, 16), corners={7: sf.Truncation(0.3), 0: sf.Truncation((0.2, 0.3, 0.4))}, material="Cu"
+)
 (BODY,) = CUT.bodies()
 IMAGES, SIZE, PIXEL_NM, SIGMA_PX = 64, 128, 0.35, 1.5
 
 
-def microscope(electrons: float = 700.0, size: int = SIZE) -> sf.Microscope:
-    """Counts of 20 to 200 a pixel in the particle."""
-    scan = sf.Scan(shape=(size, size), pixel_size_nm=PIXEL_NM * SIZE / size, dwell_us=4.0)
+def microscope(roughness_nm: float = 0.0, electrons: float = 2300.0) -> sf.Microscope:
+    """About 22 electrons a pixel from the film, up to 200 from a copper particle on it."""
+    scan = sf.Scan(shape=(SIZE, SIZE), pixel_size_nm=PIXEL_NM, dwell_us=4.0)
     return sf.Microscope(
         scan=scan,
         beam=sf.Beam(current_pa=sf.units.current_pa(electrons, scan.dwell_us)),
         probe=sf.Probe(fwhm_nm=sf.units.fwhm_from_sigma(SIGMA_PX * PIXEL_NM)),
+        film=sf.Film(thickness_nm=50.0, roughness_nm=roughness_nm, correlation_nm=8.0, hurst=0.7),
     )
 
 
-def test_full_chain(benchmark, race, report):
-    scope, poses = microscope(), sf.orientation.random(IMAGES, seed=1)
+@pytest.mark.parametrize("film", ["rough", "smooth"])
+def test_full_chain(benchmark, race, report, film):
+    scope, poses = (
+        microscope(1.0 if film == "rough" else 0.0),
+        sf.orientation.random(IMAGES, seed=1),
+    )
     ours, theirs = (np.empty((IMAGES, SIZE, SIZE), np.uint16) for _ in range(2))
-    film = scope.film.thickness_nm / scope.mean_free_path_nm("C")
+    path = scope.mean_free_path_nm("C")
     shared = {
         "planes": BODY.planes,
         "vertices": BODY.vertices,
         "matrices": poses.as_matrix(),
         "pixel": PIXEL_NM,
-        "inverse_path": 1 / scope.mean_free_path_nm("Au"),
-        "film_depth": np.full((SIZE, SIZE), film, np.float32),
+        "inverse_path": 1 / scope.mean_free_path_nm("Cu"),
+        "film": peers.SmoothFilm(SIZE, 50 / path)
+        if film == "smooth"
+        else peers.SpectralFilm(SIZE, PIXEL_NM, 50 / path, 1 / path, 8.0, 0.7),
         "electrons": scope.electrons_per_pixel,
         "sigma": SIGMA_PX,
         "out": theirs,
@@ -44,58 +56,54 @@ def test_full_chain(benchmark, race, report):
     def stemfast() -> None:
         sf.simulate(CUT, poses, scope, seed=1, n_threads=1, out=ours)
 
+    def peer(blur: Callable[..., object], count: Callable[..., object]) -> Callable[[], None]:
+        return lambda: peers.chain(**shared, blur=blur, count=count)
+
     seconds = race(
         {
             "stemfast": stemfast,
-            "Numba+OpenCV+NumPy": lambda: peers.chain(
-                **shared, blur=peers.opencv_blur, count=peers.poisson_counts
-            ),
-            "Numba+SciPy+NumPy": lambda: peers.chain(
-                **shared, blur=peers.scipy_blur, count=peers.poisson_counts
-            ),
-            "normal in place of Poisson": lambda: peers.chain(
-                **shared, blur=peers.opencv_blur, count=peers.normal_counts
-            ),
+            "Numba+OpenCV+NumPy": peer(peers.opencv_blur, peers.poisson_counts),
+            "Numba+SciPy+NumPy": peer(peers.scipy_blur, peers.poisson_counts),
+            "normal in place of Poisson": peer(peers.opencv_blur, peers.normal_counts),
         },
         rounds=6,
     )
     stemfast()
-    peers.chain(**shared, blur=peers.opencv_blur, count=peers.poisson_counts)
-    # Two noisy images of one mean differ by sqrt(2) in units of the shot noise, pixel by pixel.
-    a, b = ours.astype(np.float64), theirs.astype(np.float64)
-    score = (a - b)[(a + b) > 40] / np.sqrt((a + b)[(a + b) > 40])
-    assert abs(score.mean()) < 0.02
-    assert abs(score.std() - 1) < 0.02
-    report.rates("image 128², all stages", seconds, IMAGES)
+    peer(peers.opencv_blur, peers.poisson_counts)()
+    check_same(ours, theirs)
+    taken = sf.simulate(CUT, poses, scope, seed=1, return_truth=True)
+    mean = taken.truth.expected_electrons
+    assert mean.min() > 20 / 1.1
+    assert 150 < np.quantile(mean, 0.999) < 250
+    report.rates(f"image 128², all stages, {film} film", seconds, IMAGES)
+    report.add("  electrons a pixel", f"{mean.min():.0f} to {mean.max():.0f}")
     benchmark.pedantic(stemfast, rounds=5)
 
 
-def test_where_the_time_goes(benchmark, race, report):
-    scope, poses = microscope(), sf.orientation.random(IMAGES, seed=1)
-    sharp = scope.replace(probe=sf.Probe(fwhm_nm=0))
-    counts = np.empty((IMAGES, SIZE, SIZE), np.uint16)
-    thick = np.empty((IMAGES, SIZE, SIZE), np.float32)
-    mean = np.full(SIZE * SIZE, 60.0, np.float32)
-    depth = np.full(SIZE * SIZE, 0.2, np.float32)
-    seconds = race(
-        {
-            "all": lambda: sf.simulate(CUT, poses, scope, seed=1, n_threads=1, out=counts),
-            "no blur": lambda: sf.simulate(CUT, poses, sharp, seed=1, n_threads=1, out=counts),
-            "chords": lambda: sf.thickness(CUT, poses, scope.scan, n_threads=1, out=thick),
-            "Poisson": lambda: [_core.poisson(mean, seed=1, index=i) for i in range(IMAGES)],
-            "contrast": lambda: [_core.scattered_fraction(depth) for _ in range(IMAGES)],
-        },
-        rounds=10,
+def check_same(ours: NDArray[np.uint16], theirs: NDArray[np.uint16]) -> None:
+    """Compare counts: two of one mean differ by sqrt(2) in units of the shot noise."""
+    a, b = ours.astype(np.float64), theirs.astype(np.float64)
+    score = (a - b) / np.sqrt(a + b)
+    assert abs(score.mean()) < 0.02
+    assert abs(score.std() - 1) < 0.02
+
+
+def test_where_the_time_goes(benchmark, report):
+    scope = microscope(1.0)
+    found = stage_times.measure(scope, CUT, images=IMAGES, seconds=3.0)
+    parts = ", ".join(f"{name} {time:.0f}" for name, time in found.stages_us.items())
+    report.add("  stages of an image 128² [µs]", f"{found.image_us:.0f}: {parts}")
+    floor = {"random numbers": 45, "blur": 18, "chords": 12}
+    text = ", ".join(f"{name} {time}" for name, time in floor.items())
+    rough = found.stages_us["film"]
+    report.add(
+        "  floor 128²",
+        f"{text} µs: {found.image_us / sum(floor.values()):.2f} of it with the rough film, "
+        f"{(found.image_us - rough) / sum(floor.values()):.2f} without",
     )
-    per_image = {name: value / IMAGES * 1e6 for name, value in seconds.items()}
-    per_image["blur"] = per_image["all"] - per_image.pop("no blur")
-    total = per_image.pop("all")
-    rest = total - sum(per_image.values())
-    parts = ", ".join(f"{name} {value:.0f}" for name, value in per_image.items())
-    report.add("  stages of an image 128² [µs]", f"{total:.0f}: {parts}, rest {rest:.0f}")
-    report.add("  floor 128²", f"random numbers 45, blur 18, chords 12 µs: {total / 75:.2f} of it")
+    poses, out = sf.orientation.random(IMAGES, seed=1), np.empty((IMAGES, SIZE, SIZE), np.uint16)
     benchmark.pedantic(
-        lambda: sf.simulate(CUT, poses, scope, seed=1, n_threads=1, out=counts), rounds=5
+        lambda: sf.simulate(CUT, poses, scope, seed=1, n_threads=1, out=out), rounds=5
     )
 
 
@@ -118,6 +126,8 @@ def test_motion(benchmark, race, report):
             "spin per row": lambda: take(scope, **spin),
             "spin per pixel": lambda: take(scope, pose_per="pixel", **spin),
             "drift, jitter and ripple": lambda: take(shaky),
+            "the same on a rough film": lambda: take(shaky.replace(film=microscope(1.0).film)),
+            "still on a rough film": lambda: take(microscope(1.0)),
         },
         rounds=6,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from typing import Annotated
 
 import typer
 
@@ -21,10 +22,15 @@ def version() -> str:
     return importlib.metadata.version("stemfast")
 
 
-def info() -> None:
+def info(
+    bench: Annotated[
+        bool,
+        typer.Option("--bench", help="Also time the stages of an image here; some seconds."),
+    ] = False,
+) -> None:
     """Print versions, threads, and the instruction set that was picked for this processor.
 
-    Example: [bold]stemfast info[/bold]
+    Example: [bold]stemfast info --bench[/bold]
 
     Paste its output into a bug report. STEMFAST_ISA=x86-64-v2 (or v3, v4, baseline) picks
     another instruction set for one run.
@@ -41,6 +47,27 @@ def info() -> None:
     width = max(map(len, rows))
     for name, text in rows.items():
         typer.echo(f"{name:<{width}}  {text}")
+    if bench:
+        _print_stage_times()
+
+
+def _print_stage_times() -> None:
+    from stemfast import Beam, Cuboid, Film, Microscope, Probe, Truncation, stage_times
+
+    # The conditions of the project's own benchmark: 20 to 200 electrons in every pixel.
+    particle = Cuboid((24, 20, 16), corners={7: Truncation(0.3)}, material="Cu")
+    microscope = Microscope(
+        beam=Beam(current_pa=92),
+        probe=Probe(fwhm_nm=1.24),
+        film=Film(thickness_nm=50, roughness_nm=1),
+    )
+    found = stage_times.measure(microscope, particle)
+    typer.echo(f"\nan image of {' x '.join(map(str, microscope.scan.shape))}, best of some seconds")
+    for name, time_us in (found.stages_us | {"all stages": found.image_us}).items():
+        share = time_us / found.image_us
+        typer.echo(f"{name:<12}{time_us:>9.1f} us{share:>7.0%}")
+    for name, time_us in (("one core", found.image_us), ("all cores", found.all_cores_us)):
+        typer.echo(f"{name:<12}{1e6 / time_us:>9,.0f} images/s")
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,25 @@
+"""Where an image's time goes on this machine."""
+
+import pytest
+from typer.testing import CliRunner
+
+import stemfast as sf
+from stemfast import stage_times
+from stemfast.cli import app
+
+
+def test_the_stages_add_up_to_the_image():
+    scope = sf.Microscope(film=sf.Film(thickness_nm=20, roughness_nm=1))
+    found = stage_times.measure(scope, sf.Cuboid((9, 8, 7)), images=4, seconds=0.1)
+    assert sum(found.stages_us.values()) == pytest.approx(found.image_us)
+    assert all(time >= 0 for name, time in found.stages_us.items() if name != "rest")
+    assert min(found.image_us, found.all_cores_us, found.stages_us["Poisson"]) > 0
+
+
+def test_info_times_the_stages():
+    result = CliRunner().invoke(app, ["info", "--bench"])
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    for stage in ("chords", "film", "contrast", "blur", "Poisson", "read-out", "rest"):
+        assert any(words[:1] == [stage] and words[2] == "us" for words in lines)
+    assert sum(words[-1:] == ["images/s"] for words in lines) == 2

@@ -379,7 +379,8 @@ def _require_film(scopes: Sequence[Microscope], frames: int) -> None:
         if film.wedge_nm_per_um != 0 and drift.any() and thinnest < 3 * film.roughness_nm:
             raise ValueError(
                 "scan.instability.drift_nm_s moves the beam to where the film is "
-                f"{thinnest:.3g} nm thin, expected at least 3 film.roughness_nm: lower it or film.wedge_nm_per_um"
+                f"{thinnest:.3g} nm thin, expected at least 3 film.roughness_nm: lower it or "
+                "film.wedge_nm_per_um"
             )
 
 

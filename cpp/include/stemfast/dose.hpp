@@ -6,6 +6,7 @@
 // about one in a hundred, get the other bits and F summed in double. Either way the count is the same.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -252,16 +253,16 @@ inline void poisson(const Stream& stream, std::int64_t first, const float* mean,
     sixteen_blocks(stream.counter(g * 16), stream.key(), lanes.word);
     if (lowest < expansion_from || here < dose_group) count_by_summation(lanes);
     if (highest >= expansion_from) count_by_expansion(lanes);
-    for (std::int64_t l = lane; l < lane + here; ++l) {
-      if (lanes.doubtful[l] != 0) {
-        const auto block = g * 16 + static_cast<std::uint32_t>(l % 16);
-        const std::uint32_t more = stream.block(block, 1)[static_cast<std::size_t>(l / 16)];
-        const std::uint64_t bits = std::uint64_t{lanes.word[l]} << 21 | more >> 11;
-        lanes.count[l] =
-            static_cast<std::int32_t>(poisson_quantile(bits, static_cast<double>(lanes.mean[l])));
-      }
-      count[done + l - lane] = lanes.count[l];
+    std::int32_t doubt = 0;
+    for (const std::int32_t d : lanes.doubtful) doubt |= d;
+    for (std::int64_t l = lane; doubt != 0 && l < lane + here; ++l) {
+      if (lanes.doubtful[l] == 0) continue;
+      const auto block = g * 16 + static_cast<std::uint32_t>(l % 16);
+      const std::uint32_t more = stream.block(block, 1)[static_cast<std::size_t>(l / 16)];
+      const std::uint64_t bits = std::uint64_t{lanes.word[l]} << 21 | more >> 11;
+      lanes.count[l] = static_cast<std::int32_t>(poisson_quantile(bits, static_cast<double>(lanes.mean[l])));
     }
+    std::copy(lanes.count + lane, lanes.count + lane + here, count + done);
     done += here;
   }
 }

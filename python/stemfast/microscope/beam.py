@@ -1,0 +1,37 @@
+"""The electrons: their energy and number."""
+
+from __future__ import annotations
+
+from stemfast import units
+
+from .settings import Positive, Settings
+
+
+class Beam(Settings):
+    """The electron beam.
+
+    Parameters
+    ----------
+    energy_kev : float
+        Kinetic energy of the electrons [keV].
+    current_pa : float
+        Beam current at the specimen [pA].
+
+    Raises
+    ------
+    ValueError
+        If a value is not positive and finite, or a setting is unknown.
+
+    Examples
+    --------
+    >>> round(Beam(energy_kev=300).wavelength_nm, 5)
+    0.00197
+    """
+
+    energy_kev: Positive = 200.0
+    current_pa: Positive = 20.0
+
+    @property
+    def wavelength_nm(self) -> float:
+        """Relativistic wavelength of the electrons [nm]."""
+        return units.wavelength_nm(self.energy_kev)

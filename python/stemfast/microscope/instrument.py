@@ -1,0 +1,116 @@
+"""A whole microscope, put together from its parts."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+from pydantic import model_validator
+
+from stemfast import materials, units
+from stemfast.materials import Material
+
+from .beam import Beam
+from .detector import Detector
+from .film import Film
+from .haadf import Haadf
+from .probe import Probe
+from .scan import Scan
+from .settings import Settings
+
+
+class Microscope(Settings):
+    """A whole microscope, ready to take images.
+
+    Parameters
+    ----------
+    scan : Scan
+    beam : Beam
+    probe : Probe
+    haadf : Haadf
+    film : Film
+    detector : Detector
+
+    Raises
+    ------
+    ValueError
+        If a part is not what it should be, a setting is unknown, the probe is wider than the
+        scanned field, or the film's wedge runs out within it.
+
+    Examples
+    --------
+    >>> microscope = Microscope(scan=Scan(dwell_us=8), beam=Beam(current_pa=50))
+    >>> round(microscope.electrons_per_pixel)
+    2497
+    >>> round(microscope.mean_free_path_nm("Pd"))
+    153
+    """
+
+    scan: Scan = Scan()
+    beam: Beam = Beam()
+    probe: Probe = Probe()
+    haadf: Haadf = Haadf()
+    film: Film = Film()
+    detector: Detector = Detector()
+
+    @model_validator(mode="after")
+    def _probe_fits_the_field(self) -> Self:
+        height, width = self.scan.field_nm
+        widths = {"fwhm_nm": self.probe.fwhm_nm}
+        if self.probe.tail_fraction > 0:
+            widths["tail_fwhm_nm"] = self.probe.tail_fwhm_nm
+        for name, value in widths.items():
+            if value > min(height, width):
+                raise ValueError(
+                    f"expected a probe narrower than the field, got probe.{name}={value:g} and a "
+                    f"field of {height:g} x {width:g} nm; enlarge scan.shape or "
+                    f"scan.pixel_size_nm, or lower probe.{name}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _wedge_does_not_run_out(self) -> Self:
+        film, (height, width) = self.film, self.scan.field_nm
+        angle = math.radians(film.wedge_direction_deg)
+        reach = abs(math.cos(angle)) * width / 2 + abs(math.sin(angle)) * height / 2
+        thinnest = film.thickness_nm - abs(film.wedge_nm_per_um) * reach / 1000
+        if film.wedge_nm_per_um != 0 and thinnest < 3 * film.roughness_nm:
+            raise ValueError(
+                "expected the wedge's thin side to be at least 3 film.roughness_nm thick in the "
+                f"field, got {thinnest:g} nm with film.thickness_nm={film.thickness_nm:g}, "
+                f"film.wedge_nm_per_um={film.wedge_nm_per_um:g}, "
+                f"film.roughness_nm={film.roughness_nm:g} and a field of {height:g} x {width:g} nm"
+            )
+        return self
+
+    @property
+    def electrons_per_pixel(self) -> float:
+        """Mean number of electrons that arrive in each pixel's dwell time [e/px]."""
+        return units.electrons(self.beam.current_pa, self.scan.dwell_us)
+
+    def mean_free_path_nm(self, material: str | Material) -> float:
+        """Mean free path of a material for scattering into this detector at this energy.
+
+        Parameters
+        ----------
+        material : str or Material
+            A name from `stemfast.materials.names`, or a material of your own.
+
+        Returns
+        -------
+        float
+            Mean free path [nm].
+
+        Raises
+        ------
+        ValueError
+            If the material is unknown.
+
+        Examples
+        --------
+        >>> round(Microscope().mean_free_path_nm("Au"), 1)
+        64.5
+        """
+        return materials.get(material).mean_free_path_nm(
+            self.beam.energy_kev, self.haadf.inner_mrad, self.haadf.outer_mrad
+        )

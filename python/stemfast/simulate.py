@@ -6,7 +6,7 @@ structure of arrays, and hands it over in one call that runs without the GIL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -16,18 +16,24 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast import _core
 from stemfast.acquisition import Acquisition
 from stemfast.arguments import index, one_of, output_array, seed_value
-from stemfast.materials import Material
 from stemfast.microscope import Microscope, Scan
 from stemfast.motion import (
     Motion,
     PosePath,
-    drift_reach_nm,
     frame_count,
     path_list,
     scan_columns,
     spin_lengths,
 )
 from stemfast.particles import Particle
+from stemfast.recording import (
+    inverse_mean_free_paths,
+    microscope_list,
+    recording_columns,
+    require_countable,
+    require_film,
+    require_focused,
+)
 from stemfast.saturation import Saturation, report
 from stemfast.scene import Batch, Shown, lay_out
 from stemfast.simulation import Simulation
@@ -184,7 +190,7 @@ def simulate(
     >>> sorted(taken.truth.thickness_nm), taken.truth.expected_electrons.shape
     (['Au', 'film'], (128, 128))
     """
-    scopes, series = _microscopes(microscope)
+    scopes, series = microscope_list(microscope)
     scan, dtype = scopes[0].scan, scopes[0].detector.dtype
     n_frames, with_frames = frame_count(frames)
     numbers: dict[str, Any] = {
@@ -204,9 +210,9 @@ def simulate(
         oversample,
         n_threads,
     )
-    _require_countable(scopes)
-    _require_focused(scopes, plan)
-    _require_film(scopes, n_frames)
+    require_countable(scopes)
+    require_focused(scopes, plan.batch, plan.pick)
+    require_film(scopes, n_frames)
     if not isinstance(return_truth, bool):
         raise TypeError(f"return_truth must be True or False, got {return_truth!r}")
     if sum_frames and not with_frames:
@@ -215,9 +221,9 @@ def simulate(
     clipped = np.zeros((batch.n_images, 2), np.int64)
     taken = Acquisition(
         batch=batch,
-        depth_weights=_inverse_mean_free_paths(batch, scopes, pick),
+        depth_weights=inverse_mean_free_paths(batch, scopes, pick),
         scan=plan.scan,
-        recording=_recording_columns(scopes, pick) | {"clipped": clipped},
+        recording=recording_columns(scopes, pick) | {"clipped": clipped},
         run=plan.run,
         field=scan.shape,
         **numbers,
@@ -313,77 +319,6 @@ def thickness(
     return result
 
 
-def _microscopes(
-    microscope: Microscope | Sequence[Microscope] | None,
-) -> tuple[list[Microscope], int]:
-    """Return the microscopes and the number of images they stand for (0: any)."""
-    if microscope is None:
-        return [Microscope()], 0
-    if isinstance(microscope, Microscope):
-        return [microscope], 0
-    if not isinstance(microscope, Sequence):
-        raise TypeError(
-            "microscope must be a Microscope or a sequence of them, "
-            f"got {type(microscope).__name__}"
-        )
-    scopes = list(microscope)
-    if not scopes:
-        raise ValueError("microscope is empty, expected at least one Microscope")
-    for i, scope in enumerate(scopes):
-        if not isinstance(scope, Microscope):
-            raise TypeError(f"microscope[{i}] must be a Microscope, got {type(scope).__name__}")
-        for what, mine, others in (
-            ("scan.shape", scope.scan.shape, scopes[0].scan.shape),
-            ("detector.bits", scope.detector.bits, scopes[0].detector.bits),
-        ):
-            if mine != others:
-                raise ValueError(
-                    f"microscope[{i}] has {what} {mine}, the first has {others}: "
-                    "images of one batch must be alike in this"
-                )
-    return scopes, len(scopes)
-
-
-def _require_countable(scopes: Sequence[Microscope]) -> None:
-    electrons = max(scope.electrons_per_pixel for scope in scopes)
-    if electrons > 2**30:
-        raise ValueError(
-            f"microscope sends {electrons:.3g} electrons to each pixel, expected at most 2^30: "
-            "lower beam.current_pa or scan.dwell_us"
-        )
-
-
-def _require_focused(scopes: Sequence[Microscope], plan: _Plan) -> None:
-    """Refuse a particle so far out of focus that its blur is wider than the field."""
-    if all(scope.probe.convergence_mrad is None for scope in scopes):
-        return
-    depth, image = plan.batch.position[:, 2], plan.batch.image_of_body
-    for number, scope in enumerate(scopes):
-        for z in np.unique(depth[plan.pick[image] == number]):
-            if scope.probe.fwhm_at_nm(float(z)) > min(scope.scan.field_nm):
-                raise ValueError(
-                    f"a particle at z = {z:g} nm is seen by a probe "
-                    f"{scope.probe.fwhm_at_nm(float(z)):.3g} nm wide, wider than the field: move "
-                    "it or probe.focus_nm, or lower probe.convergence_mrad"
-                )
-
-
-def _require_film(scopes: Sequence[Microscope], frames: int) -> None:
-    """Refuse a drift that carries the beam to where the film's wedge has run out."""
-    for scope in scopes:
-        film, drift = scope.film, np.array(drift_reach_nm(scope.scan, frames))
-        angle = np.radians(film.wedge_direction_deg)
-        uphill = film.wedge_nm_per_um * 1e-3 * np.array([np.cos(angle), np.sin(angle)])
-        half = np.array(scope.scan.field_nm[::-1]) / 2
-        thinnest = film.thickness_nm - np.abs(uphill) @ half + min(0.0, float(uphill @ drift))
-        if film.wedge_nm_per_um != 0 and drift.any() and thinnest < 3 * film.roughness_nm:
-            raise ValueError(
-                "scan.instability.drift_nm_s moves the beam to where the film is "
-                f"{thinnest:.3g} nm thin, expected at least 3 film.roughness_nm: lower it or "
-                "film.wedge_nm_per_um"
-            )
-
-
 @dataclass(frozen=True)
 class _Plan:
     """A batch ready for the core: what is seen, how it is scanned, whose microscope is which."""
@@ -435,57 +370,3 @@ def _allocate(
         shape = (batch.n_images // (frames[0] if frames else 1), *shape)
     result = output_array(out, shape, dtype)
     return result.reshape(-1, *field), result
-
-
-def _recording_columns(scopes: Sequence[Microscope], pick: NDArray[np.int64]) -> dict[str, Any]:
-    columns: dict[str, Callable[[Microscope], object]] = {
-        "film": _film_settings,
-        "probe_sigma": lambda m: m.probe.sigma_nm / m.scan.pixel_size_nm,
-        "electrons": lambda m: m.electrons_per_pixel,
-        "gain": lambda m: m.detector.gain,
-        "offset": lambda m: m.detector.offset,
-        "read_noise": lambda m: m.detector.read_noise,
-        "tail_fraction": lambda m: m.probe.tail_fraction,
-        "tail_gamma": lambda m: m.probe.tail_gamma_nm / m.scan.pixel_size_nm,
-        "excess_noise": lambda m: m.detector.excess_noise_factor - 1.0,
-        "convergence": lambda m: (m.probe.convergence_mrad or 0.0) * 1e-3,
-        "focus": lambda m: m.probe.focus_nm,
-        "slabs": lambda m: m.probe.slabs,
-        "decay": lambda m: m.detector.decay_us * 1e-6,
-    }
-    return {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
-
-
-def _film_settings(scope: Microscope) -> tuple[float, ...]:
-    """Return the film as the core's `FilmSettings`: thicknesses in mean free paths."""
-    film = scope.film
-    path = scope.mean_free_path_nm(film.material)
-    return (
-        film.thickness_nm / path,
-        film.roughness_nm / path,
-        film.correlation_nm,
-        film.hurst,
-        film.wedge_nm_per_um * 1e-3 / path,
-        film.wedge_direction_deg,
-        0.0 if film.hole_distance_nm is None else film.hole_distance_nm,
-        film.hole_direction_deg,
-        0.0 if film.hole_radius_nm is None else 1.0 / film.hole_radius_nm,
-        -1.0 if film.hole_distance_nm is None else film.hole_taper_nm,
-    )
-
-
-def _inverse_mean_free_paths(
-    batch: Batch, scopes: Sequence[Microscope], pick: NDArray[np.int64]
-) -> Float:
-    """Weight of each placed body in Σ t/Λ: its own, times 1/Λ under its image's microscope."""
-    known: dict[tuple[object, ...], float] = {}
-
-    def inverse(scope: Microscope, material: str | Material) -> float:
-        key = (scope.beam.energy_kev, scope.haadf, material)
-        if key not in known:
-            known[key] = 1.0 / scope.mean_free_path_nm(material)
-        return known[key]
-
-    table = np.array([[inverse(s, m) for m in batch.materials] for s in scopes])
-    weights: Float = batch.body_weights() * table[pick[batch.image_of_body], batch.shape]
-    return weights

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 import peers_thickness
-from stemfast import reference_film
+from stemfast import reference
 
 Float = NDArray[np.float64]
 Images = NDArray[np.uint16]
@@ -27,7 +27,7 @@ class SpectralFilm:
     ) -> None:
         qy = 2 * np.pi * fft.fftfreq(size, pixel)[:, None]
         qx = 2 * np.pi * fft.rfftfreq(size, pixel)
-        density = reference_film.roughness_density(np.hypot(qy, qx), rms, correlation, hurst)
+        density = reference.roughness_density(np.hypot(qy, qx), rms, correlation, hurst)
         self.root = (np.sqrt(density) * size / pixel / np.sqrt(2)).astype(np.float32)
         self.size, self.mean = size, np.float32(mean)
 

@@ -9,7 +9,7 @@ from scipy import fft
 
 import peers_image as peers
 import stemfast as sf
-from stemfast import _core, reference_film
+from stemfast import _core, reference
 
 CUT = sf.Cuboid((24, 20, 16), corners={7: sf.Truncation(0.3)})
 SIZE, CORRELATION, HURST = 128, 8.0, 0.7
@@ -27,7 +27,7 @@ def check_spectrum(fields: NDArray[np.float32], pixel: float) -> None:
     power *= pixel**2 / (window**2).sum()
     q = 2 * np.pi * np.hypot(fft.fftfreq(SIZE, pixel)[:, None], fft.fftfreq(SIZE, pixel))
     band = (q > 0.1 * np.pi / pixel) & (q < 0.3 * np.pi / pixel)
-    expected = reference_film.roughness_density(q[band], 1.0, CORRELATION, HURST)
+    expected = reference.roughness_density(q[band], 1.0, CORRELATION, HURST)
     assert abs((power[band] / expected).mean() - 1) < 0.1
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import stemfast as sf
-from stemfast import _core, reference, reference_film
+from stemfast import _core, reference
 
 CUBE = sf.Cuboid((10, 9, 8))
 # Shares of variance that a lattice's unit noise keeps: the integrals of the squared kernels.
@@ -57,7 +57,7 @@ def surfaces(film, scan, n, seed=1):
 
 def variance_left(film, pixel_size_nm):
     """Variance of the roughness at a point, as built: what is finer than the lattice is gone."""
-    lattices, remainder = reference_film.octaves(
+    lattices, remainder = reference.octaves(
         film.roughness_nm, film.correlation_nm, film.hurst, pixel_size_nm
     )
     return sum(a**2 for _, a in lattices) * SMOOTH + remainder**2 * SHARP
@@ -67,7 +67,7 @@ def expected_periodogram(film, n, pixel, window):
     """E|FFT(window·field)|² of the meant density up to the pixels' highest frequency, exactly."""
     wide = 8 * n
     q = 2 * np.pi * np.fft.fftfreq(wide, pixel)
-    density = reference_film.roughness_density(
+    density = reference.roughness_density(
         np.hypot(q[:, None], q), film.roughness_nm, film.correlation_nm, film.hurst
     )
     covariance = np.fft.ifft2(density).real / pixel**2
@@ -177,8 +177,8 @@ def test_the_same_film_at_another_pixel_size():
     fine = laid(film, sf.Scan(shape=(401, 301), pixel_size_nm=0.2)).astype(np.float64)
     coarse = laid(film, sf.Scan(shape=(201, 151), pixel_size_nm=0.4)).astype(np.float64)
     # They differ by the octave that only the fine one has and by both remainders, nothing else.
-    (finest, *_), fine_rest = reference_film.octaves(1, 8, 0.7, 0.2)
-    coarse_rest = reference_film.octaves(1, 8, 0.7, 0.4)[1]
+    (finest, *_), fine_rest = reference.octaves(1, 8, 0.7, 0.2)
+    coarse_rest = reference.octaves(1, 8, 0.7, 0.4)[1]
     expected = finest[1] ** 2 * SMOOTH + (fine_rest**2 + coarse_rest**2) * SHARP
     # 30,000 points, hardly correlated: four standard errors are about 5 %.
     assert ((fine[::2, ::2] - coarse) ** 2).mean() == pytest.approx(expected, rel=0.05)
@@ -208,7 +208,7 @@ def test_the_same_film_in_a_smaller_field():
 )
 def test_equals_the_reference(film, shape, pixel, index):
     scan = sf.Scan(shape=shape, pixel_size_nm=pixel)
-    expected = reference_film.film_thickness(film, scan, seed=2**50 + 3, index=index)
+    expected = reference.film_thickness(film, scan, seed=2**50 + 3, index=index)
     ours = laid(film, scan, seed=2**50 + 3, index=index)
     np.testing.assert_allclose(ours, expected, atol=5e-6)
 

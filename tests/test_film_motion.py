@@ -11,7 +11,7 @@ import pytest
 
 import stemfast as sf
 from stemfast import _core, reference
-from stemfast.reference_film import film_thickness
+from stemfast.reference import film_thickness
 
 SPECK = sf.Sphere(0.01, material="C")
 SHAPE, PIXEL_NM = (40, 53), 0.45

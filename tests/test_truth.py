@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 import stemfast as sf
 from stemfast import reference
 from stemfast.particles.body import ConvexBody
-from stemfast.reference_film import film_thickness
+from stemfast.reference import film_thickness
 
 SHAPE = (29, 37)
 SHAKY = sf.Instability(drift_nm_s=(40.0, -25.0), row_jitter_pm=200.0, mains_pm=(150.0, 90.0))

@@ -1,6 +1,6 @@
-"""The film in slow, obvious NumPy: part of `stemfast.reference`, in a file of its own.
+"""The film, at each pixel where the beam stands.
 
-Nothing here calls the core. The rough surface is summed octave by octave, each interpolated by
+The rough surface is summed octave by octave, each interpolated by
 itself at every place, where the core refines one octave's spline into the next and takes whole
 rows where the beam keeps to its grid.
 """
@@ -12,8 +12,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast import reference
 from stemfast.microscope import Film, Scan
+from stemfast.reference.clock import beam_shift, pixel_centres
+from stemfast.reference.random import philox
 
 Float = NDArray[np.float64]
 
@@ -93,8 +94,8 @@ def beam_positions(
     >>> x.tolist(), y.tolist()
     ([[-0.5, 0.0, 0.5]], [[0.0, 0.0, 0.0]])
     """
-    x, y = np.meshgrid(*reference.pixel_centres(scan))
-    shift_x, shift_y = reference.beam_shift(scan, jitter_nm, frame)
+    x, y = np.meshgrid(*pixel_centres(scan))
+    shift_x, shift_y = beam_shift(scan, jitter_nm, frame)
     return np.asarray(x + shift_x), np.asarray(y + shift_y)
 
 
@@ -121,7 +122,7 @@ def rough_surface(
     """
     mask = 2**32 - 1
     key, where = [seed & mask, seed >> 32], [index & mask, index >> 32]
-    words = reference.philox([0, _STAGE << 16 | 63 << 10, *where], key)
+    words = philox([0, _STAGE << 16 | 63 << 10, *where], key)
     origin = [((h << 32 | low) >> 11) * 2.0**-53 for h, low in (words[:2], words[2:])]
     places = [a + _ORIGIN_RANGE_NM * shift for a, shift in zip((x, y), origin, strict=True)]
     lattices, remainder = octaves(film.roughness_nm, film.correlation_nm, film.hurst, pixel_size_nm)
@@ -168,7 +169,7 @@ def _noise(
     item = (y | (x & 0x7FF) << 21).astype(np.uint64)
     attempt = (exponent + 32 << 10 | x >> 11).astype(np.uint64)
     counter = [item, np.uint64(_STAGE << 16) | attempt, *(np.full_like(item, w) for w in where)]
-    word = np.choose(i & 3, reference.philox(counter, key))
+    word = np.choose(i & 3, philox(counter, key))
     bytes_ = [(word >> np.uint64(8 * k) & np.uint64(255)).astype(np.float64) for k in range(4)]
     total = bytes_[0] + bytes_[1] + bytes_[2] - 382.5
     return (

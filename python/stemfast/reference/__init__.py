@@ -1,0 +1,35 @@
+"""Slow, obvious NumPy versions of what the core does fast, in float64.
+
+Tests compare the two on random input. Nothing here calls the core or shares code with it, and
+nothing is optimised: read it to learn what the core is meant to compute.
+"""
+
+from .clock import beam_shift, pixel_centres, pixel_times, pose_times
+from .film import beam_positions, film_thickness, octaves, rough_surface, roughness_density
+from .image import afterglow, focused_fraction, gaussian_blur, lorentzian_blur, scattered_fraction
+from .random import haar_quaternion, philox, uniforms
+from .solids import chords, occupancy, project_volume, thickness
+
+__all__ = [
+    "afterglow",
+    "beam_positions",
+    "beam_shift",
+    "chords",
+    "film_thickness",
+    "focused_fraction",
+    "gaussian_blur",
+    "haar_quaternion",
+    "lorentzian_blur",
+    "occupancy",
+    "octaves",
+    "philox",
+    "pixel_centres",
+    "pixel_times",
+    "pose_times",
+    "project_volume",
+    "rough_surface",
+    "roughness_density",
+    "scattered_fraction",
+    "thickness",
+    "uniforms",
+]

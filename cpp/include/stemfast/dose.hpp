@@ -13,6 +13,7 @@
 
 #include "stemfast/elementary.hpp"
 #include "stemfast/isa.hpp"
+#include "stemfast/normal_quantile.hpp"
 #include "stemfast/rng.hpp"
 
 namespace stemfast {
@@ -120,18 +121,6 @@ inline double poisson_quantile(std::uint64_t bits, double mean) {
 
 // ---- single precision, sixty-four at a time ------------------------------------------------------------
 
-// Natural logarithm in single precision for 1e-30 < x ≤ 2, relative error below 3e-7.
-inline float logarithm(float x) {
-  const auto bits = std::bit_cast<std::int32_t>(x);
-  // Moves the mantissa to [√½, √2).
-  const std::int32_t shifted = bits - 0x3f3504f3;
-  const std::int32_t exponent = shifted >> 23;
-  const float m = std::bit_cast<float>(bits - (exponent << 23));
-  const float s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
-  const float series = s2 * (1.0f / 3.0f + s2 * (1.0f / 5.0f + s2 * (1.0f / 7.0f + s2 * (1.0f / 9.0f))));
-  return static_cast<float>(exponent) * 0.693147181f + 2.0f * (s + s * series);
-}
-
 struct DoseLanes {
   float mean[dose_group];
   std::uint32_t word[dose_group];
@@ -183,32 +172,15 @@ inline void count_by_summation(DoseLanes& lanes) {
 // inverse Poisson cumulative distribution function"). The last term's coefficients are a fit; for
 // |z| < 2.94 what is left of the error is below 0.62/mean² (a test measures it).
 inline void count_by_expansion(DoseLanes& lanes) {
-  constexpr float centre = 5.0f;  // of −log(4u(1 − u)): |z| < 2.94
   float mean[dose_group], u[dose_group], c[dose_group], x[dose_group];
   std::int32_t unsure[dose_group];
   for (int l = 0; l < dose_group; ++l) {
     mean[l] = lanes.mean[l] >= expansion_from ? lanes.mean[l] : expansion_from;
-    // u and 1 − u, each with all its digits; in halves because signed conversion is the fast one.
-    const std::uint32_t w = lanes.word[l], v = ~w;
-    const auto w_high = static_cast<std::int32_t>(w >> 16), w_low = static_cast<std::int32_t>(w & 0xffffu);
-    const auto v_high = static_cast<std::int32_t>(v >> 16), v_low = static_cast<std::int32_t>(v & 0xffffu);
-    u[l] = (static_cast<float>(w_high) * 65536.0f + (static_cast<float>(w_low) + 0.5f)) * 0x1.0p-32f;
-    c[l] = (static_cast<float>(v_high) * 65536.0f + (static_cast<float>(v_low) + 0.5f)) * 0x1.0p-32f;
+    uniform_pair(lanes.word[l], u[l], c[l]);
   }
   for (int l = 0; l < dose_group; ++l) {
     const float t = -logarithm(4.0f * u[l] * c[l]);
-    // The inverse error function (Giles 2010, "Approximating the erfinv function", single precision).
-    const float y = t - 2.5f;
-    float e = 2.81022636e-08f;
-    e = 3.43273939e-07f + e * y;
-    e = -3.5233877e-06f + e * y;
-    e = -4.39150654e-06f + e * y;
-    e = 0.00021858087f + e * y;
-    e = -0.00125372503f + e * y;
-    e = -0.00417768164f + e * y;
-    e = 0.246640727f + e * y;
-    e = 1.50140941f + e * y;
-    const float z = 1.41421356f * e * (u[l] - c[l]), z2 = z * z;
+    const float z = 1.41421356f * central_inverse_erf(t) * (u[l] - c[l]), z2 = z * z;
 
     const float root = std::sqrt(mean[l]), s = 1.0f / root;
     float sum = z * (0.01725924f - z2 * (0.00352279f + z2 * 0.00133122f));
@@ -221,7 +193,7 @@ inline void count_by_expansion(DoseLanes& lanes) {
     // The expansion's error and that of single precision, doubled for good measure.
     const float margin = 0.7f * (s * s) * (s * s) + 6e-6f * root + 2e-5f;
     const float rest = sum - x[l], room = rest < 1.0f - rest ? rest : 1.0f - rest;
-    unsure[l] = (room > margin ? 0 : 1) | (t < centre ? 0 : 1);
+    unsure[l] = (room > margin ? 0 : 1) | (t < central_limit ? 0 : 1);
   }
   for (int l = 0; l < dose_group; ++l) {
     const auto count = static_cast<std::int32_t>(mean[l]) + static_cast<std::int32_t>(x[l]);

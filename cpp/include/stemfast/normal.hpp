@@ -6,6 +6,7 @@
 
 #include "stemfast/dose.hpp"
 #include "stemfast/isa.hpp"
+#include "stemfast/normal_quantile.hpp"
 
 namespace stemfast {
 inline namespace STEMFAST_ISA {
@@ -15,25 +16,11 @@ inline namespace STEMFAST_ISA {
 inline void normal_lanes(const std::uint32_t* word, float* z) {
   float u[dose_group], c[dose_group];
   for (int l = 0; l < dose_group; ++l) {
-    // u and 1 − u, each with all its digits; in halves because signed conversion is the fast one.
-    const std::uint32_t w = word[l], v = ~w;
-    const auto w_high = static_cast<std::int32_t>(w >> 16), w_low = static_cast<std::int32_t>(w & 0xffffu);
-    const auto v_high = static_cast<std::int32_t>(v >> 16), v_low = static_cast<std::int32_t>(v & 0xffffu);
-    u[l] = (static_cast<float>(w_high) * 65536.0f + (static_cast<float>(w_low) + 0.5f)) * 0x1.0p-32f;
-    c[l] = (static_cast<float>(v_high) * 65536.0f + (static_cast<float>(v_low) + 0.5f)) * 0x1.0p-32f;
+    uniform_pair(word[l], u[l], c[l]);
   }
   for (int l = 0; l < dose_group; ++l) {
     const float t = -logarithm(4.0f * u[l] * c[l]);
-    const float y = t - 2.5f;
-    float p = 2.81022636e-08f;
-    p = 3.43273939e-07f + p * y;
-    p = -3.5233877e-06f + p * y;
-    p = -4.39150654e-06f + p * y;
-    p = 0.00021858087f + p * y;
-    p = -0.00125372503f + p * y;
-    p = -0.00417768164f + p * y;
-    p = 0.246640727f + p * y;
-    p = 1.50140941f + p * y;
+    const float p = central_inverse_erf(t);
     const float s = std::sqrt(t > 0.0f ? t : 0.0f) - 3.0f;
     float q = -0.000200214257f;
     q = 0.000100950558f + q * s;
@@ -44,7 +31,7 @@ inline void normal_lanes(const std::uint32_t* word, float* z) {
     q = 0.00943887047f + q * s;
     q = 1.00167406f + q * s;
     q = 2.83297682f + q * s;
-    z[l] = 1.41421356f * (t < 5.0f ? p : q) * (u[l] - c[l]);
+    z[l] = 1.41421356f * (t < central_limit ? p : q) * (u[l] - c[l]);
   }
 }
 

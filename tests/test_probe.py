@@ -118,6 +118,18 @@ def test_no_tail_leaves_every_bit():
     assert (images[1] == sf.simulate(CUT, POSE, scopes[0], seed=3, first_index=6)).all()
 
 
+def test_a_large_image_with_a_tail_is_the_same_however_it_is_shared_out():
+    # Large enough that the rows of the coarser grids, too, go to several threads; 0.25 pixels has
+    # narrow parts as well.
+    for width in (0.25, 8.0):
+        probe = sf.Probe(tail_fraction=0.3, tail_fwhm_nm=width)
+        scope = sf.Microscope(scan=sf.Scan(shape=(1030, 1100)), probe=probe)
+        one, *others = (
+            sf.simulate(sf.Sphere(40), None, scope, seed=1, n_threads=n) for n in (1, 2, 3, 8)
+        )
+        assert all((image == one).all() for image in others)
+
+
 def test_a_tail_of_one_image_leaves_its_neighbours_alone():
     probes = [sf.Probe(), sf.Probe(tail_fraction=0.2), sf.Probe(), sf.Probe(tail_fraction=0.4)]
     scopes = [sf.Microscope(probe=probe) for probe in probes]

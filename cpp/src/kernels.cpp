@@ -93,7 +93,8 @@ void read_out_all(const std::int32_t* counts, std::int64_t n, double gain, doubl
 void add_tail(float* image, std::int64_t rows, std::int64_t columns, double gamma, double fraction) {
   LorentzianTail tail;
   tail.set(gamma, rows, columns);
-  tail.add_to({image, rows, columns}, static_cast<float>(fraction));
+  tail.add_to({image, rows, columns}, static_cast<float>(fraction),
+              [](std::int64_t n, const auto& work) { work(Range{0, n}); });
 }
 
 void multiply_all(const std::int32_t* counts, std::int64_t n, double excess, const RandomKey& key,

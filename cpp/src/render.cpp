@@ -45,12 +45,13 @@ std::size_t plane_count(const RecordingTable& recording) {
   return any(recording.tail_fraction) || any(recording.decay) ? 2 : 1;
 }
 
-// All steps of one image. `team` has worked on it when this returns; over_rows(step) runs a step on all
-// rows, in one piece or in bands, and waits for its end.
-template <class Level, class OverRows>
+// All steps of one image. `team` has worked on it when this returns; over(n, work) calls work(member, Range)
+// for all of 0 … n − 1, in one piece or in bands shared out among the team, and waits for its end.
+template <class Level, class Over>
 void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& planes, Level* out,
-                std::int64_t* clipped, const OverRows& over_rows) {
+                std::int64_t* clipped, const Over& over) {
   ImageStages& own = team.front();
+  const auto over_rows = [&](const auto& step) { over(planes.signal.rows, step); };
   if (own.has_depth(image)) {
     const FocusSlabs slabs = own.focus_slabs(image);
     for (std::int64_t k = 0; k < slabs.count(); ++k) {
@@ -60,7 +61,11 @@ void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& p
   } else {
     over_rows([&](ImageStages& stages, Range band) { stages.expect(image, band, planes); });
   }
-  if (own.has_tail(image)) own.spread(image, planes);
+  if (own.has_tail(image)) {
+    own.spread(image, planes, [&](std::int64_t n, const auto& work) {
+      over(n, [&](ImageStages&, Range part) { work(part); });
+    });
+  }
   if (!std::is_same_v<Level, Expected> && own.glows(image)) {
     over_rows([&](ImageStages& stages, Range band) { stages.collect(image, band, planes); });
     own.fade(image, planes);
@@ -97,17 +102,18 @@ void simulate_as(const Batch& batch, const RecordingTable& recording, Engine eng
                  [&](int thread, std::int64_t begin, std::int64_t end) {
                    const auto t = static_cast<std::size_t>(thread);
                    ImageStages& own = stages[t];
-                   const auto at_once = [&](const auto& step) { step(own, Range{0, rows}); };
+                   const auto at_once = [&](std::int64_t n, const auto& work) { work(own, Range{0, n}); };
                    for (std::int64_t i = begin; i < end; ++i) {
                      take_image(i, {&own, 1}, planes_of(t), out + i * rows * columns, clipped, at_once);
                    }
                  });
     return;
   }
-  const auto in_bands = [&](const auto& step) {
-    parallel_for(rows, shares.chunk, execution.n_threads, execution.stop,
+  const auto in_bands = [&](std::int64_t n, const auto& work) {
+    const std::int64_t chunk = std::max<std::int64_t>(1, n / (8 * execution.n_threads));
+    parallel_for(n, chunk, execution.n_threads, execution.stop,
                  [&](int thread, std::int64_t begin, std::int64_t end) {
-                   step(stages[static_cast<std::size_t>(thread)], Range{begin, end});
+                   work(stages[static_cast<std::size_t>(thread)], Range{begin, end});
                  });
   };
   for (std::int64_t i = 0; i < images; ++i) {

@@ -109,17 +109,25 @@ class ImageStages {
     return recording_.tail_fraction[static_cast<std::size_t>(image)] > 0.0;
   }
 
-  // The image's signal with the whole probe, its tail included.
-  void spread(std::int64_t image, const Planes& planes) {
+  // The image's signal with the whole probe, its tail included; share(n, work) as in LorentzianTail.
+  template <class Share>
+  void spread(std::int64_t image, const Planes& planes, const Share& share) {
     const auto i = static_cast<std::size_t>(image);
     const std::int64_t rows = batch_.scan.rows, columns = batch_.scan.columns;
     prepare(image);
     if (recording_.probe_sigma[i] > 0.0 && !has_depth(image)) {
-      for (std::int64_t r = 0; r < rows; ++r) probe_.across_rows(planes.signal, r, planes.spare.row(r));
-      std::copy(planes.spare.data, planes.spare.data + rows * columns, planes.signal.data);
+      share(rows, [&](Range band) {
+        for (std::int64_t r = band.begin; r < band.end; ++r) {
+          probe_.across_rows(planes.signal, r, planes.spare.row(r));
+        }
+      });
+      share(rows, [&](Range band) {
+        std::copy(planes.spare.row(band.begin), planes.spare.row(band.begin) + band.size() * columns,
+                  planes.signal.row(band.begin));
+      });
     }
     tail_.set(recording_.tail_gamma[i], rows, columns);
-    tail_.add_to(planes.signal, static_cast<float>(recording_.tail_fraction[i]));
+    tail_.add_to(planes.signal, static_cast<float>(recording_.tail_fraction[i]), share);
   }
 
   bool glows(std::int64_t image) const { return recording_.decay[static_cast<std::size_t>(image)] > 0.0; }

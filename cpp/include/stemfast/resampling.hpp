@@ -57,9 +57,9 @@ class Resampling {
   std::int64_t rows_in() const { return rows_in_; }
   std::int64_t rows_out() const { return rows_out_; }
 
-  // out = field resampled, or out += it; both have the field's columns.
-  void apply(const float* field, std::int64_t columns, float* out, bool add) const {
-    for (std::int64_t i = 0; i < rows_out_; ++i) {
+  // Rows `rows` of out = field resampled, or out += it; both have the field's columns.
+  void apply(const float* field, std::int64_t columns, Range rows, float* out, bool add) const {
+    for (std::int64_t i = rows.begin; i < rows.end; ++i) {
       for (std::int64_t k = 0; k < taps_; k += group) {
         const std::int64_t tap = i * taps_ + k;
         add_rows(field, &row_[static_cast<std::size_t>(tap)], &weight_[static_cast<std::size_t>(tap)],
@@ -102,11 +102,11 @@ class Resampling {
   std::vector<float> weight_;
 };
 
-// out[j][i] = in[i][j]
-inline void transpose(const float* in, std::int64_t rows, std::int64_t columns, float* out) {
+// out[j][i] = in[i][j] for the rows i in `some`
+inline void transpose(const float* in, std::int64_t rows, std::int64_t columns, Range some, float* out) {
   constexpr std::int64_t tile = 16;
-  for (std::int64_t i0 = 0; i0 < rows; i0 += tile) {
-    const std::int64_t i1 = i0 + tile < rows ? i0 + tile : rows;
+  for (std::int64_t i0 = some.begin; i0 < some.end; i0 += tile) {
+    const std::int64_t i1 = i0 + tile < some.end ? i0 + tile : some.end;
     for (std::int64_t j0 = 0; j0 < columns; j0 += tile) {
       const std::int64_t j1 = j0 + tile < columns ? j0 + tile : columns;
       for (std::int64_t i = i0; i < i1; ++i) {

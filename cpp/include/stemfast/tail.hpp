@@ -34,16 +34,19 @@ class LorentzianTail {
     set_weights();
   }
 
-  // field = (1 − fraction)·field + fraction·(L ∗ field), the field mirrored past its edges.
-  void add_to(const ImageView<float>& field, float fraction) {
-    const std::int64_t n = rows_ * columns_;
-    tail_.assign(static_cast<std::size_t>(n), 0.0f);
-    add_narrow(field);
-    add_wide(field);
+  // field = (1 − fraction)·field + fraction·(L ∗ field), the field mirrored past its edges. Work on rows is
+  // handed out by share(n, work): it calls work(Range) for all of 0 … n − 1, in any pieces, and waits.
+  template <class Share>
+  void add_to(const ImageView<float>& field, float fraction, const Share& share) {
+    tail_.assign(static_cast<std::size_t>(rows_ * columns_), 0.0f);
+    add_narrow(field, share);
+    add_wide(field, share);
     const float rest = 1.0f - fraction + fraction * point_weight_;
-    for (std::int64_t j = 0; j < n; ++j) {
-      field.data[j] = rest * field.data[j] + fraction * tail_[static_cast<std::size_t>(j)];
-    }
+    share(rows_, [&](Range rows) {
+      for (std::int64_t j = rows.begin * columns_; j < rows.end * columns_; ++j) {
+        field.data[j] = rest * field.data[j] + fraction * tail_[static_cast<std::size_t>(j)];
+      }
+    });
   }
 
  private:
@@ -138,34 +141,61 @@ class LorentzianTail {
     }
   }
 
-  void add_narrow(const ImageView<float>& field) {
+  template <class Share>
+  void add_narrow(const ImageView<float>& field, const Share& share) {
     if (narrow_.empty()) return;
     first_.resize(tail_.size());
-    row_.resize(static_cast<std::size_t>(columns_));
     const ImageView<float> along{first_.data(), rows_, columns_};
-    for (Narrow& part : narrow_) {
-      for (std::int64_t i = 0; i < rows_; ++i) part.blur.along_row(field.row(i), along.row(i), columns_);
-      for (std::int64_t i = 0; i < rows_; ++i) {
-        part.blur.across_rows(along, i, row_.data());
-        float* out = tail_.data() + i * columns_;
-        for (std::int64_t j = 0; j < columns_; ++j) out[j] += part.weight * row_[static_cast<std::size_t>(j)];
-      }
+    for (const Narrow& part : narrow_) {
+      share(rows_, [&](Range rows) {
+        GaussianProbe blur = part.blur;  // with scratch space of its own
+        for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+          blur.along_row(field.row(i), along.row(i), columns_);
+        }
+      });
+      share(rows_, [&](Range rows) {
+        std::vector<float> row(static_cast<std::size_t>(columns_));
+        for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+          part.blur.across_rows(along, i, row.data());
+          float* out = tail_.data() + i * columns_;
+          for (std::int64_t j = 0; j < columns_; ++j) {
+            out[j] += part.weight * row[static_cast<std::size_t>(j)];
+          }
+        }
+      });
     }
   }
 
-  void add_wide(const ImageView<float>& field) {
+  // Small fields are not worth handing out: a team's meeting costs more.
+  template <class Share, class Work>
+  static void if_many(std::int64_t rows, std::int64_t columns, const Share& share, const Work& work) {
+    if (rows * columns < (std::int64_t{1} << 18)) return work(Range{0, rows});
+    share(rows, work);
+  }
+
+  template <class Share>
+  void add_wide(const ImageView<float>& field, const Share& share) {
     if (levels_.empty()) return;
+    const auto resample = [&](const Resampling& how, const std::vector<float>& in, std::int64_t columns,
+                              float* out, bool add) {
+      if_many(how.rows_out(), columns, share,
+              [&](Range rows) { how.apply(in.data(), columns, rows, out, add); });
+    };
+    const auto turn = [&](const float* in, std::int64_t rows, std::int64_t columns, float* out) {
+      if_many(rows, columns, share, [&](Range some) { transpose(in, rows, columns, some, out); });
+    };
     const float* finer = field.data;
     std::int64_t columns = columns_;
     for (Level& level : levels_) {
       // The shorter axis first leaves less to transpose.
       first_.resize(static_cast<std::size_t>(level.rows * columns));
       second_.resize(first_.size());
-      level.down_y.apply(finer, columns, first_.data(), false);
-      transpose(first_.data(), level.rows, columns, second_.data());
+      if_many(level.rows, columns, share,
+              [&](Range rows) { level.down_y.apply(finer, columns, rows, first_.data(), false); });
+      turn(first_.data(), level.rows, columns, second_.data());
       first_.resize(level.field.size());
-      level.down_x.apply(second_.data(), level.rows, first_.data(), false);
-      transpose(first_.data(), level.columns, level.rows, level.field.data());
+      resample(level.down_x, second_, level.rows, first_.data(), false);
+      turn(first_.data(), level.columns, level.rows, level.field.data());
       finer = level.field.data();
       columns = level.columns;
     }
@@ -180,11 +210,11 @@ class LorentzianTail {
       }
       first_.resize(level.field.size());
       second_.resize(static_cast<std::size_t>(out_columns * level.rows));
-      transpose(level.field.data(), level.rows, level.columns, first_.data());
-      level.up_x.apply(first_.data(), level.rows, second_.data(), false);
+      turn(level.field.data(), level.rows, level.columns, first_.data());
+      resample(level.up_x, first_, level.rows, second_.data(), false);
       first_.resize(second_.size());
-      transpose(second_.data(), out_columns, level.rows, first_.data());
-      level.up_y.apply(first_.data(), out_columns, out, true);
+      turn(second_.data(), out_columns, level.rows, first_.data());
+      resample(level.up_y, first_, out_columns, out, true);
     }
   }
 
@@ -193,7 +223,7 @@ class LorentzianTail {
   float point_weight_ = 0.0f;
   std::vector<Narrow> narrow_;
   std::vector<Level> levels_;
-  std::vector<float> tail_, first_, second_, row_;
+  std::vector<float> tail_, first_, second_;
 };
 
 }  // namespace STEMFAST_ISA

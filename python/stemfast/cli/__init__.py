@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import classify, dataset, demo, gallery, info, interrupt, simulate
+from . import classify, dataset, demo, features, gallery, info, interrupt, simulate
 from .errors import Commands
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("classify")(classify.classify)
+app.command("features")(features.features)
 app.command("gallery")(gallery.gallery)
 app.command("info")(info.info)
 app.add_typer(dataset.app, name="dataset")

@@ -1,0 +1,93 @@
+"""``stemfast features``: a real micrograph in, corners, sizes and volumes of its particles out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def features(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Micrograph: .dm3, .dm4, .emd, .mrc, .hspy, .tif and more."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE.csv",
+            help="The table. The picture goes beside it. Default: the file's name + -features.csv.",
+        ),
+    ] = None,
+    pixel_size_nm: Annotated[
+        float | None,
+        typer.Option(metavar="NM", help="Pixel size, where the file does not say it or is wrong."),
+    ] = None,
+    probe_fwhm_nm: Annotated[
+        float | None,
+        typer.Option(metavar="NM", help="Width of the probe. Default: 1.5 pixels."),
+    ] = None,
+    material: Annotated[
+        str, typer.Option(metavar="NAME", help="What the particles are made of, for volumes.")
+    ] = "Au",
+    electrons_px: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Electrons arriving in each pixel; needed for volumes."),
+    ] = None,
+    gain: Annotated[float, typer.Option(metavar="G", help="Pixel value per electron.")] = 1.0,
+    offset: Annotated[
+        float, typer.Option(metavar="V", help="Pixel value without electrons.")
+    ] = 0.0,
+    energy_kev: Annotated[float, typer.Option(metavar="KEV", help="Energy of the beam.")] = 200.0,
+    inner_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's inner edge.")] = 60,
+    outer_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's outer edge.")] = 200,
+    index: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Which image of a stack, counted from 0."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
+    ] = None,
+) -> None:
+    """Measure the particles of a micrograph: outline, corners, edges, sizes and volume.
+
+    Example: [bold]stemfast features particles.dm4 --out table.csv[/bold]
+
+    Writes a table with one row per particle, and a picture beside it with the outlines (blue),
+    edges (orange) and corners (yellow) drawn over the micrograph. Volumes need --electrons-px,
+    --gain and --offset of the image.
+    """
+    from stemfast import features as package
+    from stemfast import materials, micrograph
+
+    if not file.is_file():
+        raise ValueError(f"there is no file {file}")
+    calibration = None
+    if electrons_px is not None:
+        path = materials.get(material).mean_free_path_nm(energy_kev, inner_mrad, outer_mrad)
+        calibration = package.Calibration(
+            mean_free_path_nm=path, electrons_px=electrons_px, gain=gain, offset=offset
+        )
+    image = micrograph.read(file, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
+    found = micrograph.find_particles(image)
+    described = package.describe_found(
+        image, found, calibration=calibration, probe_fwhm_nm=probe_fwhm_nm
+    )
+    target = Path(f"{file.stem}-features.csv") if out is None else out
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table = package.write_table(target, described)
+    picture = package.draw_features(
+        image.image, image.pixel_size_nm, described, target.with_suffix(".png")
+    )
+    for note in image.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{len(found)} particles at {image.pixel_size_nm:.4g} nm/px")
+    for number, one in enumerate(described, start=1):
+        typer.echo(f"{number:4d}  {one}")
+    if calibration is None:
+        typer.echo("no volumes: the image is not calibrated, give --electrons-px, --gain, --offset")
+    typer.echo(f"table {table}, picture {picture}")

@@ -1,0 +1,37 @@
+"""Features of a particle that a person would name: corners, edges, sizes, volume.
+
+The steps are one file each: `isolate` (particle and film), `outline` (polygon or ellipse), `edges`
+(where its sides truly are), `creases`, `wireframe` and `corners` (the projected 3-D edges and
+corners), `volume`, `measure`; `describe` goes through them.
+
+Examples
+--------
+>>> import stemfast as sf
+>>> from scipy.spatial.transform import Rotation
+>>> from stemfast import features
+>>> pose = Rotation.from_euler("xy", [35, 30], degrees=True)
+>>> image = sf.simulate(sf.Cuboid(edges=(18, 18, 18)), pose, seed=1)
+>>> features.describe(image, pixel_size_nm=0.35).n_vertices
+6
+"""
+
+from __future__ import annotations
+
+from stemfast.features.describe import describe, describe_found, describe_many
+from stemfast.features.description import Description, column_names
+from stemfast.features.error import FeatureError
+from stemfast.features.picture import draw_features
+from stemfast.features.table import write_table
+from stemfast.features.volume import Calibration
+
+__all__ = [
+    "Calibration",
+    "Description",
+    "FeatureError",
+    "column_names",
+    "describe",
+    "describe_found",
+    "describe_many",
+    "draw_features",
+    "write_table",
+]

@@ -1,0 +1,311 @@
+"""The outline: a contour, and the polygon with as few corners as the noise allows to tell.
+
+A polygon is chosen among all that could be drawn through the contour by dynamic programming: the
+squared distances of the contour from its sides, in units of the contour's own noise, plus a price
+for every corner (Schwarz's criterion). The probe rounds corners, so a side is not asked to follow
+the contour at its very ends. An ellipse competes at the same price, so round particles have no
+corners rather than many.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.features.isolate import Isolated
+
+__all__ = ["Contour", "Ellipse", "Polygon", "contour", "fit_ellipse", "fit_polygon", "is_round"]
+
+Floats = NDArray[np.float64]
+
+_SPACING_PX = 1.25
+_FEWEST, _MOST = 40, 96
+_FLOOR_PX = 0.1  # what pixels and blur do to a contour even without noise
+_ROUNDED_SIGMAS = 1.2
+_MIN_SIDE_PX = 3.0
+_ROUND_SHARE = 0.25
+_PRICE = 1.5  # of a corner, in units of its two numbers' log(n)
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """A closed line around the particle, evenly sampled.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, 2)
+        x, y [px] in the window, the first pixel's centre being 0.
+    sigma : ndarray, shape (n,)
+        Standard deviation of each point across the line [px].
+    spacing, length : float
+        Distance between neighbours, length of the line [px].
+    rounding : float
+        How far from a corner the line cuts it [px].
+    independent : float
+        Independent positions per point, at most 1: smoothing makes neighbours move together.
+    """
+
+    points: Floats
+    sigma: Floats
+    spacing: float
+    length: float
+    rounding: float
+    independent: float
+
+
+@dataclass(frozen=True, eq=False)
+class Polygon:
+    """Corners (n, 2) [px], x and y, in the contour's order, and the criterion's value."""
+
+    corners: Floats
+    cost: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipse:
+    """Centre [px], semi-axes [px], angle of the first from x [rad], and the criterion's value.
+
+    `off_px` is how far the contour lies from it, root mean square [px].
+    """
+
+    centre: tuple[float, float]
+    semi_axes: tuple[float, float]
+    angle: float
+    cost: float
+    off_px: float
+
+    def points(self, n: int = 72) -> Floats:
+        """Points on the ellipse, shape (n, 2)."""
+        turn = 2.0 * math.pi * np.arange(n) / n
+        u, v = self.semi_axes[0] * np.cos(turn), self.semi_axes[1] * np.sin(turn)
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        return np.column_stack([self.centre[0] + c * u - s * v, self.centre[1] + s * u + c * v])
+
+
+def contour(isolated: Isolated, blur_px: float) -> Contour:
+    """Draw the line where the smoothed particle falls to its level.
+
+    Parameters
+    ----------
+    isolated : Isolated
+    blur_px : float
+        Gaussian width of the probe in the image [px].
+
+    Returns
+    -------
+    Contour
+    """
+    from scipy.ndimage import map_coordinates
+    from skimage.measure import find_contours
+
+    inside = np.where(isolated.mask | (isolated.smooth <= isolated.level), isolated.smooth, 0.0)
+    padded = np.pad(inside, 1)
+    lines = find_contours(padded, isolated.level)
+    line = max(lines, key=lambda p: abs(signed_area(p))) - 1.0
+    points = line[:, ::-1]
+    if signed_area(points) < 0:
+        points = points[::-1]
+    points, length = _evenly(points)
+    gy, gx = np.gradient(isolated.smooth)
+    slope = np.hypot(gx, gy)
+    at_points = map_coordinates(slope, points[:, ::-1].T, order=1, mode="nearest")
+    typical = max(float(np.median(at_points)), 1e-12)
+    width = isolated.smoothing_px
+    spacing = length / len(points)
+    return Contour(
+        points=points,
+        sigma=np.hypot(isolated.level_noise / np.maximum(at_points, 0.3 * typical), _FLOOR_PX),
+        spacing=spacing,
+        length=length,
+        rounding=_ROUNDED_SIGMAS * math.hypot(blur_px, width),
+        independent=min(1.0, spacing / (2.0 * math.sqrt(math.pi) * width)),
+    )
+
+
+def signed_area(points: Floats) -> float:
+    """Area within a closed line, positive where x turns towards y.
+
+    Examples
+    --------
+    >>> signed_area(np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]]))
+    2.0
+    """
+    x, y = points.T
+    return 0.5 * float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+
+
+def _evenly(points: Floats) -> tuple[Floats, float]:
+    """Resample a closed line evenly, from its point farthest from the middle."""
+    if np.array_equal(points[0], points[-1]):
+        points = points[:-1]
+    start = int(np.argmax(np.hypot(*(points - points.mean(axis=0)).T)))
+    closed = np.roll(points, -start, axis=0)
+    closed = np.vstack([closed, closed[:1]])
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
+    length = float(along[-1])
+    n = int(np.clip(round(length / _SPACING_PX), _FEWEST, _MOST))
+    at = np.arange(n) * (length / n)
+    return np.column_stack([np.interp(at, along, closed[:, k]) for k in (0, 1)]), length
+
+
+def fit_polygon(line: Contour) -> Polygon:
+    """The polygon of the least cost; see the module's first lines.
+
+    Returns
+    -------
+    Polygon
+        Of at least three corners, which are where neighbouring sides meet.
+    """
+    n = len(line.points)
+    trim = max(1, round(line.rounding / line.spacing))
+    shortest = max(2 * trim + 2, math.ceil(_MIN_SIDE_PX / line.spacing))
+    cost, middle, normal = _side_costs(line, trim, shortest)
+    price = _PRICE * 2.0 * math.log(n)
+    breaks = _shortest_path(cost + price, shortest)
+    # A second round starts at a corner that the first has found, not at a guess.
+    turned = np.roll(np.arange(n), -breaks[len(breaks) // 2])
+    breaks = [int(turned[b]) for b in _shortest_path(cost[turned] + price, shortest)]
+    pairs = list(zip(breaks, breaks[1:] + breaks[:1], strict=True))
+    total = sum(float(cost[i, (j - i) % n]) for i, j in pairs) + price * len(pairs)
+    lines = [(middle[i, (j - i) % n], normal[i, (j - i) % n]) for i, j in pairs]
+    at = line.points[breaks]
+    return Polygon(intersections(lines, at, farthest=3.0 * line.rounding + 2.0), total)
+
+
+def _side_costs(line: Contour, trim: int, shortest: int) -> tuple[Floats, Floats, Floats]:
+    """Cost, middle and normal of the side from point i to point i + k, for all i and k < n.
+
+    The side is the line of least squares through the points between, `trim` at each end left out;
+    its squared residue is the smaller eigenvalue of their scatter.
+    """
+    n = len(line.points)
+    centred = line.points - line.points.mean(axis=0)
+    x, y = np.tile(centred.T, 2)
+    weight = np.tile(1.0 / line.sigma**2, 2) * line.independent
+    terms = np.stack([weight, weight * x, weight * y, weight * x * x, weight * x * y])
+    terms = np.vstack([terms, weight * y * y])
+    sums = np.concatenate([np.zeros((6, 1)), np.cumsum(terms, axis=1)], axis=1)
+    i = np.arange(n)[:, None]
+    k = np.arange(n + 1)[None, :]
+    use = k >= shortest
+    low, high = np.where(use, i + trim, 0), np.where(use, i + k - trim + 1, 1)
+    w, sx, sy, sxx, sxy, syy = sums[:, high] - sums[:, low]
+    mx, my = sx / w, sy / w
+    cxx, cxy, cyy = sxx - w * mx * mx, sxy - w * mx * my, syy - w * my * my
+    half, root = 0.5 * (cxx + cyy), np.hypot(0.5 * (cxx - cyy), cxy)
+    cost = np.where(use, np.maximum(half - root, 0.0), np.inf)
+    angle = 0.5 * np.arctan2(2.0 * cxy, cxx - cyy)  # of the side
+    middle = np.stack([mx, my], axis=-1) + line.points.mean(axis=0)
+    return cost, middle, np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
+
+
+def _shortest_path(cost: Floats, shortest: int) -> list[int]:
+    """Breaks of the cheapest way once around from point 0: cost[i, k] of a side over k points."""
+    n = len(cost)
+    best = np.full(n + 1, np.inf)
+    best[0] = 0.0
+    came = np.zeros(n + 1, dtype=np.int64)
+    start = np.arange(n)
+    for end in range(shortest, n + 1):
+        last = end - shortest + 1
+        total = best[:last] + cost[start[:last], end - start[:last]]
+        came[end] = k = total.argmin()
+        best[end] = total[k]
+    breaks = [int(came[n])]
+    while breaks[-1] > 0:
+        breaks.append(int(came[breaks[-1]]))
+    # Too short a line for three sides: thirds will have to do.
+    return sorted(breaks) if len(breaks) >= 3 else [0, n // 3, 2 * n // 3]
+
+
+def intersections(sides: list[tuple[Floats, Floats]], near: Floats, *, farthest: float) -> Floats:
+    """Where each side meets the one before it, or the point `near` if that is farther than allowed.
+
+    Parameters
+    ----------
+    sides : list of (point, unit normal)
+    near : ndarray, shape (n, 2)
+        About where side k begins.
+    farthest : float
+        Largest distance from there.
+
+    Examples
+    --------
+    >>> ex, ey = np.eye(2)
+    >>> sides = [(np.zeros(2), ey), (3 * ex, ex)]
+    >>> corners = intersections(sides, np.array([[3.2, 0], [2.9, 0]]), farthest=1.0)
+    >>> np.abs(corners).tolist()
+    [[3.0, 0.0], [3.0, 0.0]]
+    """
+    corners = near.astype(np.float64).copy()
+    for k, (point, normal) in enumerate(sides):
+        before, tilt = sides[k - 1]
+        det = float(normal[0] * tilt[1] - normal[1] * tilt[0])
+        if abs(det) < 1e-3:
+            continue
+        a, b = float(normal @ point), float(tilt @ before)
+        meet = np.array([a * tilt[1] - b * normal[1], normal[0] * b - tilt[0] * a]) / det
+        if np.hypot(*(meet - near[k])) <= farthest:
+            corners[k] = meet
+    return corners
+
+
+def is_round(line: Contour, polygon: Polygon, ellipse: Ellipse | None) -> bool:
+    """Whether the ellipse is the better outline.
+
+    It is so by cost, or where the contour strays from it by a fraction of what the probe rounds
+    off: what looks like corners there is not to be told from a round rim.
+    """
+    if ellipse is None:
+        return False
+    return ellipse.cost < polygon.cost or ellipse.off_px < _ROUND_SHARE * line.rounding
+
+
+def fit_ellipse(line: Contour) -> Ellipse | None:
+    """The ellipse through the contour, None where there is none.
+
+    References
+    ----------
+    R. Halir and J. Flusser, Numerically stable direct least squares fitting of ellipses, WSCG 1998,
+    as `skimage.measure.EllipseModel` has it.
+    """
+    middle = line.points.mean(axis=0)
+    x, y = (line.points - middle).T / line.length
+    weight = 1.0 / line.sigma
+    quadratic = np.column_stack([x * x, x * y, y * y]) * weight[:, None]
+    linear = np.column_stack([x, y, np.ones_like(x)]) * weight[:, None]
+    try:
+        carry = -np.linalg.solve(linear.T @ linear, linear.T @ quadratic)
+        reduced = quadratic.T @ quadratic + (quadratic.T @ linear) @ carry
+        matrix = np.array([0.5 * reduced[2], -reduced[1], 0.5 * reduced[0]])
+        vectors = np.linalg.eig(matrix)[1].real
+    except np.linalg.LinAlgError:
+        return None
+    positive = 4.0 * vectors[0] * vectors[2] - vectors[1] ** 2 > 0
+    if not positive.any():
+        return None
+    a, b, c = vectors[:, int(np.argmax(positive))]
+    d, e, f = carry @ np.array([a, b, c])
+    matrix = np.array([[a, 0.5 * b], [0.5 * b, c]])
+    centre = np.linalg.solve(2.0 * matrix, -np.array([d, e]))
+    scale = centre @ matrix @ centre - f
+    eigen, axes = np.linalg.eigh(matrix / scale)
+    if not (np.isfinite(eigen).all() and (eigen > 0).all()):
+        return None
+    semi = 1.0 / np.sqrt(eigen) * line.length
+    # Distance to first order: |F| over the length of its gradient.
+    p = np.column_stack([x, y]) - centre
+    q = p @ (matrix / scale)
+    value = np.sum(p * q, axis=1) - 1.0
+    off = line.length * value / np.maximum(2.0 * np.hypot(*q.T), 1e-12)
+    n = len(line.points)
+    cost = float(np.sum((off / line.sigma) ** 2)) * line.independent
+    cost += _PRICE * 5.0 * math.log(n)
+    cx, cy = (centre * line.length + middle).tolist()
+    angle = math.atan2(float(axes[1, 0]), float(axes[0, 0]))
+    return Ellipse(
+        (cx, cy), (float(semi[0]), float(semi[1])), angle, cost, float(np.sqrt(np.mean(off * off)))
+    )

@@ -1,0 +1,66 @@
+"""Descriptions as a table, one row for each particle."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from stemfast.atomic import write_text
+from stemfast.features.description import Cell, Description, column_names
+from stemfast.features.error import FeatureError
+
+__all__ = ["write_table"]
+
+
+def write_table(path: str | Path, described: Sequence[Description | FeatureError]) -> Path:
+    """Write descriptions as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ``.csv`` file. Its folder must exist.
+    described : sequence of Description or FeatureError
+        One row each, numbered from 1; an error leaves its row empty but for the reason in
+        ``flags``. An empty cell is a value that there is not.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    FeatureError
+        If there is nothing to write or the folder does not exist.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "table.csv"
+    >>> write_table(file, [FeatureError("nothing there")]).read_text().splitlines()[1][:15]
+    '1,nothing there'
+    """
+    target = Path(path)
+    if not described:
+        raise FeatureError("described: got none, expected one per particle")
+    if not target.parent.is_dir():
+        raise FeatureError(f"{target}: no such folder {target.parent}, expected one that exists")
+    names = column_names()
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["particle", *names])
+    for number, one in enumerate(described, start=1):
+        row = {"flags": str(one)} if isinstance(one, FeatureError) else one.row()
+        writer.writerow([number, *(_cell(row.get(name)) for name in names)])
+    write_text(target, text.getvalue())
+    return target
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -66,6 +66,8 @@ def features(
 
     if not file.is_file():
         raise ValueError(f"there is no file {file}")
+    if out is not None and out.suffix != ".csv":
+        raise ValueError(f"--out is {out}, expected a name that ends in .csv")
     calibration = None
     if electrons_px is not None:
         path = materials.get(material).mean_free_path_nm(energy_kev, inner_mrad, outer_mrad)

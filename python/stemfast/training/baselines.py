@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.arguments import index, seed_value
+from stemfast.dataset.splits import first_index
 from stemfast.training.metrics import Evaluation, evaluate
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ __all__ = ["boosted_features", "feature_table", "two_layers"]
 
 Floats = NDArray[np.float64]
 
-#: First scene of each split, as `stemfast.dataset.splits` has them.
-_FIRST = {"train": 0, "validation": 2**40, "test": 2**41}
 _CHUNK = 500
 #: Columns that are a length or an area [nm, nm²]: trees cannot divide, so they also get shares.
 _LENGTHS = ("_nm",)
@@ -118,7 +117,7 @@ def feature_table(
         NaN where there is no value.
     labels : ndarray of int64, shape (n,)
     """
-    first = _FIRST[split]
+    first = first_index(split)
     jobs = [(recipe, seed, a, min(a + _CHUNK, first + n)) for a in range(first, first + n, _CHUNK)]
     if index("n_workers", n_workers, minimum=1, maximum=1024) == 1:
         parts = [_describe_scenes(job) for job in jobs]
@@ -232,7 +231,7 @@ def _pixels(
 
 
 def _chunks(recipe: Recipe, seed: int, split: str, n: int) -> Iterator[Any]:
-    first = _FIRST[split]
+    first = first_index(split)
     for start in range(first, first + n, _CHUNK):
         yield recipe.sample(seed, start, min(start + _CHUNK, first + n))
 

@@ -244,7 +244,8 @@ def _small(views: NDArray[Any]) -> NDArray[np.float32]:
     small = kept.reshape(n, k, rows // block, block, cols // block, block).mean(axis=(3, 5))
     small -= small.mean(axis=(2, 3), keepdims=True)
     small /= np.maximum(small.std(axis=(2, 3), keepdims=True), 1e-6)
-    return small.reshape(n, -1)
+    pixels: NDArray[np.float32] = small.reshape(n, -1)
+    return pixels
 
 
 def _check(recipe: Recipe, n_train: int, n_test: int, seed: int) -> None:

@@ -1,67 +1,44 @@
 """A compact residual network that classifies one-channel images.
 
-Sized for two CPU cores: the stem halves the image before the first full convolution, which
-is where a network of this kind spends its time. Group normalisation, because it keeps no running
-averages: the network is a pure function of its weights and one image, whatever the batch.
+Sized for two CPU cores, where dense 3 × 3 convolutions of 32 channels and more run near the
+machine's peak while depthwise and grouped ones, and full resolution, do not (docs/training.md
+has the measurements). So the stem makes the image small at once, and the rest is dense.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["Classifier", "ClassifierConfig"]
+from stemfast.models.config import ClassifierConfig
+from stemfast.models.hessian import HessianStem
+from stemfast.models.layers import ORDER, Conv, GroupConv, Norm, halved
 
-SMALLEST_SIDE = 16  # px; below it the last stage would see a single pixel
+__all__ = ["Classifier", "Reading"]
+
+#: Channels between the two steps of a stem without second derivatives.
+FIRST_CHANNELS = 16
+#: Corners per pixel of a map, at the start of training.
+FEW = 0.03
 
 
-class ClassifierConfig(BaseModel):
-    """What fixes the architecture of a :class:`Classifier`.
+class Reading(NamedTuple):
+    """What a network makes of a batch.
 
     Attributes
     ----------
-    n_classes : int
-        Number of classes, at least 2.
-    image_shape : tuple of int
-        (H, W) of the input [px], each at least 16.
-    widths : tuple of int
-        Channels of each residual stage, multiples of 4; every stage after the first halves the
-        image.
-    blocks : int
-        Residual blocks in each stage.
-
-    Examples
-    --------
-    >>> ClassifierConfig(n_classes=3, image_shape=(48, 48)).widths
-    (16, 32, 64)
+    logits : jax.Array, (B, n_classes)
+        One per class.
+    corners : tuple of jax.Array, each (B, h, w, 2)
+        For each stage of ``corner_maps`` the expected number of corners seen in each cell of the
+        image, whole ones and deformed ones.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_classes: int = Field(ge=2)
-    image_shape: tuple[int, int]
-    widths: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1)
-    blocks: int = Field(default=1, ge=1)
-
-    @field_validator("image_shape")
-    @classmethod
-    def _large_enough(cls, shape: tuple[int, int]) -> tuple[int, int]:
-        if min(shape) < SMALLEST_SIDE:
-            raise ValueError(f"image_shape is {shape}, expected at least 16 px on each side")
-        return shape
-
-    @field_validator("widths")
-    @classmethod
-    def _groups_fit(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
-        if any(width < 4 or width % 4 for width in widths):
-            raise ValueError(f"widths is {widths}, expected positive multiples of 4")
-        return widths
-
-
-def _norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
-    return nnx.GroupNorm(channels, num_groups=min(8, channels // 4), rngs=rngs)
+    logits: jax.Array
+    corners: tuple[jax.Array, ...]
 
 
 def standardise(images: jax.Array) -> jax.Array:
@@ -71,34 +48,102 @@ def standardise(images: jax.Array) -> jax.Array:
     return centred * jax.lax.rsqrt(jnp.maximum(variance, jnp.finfo(jnp.float32).tiny))
 
 
-class ResidualBlock(nnx.Module):
-    """Two 3×3 convolutions added to a shortcut (He et al. 2016, doi:10.1109/CVPR.2016.90)."""
+def enlarged(images: jax.Array, multiple: int) -> jax.Array:
+    """Continue the edge pixels of (B, H, W, 1) on all sides to multiples of a number of pixels."""
+    margins = [(0, 0)]
+    for side in images.shape[1:3]:
+        missing = -side % multiple
+        margins.append((missing // 2, missing - missing // 2))
+    return jnp.pad(images, [*margins, (0, 0)], mode="edge")
 
-    def __init__(self, channels_in: int, channels: int, stride: int, rngs: nnx.Rngs) -> None:
-        self.first = nnx.Conv(
-            channels_in, channels, (3, 3), strides=stride, use_bias=False, rngs=rngs
+
+class Stem(nnx.Module):
+    """Image to the channels of the first stage."""
+
+    def __init__(self, config: ClassifierConfig, rngs: nnx.Rngs) -> None:
+        step, width = config.stem_stride // 2, config.widths[0]
+        self.hessian = HessianStem(config.scales_px, step) if config.hessian else None
+        channels = self.hessian.channels if self.hessian is not None else FIRST_CHANNELS
+        size = 3 if step == 1 else 2 * step
+        self.first: Conv | GroupConv | None = (
+            None
+            if config.hessian
+            else GroupConv(1, channels, size, step, lifting=True, rngs=rngs)
+            if config.symmetric
+            else Conv(1, channels, size, step, rngs=rngs)
         )
-        self.first_norm = _norm(channels, rngs)
-        self.second = nnx.Conv(channels, channels, (3, 3), use_bias=False, rngs=rngs)
-        self.second_norm = _norm(channels, rngs)
+        self.second = (
+            GroupConv(channels, width, 4, 2, lifting=config.hessian, rngs=rngs)
+            if config.symmetric
+            else Conv(channels, width, 4, 2, rngs=rngs)
+        )
+
+    def __call__(self, images: jax.Array, dtype: jnp.dtype | type) -> jax.Array:
+        if self.hessian is not None:
+            return self.second(self.hessian(images[..., 0]).astype(dtype))
+        assert self.first is not None
+        return self.second(nnx.relu(self.first(images.astype(dtype))))
+
+
+class ResidualBlock(nnx.Module):
+    """Two convolutions added to a shortcut (He et al. 2016, arXiv:1603.05027).
+
+    One normalisation in front of the first; a second one between them costs a quarter of a
+    convolution on a CPU and brought nothing. A block that halves the image does so with cells of
+    2 × 2 pixels, which have a centre that mirroring keeps.
+    """
+
+    def __init__(
+        self, channels_in: int, channels: int, halve: bool, symmetric: bool, rngs: nnx.Rngs
+    ) -> None:
+        kind = GroupConv if symmetric else Conv
+        self.halve = halve
+        self.norm = Norm(channels_in, symmetric=symmetric)
+        size = 2 if halve else 3
+        self.first = kind(channels_in, channels, size, 2 if halve else 1, rngs=rngs)
+        self.second = kind(channels, channels, 3, gain=0.3, rngs=rngs)
         self.shortcut = (
-            nnx.Conv(channels_in, channels, (1, 1), strides=stride, use_bias=False, rngs=rngs)
-            if stride != 1 or channels_in != channels
+            kind(channels_in, channels, 1, gain=0.7, rngs=rngs)
+            if halve or channels_in != channels
             else None
         )
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = nnx.relu(self.first_norm(self.first(x)))
-        y = self.second_norm(self.second(y))
-        return nnx.relu(y + (x if self.shortcut is None else self.shortcut(x)))
+        y = nnx.relu(self.norm(x))
+        if self.shortcut is not None:
+            x = self.shortcut(halved(y) if self.halve else y)
+        return x + self.second(nnx.relu(self.first(y)))
+
+
+class CornerMap(nnx.Module):
+    """Expected number of whole and of deformed corners in each cell of a stage."""
+
+    def __init__(self, channels: int, symmetric: bool, rngs: nnx.Rngs) -> None:
+        self.symmetric = symmetric
+        self.norm = Norm(channels, symmetric=symmetric)
+        self.dense = nnx.Linear(
+            2 * channels // ORDER if symmetric else channels,
+            2,
+            kernel_init=nnx.initializers.zeros_init(),
+            bias_init=nnx.initializers.constant(float(jnp.log(FEW))),
+            rngs=rngs,
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = nnx.relu(self.norm(x)).astype(jnp.float32)
+        if self.symmetric:
+            poses = y.reshape(*y.shape[:3], -1, ORDER)
+            y = jnp.concatenate([poses.mean(axis=4), poses.max(axis=4)], axis=-1)
+        return jnp.exp(jnp.clip(self.dense(y), -12.0, 4.0))
 
 
 class Classifier(nnx.Module):
     """Residual network, image in, one logit per class out.
 
     The network first standardises each image by its own mean and spread, so the gain and offset
-    of a detector cannot change its answer. It is not invariant to anything else; the eight
-    in-plane symmetries are taught by augmentation.
+    of a detector cannot change its answer. The variants ``p4m`` and ``hessian-p4m`` also give the
+    same answer for the eight in-plane symmetries of an image of even sides; the others learn that
+    by augmentation.
 
     Parameters
     ----------
@@ -118,19 +163,27 @@ class Classifier(nnx.Module):
 
     def __init__(self, config: ClassifierConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        self.stem = nnx.Conv(1, config.widths[0], (5, 5), strides=2, rngs=rngs)
+        self.stem = Stem(config, rngs)
         blocks: list[ResidualBlock] = []
         channels_in = config.widths[0]
         for stage, channels in enumerate(config.widths):
             for repeat in range(config.blocks):
-                stride = 2 if stage > 0 and repeat == 0 else 1
-                blocks.append(ResidualBlock(channels_in, channels, stride, rngs))
+                halve = stage > 0 and repeat == 0
+                blocks.append(ResidualBlock(channels_in, channels, halve, config.symmetric, rngs))
                 channels_in = channels
         self.blocks = nnx.List(blocks)
+        self.corner_maps = nnx.List(
+            [CornerMap(config.widths[s], config.symmetric, rngs) for s in config.corner_maps]
+        )
+        self.norm = Norm(channels_in, symmetric=config.symmetric)
         # Zero weights in the head: at the start every class is equally likely and the loss
         # is exactly ln(n_classes), which a test checks before any training.
+        features = 2 * (channels_in // ORDER if config.symmetric else channels_in)
         self.head = nnx.Linear(
-            2 * channels_in, config.n_classes, kernel_init=nnx.initializers.zeros_init(), rngs=rngs
+            features + 2 * len(config.corner_maps),
+            config.n_classes,
+            kernel_init=nnx.initializers.zeros_init(),
+            rngs=rngs,
         )
 
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -141,15 +194,43 @@ class Classifier(nnx.Module):
         ValueError
             If the images have another shape than the configuration says.
         """
+        return self.read(images).logits
+
+    def features(self, images: jax.Array) -> jax.Array:
+        """What the last layer sees of images (B, H, W, 1): (B, F)."""
+        return self._look(images)[0]
+
+    def read(self, images: jax.Array, *, dtype: jnp.dtype | type = jnp.float32) -> Reading:
+        """Logits of images (B, H, W, 1) float32, and where corners are.
+
+        `dtype` is that of the convolutions; all sums are in float32.
+        """
+        features, maps = self._look(images, dtype)
+        return Reading(self.head(features), maps)
+
+    def _look(
+        self, images: jax.Array, dtype: jnp.dtype | type = jnp.float32
+    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         expected = (*self.config.image_shape, 1)
         if images.ndim != 4 or images.shape[1:] != expected:
             raise ValueError(
                 f"images has shape {images.shape}, expected (B, {expected[0]}, {expected[1]}, 1)"
             )
-        x = nnx.relu(self.stem(standardise(images)))
-        for block in self.blocks:
+        x = self.stem(enlarged(standardise(images), self.config.total_stride), dtype)
+        maps: list[jax.Array] = []
+        for number, block in enumerate(self.blocks):
             x = block(x)
-        # After group normalisation all images have much the same mean; a single corner, which is
-        # what tells a deformed cuboid, shows in the maximum.
-        pooled = jnp.concatenate([jnp.mean(x, axis=(1, 2)), jnp.max(x, axis=(1, 2))], axis=1)
-        return self.head(pooled)
+            stage, rest = divmod(number + 1, self.config.blocks)
+            if rest == 0 and stage - 1 in self.config.corner_maps:
+                which = self.config.corner_maps.index(stage - 1)
+                maps.append(self.corner_maps[which](x))
+        x = nnx.relu(self.norm(x)).astype(jnp.float32)
+        # All places, and all poses of a pattern.
+        x = x.reshape(
+            x.shape[0], x.shape[1] * x.shape[2], -1, ORDER if self.config.symmetric else 1
+        )
+        # After normalisation all images have much the same mean; a single corner, which is what
+        # tells a deformed cuboid, shows in the maximum.
+        pooled = [jnp.mean(x, axis=(1, 3)), jnp.max(x, axis=(1, 3))]
+        pooled += [jnp.sum(corners, axis=(1, 2)) for corners in maps]
+        return jnp.concatenate(pooled, axis=1), tuple(maps)

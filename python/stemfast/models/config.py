@@ -1,0 +1,105 @@
+"""What fixes the architecture of a classifier."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = ["ClassifierConfig", "Variant"]
+
+SMALLEST_SIDE = 16  # px; below it the last stage would see a single pixel
+SYMMETRIES = 8
+
+#: What the network is built from: plain convolutions, convolutions that share their weights over
+#: the eight in-plane symmetries, and either of them behind second derivatives of the image.
+Variant = Literal["plain", "hessian", "p4m", "hessian-p4m"]
+
+
+class ClassifierConfig(BaseModel):
+    """What fixes the architecture of a :class:`Classifier`.
+
+    Attributes
+    ----------
+    n_classes : int
+        Number of classes, at least 2.
+    image_shape : tuple of int
+        (H, W) of the input [px], each at least 16; any other size is refused by the network.
+    variant : str
+        ``"plain"``; ``"hessian"``: the stem sees second derivatives at several scales;
+        ``"p4m"``: the answer does not depend on the eight in-plane symmetries, square images
+        only; ``"hessian-p4m"``: both.
+    widths : tuple of int
+        Channels of each residual stage, multiples of 4 (of 8 for p4m, where an eighth of them have
+        weights of their own); every stage after the first halves the image.
+    blocks : int
+        Residual blocks in each stage.
+    stem_stride : int
+        2, 4 or 8: how much smaller than the image the first stage is.
+    scales_px : tuple of float
+        First widths σ of the Gaussians of the Hessian stem [px], 0.5 to 8; they are learnt.
+    corner_maps : tuple of int
+        Stages (0 is the first) that also say where they see whole and deformed corners, a help
+        in training: :meth:`Classifier.read`.
+
+    Examples
+    --------
+    >>> ClassifierConfig(n_classes=3, image_shape=(48, 48)).widths
+    (16, 32, 64)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_classes: int = Field(ge=2)
+    image_shape: tuple[int, int]
+    variant: Variant = "plain"
+    widths: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1)
+    blocks: int = Field(default=1, ge=1)
+    stem_stride: Literal[2, 4, 8] = 2
+    scales_px: tuple[float, ...] = Field(default=(1.0, 1.8, 3.0), min_length=1)
+    corner_maps: tuple[int, ...] = ()
+
+    @property
+    def hessian(self) -> bool:
+        """Whether the stem sees second derivatives."""
+        return self.variant.startswith("hessian")
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether weights are shared over the eight in-plane symmetries."""
+        return self.variant.endswith("p4m")
+
+    @property
+    def total_stride(self) -> int:
+        """How much smaller than the image the last stage is."""
+        return self.stem_stride << (len(self.widths) - 1)
+
+    @field_validator("image_shape")
+    @classmethod
+    def _large_enough(cls, shape: tuple[int, int]) -> tuple[int, int]:
+        if min(shape) < SMALLEST_SIDE:
+            raise ValueError(f"image_shape is {shape}, expected at least 16 px on each side")
+        return shape
+
+    @field_validator("scales_px")
+    @classmethod
+    def _scales_in_range(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0.5 <= scale <= 8.0 for scale in scales):
+            raise ValueError(f"scales_px is {scales}, expected numbers of 0.5 … 8 px")
+        return scales
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ClassifierConfig:
+        unit = SYMMETRIES if self.symmetric else 4
+        if any(width < unit or width % unit for width in self.widths):
+            raise ValueError(f"widths is {self.widths}, expected positive multiples of {unit}")
+        if self.symmetric and self.image_shape[0] != self.image_shape[1]:
+            raise ValueError(
+                f"image_shape is {self.image_shape}: {self.variant} turns images by quarters and "
+                "needs square ones"
+            )
+        if any(not 0 <= stage < len(self.widths) for stage in self.corner_maps):
+            raise ValueError(
+                f"corner_maps is {self.corner_maps}, expected stages of 0 … {len(self.widths) - 1}"
+            )
+        return self

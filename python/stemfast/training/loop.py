@@ -78,14 +78,14 @@ def _run_epoch(
     right, seen, began = 0, 0, time.perf_counter()
     for chosen in _batches(len(images), settings, epoch):
         batch = jnp.asarray(images[chosen], dtype=jnp.float32)[..., None]
-        state, loss, hits = step(state, batch, jnp.asarray(labels[chosen], dtype=jnp.int32))
-        losses.append(float(loss))
+        state, seen_now = step(state, batch, jnp.asarray(labels[chosen], dtype=jnp.int32))
+        losses.append(float(seen_now.loss))
         if not math.isfinite(losses[-1]):
             raise FloatingPointError(
                 f"the loss became {losses[-1]} in epoch {epoch + 1}, step {len(losses)}: "
                 f"training stopped. A learning_rate below {settings.learning_rate} may help"
             )
-        right, seen = right + int(hits), seen + len(chosen)
+        right, seen = right + int(seen_now.right), seen + len(chosen)
         speed = seen / (time.perf_counter() - began)
         text = f"loss {np.mean(losses):.3f}  accuracy {100 * right / seen:.1f} %"
         bar.update(bar.task_ids[0], advance=1, state=f"{text}  {speed:.0f} images/s")

@@ -1,9 +1,9 @@
-"""One optimisation step as a pure function: (state, images, labels) → (state, loss, right)."""
+"""One optimisation step as a pure function: (state, images, labels) → (state, what it saw)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,29 @@ import optax
 from flax import nnx
 
 from stemfast.models import Classifier
-from stemfast.training.settings import TrainingSettings
-from stemfast.training.symmetry import random_symmetry
+from stemfast.training.corner_points import point_loss, turned
+from stemfast.training.symmetry import apply_symmetry
 
-__all__ = ["State", "Step", "make_step"]
+__all__ = ["OptimiserSettings", "Seen", "State", "Step", "make_step", "padded_size"]
+
+
+class OptimiserSettings(Protocol):
+    """What a step needs to know; see :class:`stemfast.training.TrainingSettings`."""
+
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def warmup(self) -> float: ...  # noqa: D102
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+    @property
+    def clip_norm(self) -> float: ...  # noqa: D102
+    @property
+    def ema_decay(self) -> float | None: ...  # noqa: D102
+    @property
+    def symmetries(self) -> bool: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
 
 
 class State(NamedTuple):
@@ -26,10 +45,18 @@ class State(NamedTuple):
     optimiser: Any
 
 
-Step = Callable[[State, jax.Array, jax.Array], tuple[State, jax.Array, jax.Array]]
+class Seen(NamedTuple):
+    """What a step saw, before it learnt from it: mean losses and how many answers were right."""
+
+    loss: jax.Array
+    corner_loss: jax.Array
+    right: jax.Array
 
 
-def _schedule(settings: TrainingSettings, total_steps: int) -> optax.Schedule:
+Step = Callable[..., tuple[State, Seen]]
+
+
+def _schedule(settings: OptimiserSettings, total_steps: int) -> optax.Schedule:
     warmup = min(round(settings.warmup * total_steps), total_steps - 1)
     return optax.warmup_cosine_decay_schedule(
         init_value=settings.learning_rate if warmup == 0 else 0.0,
@@ -39,8 +66,19 @@ def _schedule(settings: TrainingSettings, total_steps: int) -> optax.Schedule:
     )
 
 
+def padded_size(model: Classifier) -> int:
+    """Side of a square image inside the network, its margin counted [px]."""
+    size, unit = model.config.image_shape[0], model.config.total_stride
+    return size + -size % unit
+
+
 def make_step(
-    model: Classifier, settings: TrainingSettings, total_steps: int
+    model: Classifier,
+    settings: OptimiserSettings,
+    total_steps: int,
+    *,
+    corner_weight: float = 0.0,
+    dtype: Any = jnp.float32,
 ) -> tuple[State, Step]:
     """The first state and the jitted step that advances it.
 
@@ -48,38 +86,53 @@ def make_step(
     ----------
     model : Classifier
         Supplies architecture and initial weights; it is not changed.
-    settings : TrainingSettings
+    settings : OptimiserSettings
         Optimiser and augmentation.
     total_steps : int
         Length of the learning-rate schedule.
+    corner_weight : float
+        Weight of the loss of the network's corner maps; above 0 the step needs corners.
+    dtype : dtype
+        Type of the convolutions: bfloat16 on hardware that is fast at it. Weights, sums and
+        optimiser are always in float32.
 
     Returns
     -------
     state : State
     step : callable
-        step(state, images (B, H, W, 1) float32, labels (B,) int) → state, mean loss, number right.
-        The state that goes in is donated.
+        step(state, images (B, H, W, 1), labels (B,) int, corners (B, 8, 3)) → state, Seen; without
+        corners where `corner_weight` is 0. The state that goes in is donated.
     """
     graph, params = nnx.split(model)
+    size, padded = model.config.image_shape[0], padded_size(model)
     optimiser = optax.chain(
         optax.clip_by_global_norm(settings.clip_norm),
         optax.adamw(_schedule(settings, total_steps), weight_decay=settings.weight_decay),
     )
     key = jax.random.key(settings.seed)
 
-    def loss_of(params: Any, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-        logits = nnx.merge(graph, params)(images)
+    def loss_of(
+        params: Any, images: jax.Array, labels: jax.Array, corners: jax.Array | None
+    ) -> tuple[jax.Array, Seen]:
+        logits, maps = nnx.merge(graph, params).read(images, dtype=dtype)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-        return loss, jnp.sum(jnp.argmax(logits, axis=1) == labels)
+        corner_loss = jnp.zeros(())
+        if corner_weight > 0.0 and corners is not None:
+            for found in maps:
+                corner_loss += point_loss(found, corners, size, padded) / len(maps)
+        seen = Seen(loss, corner_loss, jnp.sum(jnp.argmax(logits, axis=1) == labels))
+        return loss + corner_weight * corner_loss, seen
 
     def step(
-        state: State, images: jax.Array, labels: jax.Array
-    ) -> tuple[State, jax.Array, jax.Array]:
+        state: State, images: jax.Array, labels: jax.Array, corners: jax.Array | None = None
+    ) -> tuple[State, Seen]:
+        images = images.astype(jnp.float32)
         if settings.symmetries:
-            images = random_symmetry(jax.random.fold_in(key, state.step), images)
-        (loss, right), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-            state.params, images, labels
-        )
+            chance = jax.random.fold_in(key, state.step)
+            element = jax.random.randint(chance, (images.shape[0],), 0, 8)
+            images = apply_symmetry(images, element)
+            corners = None if corners is None else turned(corners, element, size)
+        gradient, seen = jax.grad(loss_of, has_aux=True)(state.params, images, labels, corners)
         update, optimiser_state = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, update)
         average = params
@@ -88,7 +141,7 @@ def make_step(
             t = state.step.astype(jnp.float32)
             decay = jnp.minimum(settings.ema_decay, (1.0 + t) / (10.0 + t))
             average = optax.incremental_update(params, state.average, 1.0 - decay)
-        return State(state.step + 1, params, average, optimiser_state), loss, right
+        return State(state.step + 1, params, average, optimiser_state), seen
 
     # Own copies, because the donated buffers must belong neither to the model nor to each other.
     first = State(

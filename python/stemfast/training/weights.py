@@ -17,12 +17,44 @@ from pydantic import ValidationError
 from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig, probabilities
 
-__all__ = ["TrainedClassifier", "load", "save"]
+__all__ = ["Prediction", "TrainedClassifier", "load", "save"]
 
 FORMAT = "stemfast classifier"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of N images.
+
+    Attributes
+    ----------
+    probabilities : ndarray, (N, C)
+        Of each class, calibrated.
+    classes : ndarray, (N,) int
+        The most probable one.
+    class_names : tuple of str
+        Meaning of the classes.
+    """
+
+    probabilities: NDArray[np.float64]
+    classes: NDArray[np.intp]
+    class_names: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of the most probable class of each image."""
+        return tuple(self.class_names[c] for c in self.classes)
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Probability of the most probable class of each image, (N,)."""
+        return np.asarray(self.probabilities.max(axis=1))
+
+    def __len__(self) -> int:
+        return len(self.classes)
 
 
 @dataclass(frozen=True)
@@ -54,6 +86,18 @@ class TrainedClassifier:
             )
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature is {self.temperature}, expected a positive number")
+
+    def predict(self, images: ArrayLike) -> Prediction:
+        """What the network says of images (N, H, W), or of one image (H, W).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the network cannot read the images: another size, NaN, no contrast, not numbers.
+        """
+        array = np.asarray(images)
+        chances = self.probabilities(array[None] if array.ndim == 2 else array)
+        return Prediction(chances, chances.argmax(axis=1), self.class_names)
 
     def probabilities(self, images: ArrayLike) -> NDArray[np.float64]:
         """Calibrated class probabilities (N, n_classes) of images (N, H, W)."""
@@ -111,7 +155,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if config.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format_version {config.get('format_version')}, this stemfast reads "
-            f"{FORMAT_VERSION}"
+            f"{FORMAT_VERSION}: train the network again"
         )
     return config
 

@@ -1,0 +1,89 @@
+"""The model card: what a network is, from the records of the run that made it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stemfast.training.weights import TrainedClassifier
+
+__all__ = ["text"]
+
+
+def text(trained: TrainedClassifier) -> str:
+    """Markdown from a trained network's records.
+
+    Parameters
+    ----------
+    trained : TrainedClassifier
+        A network that :func:`stemfast.training.run.train` made.
+    """
+    made = trained.card
+    experiment, recipe, machine, test = (
+        made[key] for key in ("experiment", "recipe", "machine", "test")
+    )
+    config = trained.model.config
+    spin = ", particles turning during the scan" if experiment["spin"] else ""
+    hours = made["seconds"] / 3600
+    lines = [
+        f"# Model card: {experiment['name']}",
+        "",
+        f"Tells apart: {', '.join(trained.class_names)}. Reads single images of "
+        f"{config.image_shape[0]} × {config.image_shape[1]} px of a field of "
+        f"{recipe['field_nm']:g} nm.",
+        "",
+        "## Figures",
+        "",
+        f"On {test['images']:,} simulated test images that it never saw "
+        f"(`{experiment['conditions']}` conditions{spin}):",
+        "",
+        "| figure | value | 95 % interval |",
+        "|---|---|---|",
+        _row("balanced accuracy", test["balanced_accuracy"], test["balanced_interval"]),
+    ]
+    if test["within_one"] is not None:
+        lines.append(_row("within one", test["within_one"], test["within_one_interval"], 2))
+    lines += [
+        f"| calibration error | {100 * test['calibration_error']:.2f} % | |",
+        f"| the same without temperature | {100 * test['calibration_error_before']:.2f} % | |",
+        f"| temperature | {test['temperature']:.3f} | |",
+        "",
+        "## How it was made",
+        "",
+        f"- Command: `{made['command'] or 'stemfast.training.train'}`",
+        f"- Machine: {machine['devices']} ({machine['processor']}, {machine['cores']} cores), "
+        f"JAX {machine['jax']}, stemfast {machine['stemfast']}; convolutions in {made['dtype']}.",
+        f"- {made['images_seen']:,} training images, none twice, in {hours:.2f} h "
+        f"({made['images_seen'] / made['seconds']:.0f} images/s with their simulation).",
+        f"- Network: {config.variant}, widths {_list(config.widths)}, {config.blocks} blocks a "
+        f"stage, {made['parameters']:,} weights.",
+        f"- Images: recipe `{experiment['recipe']}`, seed {experiment['seed']}; training, "
+        "validation and test scenes come from ranges that never meet.",
+        "",
+        "## Limits",
+        "",
+        "- It learnt from simulated images of single particles under the settings below. For "
+        "other films, detectors, doses, shapes or pixel sizes its answers and its probabilities "
+        "are not backed by these figures: measure with `stemfast evaluate`.",
+        "- It always names one of its classes, whatever the image shows. A low probability says "
+        "that it is not sure; a high one does not prove that the particle is of the kind it "
+        "learnt from.",
+        "",
+        "## Settings",
+        "",
+        "```json",
+        json.dumps({"experiment": experiment, "recipe": recipe}, indent=1, ensure_ascii=False),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, share: float, interval: list[float], digits: int = 1) -> str:
+    low, high = (f"{100 * end:.{digits + 1}f}" for end in interval)
+    return f"| {name} | {100 * share:.{digits}f} % | {low} … {high} % |"
+
+
+def _list(values: tuple[Any, ...]) -> str:
+    return "–".join(map(str, values))

@@ -1,0 +1,98 @@
+"""The state of a run on disk, so that a run that was stopped goes on as if it had not been.
+
+Everything Orbax is in this file. It writes a checkpoint under a temporary name and renames it
+when it is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from stemfast.training.step import State
+
+__all__ = ["Checkpoint", "latest", "restore", "save"]
+
+KEPT = 2
+
+
+class Checkpoint(NamedTuple):
+    """A state and how long it took to get there, earlier sittings counted [s]."""
+
+    state: State
+    seconds: float
+
+
+def _steps(folder: Path) -> list[int]:
+    """Numbers of the whole checkpoints, lowest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(item.name) for item in folder.iterdir() if item.name.isdecimal())
+
+
+def latest(folder: Path) -> int | None:
+    """Step of the latest checkpoint in `folder`, or None."""
+    steps = _steps(folder)
+    return steps[-1] if steps else None
+
+
+def _content(state: State, seconds: float) -> dict[str, Any]:
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+    return {"leaves": leaves, "seconds": np.asarray(seconds, np.float64)}
+
+
+def save(folder: Path, state: State, seconds: float) -> None:
+    """Write the state, whole or not at all, and remove all but the latest two."""
+    import orbax.checkpoint as ocp
+
+    step = int(state.step)
+    if step in _steps(folder):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with ocp.StandardCheckpointer() as writer:
+        writer.save((folder / str(step)).absolute(), _content(state, seconds))
+    for old in _steps(folder)[:-KEPT]:
+        shutil.rmtree(folder / str(old))
+
+
+def restore(folder: Path, like: State) -> Checkpoint:
+    """Read the latest state.
+
+    Parameters
+    ----------
+    folder : Path
+        Where :func:`save` wrote.
+    like : State
+        A state of the same network and optimiser, which says what to expect.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no checkpoint.
+    ValueError
+        If it cannot be read, or is of another network.
+    """
+    import orbax.checkpoint as ocp
+
+    step = latest(folder)
+    if step is None:
+        raise FileNotFoundError(f"{folder} holds no checkpoint to go on from")
+    path = (folder / str(step)).absolute()
+    expected = _content(like, 0.0)
+    with ocp.StandardCheckpointer() as reader:
+        try:
+            found = reader.restore(path, expected)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise ValueError(
+                f"checkpoint {path} cannot be read or is of another network: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+    shapes = [np.shape(leaf) for leaf in found["leaves"]]
+    if shapes != [leaf.shape for leaf in expected["leaves"]]:
+        raise ValueError(f"checkpoint {path} is of another network: its arrays differ in shape")
+    state = jax.tree.unflatten(jax.tree.structure(like), found["leaves"])
+    return Checkpoint(state, float(found["seconds"]))

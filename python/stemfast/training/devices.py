@@ -1,0 +1,87 @@
+"""Which devices a run computes on, and what they are, in words."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+__all__ = ["batch_sharding", "machine", "pick"]
+
+
+def pick(kind: str) -> Sequence[jax.Device]:
+    """All devices of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        ``"auto"`` (GPUs if there are any), ``"cpu"`` or ``"gpu"``.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> {device.platform for device in pick("cpu")}
+    {'cpu'}
+    """
+    if kind not in ("auto", "cpu", "gpu"):
+        raise ValueError(f"device is {kind!r}, expected auto, cpu or gpu")
+    if kind == "auto":
+        return jax.devices()
+    try:
+        return jax.devices(kind)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device is {kind!r}, but JAX finds only {jax.devices()[0].platform}: see "
+            "https://docs.jax.dev/en/latest/installation.html, or use --device auto"
+        ) from error
+
+
+def batch_sharding(devices: Sequence[jax.Device], batch_size: int) -> NamedSharding:
+    """Share batches out over the devices along their first axis.
+
+    Raises
+    ------
+    ValueError
+        If the batch cannot be divided evenly.
+    """
+    if batch_size % len(devices):
+        raise ValueError(
+            f"batch_size is {batch_size}, expected a multiple of the {len(devices)} devices"
+        )
+    return NamedSharding(Mesh(np.array(devices), ("batch",)), PartitionSpec("batch"))
+
+
+def machine(sharding: NamedSharding) -> dict[str, Any]:
+    """What a run computes on, for its records."""
+    import stemfast
+
+    devices = sharding.mesh.devices.ravel()
+    return {
+        "devices": f"{len(devices)} × {devices[0].device_kind}",
+        "platform": devices[0].platform,
+        "cores": os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count(),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "stemfast": stemfast.__version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,228 @@
+"""An experiment: which recipe a network learns from, which network, how, and for how long."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stemfast.models import Classifier, ClassifierConfig
+from stemfast.models.config import Variant
+from stemfast.recipes import Recipe
+
+__all__ = ["Experiment", "ModelSettings", "get", "names"]
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Frozen(BaseModel):
+    """Settings that cannot change and of which none is unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelSettings(Frozen):
+    """The network of an experiment; see :class:`stemfast.models.ClassifierConfig`.
+
+    The number of classes and the image size are the recipe's.
+    """
+
+    variant: Variant = "hessian"
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 2
+    stem_stride: int = 4
+    scales_px: tuple[float, ...] = (1.0, 1.8, 3.0)
+    corner_maps: tuple[int, ...] = ()
+
+
+class Experiment(Frozen):
+    """Everything a training run depends on, down to its seeds.
+
+    Attributes
+    ----------
+    name : str
+        What ``stemfast train`` calls it.
+    recipe : str
+        Recipe of the images, simulated while training.
+    conditions : str
+        ``"clean"``, ``"standard"`` or ``"hard"``.
+    spin : bool
+        Whether particles turn during the scan.
+    image_px : int
+        Side of the images [px].
+    recipe_settings : dict
+        Further settings of the recipe by dotted name.
+    model : ModelSettings
+        The network.
+    images : int
+        Training images to see, none twice; the learning rate falls to 0 with the last.
+    batch_size : int
+        Images in one step.
+    learning_rate, warmup, weight_decay, clip_norm, ema_decay, symmetries
+        As :class:`stemfast.training.TrainingSettings`.
+    corner_weight : float
+        Weight of the loss of the corner maps, 0 for a recipe without corners.
+    seed : int
+        Seed of the images, of the first weights and of the symmetries shown.
+    validation_images, test_images : int
+        Images to watch and calibrate with, and to judge with once, at the end.
+    evaluations : int
+        How often the averaged weights are watched on validation images.
+
+    Examples
+    --------
+    >>> Experiment(name="test", recipe="shapes").changed(["model.blocks=1"]).model.blocks
+    1
+    """
+
+    name: str
+    recipe: str
+    conditions: str = "standard"
+    spin: bool = False
+    image_px: int = Field(default=128, ge=16)
+    recipe_settings: dict[str, Any] = Field(default_factory=dict)
+    model: ModelSettings = ModelSettings()
+    images: int = Field(default=600_000, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    warmup: Share = 0.05
+    weight_decay: float = Field(default=0.02, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    ema_decay: float | None = Field(default=0.995, gt=0, lt=1)
+    symmetries: bool = True
+    corner_weight: float = Field(default=0.0, ge=0)
+    seed: int = Field(default=0, ge=0)
+    validation_images: int = Field(default=4000, ge=1)
+    test_images: int = Field(default=10_000, ge=1)
+    evaluations: int = Field(default=20, ge=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Experiment:
+        if self.images < self.batch_size:
+            raise ValueError(
+                f"images is {self.images}, expected at least one batch of {self.batch_size}"
+            )
+        if (self.corner_weight > 0) != bool(self.model.corner_maps):
+            raise ValueError(
+                f"corner_weight is {self.corner_weight} and model.corner_maps is "
+                f"{self.model.corner_maps}, expected both or neither"
+            )
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Optimisation steps."""
+        return self.images // self.batch_size
+
+    def make_recipe(self) -> Recipe:
+        """The recipe that the images are drawn from."""
+        from stemfast import recipes
+
+        sets = [f"{key}={json.dumps(value)}" for key, value in self.recipe_settings.items()]
+        recipe: Recipe = recipes.resolve(
+            self.recipe,
+            conditions=self.conditions,
+            spin=self.spin,
+            image_px=self.image_px,
+            sets=sets,
+        )
+        if recipe.views != 1:
+            raise ValueError(
+                f"recipe {self.recipe} gives {recipe.views} images of each particle, expected one: "
+                "a classifier reads single images"
+            )
+        return recipe
+
+    def make_model(self, recipe: Recipe) -> Classifier:
+        """The network for a recipe's images, with its first weights."""
+        from flax import nnx
+
+        config = ClassifierConfig.model_validate(
+            {
+                **self.model.model_dump(),
+                "n_classes": len(recipe.class_names),
+                "image_shape": recipe.image_shape,
+            }
+        )
+        return Classifier(config, rngs=nnx.Rngs(self.seed))
+
+    def changed(self, sets: list[str]) -> Experiment:
+        """The same experiment with some settings changed.
+
+        Parameters
+        ----------
+        sets : list of str
+            ``key=value`` or ``model.key=value``; ``recipe.key=value`` changes a setting of the
+            recipe. Values are JSON, or text as it stands.
+
+        Raises
+        ------
+        ValueError
+            If there is no such setting, or the value is not allowed.
+        """
+        values = self.model_dump()
+        for text in sets:
+            key, equals, raw = text.partition("=")
+            if not equals or not key:
+                raise ValueError(f"--set {text!r}: expected KEY=VALUE such as batch_size=32")
+            try:
+                value = json.loads(raw)
+            except ValueError:
+                value = raw
+            group, dot, inner = key.partition(".")
+            if dot and group == "recipe":
+                values["recipe_settings"][inner] = value
+            elif dot and group == "model":
+                values["model"][inner] = value
+            else:
+                values[key] = value
+        try:
+            return Experiment.model_validate(values)
+        except ValidationError as error:
+            raise ValueError(_explained(error)) from None
+
+
+def _explained(error: ValidationError) -> str:
+    """Which setting is wrong, what came, what was expected, in one line."""
+    said = []
+    for problem in error.errors():
+        key = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            group = ModelSettings if key.startswith("model.") else Experiment
+            known = ", ".join(group.model_fields)
+            said.append(f"an experiment has no setting {key!r}, expected one of {known}")
+        elif key:
+            said.append(f"{key} is {problem['input']!r}: {problem['msg']}")
+        else:
+            said.append(problem["msg"].removeprefix("Value error, "))
+    return "; ".join(said)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the experiments, one for each file in ``training/experiments``."""
+    from stemfast.training import experiments
+
+    return tuple(sorted(m.name.replace("_", "-") for m in iter_modules(experiments.__path__)))
+
+
+def get(name: str) -> Experiment:
+    """The experiment called `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> get("count").recipe
+    'count'
+    """
+    if name not in names():
+        raise ValueError(f"experiment is {name!r}, expected one of {', '.join(names())}")
+    module = import_module(f"stemfast.training.experiments.{name.replace('-', '_')}")
+    experiment: Experiment = module.EXPERIMENT
+    return experiment

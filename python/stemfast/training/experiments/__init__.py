@@ -1,0 +1,1 @@
+"""One experiment, one file, one command: ``stemfast train NAME``."""

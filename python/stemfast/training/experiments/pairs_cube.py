@@ -1,0 +1,15 @@
+"""Which two of a cube's eight corners are deformed: neighbours, across a face, or opposite.
+
+Command:  stemfast train pairs-cube --minutes 60
+Machine:  two CPU cores
+"""
+
+from stemfast.training.experiment import Experiment, ModelSettings
+
+EXPERIMENT = Experiment(
+    name="pairs-cube",
+    recipe="pairs-cube",
+    model=ModelSettings(corner_maps=(1, 2)),
+    corner_weight=1.0,
+    images=700_000,
+)

@@ -1,0 +1,15 @@
+"""Which two corners of a cuboid of three different edges are deformed, up to mirror images.
+
+Command:  stemfast train pairs-cuboid --minutes 60
+Machine:  two CPU cores
+"""
+
+from stemfast.training.experiment import Experiment, ModelSettings
+
+EXPERIMENT = Experiment(
+    name="pairs-cuboid",
+    recipe="pairs-cuboid",
+    model=ModelSettings(corner_maps=(1, 2)),
+    corner_weight=1.0,
+    images=700_000,
+)

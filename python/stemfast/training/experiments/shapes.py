@@ -1,0 +1,14 @@
+"""Tetrahedron, cuboid or sphere.
+
+Command:  stemfast train shapes --minutes 15
+Machine:  two CPU cores
+"""
+
+from stemfast.training.experiment import Experiment, ModelSettings
+
+EXPERIMENT = Experiment(
+    name="shapes",
+    recipe="shapes",
+    model=ModelSettings(widths=(32, 48, 64), blocks=1),
+    images=200_000,
+)

@@ -1,0 +1,367 @@
+"""The training run of an experiment, from the first image to the model card.
+
+Everything that decides the result is fixed by the experiment: batch k holds the same images
+whenever it is made, so a run that was stopped and resumed ends with the same bits as one that was
+not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+from numpy.typing import NDArray
+
+from stemfast import atomic
+from stemfast.dataset.stream import stream
+from stemfast.models import Classifier, logits
+from stemfast.recipes import Recipe
+from stemfast.training import card, checkpoint, weights
+from stemfast.training.corner_points import corner_points
+from stemfast.training.devices import batch_sharding, machine, pick
+from stemfast.training.experiment import Experiment
+from stemfast.training.judge import Judgement, answers, judge
+from stemfast.training.metrics import fit_temperature
+from stemfast.training.progress import Progress
+from stemfast.training.step import Seen, State, Step, make_step
+
+__all__ = ["Run", "train"]
+
+RUN_FILE = "run.json"
+METRICS_FILE = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+#: Steps between two lines of metrics; between them no step waits for another.
+REPORT = 50
+#: Images watched during training; all validation images are used to calibrate, at the end.
+WATCHED = 2000
+
+
+@dataclass
+class Run:
+    """What a run works with; made by :func:`train`."""
+
+    experiment: Experiment
+    recipe: Recipe
+    model: Classifier
+    folder: Path
+    sharding: NamedSharding
+    dtype: Any
+    n_threads: int = 0
+    checkpoint_s: float = 120.0
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, total_steps: int) -> tuple[State, Step]:
+        """First state, on all devices, and the step."""
+        state, step = make_step(
+            self.model,
+            self.experiment,
+            total_steps,
+            corner_weight=self.experiment.corner_weight,
+            dtype=self.dtype,
+        )
+        return self.place(state), step
+
+    def place(self, state: State) -> State:
+        """The state, copied to every device."""
+        whole = NamedSharding(self.sharding.mesh, PartitionSpec())
+        placed: State = jax.device_put(state, whole)
+        return placed
+
+    def batches(self, first_step: int, steps: int) -> Iterator[tuple[jax.Array, ...]]:
+        """Arguments of the steps `first_step` … `steps` − 1, after the state."""
+        size = self.experiment.batch_size
+        with stream(
+            self.recipe,
+            seed=self.experiment.seed,
+            batch_size=size,
+            start=first_step * size,
+            stop=steps * size,
+            n_threads=self.n_threads,
+        ) as simulated:
+            for batch in simulated:
+                yield self.arguments(batch.images, batch.labels, batch.columns)
+
+    def arguments(
+        self, images: NDArray[Any], labels: NDArray[np.int64], columns: dict[str, NDArray[Any]]
+    ) -> tuple[jax.Array, ...]:
+        """Images, labels and, where they are learnt from, corners, shared out over the devices."""
+        parts = [images[..., None], labels.astype(np.int32)]
+        if self.experiment.corner_weight > 0:
+            size, pixel = self.recipe.image_px, self.recipe.pixel_size_nm
+            parts.append(corner_points(columns, image_px=size, pixel_size_nm=pixel))
+        return tuple(jax.device_put(part, self.sharding) for part in parts)
+
+    def averaged(self, state: State) -> Classifier:
+        """The network with the averaged weights of a state, on one device."""
+        graph, _ = nnx.split(self.model)
+        device = jax.devices()[0] if self.sharding.mesh.size == 1 else self.sharding.mesh.devices[0]
+        model: Classifier = nnx.merge(graph, jax.device_put(state.average, device))
+        return model
+
+
+def train(
+    experiment: Experiment,
+    folder: str | Path,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    n_threads: int = 0,
+    checkpoint_s: float = 120.0,
+    command: str = "",
+) -> Judgement:
+    """Train, calibrate, judge on test images, and write everything down.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to train. When resuming, what the folder says holds.
+    folder : str or Path
+        Gets ``run.json`` (the experiment as it was run, and the machine), ``metrics.jsonl``,
+        ``checkpoints``, and at the end the network (``config.json``, ``weights.safetensors``),
+        ``evaluation.json`` with its pictures, and ``model_card.md``.
+    minutes : float, optional
+        Fit the number of images to about this time, by the speed of a short pilot; the number is
+        written to ``run.json``.
+    resume : bool
+        Go on from the latest checkpoint in `folder`.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"gpu"``.
+    n_threads : int
+        Threads of the simulation, 0 for all cores. Does not change the result.
+    checkpoint_s : float
+        Time between checkpoints [s]. Does not change the result.
+    command : str
+        What the user typed, for the model card.
+
+    Returns
+    -------
+    Judgement
+
+    Raises
+    ------
+    FileExistsError
+        If `folder` holds a run and `resume` is False.
+    FileNotFoundError
+        If there is nothing to resume.
+    FloatingPointError
+        If the loss stops being finite. The last checkpoint stays.
+    ValueError
+        If the experiment is impossible, or there is no such device.
+    """
+    target = Path(folder)
+    devices = pick(device)
+    earlier = _earlier(target, resume, minutes)
+    if earlier is not None:
+        experiment = Experiment.model_validate(earlier["experiment"])
+    recipe = experiment.make_recipe()
+    run = Run(
+        experiment=experiment,
+        recipe=recipe,
+        model=experiment.make_model(recipe),
+        folder=target,
+        sharding=batch_sharding(devices, experiment.batch_size),
+        dtype=jnp.bfloat16 if devices[0].platform == "gpu" else jnp.float32,
+        n_threads=n_threads,
+        checkpoint_s=checkpoint_s,
+    )
+    if earlier is not None:
+        run.record = earlier
+    else:
+        _begin(run, minutes, command)
+    state, seconds = _loop(run)
+    return _finish(run, state, seconds)
+
+
+def _earlier(folder: Path, resume: bool, minutes: float | None) -> dict[str, Any] | None:
+    path = folder / RUN_FILE
+    if not resume:
+        if path.exists() or (folder / weights.CONFIG_FILE).exists():
+            raise FileExistsError(
+                f"{folder} holds a run already: go on with --resume, or choose another --out"
+            )
+        return None
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run to resume")
+    if minutes is not None:
+        raise ValueError("minutes cannot change when resuming: the schedule is in run.json")
+    earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return earlier
+
+
+def _begin(run: Run, minutes: float | None, command: str) -> None:
+    """Settle the number of images and write down what will be run."""
+    speed = None
+    if minutes is not None:
+        if not (math.isfinite(minutes) and minutes > 0):
+            raise ValueError(f"minutes is {minutes}, expected a positive number")
+        speed = _pilot_speed(run)
+        size = run.experiment.batch_size
+        images = max(1, int(speed * 60 * minutes) // size) * size
+        run.experiment = run.experiment.changed([f"images={images}"])
+    run.record = {
+        "command": command,
+        "experiment": run.experiment.model_dump(mode="json"),
+        "recipe": run.recipe.model_dump(mode="json"),
+        "machine": machine(run.sharding),
+        "dtype": jnp.dtype(run.dtype).name,
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(nnx.state(run.model, nnx.Param))),
+        "minutes": minutes,
+        "pilot_images_per_s": speed,
+    }
+    run.folder.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(run.folder / RUN_FILE, json.dumps(run.record, indent=2) + "\n")
+    (run.folder / METRICS_FILE).write_text("")
+
+
+def _pilot_speed(run: Run, seconds: float = 20.0) -> float:
+    """Images per second of whole steps, simulation counted, after compilation [1/s]."""
+    state, step = run.start(1000)
+    began, count = 0.0, 0
+    for number, batch in enumerate(run.batches(0, 10**9)):
+        state, seen = step(state, *batch)
+        float(seen.loss)
+        if number == 2:  # compiled, and the stream runs
+            began = time.perf_counter()
+        elif number > 2:
+            count += 1
+            if time.perf_counter() - began > seconds or count >= 200:
+                break
+    return count * run.experiment.batch_size / (time.perf_counter() - began)
+
+
+def _loop(run: Run) -> tuple[State, float]:
+    """Step until the budget is used up; what the whole project turns around."""
+    total = run.experiment.steps
+    state, step = run.start(total)
+    before = 0.0
+    folder = run.folder / CHECKPOINTS
+    if checkpoint.latest(folder) is not None:
+        saved = checkpoint.restore(folder, state)
+        state, before = run.place(saved.state), saved.seconds
+    first = int(state.step)
+    _forget_after(run.folder / METRICS_FILE, first * run.experiment.batch_size)
+    watched = _watched(run) if first < total else None
+    every = max(1, total // run.experiment.evaluations)
+    began = saved_at = time.perf_counter()
+    pending: list[Seen] = []
+    with Progress(run.experiment.name, total, first, run.experiment.batch_size) as progress:
+        for number, batch in enumerate(run.batches(first, total) if first < total else (), first):
+            state, seen = step(state, *batch)
+            pending.append(seen)
+            done = number + 1
+            if len(pending) == REPORT or done % every == 0 or done == total:
+                line = _summary(pending, run.experiment, done)
+                pending = []
+                now = time.perf_counter()
+                line["seconds"] = before + now - began
+                if watched is not None and (done % every == 0 or done == total):
+                    line |= _watch(run.averaged(state), *watched)
+                _append(run.folder / METRICS_FILE, line)
+                progress.show(line)
+                if now - saved_at > run.checkpoint_s or done == total:
+                    checkpoint.save(folder, state, before + time.perf_counter() - began)
+                    saved_at = time.perf_counter()
+    return state, before + time.perf_counter() - began
+
+
+def _summary(pending: list[Seen], experiment: Experiment, done: int) -> dict[str, Any]:
+    """Means over the latest steps; stops the run if the loss is not a number."""
+    losses = [float(seen.loss) + float(seen.corner_loss) for seen in pending]
+    for back, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {loss} at step {done - len(losses) + back + 1}: training "
+                f"stopped. A learning_rate below {experiment.learning_rate} may help"
+            )
+    size = experiment.batch_size
+    return {
+        "images": done * size,
+        "loss": float(np.mean([float(seen.loss) for seen in pending])),
+        "corner_loss": float(np.mean([float(seen.corner_loss) for seen in pending])),
+        "accuracy": sum(int(seen.right) for seen in pending) / (len(pending) * size),
+    }
+
+
+def _watched(run: Run) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    count = min(WATCHED, run.experiment.validation_images)
+    settings = {"seed": run.experiment.seed, "batch_size": count, "stop": count}
+    with stream(run.recipe, split="validation", n_threads=run.n_threads, **settings) as one:
+        batch = next(one)
+    return batch.images, batch.labels
+
+
+def _watch(model: Classifier, images: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, float]:
+    table = logits(model, images).astype(np.float64)
+    surprise = np.logaddexp.reduce(table, axis=1) - table[np.arange(len(table)), labels]
+    return {
+        "validation_loss": float(surprise.mean()),
+        "validation_accuracy": float((table.argmax(axis=1) == labels).mean()),
+    }
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line) + "\n")
+
+
+def _forget_after(path: Path, images: int) -> None:
+    """Drop the lines of steps that will be done again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["images"] <= images:
+                kept.append(line + "\n")
+        except ValueError:  # cut short when the run was killed
+            continue
+    atomic.write_text(path, "".join(kept))
+
+
+def _finish(run: Run, state: State, seconds: float) -> Judgement:
+    """Calibrate on validation images, judge on test images, write network and card."""
+    from stemfast.training import figures
+
+    experiment, recipe = run.experiment, run.recipe
+    model = run.averaged(state)
+    table, labels = answers(
+        model,
+        recipe,
+        seed=experiment.seed,
+        split="validation",
+        images=experiment.validation_images,
+        n_threads=run.n_threads,
+    )
+    trained = weights.TrainedClassifier(
+        model,
+        recipe.class_names,
+        fit_temperature(table, labels),
+        {
+            **run.record,
+            "images_seen": int(state.step) * experiment.batch_size,
+            "seconds": seconds,
+        },
+    )
+    found = judge(
+        trained,
+        recipe,
+        seed=experiment.seed,
+        images=experiment.test_images,
+        n_threads=run.n_threads,
+    )
+    trained.card["test"] = found.to_dict()
+    weights.save(run.folder, trained)
+    figures.write(run.folder, found, title=experiment.name)
+    atomic.write_text(run.folder / "model_card.md", card.text(trained))
+    return found

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from . import classify, dataset, demo, features, gallery, info, interrupt, simulate
+from . import (
+    classify,
+    dataset,
+    demo,
+    evaluate,
+    features,
+    gallery,
+    info,
+    interrupt,
+    predict,
+    simulate,
+    train,
+)
 from .errors import Commands
 
 app = typer.Typer(
@@ -24,6 +36,9 @@ app.command("simulate")(simulate.simulate)
 app.command("classify")(classify.classify)
 app.command("features")(features.features)
 app.command("gallery")(gallery.gallery)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("info")(info.info)
 app.add_typer(dataset.app, name="dataset")
 

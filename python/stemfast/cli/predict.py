@@ -1,0 +1,81 @@
+"""``stemfast predict``: what a network says of images in files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .evaluate import open_network
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(metavar="NAME|FOLDER", help="A network that comes along, or a run's.")
+    ],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Images: .npy, a data set's folder, or a micrograph's format."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Write the table here, not to the screen.")
+    ] = None,
+    min_probability: Annotated[
+        float, typer.Option(metavar="P", help="Below this probability the answer is 'not sure'.")
+    ] = 0.0,
+) -> None:
+    """Say which class each image is of, and with what probability.
+
+    Example: [bold]stemfast predict count crops.npy[/bold]
+
+    Images are single particles of the size that the network was trained for. To find the
+    particles of a micrograph first, use [bold]stemfast classify[/bold].
+    """
+    if not 0.0 <= min_probability <= 1.0:
+        raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
+    if out is not None and out.exists():
+        raise FileExistsError(f"{out} exists already: choose another --out")
+    network = open_network(model)
+    rows: list[list[object]] = []
+    for file in files:
+        try:
+            said = network.predict(_images(file))
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{file}: {error}") from error
+        for index, (name, chances) in enumerate(zip(said.names, said.probabilities, strict=True)):
+            sure = chances.max() >= min_probability
+            shares = (f"{chance:.4f}" for chance in chances)
+            rows.append([str(file), index, name if sure else "not sure", *shares])
+    header = ["file", "image", "class", *network.class_names]
+    if out is None:
+        writer = csv.writer(typer.get_text_stream("stdout"), lineterminator="\n")
+        writer.writerows([header, *rows])
+        return
+    from stemfast import atomic
+
+    with atomic.replacing(out) as temporary, temporary.open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    typer.echo(f"{len(rows)} images: {out}")
+
+
+def _images(file: Path) -> Any:
+    """Images (N, H, W) of a file or a data set."""
+    import numpy as np
+
+    if not file.exists():
+        raise ValueError("there is no such file")
+    if file.is_dir():
+        from stemfast import dataset
+
+        data = dataset.open(file)
+        return np.stack([data[i].images for i in range(len(data))])
+    if file.suffix == ".npy":
+        array = np.load(file, allow_pickle=False)
+        return array[None] if array.ndim == 2 else array
+    from stemfast import micrograph
+
+    return np.asarray(micrograph.read(file).image)[None]

@@ -1,0 +1,146 @@
+"""The commands train, evaluate and predict: what they print, write and refuse."""
+
+from __future__ import annotations
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from stemfast import training
+from stemfast.cli import app
+from stemfast.training.experiment import Experiment, ModelSettings
+
+SMALL = Experiment(
+    name="small",
+    recipe="count",
+    image_px=32,
+    model=ModelSettings(variant="plain", widths=(4,), blocks=1, stem_stride=2),
+    images=64,
+)
+
+
+def stemfast(*words: object) -> tuple[int, str]:
+    ended = CliRunner().invoke(app, [str(word) for word in words])
+    return ended.exit_code, ended.output
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A network that was never trained, with the records that a run leaves."""
+    folder = tmp_path_factory.mktemp("network") / "small"
+    recipe = SMALL.make_recipe()
+    model = SMALL.make_model(recipe)
+    model.head.kernel[...] = jnp.asarray(
+        np.random.default_rng(0).normal(size=model.head.kernel[...].shape), jnp.float32
+    )
+    card = {
+        "experiment": SMALL.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    training.save(folder, training.TrainedClassifier(model, recipe.class_names, 1.3, card))
+    return folder
+
+
+def test_experiments_are_listed():
+    code, said = stemfast("train")
+    assert code == 0
+    assert "count" in said
+    assert "pairs-cuboid" in said
+
+
+def test_train_writes_and_resumes(tmp_path):
+    out = tmp_path / "run"
+    sets = ["images=40", "batch_size=20", "image_px=32", "model.widths=[8]", "model.blocks=1"]
+    sets += ["validation_images=12", "test_images=12", "evaluations=1", "recipe=shapes"]
+    words = [word for change in sets for word in ("--set", change)]
+    code, said = stemfast("train", "shapes", "--out", out, *words)
+    assert code == 0, said
+    assert "balanced accuracy" in said
+    assert json.loads((out / "run.json").read_text())["experiment"]["images"] == 40
+    before = (out / "weights.safetensors").read_bytes()
+    code, said = stemfast("train", "shapes", "--out", out, "--resume")
+    assert code == 0, said
+    assert (out / "weights.safetensors").read_bytes() == before
+    assert stemfast("train", "shapes", "--out", out)[0] == 2
+    code, said = stemfast("train", "shapes", "--out", out, "--resume", "--set", "images=80")
+    assert code == 2
+    assert "run.json" in said
+
+
+def test_evaluate_prints_and_writes(network, tmp_path):
+    code, said = stemfast("evaluate", network, "-n", 18, "--out", tmp_path / "out")
+    assert code == 0, said
+    assert "%" in said
+    assert "within one" in said
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert (written["images"], written["temperature"]) == (18, 1.3)
+    assert sorted(item.name for item in (tmp_path / "out").iterdir()) == [
+        "confusion.png",
+        "evaluation.json",
+        "reliability.png",
+    ]
+
+
+def test_evaluate_changes_the_images(network, tmp_path):
+    words = ["--conditions", "hard", "--spin", "--set", "imaging.signal_e_px=[9, 9]"]
+    code, said = stemfast("evaluate", network, "-n", 9, "--out", tmp_path, *words)
+    assert code == 0, said
+    recipe = json.loads((tmp_path / "evaluation.json").read_text())["recipe"]
+    assert (recipe["conditions"], recipe["spin"]) == ("hard", True)
+    assert recipe["imaging"]["signal_e_px"] == [9, 9]
+    assert recipe["image_px"] == 32
+
+
+def test_predict_writes_a_table(network, tmp_path):
+    images = SMALL.make_recipe().sample(seed=1, start=0, stop=3).simulate()
+    np.save(tmp_path / "images.npy", images)
+    code, said = stemfast("predict", network, tmp_path / "images.npy")
+    assert code == 0, said
+    rows = [line.split(",") for line in said.splitlines()]
+    assert rows[0] == ["file", "image", "class", *map(str, range(9))]
+    assert [row[1] for row in rows[1:]] == ["0", "1", "2"]
+    assert all(abs(sum(map(float, row[3:])) - 1) < 1e-3 for row in rows[1:])
+    out = tmp_path / "table.csv"
+    words = ["predict", network, tmp_path / "images.npy", "--out", out, "--min-probability", 1]
+    assert stemfast(*words)[0] == 0
+    assert out.read_text().count("not sure") == 3
+    assert stemfast(*words)[0] == 2  # it is there already
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (np.ones((2, 16, 16)), "expected \\(N, 32, 32\\)"),
+        (np.zeros((2, 32, 32)), "everywhere"),
+        (np.full((1, 32, 32), np.nan), "NaN"),
+        (np.ones((1, 32, 32), complex), "complex"),
+    ],
+)
+def test_predict_refuses_what_the_network_cannot_read(network, tmp_path, content, message):
+    import re
+
+    np.save(tmp_path / "bad.npy", content)
+    code, said = stemfast("predict", network, tmp_path / "bad.npy")
+    assert code == 2
+    assert "bad.npy" in said
+    assert re.search(message, said.replace("\n", " "))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "nothing"), "expected one of"),
+        (("train", "count", "--set", "colour=3"), "no setting 'colour'"),
+        (("train", "count", "--resume", "--out", "nowhere"), "no run to resume"),
+        (("evaluate", "nothing"), "neither a folder"),
+        (("predict", "nothing", "x.npy"), "neither a folder"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(words, message):
+    code, said = stemfast(*words)
+    assert code == 2
+    assert message in said
+    assert "Traceback" not in said

@@ -1,0 +1,325 @@
+"""Runs of experiments: what they write, that a stopped one goes on the same, what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import stemfast
+from stemfast import recipes, training
+from stemfast.models import logits
+from stemfast.training import checkpoint, devices, experiment, figures, judge, run
+from stemfast.training.corner_points import corner_points, point_loss, turned
+from stemfast.training.experiment import Experiment, ModelSettings
+from stemfast.training.step import make_step
+from stemfast.training.symmetry import apply_symmetry
+
+TINY = Experiment(
+    name="tiny",
+    recipe="count",
+    image_px=32,
+    model=ModelSettings(widths=(8, 8), blocks=1, stem_stride=2, corner_maps=(0, 1)),
+    corner_weight=0.5,
+    images=12 * 18,
+    batch_size=18,
+    validation_images=36,
+    test_images=45,
+    evaluations=6,
+    seed=3,
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    found = training.train(TINY, folder, command="stemfast train tiny", checkpoint_s=0)
+    return folder, found
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / run.METRICS_FILE).read_text().splitlines()]
+
+
+def test_a_run_leaves_all_that_it_promises(finished):
+    folder, found = finished
+    assert {item.name for item in folder.iterdir()} == {
+        "run.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "config.json",
+        "weights.safetensors",
+        "evaluation.json",
+        "confusion.png",
+        "reliability.png",
+        "model_card.md",
+    }
+    written = json.loads((folder / "evaluation.json").read_text())
+    assert written["balanced_accuracy"] == found.evaluation.balanced_accuracy
+    assert written["images"] == 45
+    assert found.within_one >= found.evaluation.accuracy
+    card = (folder / "model_card.md").read_text()
+    assert "`stemfast train tiny`" in card
+    assert "216 training images" in card
+
+
+def test_metrics_are_written_as_training_goes(finished):
+    records = lines(finished[0])
+    assert [line["images"] for line in records] == [36 * k for k in range(1, 7)]
+    assert {"loss", "corner_loss", "accuracy", "seconds", "validation_accuracy"} <= set(records[0])
+    assert records[0]["loss"] == pytest.approx(np.log(9), rel=0.02)
+    assert records[-1]["corner_loss"] < records[0]["corner_loss"]
+
+
+def test_the_network_of_a_run_can_be_judged_again(finished):
+    folder, found = finished
+    trained = training.load(folder)
+    again = judge.judge(trained, TINY.make_recipe(), seed=TINY.seed, images=45)
+    assert np.array_equal(again.evaluation.confusion, found.evaluation.confusion)
+    assert trained.card["images_seen"] == 216
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from stemfast.training import checkpoint, run
+from stemfast.training.experiment import Experiment
+whole = checkpoint.save
+def save(folder, state, seconds):
+    whole(folder, state, seconds)
+    if int(state.step) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.save = save
+run.train(Experiment.model_validate_json(sys.argv[2]), sys.argv[1], checkpoint_s=0)
+"""
+
+
+def python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    start = f"import sys; sys.path.insert(0, {str(Path(stemfast.__file__).parents[1])!r})\n"
+    return subprocess.run(
+        [sys.executable, "-c", start + code, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(finished, tmp_path):
+    folder = tmp_path / "killed"
+    ended = python(STOPPED, str(folder), TINY.model_dump_json())
+    assert ended.returncode == -9, ended.stderr
+    assert not (folder / "weights.safetensors").exists()
+    assert checkpoint.latest(folder / "checkpoints") == 6
+    # What a kill in the middle of a checkpoint or of a line leaves behind.
+    (folder / "checkpoints" / "8.orbax-checkpoint-tmp").mkdir()
+    with (folder / "metrics.jsonl").open("a") as log:
+        log.write('{"images": 144, "lo')
+    training.train(TINY, folder, resume=True, checkpoint_s=0)
+    for name in ("weights.safetensors", "confusion.png"):
+        assert (folder / name).read_bytes() == (finished[0] / name).read_bytes()
+    losses = [[line["loss"] for line in lines(f)] for f in (folder, finished[0])]
+    assert losses[0] == losses[1]
+
+
+TWO = """
+import sys, jax
+from stemfast.training import run
+from stemfast.training.experiment import Experiment
+assert len(jax.devices()) == 2
+run.train(Experiment.model_validate_json(sys.argv[2]), sys.argv[1])
+"""
+
+
+def test_two_devices_learn_the_same(finished, tmp_path):
+    folder = tmp_path / "two"
+    flags = "--xla_force_host_platform_device_count=2"
+    ended = python(TWO, str(folder), TINY.model_dump_json(), XLA_FLAGS=flags)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((folder / "run.json").read_text())["machine"]["devices"].startswith("2 ×")
+    losses = [[line["loss"] for line in lines(f)] for f in (folder, finished[0])]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    wild = TINY.changed(["learning_rate=1e30", "clip_norm=1e30", "warmup=0"])
+    with pytest.raises(FloatingPointError, match=r"step [1-9].*learning_rate below 1e\+30"):
+        training.train(wild, tmp_path / "wild")
+    assert not (tmp_path / "wild" / "weights.safetensors").exists()
+
+
+def test_runs_are_not_overwritten(finished):
+    before = (finished[0] / "run.json").read_bytes()
+    with pytest.raises(FileExistsError, match="--resume"):
+        training.train(TINY, finished[0])
+    assert (finished[0] / "run.json").read_bytes() == before
+
+
+def test_what_cannot_be_resumed_is_refused(finished, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run to resume"):
+        training.train(TINY, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="minutes cannot change"):
+        training.train(TINY, finished[0], resume=True, minutes=1)
+
+
+def test_checkpoints_of_another_network_are_refused(finished):
+    other = TINY.changed(["model.widths=[8, 16]"])
+    recipe = other.make_recipe()
+    state, _ = make_step(other.make_model(recipe), other, 10)
+    with pytest.raises(ValueError, match="another network"):
+        checkpoint.restore(finished[0] / "checkpoints", state)
+
+
+def test_the_budget_can_be_given_in_minutes(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_pilot_speed", lambda _: 2.0)
+    training.train(TINY, tmp_path / "short", minutes=0.5)
+    record = json.loads((tmp_path / "short" / "run.json").read_text())
+    assert record["experiment"]["images"] == 54  # 2/s · 30 s, in whole batches of 18
+    assert (record["minutes"], record["pilot_images_per_s"]) == (0.5, 2.0)
+    with pytest.raises(ValueError, match="minutes is -1"):
+        training.train(TINY, tmp_path / "other", minutes=-1)
+
+
+def test_a_gpu_that_is_not_there_is_missed():
+    if any(device.platform == "gpu" for device in jax.devices()):
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match="finds only cpu"):
+        devices.pick("gpu")
+    with pytest.raises(ValueError, match="expected auto, cpu or gpu"):
+        devices.pick("tpu")
+
+
+def test_batches_that_devices_cannot_share_are_refused():
+    with pytest.raises(ValueError, match="multiple of the 2 devices"):
+        devices.batch_sharding([jax.devices()[0]] * 2, 7)
+
+
+@pytest.mark.parametrize("name", experiment.names())
+def test_experiments_are_complete(name):
+    made = experiment.get(name)
+    assert made.name == name
+    recipe = made.make_recipe()
+    model = made.make_model(recipe)
+    assert model.config.n_classes == len(recipe.class_names)
+    module = sys.modules[f"stemfast.training.experiments.{name.replace('-', '_')}"]
+    assert f"stemfast train {name}" in module.__doc__
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("batch_size", "KEY=VALUE"),
+        ("batchsize=3", "no setting 'batchsize'"),
+        ("model.depth=3", "no setting 'model.depth'"),
+        ("batch_size=0", "batch_size is 0"),
+        ("images=10", "at least one batch"),
+        ("corner_weight=0", "both or neither"),
+    ],
+)
+def test_wrong_changes_of_an_experiment_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        TINY.changed([change])
+
+
+def test_settings_of_the_recipe_can_be_changed():
+    recipe = TINY.changed(["recipe.particle.severity=[0.3, 0.4]", "spin=true"]).make_recipe()
+    assert (recipe.particle.severity, recipe.spin) == ((0.3, 0.4), True)
+    with pytest.raises(ValueError, match="severety"):
+        TINY.changed(["recipe.particle.severety=[0.3, 0.4]"]).make_recipe()
+
+
+def test_recipes_of_several_views_are_refused():
+    with pytest.raises(ValueError, match="expected one"):
+        TINY.changed(["recipe=ground-truth"]).make_recipe()
+
+
+def test_corner_points_are_where_the_particles_corners_are():
+    recipe = recipes.get("count", image_px=64)
+    scenes = recipe.sample(seed=5, start=0, stop=18)
+    points = corner_points(scenes.columns, image_px=64, pixel_size_nm=recipe.pixel_size_nm)
+    assert (points[..., 2].sum(axis=1) == scenes.labels).all()
+    for i in (0, 9):  # whole cuboids: their vertices are the corners, in some order
+        placed = scenes.orientation(i).apply(scenes.particle(i).vertices)
+        placed = placed + scenes.positions_nm[i, 0]
+        expected = placed[:, 1::-1] / recipe.pixel_size_nm + 31.5
+        gaps = np.linalg.norm(points[i, :, None, :2] - expected[None], axis=2)
+        assert gaps.min(axis=1).max() < 1e-3
+        assert len(set(gaps.argmin(axis=1).tolist())) == 8
+
+
+def test_recipes_without_corners_say_so():
+    with pytest.raises(ValueError, match="corner_weight=0"):
+        corner_points({"edges_nm": np.ones((1, 3))}, image_px=32, pixel_size_nm=1.0)
+
+
+def test_points_turn_with_their_images():
+    places = np.random.default_rng(0).integers(0, 9, size=(8, 8, 2))
+    images = np.zeros((8, 9, 9, 1), np.float32)
+    for image, corners in zip(images, places, strict=True):
+        image[corners[:, 0], corners[:, 1]] = 1
+    points = np.concatenate([places, np.ones((8, 8, 1))], axis=2).astype(np.float32)
+    element = jnp.arange(8)
+    moved = np.asarray(apply_symmetry(jnp.asarray(images), element))
+    found = np.asarray(turned(jnp.asarray(points), element, 9)).astype(int)
+    for image, corners in zip(moved, found, strict=True):
+        assert (image[corners[:, 0], corners[:, 1]] == 1).all()
+
+
+def test_the_surprise_of_a_map_by_hand():
+    # Cells of 8 px. All corners at the centre of cell (1, 2), five of them deformed.
+    points = np.zeros((1, 8, 3), np.float32)
+    points[0, :, 0], points[0, :, 1], points[0, :5, 2] = 11.5, 19.5, 1
+    corners = np.full((1, 4, 4, 2), 0.01, np.float32)
+    corners[0, 1, 2] = (3.0, 5.0)
+    expected = (corners.sum() - 3 * np.log(3) - 5 * np.log(5)) / 8
+    found = point_loss(jnp.asarray(corners), jnp.asarray(points), size=32, padded=32)
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+    # The network's margin shifts the image inside its cells: 4 px here.
+    shifted = points - np.array([4, 4, 0], np.float32)
+    found = point_loss(jnp.asarray(corners), jnp.asarray(shifted), size=24, padded=32)
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_network_for_other_images_is_refused(finished):
+    trained = training.load(finished[0])
+    with pytest.raises(ValueError, match="trained for one image size"):
+        judge.judge(trained, recipes.get("count", image_px=64), seed=0)
+    with pytest.raises(ValueError, match="classes of recipe shapes"):
+        judge.judge(trained, recipes.get("shapes", image_px=32), seed=0)
+    with pytest.raises(ValueError, match="one of each class"):
+        judge.judge(trained, TINY.make_recipe(), seed=0, images=8)
+
+
+def test_predictions_name_the_most_probable_class(finished):
+    trained = training.load(finished[0])
+    images = TINY.make_recipe().sample(seed=1, start=0, stop=4).simulate()
+    said = trained.predict(images)
+    assert len(said) == 4
+    np.testing.assert_allclose(said.probabilities.sum(axis=1), 1)
+    assert (said.classes == logits(trained.model, images).argmax(axis=1)).all()
+    assert said.names == tuple(str(c) for c in said.classes)
+    assert trained.predict(images[2]).names == said.names[2:3]
+    with pytest.raises(ValueError, match=r"expected \(N, 32, 32\)"):
+        trained.predict(images[:, :16])
+
+
+def test_unknown_pretrained_networks_are_refused():
+    with pytest.raises(ValueError, match="name is 'nothing'"):
+        training.load_pretrained("nothing")
+
+
+def test_the_reliability_diagram_counts_every_image_once():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.2, 1.0, 5000)
+    right = rng.random(5000) < confidence
+    mean, share, count = figures.reliability(confidence, right, bins=10)
+    assert count.sum() == 5000
+    # Largest of 9 bins of about 550: five standard errors, false alarm below 1e-5.
+    assert np.abs(mean - share).max() < 5 * 0.5 / np.sqrt(count.min())

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import stemfast
 from stemfast import recipes, training
 from stemfast.models import logits
-from stemfast.training import checkpoint, devices, experiment, figures, judge, run
+from stemfast.training import checkpoint, devices, experiment, figures, run
 from stemfast.training.corner_points import corner_points, point_loss, turned
 from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.step import make_step
@@ -81,7 +80,7 @@ def test_metrics_are_written_as_training_goes(finished):
 def test_the_network_of_a_run_can_be_judged_again(finished):
     folder, found = finished
     trained = training.load(folder)
-    again = judge.judge(trained, TINY.make_recipe(), seed=TINY.seed, images=45)
+    again = training.judge(trained, TINY.make_recipe(), seed=TINY.seed, images=45)
     assert np.array_equal(again.evaluation.confusion, found.evaluation.confusion)
     assert trained.card["images_seen"] == 216
 
@@ -102,9 +101,8 @@ run.train(Experiment.model_validate_json(sys.argv[2]), sys.argv[1], checkpoint_s
 
 
 def python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    start = f"import sys; sys.path.insert(0, {str(Path(stemfast.__file__).parents[1])!r})\n"
     return subprocess.run(
-        [sys.executable, "-c", start + code, *arguments],
+        [sys.executable, "-c", code, *arguments],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -290,11 +288,11 @@ def test_the_surprise_of_a_map_by_hand():
 def test_a_network_for_other_images_is_refused(finished):
     trained = training.load(finished[0])
     with pytest.raises(ValueError, match="trained for one image size"):
-        judge.judge(trained, recipes.get("count", image_px=64), seed=0)
+        training.judge(trained, recipes.get("count", image_px=64), seed=0)
     with pytest.raises(ValueError, match="classes of recipe shapes"):
-        judge.judge(trained, recipes.get("shapes", image_px=32), seed=0)
+        training.judge(trained, recipes.get("shapes", image_px=32), seed=0)
     with pytest.raises(ValueError, match="one of each class"):
-        judge.judge(trained, TINY.make_recipe(), seed=0, images=8)
+        training.judge(trained, TINY.make_recipe(), seed=0, images=8)
 
 
 def test_predictions_name_the_most_probable_class(finished):

@@ -19,8 +19,6 @@ from stemfast.models.layers import ORDER, Conv, GroupConv, Norm, halved
 
 __all__ = ["Classifier", "Reading"]
 
-#: Channels between the two steps of a stem without second derivatives.
-FIRST_CHANNELS = 16
 #: Corners per pixel of a map, at the start of training.
 FEW = 0.03
 
@@ -58,31 +56,23 @@ def enlarged(images: jax.Array, multiple: int) -> jax.Array:
 
 
 class Stem(nnx.Module):
-    """Image to the channels of the first stage."""
+    """Image to the channels of the first stage, from second derivatives or straight."""
 
     def __init__(self, config: ClassifierConfig, rngs: nnx.Rngs) -> None:
-        step, width = config.stem_stride // 2, config.widths[0]
-        self.hessian = HessianStem(config.scales_px, step) if config.hessian else None
-        channels = self.hessian.channels if self.hessian is not None else FIRST_CHANNELS
-        size = 3 if step == 1 else 2 * step
-        self.first: Conv | GroupConv | None = (
-            None
-            if config.hessian
-            else GroupConv(1, channels, size, step, lifting=True, rngs=rngs)
+        stride, width = config.stem_stride, config.widths[0]
+        self.hessian = HessianStem(config.scales_px, stride // 2) if config.hessian else None
+        channels, size = 1, stride + 4
+        if self.hessian is not None:
+            channels, size, stride = self.hessian.channels, 4, 2
+        self.dense = (
+            GroupConv(channels, width, size, stride, lifting=True, rngs=rngs)
             if config.symmetric
-            else Conv(1, channels, size, step, rngs=rngs)
-        )
-        self.second = (
-            GroupConv(channels, width, 4, 2, lifting=config.hessian, rngs=rngs)
-            if config.symmetric
-            else Conv(channels, width, 4, 2, rngs=rngs)
+            else Conv(channels, width, size, stride, rngs=rngs)
         )
 
     def __call__(self, images: jax.Array, dtype: jnp.dtype | type) -> jax.Array:
-        if self.hessian is not None:
-            return self.second(self.hessian(images[..., 0]).astype(dtype))
-        assert self.first is not None
-        return self.second(nnx.relu(self.first(images.astype(dtype))))
+        x = images if self.hessian is None else self.hessian(images[..., 0])
+        return self.dense(x.astype(dtype))
 
 
 class ResidualBlock(nnx.Module):

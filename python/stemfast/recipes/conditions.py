@@ -2,7 +2,8 @@
 
 `clean` is bright, sharp and steady, without a film. In `standard` an ideal observer (who knows
 the physics and fits the particle) reads nearly every image right, in `hard` about seven in ten, on
-the recipe `count` at 128 pixels. docs/recipes.md says how well exactly, and what each number means.
+the recipe `count` at 128 pixels. docs/ceiling.md says how well exactly, docs/recipes.md what each
+number means.
 
 `standard` is steady and has a detector of equal pulses: in so small a field, a usual drift or
 jitter is a fraction of a pixel, and each of these would cost as much time as the rest of an image.
@@ -22,7 +23,7 @@ _Table = dict[str, _Row]
 #: Dose, probe, film, detector and stability, by setting of `ImagingSettings`.
 IMAGING: _Table = {
     #                         clean            standard         hard
-    "signal_e_px":          ((5000.0, 2e4),   (100.0, 400.0),  (25.0, 100.0)),
+    "signal_e_px":          ((5000.0, 2e4),   (70.0, 270.0),   (25.0, 100.0)),
     "probe_fwhm_nm":        ((0.2, 0.4),      (0.4, 0.9),      (0.6, 1.4)),
     "film_nm":              ((0.0, 0.0),      (2.0, 15.0),     (5.0, 25.0)),
     "film_roughness":       ((0.0, 0.0),      (0.02, 0.10),    (0.05, 0.20)),
@@ -38,8 +39,9 @@ IMAGING: _Table = {
 #: How deep corners are deformed, by setting of `CornerSettings`.
 CORNERS: _Table = {
     #                         clean            standard         hard
-    "severity":             ((0.25, 0.5),     (0.25, 0.5),     (0.10, 0.5)),
+    "severity":             ((0.25, 0.5),     (0.20, 0.5),     (0.10, 0.5)),
     "displacement":         ((0.10, 0.20),    (0.10, 0.20),    (0.05, 0.20)),
+    "least_visibility":     (3.0,             3.0,             2.0),
 }  # fmt: skip
 
 #: What differs in `shapes`, which reaches down to overview micrographs: particles a few pixels

@@ -1,0 +1,50 @@
+"""Transfer learning: keep a trained network, retrain its last layer on other images.
+
+Importing this loads JAX; Keras is loaded when a Keras backbone has to compute features.
+
+Examples
+--------
+>>> from stemfast import transfer
+>>> transfer.BACKBONES
+('inception-v3', 'resnet50', 'efficientnet-b0')
+"""
+
+from stemfast.transfer.architectures import ARCHITECTURES
+from stemfast.transfer.backbone import Backbone
+from stemfast.transfer.bottleneck import Bottlenecks, Store, default_folder
+from stemfast.transfer.choice import backbone
+from stemfast.transfer.compare import Comparison, Row, compare
+from stemfast.transfer.folder import from_folder
+from stemfast.transfer.head import Head, HeadFit, Trial, fit_head
+from stemfast.transfer.images import Labelled, SplitImages, from_recipe
+from stemfast.transfer.model import TransferModel, is_model, load, save
+from stemfast.transfer.train import TransferResult, train
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "Bottlenecks",
+    "Comparison",
+    "Head",
+    "HeadFit",
+    "Labelled",
+    "Row",
+    "SplitImages",
+    "Store",
+    "TransferModel",
+    "TransferResult",
+    "Trial",
+    "backbone",
+    "compare",
+    "default_folder",
+    "fit_head",
+    "from_folder",
+    "from_recipe",
+    "is_model",
+    "load",
+    "save",
+    "train",
+]
+
+#: Networks of ``keras.applications`` that serve as backbones.
+BACKBONES = tuple(ARCHITECTURES)

@@ -1,0 +1,230 @@
+"""A backbone with its retrained last layer: use it, write it, read it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast import atomic
+from stemfast.training import Prediction
+from stemfast.transfer.backbone import Backbone, checked_images
+from stemfast.transfer.choice import restore
+from stemfast.transfer.head import Head
+from stemfast.transfer.own_backbone import OwnBackbone
+
+__all__ = ["CONFIG_FILE", "TransferModel", "is_model", "load", "save"]
+
+FORMAT = "stemfast transfer model"
+FORMAT_VERSION = 1
+CONFIG_FILE = "config.json"
+HEAD_FILE = "head.safetensors"
+BACKBONE_FOLDER = "backbone"
+
+
+@dataclass(frozen=True, eq=False)
+class TransferModel:
+    """A classifier made by transfer learning.
+
+    Attributes
+    ----------
+    backbone : Backbone
+        Turns images into features.
+    head : Head
+        Turns features into logits.
+    class_names : tuple of str
+        Name of each class.
+    image_shape : tuple of int
+        Rows and columns of the images it was made with [px]; it reads no others, because the same
+        particle at another pixel size is another picture to it.
+    temperature : float
+        Calibration found on validation images, divides the logits.
+    card : dict
+        How it was made, and its figures. Only for reading.
+    """
+
+    backbone: Backbone
+    head: Head
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int]
+    temperature: float = 1.0
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def probabilities(self, images: ArrayLike, *, batch_size: int = 32) -> NDArray[np.float64]:
+        """Calibrated class probabilities of images.
+
+        Parameters
+        ----------
+        images : array_like, (N, H, W)
+            Images of `image_shape`, in any unit.
+        batch_size : int
+            Images that go through the backbone at once.
+
+        Returns
+        -------
+        ndarray, (N, C) float64
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the images have another size, are not finite or are constant.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+        array = checked_images(images, self.image_shape)
+        features = [np.empty((0, self.backbone.n_features), np.float32)]
+        for start in range(0, len(array), batch_size):
+            features.append(self.backbone.features(array[start : start + batch_size]))
+        return softmax(self.head.logits(np.concatenate(features)) / self.temperature)
+
+    def predict(self, images: ArrayLike, *, batch_size: int = 32) -> Prediction:
+        """What the model says of images (N, H, W), or of one image (H, W).
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`probabilities`.
+        """
+        array = np.asarray(images)
+        chances = self.probabilities(
+            array[None] if array.ndim == 2 else array, batch_size=batch_size
+        )
+        return Prediction(chances, chances.argmax(axis=1), self.class_names)
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of logits (N, C), each row adding up to 1."""
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def save(directory: str | Path, model: TransferModel) -> None:
+    """Write a model into a folder that holds none yet; each file whole or not at all.
+
+    The last layer lies in ``head.safetensors``, its meaning in ``config.json``. A backbone of ours
+    is copied into ``backbone/``; one of Keras is remembered by name, file and checksum.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a model already. It is left as it is.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    folder = Path(directory)
+    check_free(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    head = model.head
+    content = to_bytes(
+        {"mean": head.mean, "scale": head.scale, "weights": head.weights, "bias": head.bias}
+    )
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "class_names": list(model.class_names),
+        "image_shape": list(model.image_shape),
+        "temperature": model.temperature,
+        "backbone": model.backbone.reference,
+        "backbone_key": model.backbone.key,
+        "head_sha256": hashlib.sha256(content).hexdigest(),
+        "card": model.card,
+    }
+    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if isinstance(model.backbone, OwnBackbone):
+        model.backbone.save(folder / BACKBONE_FOLDER)
+    atomic.write_bytes(folder / HEAD_FILE, content)
+    atomic.write_text(folder / CONFIG_FILE, text)
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds a model."""
+    if (folder / CONFIG_FILE).exists():
+        raise FileExistsError(
+            f"{folder} holds a model already: remove it, or give another folder with --out"
+        )
+
+
+def is_model(directory: str | Path) -> bool:
+    """Whether a folder says that it holds a model of transfer learning."""
+    try:
+        config = json.loads((Path(directory) / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("format") == FORMAT
+
+
+def load(directory: str | Path, *, weights: str | Path | None = None) -> TransferModel:
+    """Read a model that :func:`save` wrote.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Where it lies.
+    weights : str or Path, optional
+        The backbone's weights file, if it is no longer where it was.
+
+    Returns
+    -------
+    TransferModel
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no model, or the backbone's weights are gone.
+    ValueError
+        If the files are damaged or do not belong together, or the weights are not those that the
+        last layer was fitted to.
+    """
+    folder = Path(directory)
+    config = _read_config(folder)
+    head = _read_head(folder / HEAD_FILE, config["head_sha256"])
+    backbone = restore(config["backbone"], folder / BACKBONE_FOLDER, weights)
+    if backbone.key != config["backbone_key"]:
+        raise ValueError(
+            f"the backbone {backbone} is not the one that the last layer in {folder} was fitted to "
+            "(checksum or version differs): give its weights file, or train again"
+        )
+    if head.weights.shape != (backbone.n_features, len(config["class_names"])):
+        raise ValueError(f"{folder / HEAD_FILE} does not fit {CONFIG_FILE}: train again")
+    return TransferModel(
+        backbone,
+        head,
+        tuple(config["class_names"]),
+        (int(config["image_shape"][0]), int(config["image_shape"][1])),
+        float(config["temperature"]),
+        config["card"],
+    )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no transfer model")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ValueError(f'{path} does not say "format": "{FORMAT}": no transfer model')
+    if config.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format_version {config.get('format_version')}, this stemfast reads "
+            f"{FORMAT_VERSION}"
+        )
+    return config
+
+
+def _read_head(path: Path, checksum: str) -> Head:
+    from safetensors.numpy import load as from_bytes
+
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != checksum:
+        raise ValueError(f"{path} is not the file that {CONFIG_FILE} was written with")
+    return Head(**from_bytes(content))

@@ -18,6 +18,7 @@ from . import (
     predict,
     simulate,
     train,
+    transfer,
 )
 from .errors import Commands
 
@@ -37,6 +38,8 @@ app.command("classify")(classify.classify)
 app.command("features")(features.features)
 app.command("gallery")(gallery.gallery)
 app.command("train")(train.train)
+app.command("train transfer")(transfer.transfer)
+app.command("train compare")(transfer.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("info")(info.info)

@@ -18,6 +18,7 @@ _EXTRA_OF = {
     "optax": "train",
     "safetensors": "train",
     "sklearn": "train",
+    "keras": "transfer",
     "rsciio": "io",
     "tifffile": "io",
     "skimage": "io",
@@ -37,6 +38,13 @@ class Commands(TyperGroup):
         if "--debug" in args:
             args = ["--debug", *(arg for arg in args if arg != "--debug")]
         return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command, also one whose name is two words: ``train transfer``."""
+        two = " ".join(args[:2])
+        if two in self.commands:
+            return two, self.commands[two], args[2:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report what a person can mend, and exit with 2, or 130 for Ctrl-C."""

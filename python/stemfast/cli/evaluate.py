@@ -71,7 +71,9 @@ def open_network(name: str) -> Any:
     from stemfast import training
 
     if (Path(name) / "config.json").is_file():
-        return training.load(name)
+        from stemfast import transfer
+
+        return transfer.load(name) if transfer.is_model(name) else training.load(name)
     if name in training.pretrained_names():
         return training.load_pretrained(name)
     known = ", ".join(training.pretrained_names()) or "none are installed"

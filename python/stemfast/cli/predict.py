@@ -78,4 +78,5 @@ def _images(file: Path) -> Any:
         return array[None] if array.ndim == 2 else array
     from stemfast import micrograph
 
-    return np.asarray(micrograph.read(file).image)[None]
+    # The network takes the pixels as they are: a file need not say how large they are.
+    return np.asarray(micrograph.read(file, pixel_size_nm=1.0).image)[None]

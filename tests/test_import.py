@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "python" / "stemfast"
 CPP = ROOT / "cpp"
-HEAVY = ("jax", "flax", "matplotlib", "h5py", "skimage", "sklearn", "rsciio", "PIL")
+HEAVY = ("jax", "flax", "matplotlib", "h5py", "skimage", "sklearn", "rsciio", "PIL", "keras", "orbax")
 
 
 def loaded_after(code: str) -> set[str]:
@@ -62,12 +62,14 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 @pytest.mark.parametrize(
     ("folder", "forbidden"),
     [
-        ("models", ("training", "recipes", "dataset", "simulate", "cli")),
-        ("recipes", ("training", "models", "dataset", "cli")),
-        ("dataset", ("training", "models", "cli")),
+        ("models", ("training", "transfer", "recipes", "dataset", "simulate", "cli")),
+        ("recipes", ("training", "transfer", "models", "dataset", "cli")),
+        ("dataset", ("training", "transfer", "models", "cli")),
         ("particles", ("simulate", "recipes", "dataset", "models", "training", "cli")),
-        ("training", ("cli",)),
-        ("micrograph", ("training", "recipes", "dataset", "cli")),
+        ("training", ("transfer", "cli")),
+        ("transfer", ("cli",)),
+        ("features", ("training", "transfer", "recipes", "dataset", "models", "cli")),
+        ("micrograph", ("training", "transfer", "recipes", "dataset", "cli")),
     ],
 )
 def test_layers_do_not_look_up(folder, forbidden):

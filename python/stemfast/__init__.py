@@ -86,6 +86,9 @@ __all__ = [
     "Truth",
     "__version__",
     "dataset",
+    "features",
+    "fit",
+    "load_pretrained",
     "materials",
     "micrograph",
     "orientation",
@@ -94,16 +97,19 @@ __all__ = [
     "simulate",
     "symmetry",
     "thickness",
+    "transfer",
     "units",
     "voxelize",
 ]
 
-_LOADED_WHEN_USED = ("dataset", "micrograph", "recipes")
+_LOADED_WHEN_USED = ("dataset", "features", "fit", "micrograph", "recipes", "transfer")
 
 
 def __getattr__(name: str) -> _ModuleType:
     if name in _LOADED_WHEN_USED:
         return import_module(f"stemfast.{name}")
+    if name == "load_pretrained":
+        return import_module("stemfast.training.pretrained").load_pretrained
     raise AttributeError(f"module 'stemfast' has no attribute {name!r}")
 
 

@@ -1,0 +1,12 @@
+"""Fitting the physics to an image: the most likely particle, its rivals, and what could be known.
+
+The observer here knows the microscope and the family of shapes, and reads an image as well as it
+can be read: `refine` finds the most likely cuboid with given cut corners, `search` compares sets of
+cut corners by their evidence, and `ceiling` counts how often the best one is right. The bound that
+this puts on every classifier is what ``stemfast ceiling`` reports.
+"""
+
+from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.refine import Prior, Refined, refine
+
+__all__ = ["CutCuboid", "Prior", "Refined", "refine"]

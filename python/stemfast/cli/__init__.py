@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from . import (
+    ceiling,
     classify,
     dataset,
     demo,
@@ -42,6 +43,7 @@ app.command("train transfer")(transfer.transfer)
 app.command("train compare")(transfer.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("ceiling")(ceiling.ceiling)
 app.command("info")(info.info)
 app.add_typer(dataset.app, name="dataset")
 

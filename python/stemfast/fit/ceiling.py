@@ -1,0 +1,333 @@
+"""How well an ideal observer does on a task's test images: the most that any network could reach.
+
+It knows the microscope, the family of shapes and how often each class comes, and what no network
+is told: it starts from the true particle. From there it fits the rivals, and its answer is the
+class with the highest probability. A wrong answer is one where another class explains the image
+better than the truth does.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.likelihood import observe
+from stemfast.fit.refine import Prior
+from stemfast.fit.rivals import search
+from stemfast.fit.tasks import check_recipe, question
+
+if TYPE_CHECKING:
+    from stemfast.recipes import Recipe
+    from stemfast.recipes.scenes import Scenes
+
+__all__ = ["Ceiling", "Verdict", "ceiling", "judge"]
+
+Float: TypeAlias = NDArray[np.float64]
+Int: TypeAlias = NDArray[np.int64]
+
+_FORMAT = "stemfast ceiling 1"
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the observer says of one image.
+
+    Attributes
+    ----------
+    index : int
+        Of the scene.
+    label, answer : int
+        The true class, and the one it holds most probable.
+    probability : tuple of float
+        Of each class.
+    mask, best_mask : int
+        The true corners, and the most probable ones.
+    fits : int
+        Sets of corners that were fitted.
+    deviance_per_pixel : float
+        Of the true set's fit.
+    seconds : float
+        It took.
+    """
+
+    index: int
+    label: int
+    answer: int
+    probability: tuple[float, ...]
+    mask: int
+    best_mask: int
+    fits: int
+    deviance_per_pixel: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ceiling:
+    """The observer's score.
+
+    Attributes
+    ----------
+    task : str
+    class_names : tuple of str
+    verdicts : tuple of Verdict
+    """
+
+    task: str
+    class_names: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def labels(self) -> Int:
+        """True classes (n,)."""
+        return np.array([verdict.label for verdict in self.verdicts], np.int64)
+
+    @property
+    def answers(self) -> Int:
+        """The observer's (n,)."""
+        return np.array([verdict.answer for verdict in self.verdicts], np.int64)
+
+    @property
+    def right(self) -> int:
+        """Images read right."""
+        return int((self.labels == self.answers).sum())
+
+    @property
+    def share(self) -> float:
+        """Share of the images read right."""
+        return self.right / len(self.verdicts)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share (Wilson)."""
+        from stemfast.training.metrics import wilson_interval
+
+        return wilson_interval(self.right, len(self.verdicts))
+
+    @property
+    def within_one(self) -> float:
+        """Share of the images whose answer is at most one class off: for `count`."""
+        return float((np.abs(self.labels - self.answers) <= 1).mean())
+
+    @property
+    def mean_probability(self) -> float:
+        """Mean probability that the observer gave its answers: near its share if it is honest."""
+        return float(np.mean([max(verdict.probability) for verdict in self.verdicts]))
+
+    @property
+    def confusion(self) -> Int:
+        """(C, C) images by true class and by answer."""
+        n = len(self.class_names)
+        table = np.zeros((n, n), np.int64)
+        np.add.at(table, (self.labels, self.answers), 1)
+        return table
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"the ideal observer reads {100 * self.share:.1f} % of {len(self.verdicts)} images "
+            f"of {self.task} right (95 % interval {100 * low:.1f} % to {100 * high:.1f} %)"
+        )
+
+
+def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
+    """Have the observer read one image.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    scenes : Scenes
+        Of that recipe.
+    i : int
+        Which of them, counted from the first.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    ValueError
+        If the scene's label is not the one that its corners have.
+    """
+    from stemfast import simulate
+
+    begun = time.perf_counter()
+    microscope = scenes.microscope(i)
+    pose, position = scenes.orientation(i), scenes.positions_nm[i].reshape(3)
+    particle = scenes.particle(i)
+    truth = CutCuboid.of(particle, pose, position)
+    label, mask = int(scenes.labels[i]), truth.mask
+    asked = question(recipe.name, truth.edges_nm)
+    if asked.class_of_mask[mask] != label:
+        raise ValueError(f"scene {scenes.start + i} has label {label}, not that of mask {mask}")
+    taken = simulate(
+        particle,
+        pose,
+        microscope,
+        seed=scenes.seed,
+        first_index=scenes.start + i,
+        positions_nm=position,
+        return_truth=True,
+    )
+    image = observe(taken.images, microscope, truth, beam_nm=taken.truth.beam_nm)
+    least, greatest = recipe.particle.severity  # type: ignore[attr-defined]
+    if "least_severity" in scenes.columns:
+        least = float(scenes.columns["least_severity"][i])
+    prior = Prior(
+        cut=(min(least, greatest - 1e-3), greatest),
+        equal_edges=asked.equal_edges,
+        edge_nm=_usual_edge(recipe),
+    )
+    found = search(
+        image,
+        truth,
+        log_prior=asked.log_prior,
+        prior=prior,
+        elsewhere=asked.elsewhere,
+    )
+    probability = found.probabilities(asked.class_of_mask, len(recipe.class_names))
+    return Verdict(
+        index=scenes.start + i,
+        label=label,
+        answer=int(probability.argmax()),
+        probability=tuple(round(float(p), _DIGITS) for p in probability),
+        mask=mask,
+        best_mask=found.best,
+        fits=len(found.fits),
+        deviance_per_pixel=round(found.fits[mask].deviance_per_pixel, _DIGITS),
+        seconds=round(time.perf_counter() - begun, 3),
+    )
+
+
+def _usual_edge(recipe: Recipe) -> tuple[float, float]:
+    """Mean and standard deviation of a normal distribution that holds a recipe's edges [nm]."""
+    small, large = recipe.particle.diameter_nm  # type: ignore[attr-defined]
+    middle = (np.pi / 6) ** (1 / 3) * np.sqrt(small * large)
+    return float(middle), float(0.5 * middle)
+
+
+def ceiling(
+    recipe: Recipe,
+    n: int = 300,
+    *,
+    seed: int = 0,
+    path: str | Path | None = None,
+    report: Callable[[Verdict, int], None] | None = None,
+) -> Ceiling:
+    """Have the observer read test images of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        One of `stemfast.fit.tasks.TASKS`.
+    n : int
+        Images, from the first of the test split on.
+    seed : int
+        Of the scenes.
+    path : str or Path, optional
+        File of JSON lines, one for each image, after one that says of what. What is there already
+        is not done again.
+    report : callable, optional
+        Called as ``report(verdict, done)`` after each image.
+
+    Returns
+    -------
+    Ceiling
+
+    Raises
+    ------
+    ValueError
+        If the observer has no model for the recipe, or the file is of another run.
+
+    Examples
+    --------
+    >>> from stemfast import recipes
+    >>> score = ceiling(recipes.get("count", conditions="clean"), 3)
+    >>> score.share
+    1.0
+    """
+    from stemfast.arguments import index as whole_number
+    from stemfast.arguments import seed_value
+    from stemfast.dataset.splits import first_index
+
+    check_recipe(recipe)
+    seed, count = seed_value(seed), whole_number("n", n, minimum=1)
+    head = {
+        "format": _FORMAT,
+        "task": recipe.name,
+        "seed": seed,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    file = None if path is None else Path(path)
+    done = {} if file is None else _resume(file, head)
+    start = first_index("test")
+    for i in range(count):
+        if start + i not in done:
+            verdict = judge(recipe, recipe.sample(seed, start + i, start + i + 1), 0)
+            done[start + i] = verdict
+            if file is not None:
+                _append(file, asdict(verdict))
+        if report is not None:
+            report(done[start + i], i + 1)
+    verdicts = tuple(done[start + i] for i in range(count))
+    return Ceiling(recipe.name, tuple(recipe.class_names), verdicts)
+
+
+def _append(file: Path, entry: dict[str, Any]) -> None:
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(entry) + "\n")
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            raise ValueError(
+                f"{file} is damaged in line {number}: delete it or name another"
+            ) from None
+        yield entry
+
+
+def _resume(file: Path, head: dict[str, Any]) -> dict[int, Verdict]:
+    """What the file holds of this run, by index; starts the file if there is none."""
+    if not file.exists():
+        _append(file, head)
+        return {}
+    text = file.read_text(encoding="utf-8")
+    if not text.endswith("\n"):  # a line that a kill cut short
+        whole = text[: text.rfind("\n") + 1]
+        with file.open("r+", encoding="utf-8") as lines:
+            lines.truncate(len(whole.encode("utf-8")))
+    entries = list(_lines(file))
+    if not entries:
+        _append(file, head)
+        return {}
+    for key, wanted in head.items():
+        if entries[0].get(key) != wanted:
+            raise ValueError(
+                f"{file} is of another run: its {key} is "
+                f"{_differing(entries[0].get(key), wanted)}; delete it or name another"
+            )
+    verdicts = [
+        Verdict(**{**entry, "probability": tuple(entry["probability"])}) for entry in entries[1:]
+    ]
+    return {verdict.index: verdict for verdict in verdicts}
+
+
+def _differing(found: object, wanted: object) -> str:
+    """What was found and what was expected, of nested settings only those that differ."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        keys = [key for key in wanted if found.get(key) != wanted[key]]
+        if keys:
+            return f"{keys[0]}: {_differing(found.get(keys[0]), wanted[keys[0]])}"
+    return f"{found!r}, expected {wanted!r}"

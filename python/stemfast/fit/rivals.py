@@ -1,0 +1,187 @@
+"""Which corners are cut: sets of corners compared by their evidence.
+
+There are 256 sets. The search starts from one, fits its neighbours (one corner more, one less, or,
+where the count is given, one elsewhere), and goes on from every set that comes near the best, so
+that it also meets what differs by two corners or three where the image leaves that open.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.likelihood import Observation
+from stemfast.fit.refine import Prior, Refined, refine_observation
+
+__all__ = ["Comparison", "count_prior", "search"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+MASKS = 256
+_HOPELESS = 50.0  # logarithms of evidence that no other start would make up for
+_TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share
+_COUNTS = np.array([mask.bit_count() for mask in range(MASKS)])
+
+
+def count_prior() -> Float:
+    """Logarithms of the probabilities of the 256 masks if each count of cut corners is as likely.
+
+    Examples
+    --------
+    >>> probability = np.exp(count_prior())
+    >>> bool(np.isclose(probability.sum(), 1)), float(probability[0].round(4))
+    (True, 0.1111)
+    """
+    ways = np.array([math.comb(8, count) for count in range(9)])
+    return np.asarray(-np.log(9 * ways[_COUNTS]))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Sets of cut corners compared.
+
+    Attributes
+    ----------
+    fits : dict of int to Refined
+        The fit of every mask that was tried.
+    log_prior : (256,) float64
+        Logarithm of each mask's probability before the image was seen.
+    """
+
+    fits: dict[int, Refined]
+    log_prior: Float
+
+    def log_posterior(self, mask: int) -> float:
+        """Evidence times prior of a mask that was tried, but for a constant."""
+        return self.fits[mask].log_evidence + float(self.log_prior[mask])
+
+    @property
+    def best(self) -> int:
+        """The most probable mask."""
+        return max(self.fits, key=self.log_posterior)
+
+    def probabilities(self, class_of_mask: ArrayLike, n_classes: int) -> Float:
+        """Probability of each class: (n_classes,), the sum over the masks tried of it.
+
+        Examples
+        --------
+        See `search`.
+        """
+        classes = np.asarray(class_of_mask)
+        highest = self.log_posterior(self.best)
+        total = np.zeros(n_classes)
+        for mask in self.fits:
+            total[classes[mask]] += math.exp(self.log_posterior(mask) - highest)
+        return np.asarray(total / total.sum())
+
+
+def search(
+    observation: Observation,
+    start: CutCuboid,
+    *,
+    log_prior: ArrayLike,
+    prior: Prior,
+    elsewhere: bool = False,
+    margin: float = 7.0,
+    most: int = MASKS,
+    starts: int = 3,
+) -> Comparison:
+    """Compare the set of corners of a first idea with its rivals, and theirs.
+
+    Parameters
+    ----------
+    observation : Observation
+        The image, from `observe`.
+    start : CutCuboid
+        The first idea: a network's answer, or the truth.
+    log_prior : (256,) array_like
+        Logarithm of each mask's probability; -inf for one that cannot be.
+    prior : Prior
+        Of the parameters.
+    elsewhere : bool
+        Whether the neighbours of a mask are those with one corner elsewhere, too. They are the only
+        ones where the prior allows no other count.
+    margin : float
+        Go on from every mask whose evidence times prior is within this of the best, in natural
+        logarithms.
+    most : int
+        Most masks to fit.
+    starts : int
+        How often to fit a rival that is not hopeless, from starts a little apart: the likelihood
+        can have several maxima, and a rival that ended in the wrong one would be underrated.
+
+    Returns
+    -------
+    Comparison
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> from scipy.spatial.transform import Rotation
+    >>> from stemfast.fit.likelihood import observe
+    >>> particle = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
+    >>> pose = Rotation.from_rotvec([0.5, 0.4, 0.3])
+    >>> idea = CutCuboid.of(particle, pose)
+    >>> image = observe(sf.simulate(particle, pose, seed=1), sf.Microscope(), idea)
+    >>> found = search(image, idea, log_prior=count_prior(), prior=Prior(cut=(0.2, 0.5)))
+    >>> found.best
+    128
+    >>> found.probabilities([mask.bit_count() for mask in range(256)], 9).round(3).tolist()
+    [0.0, 0.965, 0.035, 0.001, 0.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    weights = np.asarray(log_prior, np.float64)
+    if weights.shape != (MASKS,):
+        raise ValueError(f"log_prior has shape {weights.shape}, expected ({MASKS},)")
+    if not np.isfinite(weights[start.mask]):
+        raise ValueError(f"the prior excludes the mask {start.mask} of the start")
+    found = Comparison({start.mask: refine_observation(observation, start, None, prior)}, weights)
+    left: dict[int, None] = {start.mask: None}
+    while left:
+        mask = max(left, key=found.log_posterior)
+        best = found.log_posterior(found.best)
+        if mask != start.mask and found.log_posterior(mask) < best - margin:
+            break
+        del left[mask]
+        for rival in _neighbours(mask, weights, elsewhere):
+            if rival not in found.fits and len(found.fits) < most:
+                shape = found.fits[mask].shape
+                fit = refine_observation(observation, shape, rival, prior)
+                if fit.log_evidence + weights[rival] > best - _HOPELESS:
+                    fit = _again(observation, shape, rival, prior, fit, starts - 1)
+                found.fits[rival] = fit
+                left[rival] = None
+    return found
+
+
+def _again(
+    observation: Observation, shape: CutCuboid, mask: int, prior: Prior, first: Refined, times: int
+) -> Refined:
+    """The best of some fits from starts around a shape; the same ones each time."""
+    rng = np.random.default_rng(mask)
+    best = first
+    for _ in range(times):
+        start = shape.moved(
+            _TURN_SD * rng.normal(size=3),
+            shape.position_nm + _PLACE_SD * rng.normal(size=2),
+            shape.edges_nm * (1.0 + _EDGE_SD * rng.normal(size=3)),
+            np.where(shape.cuts > 0, shape.cuts, rng.uniform(*prior.cut, size=len(shape.cuts)))
+            * np.array([mask >> corner & 1 for corner in range(len(shape.cuts))]),
+        )
+        fit = refine_observation(observation, start, mask, prior)
+        best = max(best, fit, key=lambda one: one.log_evidence)
+    return best
+
+
+def _neighbours(mask: int, log_prior: Float, elsewhere: bool) -> list[int]:
+    possible = np.flatnonzero(np.isfinite(log_prior))
+    distance = _COUNTS[possible ^ mask]
+    near = possible[distance == 1]
+    moved = possible[(distance == 2) & (_COUNTS[possible] == _COUNTS[mask])]
+    if not len(near):
+        return [int(rival) for rival in moved]
+    return [int(rival) for rival in (np.concatenate([near, moved]) if elsewhere else near)]

@@ -123,6 +123,11 @@ def test_a_file_of_another_run_is_left_alone(tmp_path):
     with pytest.raises(ValueError, match="recipe is .*conditions"):
         ceiling(recipes.get("count", conditions="hard"), 1, path=file)
     assert file.read_bytes() == before
+    for precious in ("a letter", '{"a": 1}', '{"a": 1}\n{"b"'):
+        file.write_text(precious)
+        with pytest.raises(ValueError, match=r"run\.jsonl is"):
+            ceiling(recipes.get("count", conditions="clean"), 1, path=file)
+        assert file.read_text() == precious
     file.write_text(before.decode().splitlines()[0] + "\nnonsense\n")
     with pytest.raises(ValueError, match="damaged in line 2"):
         ceiling(recipes.get("count", conditions="clean"), 1, path=file)

@@ -7,6 +7,18 @@ this puts on every classifier is what ``stemfast ceiling`` reports.
 """
 
 from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.refine import Prior, Refined, refine
+from stemfast.fit.rivals import Comparison, count_prior, search
 
-__all__ = ["CutCuboid", "Prior", "Refined", "refine"]
+__all__ = [
+    "Comparison",
+    "CutCuboid",
+    "Observation",
+    "Prior",
+    "Refined",
+    "count_prior",
+    "observe",
+    "refine",
+    "search",
+]

@@ -8,19 +8,19 @@ better than the truth does.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.likelihood import observe
-from stemfast.fit.refine import Prior
+from stemfast.fit.prior import Prior
+from stemfast.fit.record import Verdict, append, resume
 from stemfast.fit.rivals import search
 from stemfast.fit.tasks import check_recipe, question
 
@@ -33,41 +33,7 @@ __all__ = ["Ceiling", "Verdict", "ceiling", "judge"]
 Float: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.int64]
 
-_FORMAT = "stemfast ceiling 1"
 _DIGITS = 6
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the observer says of one image.
-
-    Attributes
-    ----------
-    index : int
-        Of the scene.
-    label, answer : int
-        The true class, and the one it holds most probable.
-    probability : tuple of float
-        Of each class.
-    mask, best_mask : int
-        The true corners, and the most probable ones.
-    fits : int
-        Sets of corners that were fitted.
-    deviance_per_pixel : float
-        Of the true set's fit.
-    seconds : float
-        It took.
-    """
-
-    index: int
-    label: int
-    answer: int
-    probability: tuple[float, ...]
-    mask: int
-    best_mask: int
-    fits: int
-    deviance_per_pixel: float
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,72 +228,20 @@ def ceiling(
     check_recipe(recipe)
     seed, count = seed_value(seed), whole_number("n", n, minimum=1)
     head = {
-        "format": _FORMAT,
         "task": recipe.name,
         "seed": seed,
         "recipe": recipe.model_dump(mode="json"),
     }
     file = None if path is None else Path(path)
-    done = {} if file is None else _resume(file, head)
+    done = {} if file is None else resume(file, head)
     start = first_index("test")
     for i in range(count):
         if start + i not in done:
             verdict = judge(recipe, recipe.sample(seed, start + i, start + i + 1), 0)
             done[start + i] = verdict
             if file is not None:
-                _append(file, asdict(verdict))
+                append(file, verdict)
         if report is not None:
             report(done[start + i], i + 1)
     verdicts = tuple(done[start + i] for i in range(count))
     return Ceiling(recipe.name, tuple(recipe.class_names), verdicts)
-
-
-def _append(file: Path, entry: dict[str, Any]) -> None:
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(entry) + "\n")
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            raise ValueError(
-                f"{file} is damaged in line {number}: delete it or name another"
-            ) from None
-        yield entry
-
-
-def _resume(file: Path, head: dict[str, Any]) -> dict[int, Verdict]:
-    """What the file holds of this run, by index; starts the file if there is none."""
-    if not file.exists():
-        _append(file, head)
-        return {}
-    text = file.read_text(encoding="utf-8")
-    if not text.endswith("\n"):  # a line that a kill cut short
-        whole = text[: text.rfind("\n") + 1]
-        with file.open("r+", encoding="utf-8") as lines:
-            lines.truncate(len(whole.encode("utf-8")))
-    entries = list(_lines(file))
-    if not entries:
-        _append(file, head)
-        return {}
-    for key, wanted in head.items():
-        if entries[0].get(key) != wanted:
-            raise ValueError(
-                f"{file} is of another run: its {key} is "
-                f"{_differing(entries[0].get(key), wanted)}; delete it or name another"
-            )
-    verdicts = [
-        Verdict(**{**entry, "probability": tuple(entry["probability"])}) for entry in entries[1:]
-    ]
-    return {verdict.index: verdict for verdict in verdicts}
-
-
-def _differing(found: object, wanted: object) -> str:
-    """What was found and what was expected, of nested settings only those that differ."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        keys = [key for key in wanted if found.get(key) != wanted[key]]
-        if keys:
-            return f"{keys[0]}: {_differing(found.get(keys[0]), wanted[keys[0]])}"
-    return f"{found!r}, expected {wanted!r}"

@@ -23,8 +23,9 @@ __all__ = ["Comparison", "count_prior", "search"]
 Float: TypeAlias = NDArray[np.float64]
 
 MASKS = 256
+# Those within this of the best, at most so many, are fitted from so many more starts at the end.
+_CLOSE_CALL, _FINALISTS, _FINAL_STARTS = 6.0, 4, 6
 _HOPELESS = 50.0  # logarithms of evidence that no other start would make up for
-_TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share
 _COUNTS = np.array([mask.bit_count() for mask in range(MASKS)])
 
 
@@ -112,8 +113,9 @@ def search(
     most : int
         Most masks to fit.
     starts : int
-        How often to fit a rival that is not hopeless, from starts a little apart: the likelihood
-        can have several maxima, and a rival that ended in the wrong one would be underrated.
+        How often to fit the first idea, and a rival that is not hopeless, from starts a little
+        apart: the likelihood can have several maxima, and what ended in the wrong one would be
+        underrated.
 
     Returns
     -------
@@ -131,15 +133,16 @@ def search(
     >>> found = search(image, idea, log_prior=count_prior(), prior=Prior(cut=(0.2, 0.5)))
     >>> found.best
     128
-    >>> found.probabilities([mask.bit_count() for mask in range(256)], 9).round(3).tolist()
-    [0.0, 0.965, 0.035, 0.001, 0.0, 0.0, 0.0, 0.0, 0.0]
+    >>> found.probabilities([mask.bit_count() for mask in range(256)], 9).round(2).tolist()
+    [0.0, 0.96, 0.04, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
     weights = np.asarray(log_prior, np.float64)
     if weights.shape != (MASKS,):
         raise ValueError(f"log_prior has shape {weights.shape}, expected ({MASKS},)")
     if not np.isfinite(weights[start.mask]):
         raise ValueError(f"the prior excludes the mask {start.mask} of the start")
-    found = Comparison({start.mask: refine_observation(observation, start, None, prior)}, weights)
+    first = refine_observation(observation, start, None, prior, starts=starts)
+    found = Comparison({start.mask: first}, weights)
     left: dict[int, None] = {start.mask: None}
     while left:
         mask = max(left, key=found.log_posterior)
@@ -151,30 +154,26 @@ def search(
             if rival not in found.fits and len(found.fits) < most:
                 shape = found.fits[mask].shape
                 fit = refine_observation(observation, shape, rival, prior)
-                if fit.log_evidence + weights[rival] > best - _HOPELESS:
-                    fit = _again(observation, shape, rival, prior, fit, starts - 1)
+                if starts > 1 and fit.log_evidence + weights[rival] > best - _HOPELESS:
+                    fit = refine_observation(observation, fit.shape, rival, prior, starts=starts)
                 found.fits[rival] = fit
                 left[rival] = None
+    if starts > 1:
+        _settle(found, observation, prior)
     return found
 
 
-def _again(
-    observation: Observation, shape: CutCuboid, mask: int, prior: Prior, first: Refined, times: int
-) -> Refined:
-    """The best of some fits from starts around a shape; the same ones each time."""
-    rng = np.random.default_rng(mask)
-    best = first
-    for _ in range(times):
-        start = shape.moved(
-            _TURN_SD * rng.normal(size=3),
-            shape.position_nm + _PLACE_SD * rng.normal(size=2),
-            shape.edges_nm * (1.0 + _EDGE_SD * rng.normal(size=3)),
-            np.where(shape.cuts > 0, shape.cuts, rng.uniform(*prior.cut, size=len(shape.cuts)))
-            * np.array([mask >> corner & 1 for corner in range(len(shape.cuts))]),
-        )
-        fit = refine_observation(observation, start, mask, prior)
-        best = max(best, fit, key=lambda one: one.log_evidence)
-    return best
+def _settle(found: Comparison, observation: Observation, prior: Prior) -> None:
+    """Fit those once more that could be the best, from many starts."""
+    best = found.log_posterior(found.best)
+    ranked = sorted(found.fits, key=found.log_posterior, reverse=True)[:_FINALISTS]
+    close = [mask for mask in ranked if found.log_posterior(mask) > best - _CLOSE_CALL]
+    if len(close) == 1:
+        return
+    for mask in close:
+        fit = found.fits[mask]
+        again = refine_observation(observation, fit.shape, mask, prior, starts=_FINAL_STARTS)
+        found.fits[mask] = max(fit, again, key=lambda refined: refined.log_evidence)
 
 
 def _neighbours(mask: int, log_prior: Float, elsewhere: bool) -> list[int]:

@@ -25,7 +25,7 @@ Float: TypeAlias = NDArray[np.float64]
 
 _STEPS = 60
 _DAMPING = 1e-4
-_CLOSE = 2e-3  # of log-likelihood that the next step would win
+_CLOSE = 5e-3  # of log-likelihood that the next step would win
 _FARTHEST_TURN = 0.15  # rad a step
 _EDGES = slice(5, 8)
 # Keeps a parameter that no pixel tells about from being undefined: 1 rad, 2 nm, 10 nm or a cut of

@@ -24,8 +24,8 @@ Float: TypeAlias = NDArray[np.float64]
 
 MASKS = 256
 # Those within this of the best, at most so many, are fitted from so many more starts at the end.
-_CLOSE_CALL, _FINALISTS, _FINAL_STARTS = 6.0, 4, 6
-_HOPELESS = 50.0  # logarithms of evidence that no other start would make up for
+_CLOSE_CALL, _FINALISTS, _FINAL_STARTS = 12.0, 4, 4
+_HOPELESS = 20.0  # logarithms of evidence that no other start would make up for
 _COUNTS = np.array([mask.bit_count() for mask in range(MASKS)])
 
 
@@ -88,7 +88,7 @@ def search(
     log_prior: ArrayLike,
     prior: Prior,
     elsewhere: bool = False,
-    margin: float = 7.0,
+    margin: float = 5.0,
     most: int = MASKS,
     starts: int = 3,
 ) -> Comparison:
@@ -164,16 +164,25 @@ def search(
 
 
 def _settle(found: Comparison, observation: Observation, prior: Prior) -> None:
-    """Fit those once more that could be the best, from many starts."""
+    """Fit those once more that could be the best: from many starts, and from each other's shapes.
+
+    Where one has found a better pose, that of the others is often better there, too.
+    """
     best = found.log_posterior(found.best)
     ranked = sorted(found.fits, key=found.log_posterior, reverse=True)[:_FINALISTS]
     close = [mask for mask in ranked if found.log_posterior(mask) > best - _CLOSE_CALL]
     if len(close) == 1:
         return
+    shapes = {mask: found.fits[mask].shape for mask in close}
     for mask in close:
-        fit = found.fits[mask]
-        again = refine_observation(observation, fit.shape, mask, prior, starts=_FINAL_STARTS)
-        found.fits[mask] = max(fit, again, key=lambda refined: refined.log_evidence)
+        again = [
+            refine_observation(observation, shape, mask, prior)
+            for other, shape in shapes.items()
+            if other != mask
+        ]
+        own = refine_observation(observation, shapes[mask], mask, prior, starts=_FINAL_STARTS)
+        fits = (found.fits[mask], own, *again)
+        found.fits[mask] = max(fits, key=lambda refined: refined.log_evidence)
 
 
 def _neighbours(mask: int, log_prior: Float, elsewhere: bool) -> list[int]:

@@ -13,7 +13,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "python" / "stemfast"
 CPP = ROOT / "cpp"
-HEAVY = ("jax", "flax", "matplotlib", "h5py", "skimage", "sklearn", "rsciio", "PIL", "keras", "orbax")
+HEAVY = (
+    "jax",
+    "flax",
+    "matplotlib",
+    "h5py",
+    "skimage",
+    "sklearn",
+    "rsciio",
+    "PIL",
+    "keras",
+    "orbax",
+)
 
 
 def loaded_after(code: str) -> set[str]:

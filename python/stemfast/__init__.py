@@ -8,7 +8,7 @@
 
 from importlib import import_module
 from importlib.metadata import version as _version
-from types import ModuleType as _ModuleType
+from typing import Any as _Any
 
 from stemfast import materials, orientation, symmetry, units
 from stemfast.image import Image
@@ -105,7 +105,7 @@ __all__ = [
 _LOADED_WHEN_USED = ("dataset", "features", "fit", "micrograph", "recipes", "transfer")
 
 
-def __getattr__(name: str) -> _ModuleType:
+def __getattr__(name: str) -> _Any:
     if name in _LOADED_WHEN_USED:
         return import_module(f"stemfast.{name}")
     if name == "load_pretrained":

@@ -139,7 +139,9 @@ recipe = recipes.get("shapes", dtype="uint8", **small)
 recipe.sample(0, 0, 4096).simulate()
 watcher.start()
 if what == "write":
-    total = len(dataset.write(folder, recipe, seed=1, splits={"train": (0, count)}))
+    # Shards of one size: the buffers are a shard's, whatever the size of the set.
+    splits = {"train": (0, count)}
+    total = len(dataset.write(folder, recipe, seed=1, splits=splits, shard_images=4096))
 elif what == "read":
     data, rng = dataset.open(folder), np.random.default_rng(1)
     order = (rng.integers(0, count, 256) for _ in range(2000))

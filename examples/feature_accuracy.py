@@ -60,10 +60,12 @@ def row(name, seen, particles, poses):
     if name.startswith("sphere"):
         true_area = np.array([np.pi * p.bounding_radius**2 for p in particles])
         area = np.array([one.area_nm2 for one in seen]) / true_area - 1
-        wide = [
-            one.max_feret_nm / p.bounding_radius / 2 - 1
-            for one, p in zip(seen, particles, strict=True)
-        ]
+        wide = np.array(
+            [
+                one.max_feret_nm / p.bounding_radius / 2 - 1
+                for one, p in zip(seen, particles, strict=True)
+            ]
+        )
         volume = np.array(
             [one.volume_nm3 / p.volume - 1 for one, p in zip(seen, particles, strict=True)]
         )

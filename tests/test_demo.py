@@ -98,9 +98,10 @@ def test_the_threshold_decides_what_is_not_sure(done, tmp_path):
 
 def test_classification_without_a_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    np.save("image.npy", np.eye(64, dtype=np.uint16))
     with pytest.raises(FileNotFoundError, match=r"stemfast demo.*--model"):
-        classify("image.dm4")
-    assert list(tmp_path.iterdir()) == []
+        classify("image.npy", pixel_size_nm=0.5)
+    assert [file.name for file in tmp_path.iterdir()] == ["image.npy"]
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, np.nan])
@@ -111,7 +112,7 @@ def test_impossible_thresholds_are_refused(threshold):
 
 def test_a_set_of_another_seed_is_not_overwritten(done):
     folder, _ = done
-    with pytest.raises(ValueError, match="different seed"):
+    with pytest.raises(ValueError, match="seed: 3 → 4"):
         demo.run(folder, seed=4, settings=SMALL)
 
 

@@ -29,14 +29,23 @@ def test_every_command_shown_is_one_we_know_how_to_check():
     assert sorted(shown) == sorted(commands("make") + commands("stemfast"))
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python(code, tmp_path):
+#: What each block of Python prints, in order.
+PRINTED = (("Cuboid", "(1000, 128, 128) uint16", "cuboid.tif"), ("(256, 128, 128) uint8",))
+
+
+@pytest.mark.parametrize(("number", "printed"), list(enumerate(PRINTED)))
+def test_python(number, printed, tmp_path):
+    before = "".join(blocks("python")[:1]) if number else ""
+    code = before + blocks("python")[number]
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
-    assert "Cuboid" in run.stdout
-    assert "(1000, 128, 128) uint16" in run.stdout
+    assert all(text in run.stdout for text in printed)
+
+
+def test_every_block_of_python_is_run():
+    assert len(blocks("python")) == len(PRINTED)
 
 
 @pytest.mark.parametrize("command", commands("stemfast"))
@@ -48,6 +57,8 @@ def test_stemfast(command, tmp_path):
     assert run.returncode == 0, run.stderr
     if words[0] in ("simulate", "gallery"):
         assert (tmp_path / words[1]).exists()
+    if words[:2] == ["dataset", "create"]:
+        assert (tmp_path / words[3] / "manifest.json").exists()
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -69,7 +69,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, final)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+        if (
+            isinstance(error, OSError)
+            and error.errno is not None
+            and error.filename in (None, str(temporary))
+        ):
             error.filename = str(final)  # a full disk says so without saying for which file
         raise
     _flush(final.parent)

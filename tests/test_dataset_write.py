@@ -347,8 +347,9 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         return most
 
     peak(512)  # what is loaded once
-    one, four = peak(1024), peak(4096)
-    assert four < 1.1 * one
+    one, sixteen = peak(1024), peak(16384)
+    # How many shards are in the air at once is up to the threads, sixteen times as many are not.
+    assert sixteen < 2.5 * one
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

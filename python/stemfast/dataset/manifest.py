@@ -226,6 +226,9 @@ def read_entry(directory: Path, shard: ShardPlan) -> ShardEntry | None:
 def differences(there: Header, asked: Header) -> list[str]:
     """What two headers disagree on, as ``name: there → asked``.
 
+    Of two recipes it is enough that they are two; what follows from recipe and settings is left
+    out.
+
     Examples
     --------
     >>> one = Header(
@@ -243,6 +246,8 @@ def differences(there: Header, asked: Header) -> list[str]:
     >>> differences(one, one.model_copy(update={"seed": 1, "settings": {"a": 1, "b": 3}}))
     ['b: 2 → 3', 'seed: 0 → 1']
     """
+    if there.recipe != asked.recipe:
+        return [f"recipe: {there.recipe} → {asked.recipe}"]
     old, new = _comparable(there), _comparable(asked)
     nothing = "nothing"
     return [
@@ -253,7 +258,7 @@ def differences(there: Header, asked: Header) -> list[str]:
 
 
 def _comparable(header: Header) -> dict[str, Any]:
-    fields = header.model_dump(mode="json")
+    fields = header.model_dump(mode="json", exclude={"class_names", "image_shape", "pixel_size_nm"})
     return flat_settings(fields.pop("settings")) | flat_settings(fields)
 
 

@@ -68,6 +68,11 @@ def _print_stage_times() -> None:
         typer.echo(f"{name:<12}{time_us:>9.1f} us{share:>7.0%}")
     for name, time_us in (("one core", found.image_us), ("all cores", found.all_cores_us)):
         typer.echo(f"{name:<12}{1e6 / time_us:>9,.0f} images/s")
+    if found.stages_us["rest"] < -0.15 * found.image_us:
+        typer.echo(
+            "note: the stages add up to more than the image, because the machine had other work "
+            "meanwhile; run this again when it is quiet"
+        )
 
 
 def _text(value: object) -> str:

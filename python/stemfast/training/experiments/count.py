@@ -1,7 +1,8 @@
 """How many of the eight corners of a cuboid are deformed, 0 … 8.
 
-Command:  stemfast train count --minutes 60
-Machine:  two CPU cores
+Command:   stemfast train count
+Machine:   two CPU cores; 45 minutes when they do nothing else
+Accuracy:  90.8 % exact, 99.66 % within one, of 10,000 test images
 """
 
 from stemfast.training.experiment import Experiment, ModelSettings
@@ -11,5 +12,5 @@ EXPERIMENT = Experiment(
     recipe="count",
     model=ModelSettings(corner_maps=(1, 2)),
     corner_weight=1.0,
-    images=700_000,
+    images=420_000,
 )

@@ -16,7 +16,8 @@ import pytest
 from stemfast import atomic, dataset, recipes
 from stemfast.dataset import folder, splits
 from stemfast.dataset import shard as shard_module
-from stemfast.dataset.manifest import file_sha256
+from stemfast.dataset.manifest import ShardEntry, file_sha256
+from stemfast.dataset.mapped import MappedShard
 from stemfast.dataset.verify import verify
 from stemfast.dataset.write import write_missing
 
@@ -148,14 +149,18 @@ def test_a_shard_maps_back_and_its_checksum_is_that_of_its_file(tmp_path, kind, 
     size, checksum = write_shard(path, images)
     assert size == path.stat().st_size
     assert checksum == file_sha256(path)
-    mapped = shard_module.map_images(path)
-    assert isinstance(mapped, np.memmap)
-    assert mapped.offset % 4096 == 0
+    entry = ShardEntry(file="x.hspy", split="s", start=0, stop=70, n_bytes=size, sha256=checksum)
+    shard = MappedShard(tmp_path, entry)
+    mapped, labels = shard.arrays
+    with h5py.File(path) as file:
+        offset = file["Experiments/t/data"].id.get_chunk_info(0).byte_offset
+    assert offset % 4096 == 0
+    assert mapped.base is not None
+    assert not mapped.flags.writeable
     assert mapped.dtype == kind
     assert np.array_equal(mapped, images)
-    labels, columns = shard_module.read_labels(path)
     assert np.array_equal(labels, np.arange(70))
-    assert np.array_equal(columns["dose"], np.linspace(0.0, 1.0, 70))
+    assert np.array_equal(shard.columns()["dose"], np.linspace(0.0, 1.0, 70))
     with h5py.File(path) as file:
         data = file["Experiments/t/data"]
         assert data.chunks == data.shape == images.shape

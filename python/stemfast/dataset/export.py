@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from stemfast import atomic
 from stemfast.dataset.estimate import check_space
 from stemfast.dataset.manifest import Manifest, ShardEntry
+from stemfast.dataset.mapped import MappedShard
 from stemfast.dataset.read import Dataset
-from stemfast.dataset.shard import map_images, read_labels
 from stemfast.image import Image
 
 __all__ = ["FORMATS", "export"]
@@ -56,9 +56,9 @@ class _Source:
         """What the shards of a split hold."""
         for entry in self.manifest.shards:
             if entry.split == split:
-                path = self._directory / entry.file
-                labels, columns = read_labels(path)
-                yield _Part(entry, map_images(path), labels, columns)
+                shard = MappedShard(self._directory, entry)
+                images, labels = shard.arrays
+                yield _Part(entry, images, labels, shard.columns())
                 self._advance(len(labels), len(labels))
 
     def count(self, split: str) -> int:

@@ -115,6 +115,12 @@ class MappedShard:
         with h5py.File(self.path, "r") as file:
             return np.asarray(file["stemfast/parameters"][name][...])
 
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All known parameters of all images, (N, ...) each."""
+        with h5py.File(self.path, "r") as file:
+            stored = file["stemfast"].get("parameters", {})
+            return {name: column[...] for name, column in stored.items()}
+
     def row(self, number: int) -> dict[str, Any]:
         """All known parameters of one image."""
         with h5py.File(self.path, "r") as file:

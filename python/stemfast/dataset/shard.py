@@ -2,7 +2,7 @@
 
 The file follows HyperSpy's ``.hspy`` layout, so HyperSpy and RosettaSciIO open the images with
 their scale in nm. The image stack is a single uncompressed chunk, hence one run of bytes in the
-file, which :func:`map_images` maps without HDF5. Labels and parameters lie beside it in
+file, which `MappedShard` maps without HDF5. Labels and parameters lie beside it in
 ``/stemfast``, where HyperSpy does not look.
 """
 
@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ShardContent", "map_images", "read_labels", "write_shard"]
+__all__ = ["ShardContent", "write_shard"]
 
 HYPERSPY_FORMAT_VERSION = "3.3"
 ALIGNMENT = 4096  # bytes; large objects start on a page, as memory mapping likes it
@@ -223,24 +223,3 @@ def write_shard(path: str | Path, content: ShardContent) -> tuple[int, str]:
             file.write(part)
             digest.update(part)
     return sum(len(part) for part in parts), digest.hexdigest()
-
-
-def _signal(file: h5py.File) -> h5py.Dataset:
-    (group,) = file["Experiments"].values()
-    return group["data"]
-
-
-def map_images(path: str | Path) -> NDArray[Any]:
-    """The image stack of a shard, (N, H, W) or (N, K, H, W), memory-mapped read-only."""
-    with h5py.File(path, "r") as file:
-        stack = _signal(file)
-        offset = stack.id.get_chunk_info(0).byte_offset
-        return np.memmap(path, dtype=stack.dtype, mode="r", offset=offset, shape=stack.shape)
-
-
-def read_labels(path: str | Path) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
-    """Labels (N,) and parameter columns (N, ...) of a shard."""
-    with h5py.File(path, "r") as file:
-        ours = file["stemfast"]
-        columns = {name: column[...] for name, column in ours.get("parameters", {}).items()}
-        return ours["labels"][...].astype(np.int64), columns

@@ -13,8 +13,8 @@ import numpy as np
 
 from stemfast.dataset import folder
 from stemfast.dataset.manifest import ShardEntry, file_sha256, resume_command
+from stemfast.dataset.mapped import MappedShard
 from stemfast.dataset.plan import Plan, stemfast_version
-from stemfast.dataset.shard import map_images, read_labels
 from stemfast.dataset.splits import ShardPlan
 
 __all__ = ["Verification", "verify"]
@@ -83,12 +83,12 @@ def verify(
             problems.append(_what_is_missing(where, shard))
         else:
             found.append((shard, known))
-    good: list[ShardPlan] = []
+    good: list[MappedShard] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         checksums = pool.map(lambda pair: file_sha256(where / pair[1].file), found)
         for (shard, known), checksum in zip(found, checksums, strict=True):
             if checksum == known.sha256:
-                good.append(shard)
+                good.append(MappedShard(where, known))
             else:
                 problems.append(
                     f"{where / shard.file} differs from its checksum: remove it, then run: "
@@ -96,11 +96,11 @@ def verify(
                 )
             advance(len(shard), len(shard))
     n_simulated = 0
-    for shard, numbers in _chosen(good, sample, seed):
+    for mapped, numbers in _chosen(good, sample, seed):
         n_simulated += len(numbers)
-        if wrong := _not_the_same(where, plan, shard, numbers):
+        if wrong := _not_the_same(plan, mapped, numbers):
             problems.append(
-                f"{where / shard.file}: {wrong} is not what this stemfast ({stemfast_version()}) "
+                f"{mapped.path}: {wrong} is not what this stemfast ({stemfast_version()}) "
                 f"simulates; stemfast {written_by} wrote it, use that one or create "
                 "the set again"
             )
@@ -114,8 +114,8 @@ def _what_is_missing(directory: Path, shard: ShardPlan) -> str:
 
 
 def _chosen(
-    shards: list[ShardPlan], sample: int, seed: int
-) -> Iterator[tuple[ShardPlan, list[int]]]:
+    shards: list[MappedShard], sample: int, seed: int
+) -> Iterator[tuple[MappedShard, list[int]]]:
     """Numbers of the images to compare in each shard."""
     ends = np.cumsum([len(shard) for shard in shards], dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
@@ -126,12 +126,13 @@ def _chosen(
         yield shards[number], (picked[which == number] - first).tolist()
 
 
-def _not_the_same(directory: Path, plan: Plan, shard: ShardPlan, numbers: list[int]) -> str:
+def _not_the_same(plan: Plan, shard: MappedShard, numbers: list[int]) -> str:
     """What is not as it would be simulated now, or nothing."""
-    images = map_images(directory / shard.file)
-    labels, columns = read_labels(directory / shard.file)
+    images, labels = shard.arrays
+    columns = shard.columns()
+    start = shard.entry.start
     for first, last in _runs(numbers):
-        scenes = plan.recipe.sample(plan.seed, shard.start + first, shard.start + last)
+        scenes = plan.recipe.sample(plan.seed, start + first, start + last)
         if scenes.columns.keys() != columns.keys():
             differ = sorted(scenes.columns.keys() ^ columns.keys())
             return f"the list of parameters ({', '.join(differ)})"
@@ -145,7 +146,7 @@ def _not_the_same(directory: Path, plan: Plan, shard: ShardPlan, numbers: list[i
         for what, values in made.items():
             for row, value in enumerate(values):
                 if not _equal(value, kept[what][first + row]):
-                    return f"{what} {first + row} (scene {shard.start + first + row})"
+                    return f"{what} {first + row} (scene {start + first + row})"
     return ""
 
 

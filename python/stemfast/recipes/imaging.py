@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import materials, units
+from stemfast.materials import Material
 from stemfast.microscope import (
     Beam,
     Detector,
@@ -24,6 +25,7 @@ from stemfast.microscope import (
     Probe,
     Scan,
 )
+from stemfast.recording import recording_columns
 
 __all__ = ["Imaging"]
 
@@ -115,7 +117,7 @@ class Imaging:
         """Type of the pixels."""
         return Detector(bits=self.bits).dtype
 
-    def mean_free_path_nm(self, material: str) -> float:
+    def mean_free_path_nm(self, material: str | Material) -> float:
         """Mean free path of a material at this energy for this detector [nm]."""
         return materials.get(material).mean_free_path_nm(
             self.energy_kev, self.inner_mrad, self.outer_mrad
@@ -150,33 +152,31 @@ class Imaging:
 
     def recording(self) -> dict[str, Any]:
         """The columns of `_core.simulate`, apart from `clipped`."""
-        n, none = len(self), np.zeros(len(self))
-        path = self.mean_free_path_nm("C")
-        film = np.zeros((n, 10))
+        # What recipes leave alone is as in a microscope of which nothing is said.
+        same = Microscope(scan=self._scan())
+        columns = recording_columns([same], np.zeros(len(self), np.int64))
+        path = self.mean_free_path_nm(same.film.material)
+        film = columns["film"]
         film[:, 0] = self._of("film_nm") / path
         film[:, 1] = self._of("film_roughness_nm") / path
         film[:, 2] = self._of("film_correlation_nm")
         film[:, 3] = self._of("film_hurst")
         film[:, 4] = self._of("film_wedge_nm_per_um") * 1e-3 / path
         film[:, 5] = self._of("film_wedge_direction_deg")
-        film[:, 9] = -1.0  # no hole
         fwhm_per_sigma = units.fwhm_from_sigma(1.0)
         current = self._current_pa()
-        return {
-            "film": film,
+        return columns | {
             "probe_sigma": self._of("probe_fwhm_nm") / fwhm_per_sigma / self.pixel_size_nm,
             "electrons": current * self._of("dwell_us") * units.electrons(1.0, 1.0),
             "gain": self._of("gain"),
             "offset": self._of("offset"),
             "read_noise": self._of("read_noise"),
             "excess_noise": self._of("excess_noise_factor") - 1.0,
-            "tail_fraction": none,
-            "tail_gamma": np.full(n, Probe().tail_gamma_nm / self.pixel_size_nm),
-            "convergence": none,
-            "focus": none,
-            "slabs": np.full(n, Probe().slabs),
-            "decay": none,
         }
+
+    def _scan(self, **others: Any) -> Scan:
+        shape = (self.image_px, self.image_px)
+        return Scan(shape=shape, pixel_size_nm=self.pixel_size_nm, **others)
 
     def _current_pa(self) -> Float:
         # In the same order as `units.current_pa`, so that a `Microscope` has the same electrons.
@@ -190,9 +190,7 @@ class Imaging:
             if entry.name not in _ONE_FOR_ALL
         }
         return Microscope(
-            scan=Scan(
-                shape=(self.image_px, self.image_px),
-                pixel_size_nm=self.pixel_size_nm,
+            scan=self._scan(
                 dwell_us=own["dwell_us"],
                 flyback_us=own["flyback_us"],
                 instability=Instability(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stemfast import _core
 from stemfast.arguments import index, output_array
+from stemfast.microscope import Detector
 from stemfast.recipes.imaging import Imaging
 from stemfast.recipes.solids import Solids
 from stemfast.saturation import report
@@ -121,7 +122,7 @@ class Scenes:
             engine=_EXACT,
             n_threads=threads,
         )
-        report(clipped, side * side, self.imaging.microscope(0).detector, "warn", stacklevel=2)
+        report(clipped, side * side, Detector(bits=self.imaging.bits), "warn", stacklevel=2)
         return images
 
     def _scenes(self) -> _core.Scenes:

@@ -50,7 +50,10 @@ def ceiling(
     """
     from stemfast import recipes
     from stemfast.fit.ceiling import ceiling as have_it_read
+    from stemfast.fit.tasks import TASKS
 
+    if task not in TASKS:
+        raise ValueError(f"task is {task!r}, expected one of {', '.join(TASKS)}")
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
     path = out or Path(f"ceiling-{task}-{conditions}.jsonl")
     with _Progress(n) as progress:

@@ -142,20 +142,35 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
     atomic.write_text(folder / CONFIG_FILE, text)
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(
+    folder: Path,
+    *,
+    kind: str = "trained network",
+    form: str = FORMAT,
+    version: int = FORMAT_VERSION,
+) -> dict[str, Any]:
+    """The configuration of a saved model, of this format and version.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is damaged, of something else, or of another version.
+    """
     path = folder / CONFIG_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no trained network")
+        raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no {kind}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ValueError(f'{path} does not say "format": "{FORMAT}": not a trained network')
-    if config.get("format_version") != FORMAT_VERSION:
+    if not isinstance(config, dict) or config.get("format") != form:
+        raise ValueError(f'{path} does not say "format": "{form}": not a {kind}')
+    if config.get("format_version") != version:
         raise ValueError(
             f"{path} has format_version {config.get('format_version')}, this stemfast reads "
-            f"{FORMAT_VERSION}: train the network again"
+            f"{version}: train the network again"
         )
     return config
 
@@ -184,7 +199,7 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
     from safetensors.numpy import load as from_bytes
 
     folder = Path(directory)
-    config = _read_config(folder)
+    config = read_config(folder)
     if not (folder / WEIGHTS_FILE).is_file():
         raise FileNotFoundError(f"directory {folder} holds no {WEIGHTS_FILE}")
     content = (folder / WEIGHTS_FILE).read_bytes()

@@ -172,10 +172,11 @@ def compare(
         As :func:`from_recipe`, :func:`backbone` and :func:`train`; before any work where possible.
     """
     chosen = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    keras_ones = [backbone_by_name(name, weights) for name in backbones]
+    # Ours first: a wrong name should not cost a download.
     own = None if pretrained is None else backbone_by_name(pretrained)
     if own is not None and not isinstance(own, OwnBackbone):
         raise ValueError(f"pretrained is {str(pretrained)!r}, expected a network of stemfast's own")
+    keras_ones = [backbone_by_name(name, weights) for name in backbones]
     images = from_recipe(chosen, per_class=per_class, test_images=test_images, seed=seed)
     batch_size = min(LARGEST_BATCH, len(images.train))
     plan = TrainingSettings(epochs=epochs, batch_size=batch_size, seed=seed)

@@ -13,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import atomic
 from stemfast.training import Prediction
+from stemfast.training.weights import CONFIG_FILE, read_config
 from stemfast.transfer.backbone import Backbone, checked_images
 from stemfast.transfer.choice import restore
 from stemfast.transfer.head import Head
 from stemfast.transfer.own_backbone import OwnBackbone
 
-__all__ = ["CONFIG_FILE", "TransferModel", "is_model", "load", "save"]
+__all__ = ["TransferModel", "is_model", "load", "save"]
 
 FORMAT = "stemfast transfer model"
 FORMAT_VERSION = 1
-CONFIG_FILE = "config.json"
 HEAD_FILE = "head.safetensors"
 BACKBONE_FOLDER = "backbone"
 
@@ -181,7 +181,7 @@ def load(directory: str | Path, *, weights: str | Path | None = None) -> Transfe
         last layer was fitted to.
     """
     folder = Path(directory)
-    config = _read_config(folder)
+    config = read_config(folder, kind="transfer model", form=FORMAT, version=FORMAT_VERSION)
     head = _read_head(folder / HEAD_FILE, config["head_sha256"])
     backbone = restore(config["backbone"], folder / BACKBONE_FOLDER, weights)
     if backbone.key != config["backbone_key"]:
@@ -199,24 +199,6 @@ def load(directory: str | Path, *, weights: str | Path | None = None) -> Transfe
         float(config["temperature"]),
         config["card"],
     )
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no transfer model")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ValueError(f'{path} does not say "format": "{FORMAT}": no transfer model')
-    if config.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format_version {config.get('format_version')}, this stemfast reads "
-            f"{FORMAT_VERSION}"
-        )
-    return config
 
 
 def _read_head(path: Path, checksum: str) -> Head:

@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+from .micrograph import DatasetTitle, File, Index, PixelSize
+
 
 def classify(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="Micrograph: .dm3, .dm4, .emd, .mrc, .hspy, .tif and more."
-        ),
-    ],
+    file: File,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -26,18 +23,9 @@ def classify(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where to write. Default: the file's name + -shapes."),
     ] = None,
-    pixel_size_nm: Annotated[
-        float | None,
-        typer.Option(metavar="NM", help="Pixel size, where the file does not say it or is wrong."),
-    ] = None,
-    index: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Which image of a stack, counted from 0."),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
-    ] = None,
+    pixel_size_nm: PixelSize = None,
+    index: Index = None,
+    dataset: DatasetTitle = None,
     min_probability: Annotated[
         float,
         typer.Option(metavar="P", help="Below this probability a shape is called not sure."),

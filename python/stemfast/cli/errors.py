@@ -16,6 +16,7 @@ _EXTRA_OF = {
     "jaxlib": "train",
     "flax": "train",
     "optax": "train",
+    "orbax": "train",
     "safetensors": "train",
     "sklearn": "train",
     "keras": "transfer",
@@ -32,6 +33,10 @@ _EXTRA_OF = {
 
 class Commands(TyperGroup):
     """The command group: understands ``--debug`` anywhere and turns exceptions into one line."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        _fill_paragraphs(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move ``--debug`` to the front, so that it may also follow the command."""
@@ -59,6 +64,15 @@ class Commands(TyperGroup):
                 raise
             typer.echo(f"stemfast: {message}", err=True)
             raise typer.Exit(2) from error
+
+
+def _fill_paragraphs(group: TyperGroup) -> None:
+    """Let the terminal break the lines of all help texts, not the source file as well."""
+    for command in group.commands.values():
+        paragraphs = (command.help or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
+        if isinstance(command, TyperGroup):
+            _fill_paragraphs(command)
 
 
 def explain(error: Exception) -> str | None:

@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+from .micrograph import DatasetTitle, File, Index, PixelSize
+
 
 def features(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="Micrograph: .dm3, .dm4, .emd, .mrc, .hspy, .tif and more."
-        ),
-    ],
+    file: File,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -22,10 +19,7 @@ def features(
             help="The table. The picture goes beside it. Default: the file's name + -features.csv.",
         ),
     ] = None,
-    pixel_size_nm: Annotated[
-        float | None,
-        typer.Option(metavar="NM", help="Pixel size, where the file does not say it or is wrong."),
-    ] = None,
+    pixel_size_nm: PixelSize = None,
     probe_fwhm_nm: Annotated[
         float | None,
         typer.Option(metavar="NM", help="Width of the probe. Default: 1.5 pixels."),
@@ -44,14 +38,8 @@ def features(
     energy_kev: Annotated[float, typer.Option(metavar="KEV", help="Energy of the beam.")] = 200.0,
     inner_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's inner edge.")] = 60,
     outer_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's outer edge.")] = 200,
-    index: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Which image of a stack, counted from 0."),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
-    ] = None,
+    index: Index = None,
+    dataset: DatasetTitle = None,
 ) -> None:
     """Measure the particles of a micrograph: outline, corners, edges, sizes and volume.
 

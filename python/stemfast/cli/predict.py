@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .evaluate import open_network
+
+AT_ONCE = 4096  # images of a data set in memory
 
 
 def predict(
@@ -42,14 +45,17 @@ def predict(
     network = open_network(model)
     rows: list[list[object]] = []
     for file in files:
-        try:
-            said = network.predict(_images(file))
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"{file}: {error}") from error
-        for index, (name, chances) in enumerate(zip(said.names, said.probabilities, strict=True)):
-            sure = chances.max() >= min_probability
-            shares = (f"{chance:.4f}" for chance in chances)
-            rows.append([str(file), index, name if sure else "not sure", *shares])
+        index = 0
+        for images in _images(file):
+            try:
+                said = network.predict(images)
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"{file}: {error}") from error
+            for name, chances in zip(said.names, said.probabilities, strict=True):
+                sure = chances.max() >= min_probability
+                shares = (f"{chance:.4f}" for chance in chances)
+                rows.append([str(file), index, name if sure else "not sure", *shares])
+                index += 1
     header = ["file", "image", "class", *network.class_names]
     if out is None:
         writer = csv.writer(typer.get_text_stream("stdout"), lineterminator="\n")
@@ -62,21 +68,27 @@ def predict(
     typer.echo(f"{len(rows)} images: {out}")
 
 
-def _images(file: Path) -> Any:
-    """Images (N, H, W) of a file or a data set."""
+def _images(file: Path) -> Iterator[Any]:
+    """Images (N, H, W) of a file or a data set, portion by portion."""
     import numpy as np
 
     if not file.exists():
-        raise ValueError("there is no such file")
+        raise ValueError(f"{file}: there is no such file")
     if file.is_dir():
         from stemfast import dataset
 
         data = dataset.open(file)
-        return np.stack([data[i].images for i in range(len(data))])
+        for start in range(0, len(data), AT_ONCE):
+            yield data[start : start + AT_ONCE].images
+        return
     if file.suffix == ".npy":
-        array = np.load(file, allow_pickle=False)
-        return array[None] if array.ndim == 2 else array
+        try:
+            array = np.load(file, allow_pickle=False)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+        yield array[None] if array.ndim == 2 else array
+        return
     from stemfast import micrograph
 
     # The network takes the pixels as they are: a file need not say how large they are.
-    return np.asarray(micrograph.read(file, pixel_size_nm=1.0).image)[None]
+    yield np.asarray(micrograph.read(file, pixel_size_nm=1.0).image)[None]

@@ -321,3 +321,34 @@ def test_the_reliability_diagram_counts_every_image_once():
     assert count.sum() == 5000
     # Largest of 9 bins of about 550: five standard errors, false alarm below 1e-5.
     assert np.abs(mean - share).max() < 5 * 0.5 / np.sqrt(count.min())
+
+
+def test_a_run_starts_from_an_earlier_network(finished):
+    folder, _ = finished
+    source = training.load(folder)
+    again = TINY.changed([f"start_from={folder}"])
+    model = again.make_model(again.make_recipe())
+    images = np.random.default_rng(5).integers(0, 255, (3, 32, 32), np.uint8)
+    np.testing.assert_array_equal(logits(model, images), logits(source.model, images))
+    wrong = TINY.changed(["start_from=nothing"])
+    with pytest.raises(ValueError, match=r"start_from is 'nothing', expected a folder"):
+        wrong.make_model(wrong.make_recipe())
+    other = again.changed(["model.variant=p4m"])
+    with pytest.raises(ValueError, match=r"another variant, expected the same architecture"):
+        other.make_model(other.make_recipe())
+
+
+def test_a_last_layer_for_other_classes_starts_anew(finished):
+    folder, _ = finished
+    other = TINY.changed([f"start_from={folder}", "recipe=deformed"])
+    model = other.make_model(other.make_recipe())
+    images = np.random.default_rng(5).integers(0, 255, (3, 32, 32), np.uint8)
+    assert logits(model, images).shape == (3, 2)
+    assert not logits(model, images).any()
+
+
+def test_weights_are_kept_in_16_bits(finished):
+    folder, _ = finished
+    config = json.loads((folder / "config.json").read_text())
+    kept = (folder / "weights.safetensors").stat().st_size
+    assert kept < 2 * config["card"]["parameters"] + 10_000

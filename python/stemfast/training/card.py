@@ -56,6 +56,7 @@ def text(trained: TrainedClassifier) -> str:
         f"JAX {machine['jax']}, stemfast {machine['stemfast']}; convolutions in {made['dtype']}.",
         f"- {made['images_seen']:,} training images, none twice, in {hours:.2f} h "
         f"({made['images_seen'] / made['seconds']:.0f} images/s with their simulation).",
+        *_origin(made.get("started_from")),
         f"- Network: {config.variant}, widths {_list(config.widths)}, {config.blocks} blocks a "
         f"stage, {made['parameters']:,} weights.",
         f"- Images: recipe `{experiment['recipe']}`, seed {experiment['seed']}; training, "
@@ -78,6 +79,16 @@ def text(trained: TrainedClassifier) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _origin(origin: dict[str, Any] | None) -> list[str]:
+    if origin is None:
+        return []
+    before = ""
+    if "images_seen" in origin:
+        hours = origin["seconds"] / 3600
+        before = f", which had seen {origin['images_seen']:,} images in {hours:.2f} h before"
+    return [f"- It started from the weights of `{origin['name']}`{before}."]
 
 
 def _row(name: str, share: float, interval: list[float], digits: int = 1) -> str:

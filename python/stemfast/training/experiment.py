@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.models.config import Variant
 from stemfast.recipes import Recipe
+from stemfast.training.start import start_from
 
 __all__ = ["Experiment", "ModelSettings", "get", "names"]
 
@@ -63,6 +64,9 @@ class Experiment(Frozen):
         Images in one step.
     learning_rate, warmup, weight_decay, clip_norm, ema_decay, symmetries
         As :class:`stemfast.training.TrainingSettings`.
+    start_from : str, optional
+        A network that comes along, or the folder of one, whose weights this one starts with; see
+        :func:`stemfast.training.start.start_from`.
     corner_weight : float
         Weight of the loss of the corner maps, 0 for a recipe without corners.
     seed : int
@@ -93,6 +97,7 @@ class Experiment(Frozen):
     clip_norm: float = Field(default=1.0, gt=0)
     ema_decay: float | None = Field(default=0.995, gt=0, lt=1)
     symmetries: bool = True
+    start_from: str | None = None
     corner_weight: float = Field(default=0.0, ge=0)
     seed: int = Field(default=0, ge=0)
     validation_images: int = Field(default=4000, ge=1)
@@ -147,7 +152,10 @@ class Experiment(Frozen):
                 "image_shape": recipe.image_shape,
             }
         )
-        return Classifier(config, rngs=nnx.Rngs(self.seed))
+        model = Classifier(config, rngs=nnx.Rngs(self.seed))
+        if self.start_from is not None:
+            start_from(model, self.start_from)
+        return model
 
     def changed(self, sets: list[str]) -> Experiment:
         """The same experiment with some settings changed.

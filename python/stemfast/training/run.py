@@ -33,6 +33,7 @@ from stemfast.training.experiment import Experiment
 from stemfast.training.judge import Judgement, answers, judge
 from stemfast.training.metrics import fit_temperature
 from stemfast.training.progress import Progress
+from stemfast.training.start import halved, origin
 from stemfast.training.step import Seen, State, Step, make_step
 
 __all__ = ["Run", "train"]
@@ -216,6 +217,7 @@ def _begin(run: Run, minutes: float | None, command: str) -> None:
         "machine": machine(run.sharding),
         "dtype": jnp.dtype(run.dtype).name,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(nnx.state(run.model, nnx.Param))),
+        "started_from": origin(run.experiment.start_from),
         "minutes": minutes,
         "pilot_images_per_s": speed,
     }
@@ -334,7 +336,7 @@ def _finish(run: Run, state: State, seconds: float) -> Judgement:
     from stemfast.training import figures
 
     experiment, recipe = run.experiment, run.recipe
-    model = run.averaged(state)
+    model = halved(run.averaged(state))
     table, labels = answers(
         model,
         recipe,

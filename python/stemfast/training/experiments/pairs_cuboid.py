@@ -11,5 +11,7 @@ EXPERIMENT = Experiment(
     recipe="pairs-cuboid",
     model=ModelSettings(corner_maps=(1, 2)),
     corner_weight=1.0,
-    images=700_000,
+    start_from="count",
+    learning_rate=1e-3,
+    images=160_000,
 )

@@ -13,5 +13,5 @@ EXPERIMENT = Experiment(
     corner_weight=1.0,
     start_from="count",
     learning_rate=1e-3,
-    images=120_000,
+    images=80_000,
 )

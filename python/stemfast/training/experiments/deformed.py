@@ -1,7 +1,8 @@
 """Whether a cuboid has any deformed corner at all.
 
-Command:  stemfast train deformed --minutes 60
-Machine:  two CPU cores
+Command:   stemfast train deformed
+Machine:   two CPU cores; 13 minutes when they do nothing else, after those of `count`
+Accuracy:  98.7 % of 10,000 test images
 """
 
 from stemfast.training.experiment import Experiment, ModelSettings

@@ -9,6 +9,6 @@ from stemfast.training.experiment import Experiment, ModelSettings
 EXPERIMENT = Experiment(
     name="shapes",
     recipe="shapes",
-    model=ModelSettings(widths=(32, 48, 64), blocks=1),
-    images=200_000,
+    model=ModelSettings(widths=(32, 64, 96), blocks=1),
+    images=150_000,
 )

@@ -1,7 +1,8 @@
 """Which two corners of a cuboid of three different edges are deformed, up to mirror images.
 
-Command:  stemfast train pairs-cuboid --minutes 60
-Machine:  two CPU cores
+Command:   stemfast train pairs-cuboid
+Machine:   two CPU cores; 13 minutes when they do nothing else, after those of `count`
+Accuracy:  78.6 % of 10,000 test images, and still rising with the number of images
 """
 
 from stemfast.training.experiment import Experiment, ModelSettings

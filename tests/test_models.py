@@ -251,3 +251,27 @@ def test_half_precision_stays_close():
     exact, coarse = model.read(images).logits, model.read(images, dtype=jnp.bfloat16).logits
     assert coarse.dtype == jnp.float32
     assert float(jnp.abs(coarse - exact).max()) < 0.1 * float(jnp.abs(exact).max())
+
+
+def test_a_binned_image_is_read_like_the_means_of_its_cells():
+    rng = np.random.default_rng(8)
+    images = rng.random((3, 72, 88)).astype(np.float32)
+    means = images.reshape(3, 36, 2, 44, 2).mean(axis=(2, 4))
+    large, small = (
+        Classifier(
+            ClassifierConfig(n_classes=3, image_shape=shape, widths=(8, 8), binning=binning),
+            rngs=nnx.Rngs(4),
+        )
+        for shape, binning in (((72, 88), 2), ((36, 44), 1))
+    )
+    seen, expected = (
+        np.asarray(model.features(jnp.asarray(pixels)[..., None]))
+        for model, pixels in ((large, images), (small, means))
+    )
+    np.testing.assert_allclose(seen, expected, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize(("side", "binning"), [(30, 4), (24, 2)])
+def test_binning_that_does_not_fit_is_refused(side, binning):
+    with pytest.raises(ValueError, match=rf"binning is {binning} for images of \({side}, {side}\)"):
+        ClassifierConfig(n_classes=2, image_shape=(side, side), binning=binning)

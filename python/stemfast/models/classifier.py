@@ -46,6 +46,15 @@ def standardise(images: jax.Array) -> jax.Array:
     return centred * jax.lax.rsqrt(jnp.maximum(variance, jnp.finfo(jnp.float32).tiny))
 
 
+def binned(images: jax.Array, size: int) -> jax.Array:
+    """Means over cells of `size` × `size` pixels of images (B, H, W, 1)."""
+    if size == 1:
+        return images
+    batch, rows, columns, _ = images.shape
+    cells = images.reshape(batch, rows // size, size, columns // size, size, 1)
+    return jnp.mean(cells, axis=(2, 4))
+
+
 def enlarged(images: jax.Array, multiple: int) -> jax.Array:
     """Continue the edge pixels of (B, H, W, 1) on all sides to multiples of a number of pixels."""
     margins = [(0, 0)]
@@ -206,7 +215,8 @@ class Classifier(nnx.Module):
             raise ValueError(
                 f"images has shape {images.shape}, expected (B, {expected[0]}, {expected[1]}, 1)"
             )
-        x = self.stem(enlarged(standardise(images), self.config.total_stride), dtype)
+        x = standardise(binned(images, self.config.binning))
+        x = self.stem(enlarged(x, self.config.total_stride), dtype)
         maps: list[jax.Array] = []
         for number, block in enumerate(self.blocks):
             x = block(x)

@@ -38,6 +38,9 @@ class ClassifierConfig(BaseModel):
         2, 4 or 8: how much smaller than the image the first stage is.
     scales_px : tuple of float
         First widths σ of the Gaussians of the Hessian stem [px], 0.5 to 8; they are learnt.
+    binning : int
+        1, 2 or 4: so many pixels along each axis are averaged first. An image of 256 px binned by 2
+        costs no more than one of 128 px, with the noise of four times the dose.
     corner_maps : tuple of int
         Stages (0 is the first) that also say where they see whole and deformed corners, a help
         in training: :meth:`Classifier.read`.
@@ -58,6 +61,7 @@ class ClassifierConfig(BaseModel):
     stem_stride: Literal[2, 4, 8] = 2
     scales_px: tuple[float, ...] = Field(default=(1.0, 1.8, 3.0), min_length=1)
     corner_maps: tuple[int, ...] = ()
+    binning: Literal[1, 2, 4] = 1
 
     @property
     def hessian(self) -> bool:
@@ -71,7 +75,7 @@ class ClassifierConfig(BaseModel):
 
     @property
     def total_stride(self) -> int:
-        """How much smaller than the image the last stage is."""
+        """How much smaller than the binned image the last stage is."""
         return self.stem_stride << (len(self.widths) - 1)
 
     @field_validator("image_shape")
@@ -97,6 +101,13 @@ class ClassifierConfig(BaseModel):
             raise ValueError(
                 f"image_shape is {self.image_shape}: {self.variant} turns images by quarters and "
                 "needs square ones"
+            )
+        if any(
+            side % self.binning or side // self.binning < SMALLEST_SIDE for side in self.image_shape
+        ):
+            raise ValueError(
+                f"binning is {self.binning} for images of {self.image_shape} px, expected one that "
+                f"divides their sides and leaves {SMALLEST_SIDE} px of each"
             )
         if any(not 0 <= stage < len(self.widths) for stage in self.corner_maps):
             raise ValueError(

@@ -37,6 +37,7 @@ class ModelSettings(Frozen):
     stem_stride: int = 4
     scales_px: tuple[float, ...] = (1.0, 1.8, 3.0)
     corner_maps: tuple[int, ...] = ()
+    binning: int = 1
 
 
 class Experiment(Frozen):

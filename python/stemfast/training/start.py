@@ -49,7 +49,7 @@ def start_from(model: Classifier, name: str) -> None:
     """
     source = _earlier(name).model
     ours, theirs = (
-        {**config.model_dump(), "n_classes": None, "image_shape": None}
+        {**config.model_dump(), "n_classes": None, "image_shape": None, "binning": None}
         for config in (model.config, source.config)
     )
     if ours != theirs:

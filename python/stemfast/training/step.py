@@ -68,7 +68,7 @@ def _schedule(settings: OptimiserSettings, total_steps: int) -> optax.Schedule:
 
 def padded_size(model: Classifier) -> int:
     """Side of a square image inside the network, its margin counted [px]."""
-    size, unit = model.config.image_shape[0], model.config.total_stride
+    size, unit = model.config.image_shape[0], model.config.binning * model.config.total_stride
     return size + -size % unit
 
 

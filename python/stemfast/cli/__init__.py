@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from . import (
+    baselines,
     ceiling,
     classify,
+    compare,
     dataset,
     demo,
     evaluate,
@@ -41,7 +43,9 @@ app.command("gallery")(gallery.gallery)
 app.command("train")(train.train)
 app.command("train transfer")(transfer.transfer)
 app.command("train compare")(transfer.compare)
+app.command("train baselines")(baselines.baselines)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("ceiling")(ceiling.ceiling)
 app.command("info")(info.info)

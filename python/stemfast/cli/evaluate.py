@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,13 +11,31 @@ import typer
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
+    from stemfast.training.curves import Point
 
 
 def evaluate(
     name: Annotated[
         str, typer.Argument(metavar="NAME|FOLDER", help="A network that comes along, or a run's.")
     ],
-    n: Annotated[int, typer.Option("-n", metavar="N", help="How many test images.")] = 10_000,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", metavar="N", help="How many test images: 10000, or 2000 a point of a curve."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="dose|severity|turn",
+            help="Draw a curve: accuracy against the dose [e-/px], the depth of the cuts, or the "
+            "turn during the scan [degrees].",
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,…", help="With --against: the values, such as 1,10,100."),
+    ] = None,
     conditions: Annotated[
         str | None,
         typer.Option(metavar="clean|standard|hard", help="Default: those it was trained in."),
@@ -47,10 +67,13 @@ def evaluate(
     Example: [bold]stemfast evaluate count --conditions hard[/bold]
 
     Prints the balanced accuracy with its 95 % interval, the confusion matrix and the calibration;
-    writes evaluation.json, confusion.png and reliability.png.
+    writes evaluation.json, confusion.png and reliability.png. With --against it prints and writes
+    a curve instead, as curve-dose.json and curve-dose.png (or -severity, -turn).
     """
     from stemfast.training import figures, judge
 
+    if at is not None and against is None:
+        raise ValueError("--at gives the values of a curve, expected --against with it")
     trained = open_network(name)
     experiment = trained.card.get("experiment")
     if experiment is None:
@@ -59,11 +82,85 @@ def evaluate(
         )
     recipe = _recipe(trained.card, conditions, spin, sets or [])
     used = experiment["seed"] if seed is None else seed
-    found = judge(trained, recipe, seed=used, images=n, n_threads=threads)
     folder = out if out is not None else Path(f"evaluation-{Path(name).name}")
+    if against is not None:
+        _refuse_clash(against, sets or [], spin)
+        source = {"network": Path(name).name, "command": shlex.join(["stemfast", *sys.argv[1:]])}
+        words = {"images": 2000 if n is None else n, "seed": used, "n_threads": threads}
+        _curve(trained, recipe, against, at, folder, source, keep=_keys(sets), **words)
+        return
+    found = judge(trained, recipe, seed=used, images=10_000 if n is None else n, n_threads=threads)
     more = {"network": name, "recipe": recipe.model_dump(mode="json"), "seed": used}
     figures.write(folder, found, title=experiment["name"], more=more)
     typer.echo(f"{figures.confusion_table(found)}\n{found}\n{folder}/")
+
+
+def _keys(sets: list[str] | None) -> set[str]:
+    return {entry.partition("=")[0].strip() for entry in sets or []}
+
+
+def _refuse_clash(against: str, sets: list[str], spin: bool | None) -> None:
+    """Refuse to hold still what the curve varies."""
+    from stemfast.training.curves import AXES
+
+    axis = AXES.get(against)
+    if axis is None:
+        raise ValueError(f"--against is {against!r}, expected one of {', '.join(AXES)}")
+    if axis.key in _keys(sets):
+        raise ValueError(
+            f"--set {axis.key} is what --against {against} varies: give its values with --at"
+        )
+    if axis.spin and spin is False:
+        raise ValueError(f"--against {against} turns particles during the scan, got --no-spin")
+
+
+def _curve(
+    trained: Any,
+    recipe: Recipe,
+    against: str,
+    at: str | None,
+    folder: Path,
+    more: dict[str, Any],
+    **words: Any,
+) -> None:
+    """Judge at each value, print a row when it is there, write the curve."""
+    from stemfast.training import curves
+
+    values = None if at is None else _numbers(at)
+    rows = _Rows(curves.AXES[against].label)
+    found = curves.curve(trained, recipe, against, at=values, say=rows, **words)
+    files = curves.write(folder, found, more=more)
+    trained_range = "unknown" if found.trained is None else "{:g} to {:g}".format(*found.trained)
+    typer.echo(
+        f"chance {100 * found.chance:.1f} %; it learnt from {trained_range}; "
+        f"{found.images} images a point, {found.seconds:.0f} s"
+    )
+    typer.echo("\n".join(map(str, files)))
+
+
+class _Rows:
+    """A table that is printed as it grows."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._begun = False
+
+    def __call__(self, point: Point) -> None:
+        near = point.within_one
+        if not self._begun:
+            more = "  within one" if near is not None else ""
+            typer.echo(f"{self._label:>38}  accuracy  95 % interval{more}")
+            self._begun = True
+        low, high = (f"{100 * end:.1f}" for end in point.interval)
+        last = "" if near is None else f"  {100 * near:8.2f} %"
+        typer.echo(f"{point.value:38g}  {100 * point.accuracy:6.1f} %  {low:>5} to {high:>5}{last}")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--at is {text!r}, expected numbers such as 1,10,100") from None
 
 
 def open_network(name: str) -> Any:

@@ -7,7 +7,8 @@ chosen on scenes from 2**40, judged on scenes from 2**41.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,15 +21,71 @@ from stemfast.training.metrics import Evaluation, evaluate
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
 
-__all__ = ["boosted_features", "feature_table", "two_layers"]
+__all__ = ["NAMES", "boosted_features", "both", "feature_table", "two_layers"]
 
 Floats = NDArray[np.float64]
+
+#: What the two are called in records.
+NAMES = ("boosted features", "two layers")
 
 _CHUNK = 500
 #: Columns that are a length or an area [nm, nm²]: trees cannot divide, so they also get shares.
 _LENGTHS = ("_nm",)
 _ABSOLUTE = ("equivalent_diameter_nm", "centroid_x_nm", "centroid_y_nm")
 _SIDE_PX = 32
+
+
+def both(
+    recipe: Recipe,
+    n_train: int,
+    n_test: int,
+    seed: int = 0,
+    *,
+    say: Callable[[str, Evaluation, float], None] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The figures of both baselines, by name, for JSON.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Where images and labels come from.
+    n_train, n_test : int
+        Numbers of images, at least two for each class.
+    seed : int
+        Of the scenes.
+    say : callable, optional
+        Called as ``say(name, evaluation, seconds)`` after each.
+
+    Returns
+    -------
+    dict of str to dict
+        For each of :data:`NAMES` what ``Evaluation.to_dict`` says, ``within_one`` (None unless
+        classes are numbers) and ``seconds``, simulation and judging counted [s].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none or out of range; before any work.
+    """
+    from stemfast.training.judge import ORDINAL
+
+    _check(recipe, n_train, n_test, seed)
+    found: dict[str, dict[str, Any]] = {}
+    methods: tuple[Callable[..., Evaluation], ...] = (boosted_features, two_layers)
+    for name, learn in zip(NAMES, methods, strict=True):
+        began = time.perf_counter()
+        judged = learn(recipe, n_train, n_test, seed)
+        seconds = time.perf_counter() - began
+        away = np.abs(np.subtract.outer(*[np.arange(len(judged.confusion))] * 2))
+        near = float(judged.confusion[away <= 1].sum() / judged.n_images)
+        found[name] = {
+            **judged.to_dict(),
+            "within_one": near if recipe.name in ORDINAL else None,
+            "seconds": seconds,
+        }
+        if say is not None:
+            say(name, judged, seconds)
+    return found
 
 
 def boosted_features(

@@ -1,0 +1,286 @@
+"""The tables of docs/results.md, from the records in docs/results and of the networks that ship.
+
+Run it with ``python examples/results_table.py [FILE.md]``: it writes docs/results.md anew, or with
+a name a copy of it. Tables stand between two comments each; what is around them stays.
+``python examples/results_table.py --ceiling FILE.jsonl …`` first sums up what ``stemfast ceiling``
+wrote, for docs/results. What is not there yet is a dash.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import stemfast
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+RECORDS = DOCS / "results"
+WEIGHTS = Path(stemfast.__file__).parent / "weights"
+
+TASKS = ("shapes", "deformed", "count", "pairs-cube", "pairs-cuboid")
+CLASSES = {"shapes": 3, "deformed": 2, "count": 9, "pairs-cube": 3, "pairs-cuboid": 7}
+#: What a student project reached with the network and images of its time.
+STUDENTS = {
+    "deformed": "94.4 %",
+    "count": "about 55 %",
+    "pairs-cube": "about 50 % ²",
+    "pairs-cuboid": "about 50 % ²",
+}
+NONE = "–"
+
+Record = dict[str, Any]
+
+
+def read(name: str) -> Record | None:
+    path = RECORDS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def network(task: str) -> Record | None:
+    """The records of the network of a task that comes along."""
+    path = WEIGHTS / task / "config.json"
+    return json.loads(path.read_text(encoding="utf-8"))["card"] if path.is_file() else None
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def within(share: float, interval: list[float], digits: int = 1) -> str:
+    low, high = (f"{100 * end:.{digits}f}" for end in interval)
+    return f"{percent(share, digits)} ({low}–{high})"
+
+
+def table(head: list[str], rows: list[list[str]], numbers: int) -> str:
+    """Markdown; the last `numbers` columns stand to the right."""
+    rule = ["---"] * (len(head) - numbers) + ["---:"] * numbers
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *rows])
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def tasks() -> str:
+    """Tasks × models × ceilings."""
+    head = ["task", "chance", "boosted features", "two layers", "**network**"]
+    head += ["its training", "ceiling", "student project"]
+    rows = []
+    for task in TASKS:
+        row = [f"`{task}`", percent(1 / CLASSES[task])]
+        base, own, top = read(f"baselines-{task}"), network(task), read(f"ceiling-{task}")
+        for name in ("boosted features", "two layers"):
+            found = base and base["baselines"][name]
+            row.append(
+                within(found["balanced_accuracy"], found["balanced_interval"]) if found else NONE
+            )
+        if own:
+            test = own["test"]
+            row.append(f"**{within(test['balanced_accuracy'], test['balanced_interval'])}**")
+            row.append(f"{own['images_seen']:,} images, {duration(own['seconds'])}" + start(own))
+        else:
+            row += [NONE, NONE]
+        row.append(ceiling(top, own))
+        rows.append([*row, STUDENTS.get(task, NONE)])
+    return table(head, rows, 0)
+
+
+def start(card: Record) -> str:
+    """What a network had learnt before."""
+    before = card.get("started_from")
+    return f", from `{before['name']}`" if before else ""
+
+
+def ceiling(top: Record | None, own: Record | None) -> str:
+    if top is None:
+        return NONE
+    text = f"{within(top['accuracy'], top['interval'])} of {top['images']}"
+    cuts_only = own and own["recipe"]["particle"].get("displaced_share", 0) > 0
+    return text + (" ¹" if cuts_only else "")
+
+
+def within_one() -> str:
+    """What is at most one corner off."""
+    base, own, top = read("baselines-count"), network("count"), read("ceiling-count")
+    cells = [percent(base["baselines"][n]["within_one"]) for n in base["baselines"]] if base else []
+    cells += [] if own is None else [within(own["test"]["within_one"], own_interval(own), 2)]
+    cells += [] if top is None else [f"{percent(top['within_one'])} of {top['images']}"]
+    names = [*(base["baselines"] if base else ()), *["network"] * bool(own)]
+    names += ["ceiling"] * bool(top)
+    return table(["`count`, at most one corner off", *names], [["", *cells]], 0)
+
+
+def own_interval(card: Record) -> list[float]:
+    return card["test"]["within_one_interval"]
+
+
+def commands() -> str:
+    """What gives each figure."""
+    rows = []
+    for task in TASKS:
+        base, own, top = read(f"baselines-{task}"), network(task), read(f"ceiling-{task}")
+        if own:
+            test = own["test"]
+            rate = own["images_seen"] / own["seconds"]
+            rows.append(
+                [
+                    f"`stemfast evaluate {task} -n {test['images']}`",
+                    f"`{short(own['command'])}`: {own['images_seen']:,} images, "
+                    f"{own['seconds']:,.0f} s, {rate:.0f} images/s, {machine(own['machine'])}",
+                ]
+            )
+        if base:
+            spent = sum(one["seconds"] for one in base["baselines"].values())
+            n = base["baselines"]["two layers"]["n_images"]
+            rows.append(
+                [
+                    f"`{short(base['command'])}`",
+                    f"{base['training_images']:,} training and {n:,} test images, {spent:,.0f} s, "
+                    f"{machine(base['machine'])}",
+                ]
+            )
+        if top:
+            rows.append([f"`{top['command']}`", f"{top['images']} images, {top['seconds']:,.0f} s"])
+    return table(["command", "what it took"], rows, 0)
+
+
+def short(command: str) -> str:
+    """A command without where it wrote to."""
+    words = shlex.split(command)
+    if "--out" in words:
+        place = words.index("--out")
+        del words[place : place + 2]
+    return shlex.join(words)
+
+
+def machine(record: Record) -> str:
+    gpu = "" if record["platform"] == "cpu" else f"{record['devices']}, "
+    return f"{gpu}{record['cores']} cores of {record['processor']}"
+
+
+def curves(against: str) -> str:
+    """Accuracy at each value of a condition, a row for each network, and the pictures."""
+    found = [(task, read(f"curve-{against}-{task}")) for task in TASKS]
+    there = [(task, record) for task, record in found if record]
+    if not there:
+        return NONE
+    values = sorted({point["value"] for _, record in there for point in record["points"]})
+    rows = []
+    for task, record in there:
+        at = {point["value"]: point for point in record["points"]}
+        rows.append(
+            [f"`{task}`", *(f"{100 * at[v]['accuracy']:.1f}" if v in at else NONE for v in values)]
+        )
+        if at[max(at)]["within_one"] is not None:
+            near = (f"{100 * at[v]['within_one']:.1f}" if v in at else NONE for v in values)
+            rows.append([f"`{task}`, at most one off", *near])
+    label = there[0][1]["label"]
+    text = table([label, *(f"{value:g}" for value in values)], rows, len(values))
+    pictures = [
+        f"![{task}: accuracy against {label}](results/curve-{against}-{task}.png)"
+        for task, _ in there
+    ]
+    commands = [f"- `{short(record['command'])}`" for _, record in there]
+    return "\n\n".join([text, "\n".join(commands), "\n".join(pictures)])
+
+
+def runs() -> str:
+    """Comparisons of finished runs, one table and picture for each record."""
+    from stemfast.training import runs as finished
+
+    parts = []
+    for path in sorted(RECORDS.glob("runs-*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found = finished.from_dict(record)
+        title = record.get("title", path.stem.removeprefix("runs-").replace("-", " "))
+        picture = f"![{title}](results/{path.stem}.png)"
+        parts.append(f"**{title}**, on {found.rows[0].machine}\n\n{found}\n\n{picture}")
+    return "\n\n".join(parts) or NONE
+
+
+PARTS = {
+    "tasks": tasks,
+    "within one": within_one,
+    "commands": commands,
+    "dose": lambda: curves("dose"),
+    "severity": lambda: curves("severity"),
+    "turn": lambda: curves("turn"),
+    "runs": runs,
+}
+
+
+def page(text: str) -> str:
+    """A page with its tables made anew."""
+    for name, make in PARTS.items():
+        begin, end = (
+            f"<!-- {name}: made by examples/results_table.py -->",
+            f"<!-- end of {name} -->",
+        )
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"docs/results.md must hold {begin} and {end}, once each")
+        old = text[text.index(begin) : text.index(end)]
+        text = text.replace(old, f"{begin}\n\n{make()}\n\n")
+    return text
+
+
+def sum_up(file: Path) -> Path:
+    """What ``stemfast ceiling`` wrote of single images, as one record."""
+    from stemfast import recipes
+    from stemfast.fit.ceiling import ceiling as have_it_read
+
+    first, *lines = file.read_text(encoding="utf-8").splitlines()
+    head = json.loads(first)
+    recipe = recipes.from_dump(head["task"], head["recipe"])
+    found = have_it_read(recipe, len(lines), seed=head["seed"], path=file)
+    record = {
+        "command": f"stemfast ceiling {found.task} -n {len(lines)}" + changes(recipe),
+        "task": found.task,
+        "recipe": head["recipe"],
+        "seed": head["seed"],
+        "images": len(lines),
+        "accuracy": found.share,
+        "interval": list(found.interval),
+        "within_one": found.within_one if found.task == "count" else None,
+        "mean_probability": found.mean_probability,
+        "seconds": sum(verdict.seconds for verdict in found.verdicts),
+        "class_names": list(found.class_names),
+        "confusion": found.confusion.tolist(),
+    }
+    name = f"ceiling-{found.task}" + re.sub("^-standard$", "", f"-{recipe.conditions}")
+    target = RECORDS / f"{name}.json"
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    target.write_text(text + "\n", encoding="utf-8")
+    return target
+
+
+def changes(recipe: Any) -> str:
+    """Options of the command line that make a recipe out of the one of its name."""
+    words = [] if recipe.conditions == "standard" else ["--conditions", recipe.conditions]
+    from stemfast import recipes
+
+    plain = recipes.get(recipe.name, conditions=recipe.conditions).model_dump(mode="json")
+    for group, values in recipe.model_dump(mode="json").items():
+        if isinstance(values, dict):
+            for key, value in values.items():
+                if value != plain[group][key]:
+                    words += ["--set", f"{group}.{key}={json.dumps(value)}"]
+    return "".join(f" {word}" for word in map(shlex.quote, words))
+
+
+def main(words: list[str]) -> None:
+    if words[:1] == ["--ceiling"]:
+        for file in words[1:]:
+            print(f"wrote {sum_up(Path(file))}")
+        words = []
+    source = DOCS / "results.md"
+    target = Path(words[0]) if words else source
+    target.write_text(page(source.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"wrote {target}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -28,8 +28,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="dose|severity|turn",
-            help="Draw a curve: accuracy against the dose [e-/px], the depth of the cuts, or the "
-            "turn during the scan [degrees].",
+            help="Draw a curve: accuracy against the dose (e-/px), the depth of the cuts (share of "
+            "each edge), or the turn during the scan (degrees).",
         ),
     ] = None,
     at: Annotated[
@@ -74,6 +74,9 @@ def evaluate(
 
     if at is not None and against is None:
         raise ValueError("--at gives the values of a curve, expected --against with it")
+    if against is not None:
+        _refuse_clash(against, sets or [], spin)
+    values = None if at is None else _numbers(at)
     trained = open_network(name)
     experiment = trained.card.get("experiment")
     if experiment is None:
@@ -84,10 +87,10 @@ def evaluate(
     used = experiment["seed"] if seed is None else seed
     folder = out if out is not None else Path(f"evaluation-{Path(name).name}")
     if against is not None:
-        _refuse_clash(against, sets or [], spin)
         source = {"network": Path(name).name, "command": shlex.join(["stemfast", *sys.argv[1:]])}
-        words = {"images": 2000 if n is None else n, "seed": used, "n_threads": threads}
-        _curve(trained, recipe, against, at, folder, source, keep=_keys(sets), **words)
+        words = {"at": values, "images": 2000 if n is None else n, "seed": used}
+        words |= {"keep": _keys(sets), "n_threads": threads}
+        _curve(trained, recipe, against, folder, source, **words)
         return
     found = judge(trained, recipe, seed=used, images=10_000 if n is None else n, n_threads=threads)
     more = {"network": name, "recipe": recipe.model_dump(mode="json"), "seed": used}
@@ -118,7 +121,6 @@ def _curve(
     trained: Any,
     recipe: Recipe,
     against: str,
-    at: str | None,
     folder: Path,
     more: dict[str, Any],
     **words: Any,
@@ -126,9 +128,8 @@ def _curve(
     """Judge at each value, print a row when it is there, write the curve."""
     from stemfast.training import curves
 
-    values = None if at is None else _numbers(at)
     rows = _Rows(curves.AXES[against].label)
-    found = curves.curve(trained, recipe, against, at=values, say=rows, **words)
+    found = curves.curve(trained, recipe, against, say=rows, **words)
     files = curves.write(folder, found, more=more)
     trained_range = "unknown" if found.trained is None else "{:g} to {:g}".format(*found.trained)
     typer.echo(

@@ -2,8 +2,12 @@
 
 Run it with ``python examples/results_table.py [FILE.md]``: it writes docs/results.md anew, or with
 a name a copy of it. Tables stand between two comments each; what is around them stays.
-``python examples/results_table.py --ceiling FILE.jsonl …`` first sums up what ``stemfast ceiling``
-wrote, for docs/results. What is not there yet is a dash.
+What is not there yet is a dash.
+
+``python examples/results_table.py --add PATH …`` first puts records into docs/results: lines of
+``stemfast ceiling``, a curve of ``stemfast evaluate --against``, ``runs.json`` of ``stemfast
+compare`` (under the name of its folder), what ``stemfast train baselines`` or ``train compare``
+wrote, or the folder of a run whose network does not ship.
 """
 
 from __future__ import annotations
@@ -170,30 +174,76 @@ def machine(record: Record) -> str:
     return f"{gpu}{record['cores']} cores of {record['processor']}"
 
 
+def curve_records(against: str) -> list[Record]:
+    """Curves against a condition, in the order of the tasks."""
+    found = [
+        json.loads(path.read_text("utf-8")) for path in RECORDS.glob(f"curve-{against}-*.json")
+    ]
+    return sorted(found, key=lambda one: (TASKS.index(one["task"]), one["network"]))
+
+
 def curves(against: str) -> str:
-    """Accuracy at each value of a condition, a row for each network, and the pictures."""
-    found = [(task, read(f"curve-{against}-{task}")) for task in TASKS]
-    there = [(task, record) for task, record in found if record]
+    """Accuracy at each value of a condition, a row for each network, and the picture."""
+    there = curve_records(against)
     if not there:
         return NONE
-    values = sorted({point["value"] for _, record in there for point in record["points"]})
+    values = sorted({point["value"] for record in there for point in record["points"]})
     rows = []
-    for task, record in there:
+    for record in there:
         at = {point["value"]: point for point in record["points"]}
+        name = f"`{record['network']}`"
         rows.append(
-            [f"`{task}`", *(f"{100 * at[v]['accuracy']:.1f}" if v in at else NONE for v in values)]
+            [name, *(f"{100 * at[v]['accuracy']:.1f}" if v in at else NONE for v in values)]
         )
         if at[max(at)]["within_one"] is not None:
             near = (f"{100 * at[v]['within_one']:.1f}" if v in at else NONE for v in values)
-            rows.append([f"`{task}`, at most one off", *near])
-    label = there[0][1]["label"]
+            rows.append([f"{name}, at most one off", *near])
+    label = there[0]["label"]
     text = table([label, *(f"{value:g}" for value in values)], rows, len(values))
-    pictures = [
-        f"![{task}: accuracy against {label}](results/curve-{against}-{task}.png)"
-        for task, _ in there
+    commands = [f"- `{short(record['command'])}`" for record in there]
+    picture = f"![accuracy against {label}](results/curve-{against}.png)"
+    return "\n\n".join([picture, f"Accuracy [%]:\n\n{text}", "\n".join(commands)])
+
+
+def further() -> str:
+    """Networks of other image sizes and of turning particles, which do not ship."""
+    rows = []
+    for path in sorted(RECORDS.glob("run-*.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        made, test = card["experiment"], card["test"]
+        near = test["within_one"]
+        rows.append(
+            [
+                f"`{made['recipe']}`",
+                f"{made['image_px']} px" + (", turning" if made["spin"] else ""),
+                f"{card['images_seen']:,} images, {duration(card['seconds'])}" + start(card),
+                within(test["balanced_accuracy"], test["balanced_interval"]),
+                NONE if near is None else within(near, test["within_one_interval"], 2),
+                f"{test['images']:,}",
+                f"`{short(card['command'])}`",
+            ]
+        )
+    head = ["task", "images", "training", "balanced accuracy", "at most one off", "test images"]
+    return table([*head, "command"], rows, 0) if rows else NONE
+
+
+def like_for_like() -> str:
+    """Transfer learning and our own networks on the same labelled images."""
+    record = read("like-for-like")
+    if record is None:
+        return NONE
+    rows = [
+        [
+            row["method"],
+            within(row["accuracy"], row["interval"]),
+            f"{row['images_seen']:,}",
+            f"{row['seconds']:,.0f}",
+            row["pretraining"],
+        ]
+        for row in record["rows"]
     ]
-    commands = [f"- `{short(record['command'])}`" for _, record in there]
-    return "\n\n".join([text, "\n".join(commands), "\n".join(pictures)])
+    head = ["method", "accuracy", "images seen", "seconds", "seen before"]
+    return "\n\n".join([table(head, rows, 0), *record["notes"]])
 
 
 def runs() -> str:
@@ -218,6 +268,8 @@ PARTS = {
     "severity": lambda: curves("severity"),
     "turn": lambda: curves("turn"),
     "runs": runs,
+    "further": further,
+    "like for like": like_for_like,
 }
 
 
@@ -233,6 +285,50 @@ def page(text: str) -> str:
         old = text[text.index(begin) : text.index(end)]
         text = text.replace(old, f"{begin}\n\n{make()}\n\n")
     return text
+
+
+def add(path: Path) -> Path:
+    """Put a record into docs/results, by what it is of; pictures are drawn with it."""
+    if path.suffix == ".jsonl":
+        return sum_up(path)
+    if path.is_dir():
+        card = json.loads((path / "config.json").read_text(encoding="utf-8"))["card"]
+        return keep(f"run-{path.name}", card)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    kind = record.get("format", "")
+    if kind.startswith("stemfast curve"):
+        from stemfast.training import curve_pictures
+
+        against, name = record["against"], record["network"]
+        if (WEIGHTS / name).is_dir():
+            record["command"] = re.sub(rf"\S*/{name}(?= )", name, record["command"])
+        target = keep(f"curve-{against}-{name}", record)
+        curve_pictures.draw(curve_records(against), RECORDS / f"curve-{against}.png")
+        return target
+    if kind.startswith("stemfast runs"):
+        from stemfast.training import run_pictures
+        from stemfast.training import runs as finished
+
+        name = f"runs-{path.parent.name}"
+        run_pictures.draw(finished.from_dict(record), RECORDS / f"{name}.png")
+        return keep(name, record)
+    if kind.startswith("stemfast baselines"):
+        return keep(f"baselines-{record['task']}", record)
+    if "rows" in record and "notes" in record:
+        return keep("like-for-like", record)
+    raise ValueError(f"{path} is no record of a curve, of runs, of baselines or of a comparison")
+
+
+def keep(name: str, record: Record) -> Path:
+    """Write a record, without the places where runs lay on the machine that made it."""
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    text = re.sub(r"(?<![\w.])(/[\w.-]+)+/runs/", "runs/", text)
+    record = json.loads(text)
+    if "command" in record and name.startswith(("run-", "curve-", "baselines-")):
+        record["command"] = short(record["command"])
+    target = RECORDS / f"{name}.json"
+    target.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return target
 
 
 def sum_up(file: Path) -> Path:
@@ -258,11 +354,8 @@ def sum_up(file: Path) -> Path:
         "class_names": list(found.class_names),
         "confusion": found.confusion.tolist(),
     }
-    name = f"ceiling-{found.task}" + re.sub("^-standard$", "", f"-{recipe.conditions}")
-    target = RECORDS / f"{name}.json"
-    text = json.dumps(record, indent=1, ensure_ascii=False)
-    target.write_text(text + "\n", encoding="utf-8")
-    return target
+    suffix = "" if recipe.conditions == "standard" else f"-{recipe.conditions}"
+    return keep(f"ceiling-{found.task}{suffix}", record)
 
 
 def changes(recipe: Any) -> str:
@@ -280,9 +373,9 @@ def changes(recipe: Any) -> str:
 
 
 def main(words: list[str]) -> None:
-    if words[:1] == ["--ceiling"]:
-        for file in words[1:]:
-            print(f"wrote {sum_up(Path(file))}")
+    if words[:1] == ["--add"]:
+        for path in words[1:]:
+            print(f"wrote {add(Path(path))}")
         words = []
     source = DOCS / "results.md"
     target = Path(words[0]) if words else source

@@ -42,11 +42,15 @@ def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
         raise ValueError("curves must be at least one, all against the same condition")
     figure, axes = new_figure(6.0, 4.0)
     first = curves[0]
-    for one, colour in zip(curves, COLOURS, strict=False):
-        _line(axes, one, colour, alone=len(curves) == 1)
     ranges = {tuple(one["trained_range"]) for one in curves if one["trained_range"]}
-    logarithmic = first["against"] == "dose"
-    if logarithmic:
+    for place, one in enumerate(curves):
+        label = _RIGHT if len(curves) == 1 else _name(one, say_range=len(ranges) > 1)
+        _line(axes, one, COLOURS[place % len(COLOURS)], label)
+    for share in sorted({one["chance"] for one in curves}):
+        guessed = ", ".join(_name(one) for one in curves if one["chance"] == share)
+        all_alike = all(one["chance"] == share for one in curves)
+        draw_chance(axes, share, "chance" if all_alike else f"chance for {guessed}")
+    if first["against"] == "dose":
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -55,38 +59,49 @@ def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
         _shade(axes, *ranges.pop())
     axes.set_xlabel(first["label"])
     percent_axis(axes, 0.0, 1.0)
-    tasks = ", ".join(dict.fromkeys(one["task"] for one in curves))
-    axes.set_title(
-        f"{tasks}: accuracy against {_WORDS[first['against']]}\n"
-        f"{first['images_per_point']:,} test images a point, {first['recipe']['conditions']} "
-        "conditions, 95 % intervals",
-        fontsize=10,
-    )
+    axes.set_title(_title(curves), fontsize=10)
     lines, names = axes.get_legend_handles_labels()
-    order = sorted(range(len(names)), key=lambda k: (names[k] == _LEARNT, names[k] != _RIGHT))
+    order = sorted(range(len(names)), key=lambda k: (names[k] == _LEARNT, names[k] == _NEAR))
     axes.legend(
         [lines[k] for k in order], [names[k] for k in order], frameon=False, fontsize=9, loc="best"
     )
     save(figure, path)
 
 
-_RIGHT, _LEARNT = "right", "range it learnt from"
+_RIGHT, _NEAR, _LEARNT = "right", "at most one off", "range it learnt from"
 _WORDS = {"dose": "dose", "severity": "depth of the cuts", "turn": "turn during the scan"}
 
 
-def _line(axes: Any, one: dict[str, Any], colour: str, *, alone: bool) -> None:
+def _title(curves: Sequence[dict[str, Any]]) -> str:
+    what = f"accuracy against {_WORDS[curves[0]['against']]}"
+    if len(curves) == 1:
+        what = f"{_name(curves[0])}: {what}"
+    numbers = " or ".join(f"{n:,}" for n in sorted({one["images_per_point"] for one in curves}))
+    conditions = " or ".join(dict.fromkeys(one["recipe"]["conditions"] for one in curves))
+    return f"{what}\n{numbers} test images a point, {conditions} conditions, 95 % intervals"
+
+
+def _name(one: dict[str, Any], *, say_range: bool = False) -> str:
+    """The network's name, or its task's; and what it learnt from where networks differ in that."""
+    name = str(one.get("network", one["task"]))
+    if not say_range or not one["trained_range"]:
+        return name
+    low, high = one["trained_range"]
+    learnt = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{name} (learnt from {learnt})"
+
+
+def _line(axes: Any, one: dict[str, Any], colour: str, label: str) -> None:
     points = one["points"]
     x = [point["value"] for point in points]
     y = [point["accuracy"] for point in points]
     low, high = ([abs(p["interval"][k] - p["accuracy"]) for p in points] for k in (0, 1))
-    label = _RIGHT if alone else one["task"]
     axes.errorbar(
-        x, y, yerr=[low, high], color=colour, marker="o", ms=5, lw=1.6, capsize=3, label=label
+        x, y, yerr=[low, high], color=colour, marker="o", ms=4.5, lw=1.6, capsize=3, label=label
     )
-    if alone and points[0]["within_one"] is not None:
+    if label == _RIGHT and points[0]["within_one"] is not None:
         near = [point["within_one"] for point in points]
-        axes.plot(x, near, color=colour, marker="o", ms=3, lw=1, ls="--", label="at most one off")
-    draw_chance(axes, one["chance"], *(() if alone else (f"chance ({one['task']})", colour)))
+        axes.plot(x, near, color=colour, marker="o", ms=3, lw=1, ls="--", label=_NEAR)
 
 
 def draw_chance(axes: Any, share: float, name: str = "chance", colour: str = _GREY) -> None:

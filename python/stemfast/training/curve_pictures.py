@@ -63,12 +63,17 @@ def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
     lines, names = axes.get_legend_handles_labels()
     order = sorted(range(len(names)), key=lambda k: (names[k] == _LEARNT, names[k] == _NEAR))
     axes.legend(
-        [lines[k] for k in order], [names[k] for k in order], frameon=False, fontsize=9, loc="best"
+        [lines[k] for k in order],
+        [names[k] for k in order],
+        fontsize=9,
+        loc="best",
+        edgecolor="none",
+        framealpha=0.85,
     )
     save(figure, path)
 
 
-_RIGHT, _NEAR, _LEARNT = "right", "at most one off", "range it learnt from"
+_RIGHT, _NEAR, _LEARNT = "right", "at most one off", "range learnt from"
 _WORDS = {"dose": "dose", "severity": "depth of the cuts", "turn": "turn during the scan"}
 
 

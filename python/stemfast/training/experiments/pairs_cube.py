@@ -1,6 +1,6 @@
 """Which two of a cube's eight corners are deformed: neighbours, across a face, or opposite.
 
-Command:  stemfast train pairs-cube --minutes 60
+Command:  stemfast train pairs-cube
 Machine:  two CPU cores
 """
 
@@ -13,5 +13,5 @@ EXPERIMENT = Experiment(
     corner_weight=1.0,
     start_from="count",
     learning_rate=1e-3,
-    images=80_000,
+    images=64_000,
 )

@@ -26,7 +26,7 @@ from stemfast import atomic
 from stemfast.dataset.stream import stream
 from stemfast.models import Classifier, logits
 from stemfast.recipes import Recipe
-from stemfast.training import card, checkpoint, weights
+from stemfast.training import card, checkpoint, novelty, weights
 from stemfast.training.corner_points import corner_points
 from stemfast.training.devices import batch_sharding, machine, pick
 from stemfast.training.experiment import Experiment
@@ -354,6 +354,13 @@ def _finish(run: Run, state: State, seconds: float) -> Judgement:
             "images_seen": int(state.step) * experiment.batch_size,
             "seconds": seconds,
         },
+        novelty.measure(
+            model,
+            recipe,
+            seed=experiment.seed,
+            images=experiment.validation_images,
+            n_threads=run.n_threads,
+        ),
     )
     found = judge(
         trained,

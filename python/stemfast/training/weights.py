@@ -16,6 +16,8 @@ from pydantic import ValidationError
 
 from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig, probabilities
+from stemfast.training.cloud import QUANTILE
+from stemfast.training.novelty import Familiar, look
 
 __all__ = ["Prediction", "TrainedClassifier", "load", "save"]
 
@@ -23,6 +25,7 @@ FORMAT = "stemfast classifier"
 FORMAT_VERSION = 2
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+NOVELTY_FILE = "novelty.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +74,15 @@ class TrainedClassifier:
         Calibration, divides the logits.
     card : dict
         How it was made: recipe, seed, figures. Only for reading.
+    familiar : Familiar, optional
+        What its features of learnt images are like, for :meth:`novelty`.
     """
 
     model: Classifier
     class_names: tuple[str, ...]
     temperature: float = 1.0
     card: dict[str, Any] = field(default_factory=dict)
+    familiar: Familiar | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.model.config.n_classes:
@@ -103,6 +109,24 @@ class TrainedClassifier:
         """Calibrated class probabilities (N, n_classes) of images (N, H, W)."""
         return probabilities(self.model, images, temperature=self.temperature)
 
+    def novelty(self, images: ArrayLike) -> NDArray[np.float64]:
+        """How unlike anything learnt each image (N, H, W) is: (N,), above 1 is unlike.
+
+        Of images like those it learnt from, about one in a hundred is above 1; see
+        :mod:`stemfast.training.novelty`.
+
+        Raises
+        ------
+        ValueError
+            If the network does not know: see :attr:`familiar`.
+        """
+        if self.familiar is None:
+            raise ValueError(
+                "this network was stored without what it learnt from is like, so it cannot say "
+                "whether an image is unlike that: examples/add_novelty.py adds it"
+            )
+        return self.familiar.novelty(look(self.model, images)[0], images)
+
 
 def _flat(model: Classifier) -> dict[str, NDArray[Any]]:
     """Weights by dotted name, in the order of the names."""
@@ -121,7 +145,7 @@ def _compact(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def save(directory: str | Path, trained: TrainedClassifier) -> None:
-    """Write a trained network, each of its two files whole or not at all.
+    """Write a trained network, each of its files whole or not at all.
 
     Parameters
     ----------
@@ -142,10 +166,21 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
         "temperature": trained.temperature,
         "architecture": trained.model.config.model_dump(mode="json"),
         "weights_sha256": hashlib.sha256(content).hexdigest(),
-        "card": trained.card,
     }
+    known = b""
+    if trained.familiar is not None:
+        known = to_bytes(trained.familiar.arrays())
+        config["novelty"] = {
+            "quantile": QUANTILE,
+            "sha256": hashlib.sha256(known).hexdigest(),
+        }
+    config["card"] = trained.card
     text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     atomic.write_bytes(folder / WEIGHTS_FILE, content)
+    if known:
+        atomic.write_bytes(folder / NOVELTY_FILE, known)
+    else:
+        (folder / NOVELTY_FILE).unlink(missing_ok=True)
     atomic.write_text(folder / CONFIG_FILE, text)
 
 
@@ -207,14 +242,7 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
 
     folder = Path(directory)
     config = read_config(folder)
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise FileNotFoundError(f"directory {folder} holds no {WEIGHTS_FILE}")
-    content = (folder / WEIGHTS_FILE).read_bytes()
-    if hashlib.sha256(content).hexdigest() != config.get("weights_sha256"):
-        raise ValueError(
-            f"{folder / WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written with "
-            "(SHA-256 differs): train the network again or copy both files anew"
-        )
+    content = _same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
     names = tuple(config["class_names"])
     if class_names is not None and names != tuple(class_names):
         raise ValueError(
@@ -226,7 +254,39 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
         raise ValueError(f"{folder / CONFIG_FILE} has a wrong architecture: {error}") from error
     model = Classifier(architecture, rngs=nnx.Rngs(0))
     _fill(model, from_bytes(content), folder)
-    return TrainedClassifier(model, names, float(config["temperature"]), config["card"])
+    return TrainedClassifier(
+        model, names, float(config["temperature"]), config["card"], _familiar(folder, config, model)
+    )
+
+
+def _same_bytes(folder: Path, name: str, digest: str | None) -> bytes:
+    """A file's content, if it is the one that the configuration was written with."""
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"directory {folder} holds no {name}")
+    content = (folder / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(
+            f"{folder / name} is not the file that {CONFIG_FILE} was written with "
+            "(SHA-256 differs): train the network again or copy all its files anew"
+        )
+    return content
+
+
+def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Familiar | None:
+    """What the network knows of its own features; networks of earlier versions know nothing."""
+    from safetensors.numpy import load as from_bytes
+
+    stored = config.get("novelty")
+    if stored is None:
+        return None
+    arrays = from_bytes(_same_bytes(folder, NOVELTY_FILE, stored["sha256"]))
+    try:
+        familiar = Familiar.of_arrays(arrays)
+    except ValueError as error:
+        raise ValueError(f"{folder / NOVELTY_FILE}: {error}") from error
+    if familiar.content.spread.shape != (model.head.in_features,):
+        raise ValueError(f"{folder / NOVELTY_FILE} is of another network than {WEIGHTS_FILE}")
+    return familiar
 
 
 def _fill(model: Classifier, weights: dict[str, NDArray[Any]], folder: Path) -> None:

@@ -63,11 +63,12 @@ class Cloud:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is kept on disk, by name."""
+        # In C order: safetensors writes the memory as it lies.
         return {
-            "means": self.means.astype(np.float16),
-            "spread": self.spread.astype(np.float32),
-            "axes": self.axes.astype(np.float16),
-            "variances": self.variances.astype(np.float32),
+            "means": self.means.astype(np.float16, order="C"),
+            "spread": self.spread.astype(np.float32, order="C"),
+            "axes": self.axes.astype(np.float16, order="C"),
+            "variances": self.variances.astype(np.float32, order="C"),
             "limit": np.array(self.limit, np.float64),
         }
 

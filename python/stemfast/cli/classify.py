@@ -13,12 +13,11 @@ from .micrograph import DatasetTitle, File, Index, PixelSize
 def classify(
     file: File,
     model: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            metavar="FOLDER",
-            help="A trained network. Default: demo/models/shapes, which the demo leaves.",
+            metavar="NAME|FOLDER", help="A network that comes along, or a trained one's folder."
         ),
-    ] = None,
+    ] = "shapes",
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where to write. Default: the file's name + -shapes."),
@@ -30,14 +29,22 @@ def classify(
         float,
         typer.Option(metavar="P", help="Below this probability a shape is called not sure."),
     ] = 0.8,
+    max_novelty: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="Above this novelty as well: it looks unlike all that the network learnt from. "
+            "Of images like those, one in a hundred is above 1; inf names every shape.",
+        ),
+    ] = 1.0,
 ) -> None:
     """Find the particles of a micrograph and say what shape each one is, with a probability.
 
     Example: [bold]stemfast classify particles.dm4 --out results[/bold]
 
-    Writes particles.csv, one row per particle (position and size in nm, shape, probability), and
-    overlay.png, the micrograph with every particle outlined and named. The scale comes from the
-    file.
+    Writes particles.csv, one row per particle (position and size in nm, shape, probability, why
+    it is not sure), and overlay.png, the micrograph with every particle outlined and named. The
+    scale comes from the file.
     """
     from stemfast.classify import classify as classify_file
 
@@ -52,5 +59,6 @@ def classify(
             index=index,
             dataset=dataset,
             min_probability=min_probability,
+            max_novelty=max_novelty,
         )
     )

@@ -1,7 +1,7 @@
 """Real micrographs: read a file, find its particles, crop them for the networks, draw the answer.
 
-The steps are one file each: `read`, `find_particles`, `crops`, then a network, then `table_rows`,
-`write_table` and `draw_overlay`. Nothing heavy loads before it is needed.
+The steps are one file each: `read`, `find_particles`, `views` (or `crops`), then a network, then
+`table_rows`, `write_table` and `draw_overlay`. Nothing heavy loads before it is needed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from stemfast.micrograph.find import FoundParticle, FoundParticles, find_particl
 from stemfast.micrograph.fit import SphereFit, fit_sphere, sphere_fit_mask, sphere_thickness
 from stemfast.micrograph.overlay import draw_overlay
 from stemfast.micrograph.read import Micrograph, read
-from stemfast.micrograph.table import table_rows, write_table
+from stemfast.micrograph.table import NOT_SURE, table_rows, write_table
+from stemfast.micrograph.view import views, widths_nm
 
 __all__ = [
+    "NOT_SURE",
     "FoundParticle",
     "FoundParticles",
     "Micrograph",
@@ -34,5 +36,7 @@ __all__ = [
     "sphere_thickness",
     "standardise",
     "table_rows",
+    "views",
+    "widths_nm",
     "write_table",
 ]

@@ -27,7 +27,7 @@ CONTEXT = 1.5
 _RIM_PX = 2
 _CUT_BLUR_PX = 0.8
 _MIN_FILM_PX = 8
-_FILL_SEED = 20_240_607
+FILL_SEED = 20_240_607
 _HIGH_PERCENTILE = 95.0
 
 
@@ -85,13 +85,13 @@ def crop(
         0.5 * (found.bbox[0] + found.bbox[2] - 1),
         0.5 * (found.bbox[1] + found.bbox[3] - 1),
     )
-    window, labels, first = _padded_window(pixels, found, centre, side)
-    filled = _fill(window, labels, found.label)
+    window, labels, first = padded_window(pixels, found, centre, side)
+    filled = fill(window, labels, found.label)
     own = (labels == found.label).astype(np.float64)
     offset = (centre[0] - first[0], centre[1] - first[1])
     return standardise(
-        _resample(filled, offset, side, size, order=3),
-        _resample(own, offset, side, size, order=1) > 0.5,
+        resample(filled, offset, side, size, order=3),
+        resample(own, offset, side, size, order=1) > 0.5,
     )
 
 
@@ -203,7 +203,7 @@ def standardise(window: npt.ArrayLike, particle: Mask) -> Image32:
 
 
 def _film(values: Image, particle: Mask) -> Image:
-    film = values[_far_from(particle, _RIM_PX)]
+    film = values[far_from(particle, _RIM_PX)]
     return film if film.size >= _MIN_FILM_PX else values[~particle]
 
 
@@ -219,8 +219,8 @@ def _check(pixels: Image32, found: FoundParticle, size: int, context: float) -> 
         raise MicrographError(f"context: got {context!r}, expected 1 ... 10 bounding boxes")
 
 
-def _padded_window(
-    pixels: Image32, found: FoundParticle, centre: tuple[float, float], side: float
+def padded_window(
+    pixels: Image | Image32, found: FoundParticle, centre: tuple[float, float], side: float
 ) -> tuple[Image, npt.NDArray[np.int32], tuple[int, int]]:
     """The window with a margin for the resampling, its labels (-1 beyond the image), its corner.
 
@@ -248,7 +248,7 @@ def _padded_window(
     return window, labels, first
 
 
-def _fill(window: Image, labels: npt.NDArray[np.int32], label: int) -> Image:
+def fill(window: Image, labels: npt.NDArray[np.int32], label: int) -> Image:
     """Put film in place of other particles and of what lies beyond the image."""
     from scipy import ndimage
 
@@ -257,27 +257,28 @@ def _fill(window: Image, labels: npt.NDArray[np.int32], label: int) -> Image:
         return window
     known = labels >= 0
     own = labels[known] == label
-    film = window[(labels == 0) & _far_from(labels == label, _RIM_PX)]
+    film = window[(labels == 0) & far_from(labels == label, _RIM_PX)]
     if film.size < _MIN_FILM_PX:
         film = window[labels == 0]
     if film.size < _MIN_FILM_PX:
         film = np.array([window[known].min() if own.all() else np.percentile(window[known], 5.0)])
-    draw = np.random.default_rng([_FILL_SEED, label])
+    draw = np.random.default_rng([FILL_SEED, label])
     result = window.copy()
     result[replace] = draw.choice(film, size=int(np.count_nonzero(replace)))
     # A step between two pixels is something no probe draws, and cubic splines overshoot at it.
-    cut = ~_far_from(replace, 1) & ~_far_from(labels == label, 1)
+    cut = ~far_from(replace, 1) & ~far_from(labels == label, 1)
     return np.where(cut, ndimage.gaussian_filter(result, _CUT_BLUR_PX), result)
 
 
-def _far_from(mask: Mask, distance_px: int) -> Mask:
+def far_from(mask: Mask, distance_px: int) -> Mask:
+    """Pixels more than this many steps away from the mask."""
     from scipy import ndimage
 
     result: Mask = ~ndimage.binary_dilation(mask, iterations=distance_px)
     return result
 
 
-def _resample(
+def resample(
     window: Image, centre: tuple[float, float], side: float, size: int, *, order: int
 ) -> Image:
     """Sample the square of `side` px around `centre` at the centres of size x size pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from stemfast.micrograph.error import MicrographError
 from stemfast.micrograph.find import FoundParticle
 from stemfast.micrograph.placing import Box, place_labels
 from stemfast.micrograph.read import Micrograph
+from stemfast.micrograph.table import CUT, NOT_SURE, UNLIKE
 from stemfast.plots import scale_bar
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # After Okabe & Ito's palette for every kind of colour vision, light enough for a dark picture.
 _COLOURS = ("#56c4f9", "#f6a800", "#3fe0a0", "#f0a0d0", "#ff7a45", "#f0e442")
+_GREY = "#c8c8c8"
 _LONG_SIDE_INCHES = 7.5
 _DPI = 160
 _MANY = 120
@@ -39,8 +41,9 @@ def draw_overlay(
 ) -> Path:
     """Draw the micrograph with the outline, number, shape and probability of every particle.
 
-    Outlines are coloured by shape. A particle cut by the image's edge has a dashed outline. The
-    labels (number and probability) stand beside the particles, where they cover neither each
+    Outlines are coloured by shape; shapes whose names begin with "not sure" are grey, and dotted
+    where they are unlike anything learnt. A particle cut by the image's edge has a dashed outline.
+    The labels (number and probability) stand beside the particles, where they cover neither each
     other nor, as far as there is room, a particle.
 
     Parameters
@@ -83,9 +86,12 @@ def draw_overlay(
     chances = np.asarray(probabilities, dtype=np.float64)
     names = sorted(set(shapes)) if class_names is None else list(class_names)
     _check(target, len(found), shapes, chances, names)
-    colours = {name: _COLOURS[n % len(_COLOURS)] for n, name in enumerate(names)}
+    colours = {
+        name: _GREY if name.startswith(NOT_SURE) else _COLOURS[n % len(_COLOURS)]
+        for n, name in enumerate(names)
+    }
 
-    figure, axes = _figure(micrograph.image.shape)
+    figure, axes = _figure(micrograph.image.shape, max(map(len, names)))
     low, high = np.percentile(micrograph.image, [0.5, 99.8])
     axes.imshow(
         np.clip((micrograph.image - low) / max(float(high - low), 1e-30), 0.0, 1.0) ** 0.6,
@@ -94,7 +100,7 @@ def draw_overlay(
     )
     scale_bar(axes, micrograph.image.shape, micrograph.pixel_size_nm)
     for particle, shape in zip(found, shapes, strict=True):
-        _outline(axes, particle, colours[shape])
+        _outline(axes, particle, colours[shape], _style(shape, cut=particle.on_border))
     axes.set_xlim(-0.5, micrograph.image.shape[1] - 0.5)
     axes.set_ylim(micrograph.image.shape[0] - 0.5, -0.5)
     counts = {name: list(shapes).count(name) for name in names}
@@ -127,13 +133,13 @@ def _check(
         raise MicrographError(f"{target}: no such folder {target.parent}, expected one that exists")
 
 
-def _figure(shape: tuple[int, ...]) -> tuple[Figure, Axes]:
+def _figure(shape: tuple[int, ...], letters: int) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     scale = _LONG_SIDE_INCHES / max(shape)
     height, width = shape[0] * scale, shape[1] * scale
-    legend, title = 1.5, 0.35
+    legend, title = max(1.5, 1.0 + 0.065 * letters), 0.35
     total = (width + legend + 0.2, max(height, 1.6) + title + 0.1)
     figure = Figure(figsize=total, dpi=_DPI)
     FigureCanvasAgg(figure)
@@ -143,7 +149,13 @@ def _figure(shape: tuple[int, ...]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _outline(axes: Axes, particle: FoundParticle, colour: str) -> None:
+def _style(name: str, *, cut: bool = False) -> Literal["solid", "dashed", "dotted"]:
+    if cut or name.endswith(CUT):
+        return "dashed"
+    return "dotted" if name.endswith(UNLIKE) else "solid"
+
+
+def _outline(axes: Axes, particle: FoundParticle, colour: str, style: str) -> None:
     """The border of the mask, along the edges of its pixels."""
     mask = np.pad(particle.mask, 1)
     row, col = particle.bbox[0] - 1.5, particle.bbox[1] - 1.5
@@ -153,16 +165,18 @@ def _outline(axes: Axes, particle: FoundParticle, colour: str) -> None:
     segments += [((col + c + 1, row + r), (col + c + 1, row + r + 1)) for r, c in along]
     from matplotlib.collections import LineCollection
 
-    style = "dashed" if particle.on_border else "solid"
     axes.add_collection(LineCollection(segments, colors=colour, linewidths=1.1, linestyles=style))
 
 
 def _legend(axes: Axes, colours: dict[str, str], counts: dict[str, int], border: bool) -> None:
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], color=c, label=f"{n} ({counts[n]})") for n, c in colours.items()]
-    if border:
-        lines.append(Line2D([], [], color="gray", linestyle="dashed", label="cut by the edge"))
+    lines = [
+        Line2D([], [], color=colour, linestyle=_style(name), label=f"{name} ({counts[name]})")
+        for name, colour in colours.items()
+    ]
+    if border and not any(name.endswith(CUT) for name in colours):
+        lines.append(Line2D([], [], color="gray", linestyle="dashed", label=CUT))
     axes.legend(
         handles=lines,
         loc="upper left",

@@ -25,14 +25,27 @@ COLUMNS = (
     "on_border",
     "shape",
     "probability",
+    "not_sure_because",
+    "novelty",
 )
 """Columns before the classes' own: see `table_rows`."""
+
+NOT_SURE = "not sure"
+"""What stands in the table in place of a shape that the network does not dare to name."""
+
+CUT, UNLIKE, UNDECIDED = "cut by the edge", "unlike anything learnt", "low probability"
+"""Why a shape is not sure."""
 
 Row = Mapping[str, str | int | float | bool]
 
 
 def table_rows(
-    found: Sequence[FoundParticle], class_names: Sequence[str], probabilities: npt.ArrayLike
+    found: Sequence[FoundParticle],
+    class_names: Sequence[str],
+    probabilities: npt.ArrayLike,
+    *,
+    doubts: Sequence[str] | None = None,
+    novelty: npt.ArrayLike | None = None,
 ) -> list[dict[str, str | int | float | bool]]:
     """One row per particle: where it is, how large, and what shape with what probability.
 
@@ -43,6 +56,10 @@ def table_rows(
         Names of the shapes.
     probabilities : array_like, shape (n, k)
         Probability of each shape for each particle; rows sum to 1.
+    doubts : sequence of str, length n, optional
+        Why each particle's shape is not sure; "" where it is.
+    novelty : array_like, shape (n,), optional
+        How unlike all that the network learnt from each particle looks.
 
     Returns
     -------
@@ -50,7 +67,9 @@ def table_rows(
         ``particle`` (its label), ``row_px``, ``col_px`` (centroid [px], the first pixel's centre
         being 0), ``x_nm``, ``y_nm`` (centroid [nm] from the centre of the image, x to the right,
         y down), ``equivalent_diameter_nm``, ``area_nm2``, ``on_border``, ``shape`` (the most
-        probable), ``probability`` (its), and the probability of every shape under its name.
+        probable, or "not sure" where there is a doubt), ``probability`` (that of the most probable
+        shape), ``not_sure_because`` (the doubt), ``novelty`` ("" if not known), and the
+        probability of every shape under its name.
 
     Raises
     ------
@@ -68,8 +87,15 @@ def table_rows(
     (2.5, 0.0, 'sphere', 0.1)
     """
     chances = checked_probabilities(probabilities, len(found), class_names)
+    reasons = [""] * len(found) if doubts is None else list(doubts)
+    strange = np.full(len(found), np.nan) if novelty is None else np.asarray(novelty, np.float64)
+    if len(reasons) != len(found) or strange.shape != (len(found),):
+        raise MicrographError(
+            f"doubts, novelty: got {len(reasons)} and {strange.shape}, expected one of each for "
+            f"{len(found)} particles"
+        )
     rows: list[dict[str, str | int | float | bool]] = []
-    for particle, chance in zip(found, chances, strict=True):
+    for particle, chance, reason, new in zip(found, chances, reasons, strange, strict=True):
         row, col = particle.centroid
         height, width = particle.labels.shape
         best = int(np.argmax(chance))
@@ -83,8 +109,10 @@ def table_rows(
                 "equivalent_diameter_nm": particle.equivalent_diameter_nm,
                 "area_nm2": particle.area_nm2,
                 "on_border": particle.on_border,
-                "shape": class_names[best],
+                "shape": NOT_SURE if reason else class_names[best],
                 "probability": float(chance[best]),
+                "not_sure_because": reason,
+                "novelty": "" if np.isnan(new) else float(new),
                 **{n: float(p) for n, p in zip(class_names, chance, strict=True)},
             }
         )

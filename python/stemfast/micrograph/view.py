@@ -1,0 +1,262 @@
+"""A particle of a micrograph as if it had been imaged alone, in the field a network learnt from.
+
+Networks of ``stemfast train`` read whole simulated images: one particle in a field of so many nm,
+white noise in every pixel. A particle of a micrograph reaches them in such a field, at its true
+size, even where the micrograph's pixels are larger. Enlarging an image leaves it without noise of
+the finest scales, which no microscope does and no network has seen; `views` puts that noise back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stemfast.micrograph.crop import FILL_SEED, far_from, padded_window, resample
+from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.find import FoundParticle, FoundParticles
+from stemfast.micrograph.read import Micrograph, checked_image
+
+__all__ = ["Noise", "measure_noise", "views", "widths_nm"]
+
+Image = npt.NDArray[np.float64]
+
+_FEWEST_PX = 30
+_LEVEL_PX = (4.0, 16.0)
+_CUT_BLUR_PX = 0.8
+# Second differences along rows and columns: blind to planes and, nearly, to smooth hills
+# (J. Immerkær, Comput. Vis. Image Underst. 64 (1996) 300).
+_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
+# A quarter of a normal distribution lies within this many standard deviations. The quarter of
+# the flattest pixels, rather than half, keeps the edges of small particles out.
+_QUARTER = 0.318639
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Variance of a pixel's noise, linear in its intensity above the film.
+
+    Attributes
+    ----------
+    film : float
+        On the film.
+    slope : float
+        Increase for one unit of intensity.
+    """
+
+    film: float
+    slope: float
+
+    def deviation(self, above_film: npt.ArrayLike) -> Image:
+        """Standard deviation where the image is so much brighter than the film."""
+        above = np.maximum(np.asarray(above_film, np.float64), 0.0)
+        return np.asarray(np.sqrt(self.film + self.slope * above))
+
+
+def measure_noise(signal: Image, labels: npt.NDArray[np.int32]) -> Noise:
+    """Estimate the noise of single pixels on the film and on the particles.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (rows, columns)
+        Intensity above the film.
+    labels : ndarray of int32, shape (rows, columns)
+        0 on the film, above 0 on particles.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.zeros((200, 200), np.int32)
+    >>> labels[50:150, 50:150] = 1
+    >>> signal = 75.0 * labels + rng.normal(0.0, np.where(labels, 10.0, 5.0))
+    >>> noise = measure_noise(signal, labels)
+    >>> noise.deviation([0.0, 75.0]).round()
+    array([ 5., 10.])
+    """
+    from scipy import ndimage
+
+    rough = np.abs(ndimage.convolve(signal, _DIFFERENCE, mode="nearest"))
+    film = far_from(labels != 0, 2)
+    inside = ndimage.binary_erosion(labels > 0)
+    if np.count_nonzero(film) < _FEWEST_PX:
+        film = labels == 0
+    low = _variance(rough[film]) if film.any() else 0.0
+    if np.count_nonzero(inside) < _FEWEST_PX:
+        return Noise(low, 0.0)
+    height = float(np.median(signal[inside]))
+    rise = _variance(rough[inside]) - low
+    return Noise(low, max(rise / height, 0.0) if height > 0 else 0.0)
+
+
+def _variance(differences: Image) -> float:
+    return (float(np.quantile(differences, 0.25)) / _QUARTER) ** 2
+
+
+def widths_nm(
+    found: Sequence[FoundParticle], *, field_nm: float, diameters_nm: tuple[float, float]
+) -> Image:
+    """Width of the field that each particle is shown in [nm].
+
+    It is `field_nm`, for the particle's true size, unless the particle is larger or smaller than
+    all that the network learnt from; then the field grows or shrinks until it is not.
+
+    Parameters
+    ----------
+    found : sequence of FoundParticle, length n
+    field_nm : float
+        Width of the field that the network learnt from [nm].
+    diameters_nm : (float, float)
+        Smallest and largest diameter that it learnt from [nm].
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Examples
+    --------
+    >>> labels = np.ones((50, 50), np.int32)
+    >>> large = FoundParticle(1, (0, 0, 50, 50), 1.0, True, labels)
+    >>> widths_nm([large], field_nm=64.0, diameters_nm=(5.0, 28.0)).round()
+    array([129.])
+    """
+    low, high = diameters_nm
+    if not (0.0 < low <= high < field_nm):
+        raise MicrographError(
+            f"diameters_nm, field_nm: got {diameters_nm}, {field_nm!r}, expected diameters in "
+            "ascending order, smaller than the field"
+        )
+    sizes = np.array([particle.equivalent_diameter_nm for particle in found])
+    return np.asarray(field_nm * sizes / np.clip(sizes, low, high))
+
+
+def views(
+    image: Micrograph | npt.ArrayLike,
+    found: FoundParticles,
+    *,
+    size: int,
+    field_nm: float | Sequence[float] | Image,
+) -> npt.NDArray[np.float32]:
+    """Show every particle alone in the middle of a square field.
+
+    The film that was fitted under the particles is subtracted. Other particles, with a rim of 2 px
+    up to half way to this one, and what lies beyond the image's edge are replaced by film: its
+    level nearby, and deviations from that drawn at random. The field is resampled by cubic
+    splines, after a Gaussian against aliasing where it shrinks. Where it is enlarged, it has no
+    noise finer than the micrograph's pixels; white noise of those frequencies alone is added, as
+    strong as the micrograph's own is at the others, so that the view is that of a finer scan with
+    the same electrons per area.
+
+    Parameters
+    ----------
+    image : Micrograph or array_like, shape (rows, columns)
+        The image in which `found` was found.
+    found : FoundParticles, length n
+    size : int
+        Side of the views [px].
+    field_nm : float or sequence of float, length n
+        Width of the field [nm], for all or for each.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, size, size)
+        Intensity above the film.
+
+    Raises
+    ------
+    MicrographError
+        An image of another shape than the one searched, or arguments out of range.
+
+    Examples
+    --------
+    >>> from stemfast.micrograph import find_particles
+    >>> rows, cols = np.indices((64, 64))
+    >>> image = 10.0 + 40.0 * (np.hypot(rows - 20, cols - 30) < 9)
+    >>> seen = views(image, find_particles(image, pixel_size_nm=0.5), size=80, field_nm=40.0)
+    >>> seen.shape, round(float(seen[0, 0, 0])), round(float(seen[0, 40, 40]))
+    ((1, 80, 80), 0, 40)
+    """
+    pixels = image.image if isinstance(image, Micrograph) else checked_image(image)
+    if pixels.shape != found.labels.shape:
+        raise MicrographError(
+            f"image: shape {pixels.shape}, expected {found.labels.shape}, in which the particles "
+            "were found"
+        )
+    if isinstance(size, bool) or not hasattr(size, "__index__") or size < 8:
+        raise MicrographError(f"size: got {size!r}, expected a whole number of at least 8 px")
+    widths = np.broadcast_to(np.asarray(field_nm, np.float64), (len(found),))
+    if not np.all(np.isfinite(widths) & (widths > 0)):
+        raise MicrographError(f"field_nm: got {field_nm!r}, expected positive numbers of nm")
+    signal = pixels.astype(np.float64) - found.background
+    noise = measure_noise(signal, found.labels)
+    level, deviations = _film(signal, found.labels)
+    result = np.empty((len(found), size, size), dtype=np.float32)
+    for n, (particle, width) in enumerate(zip(found, widths, strict=True)):
+        side = float(width) / found.pixel_size_nm
+        alone, centre = _alone(signal, level, deviations, particle, side)
+        view = resample(alone, centre, side, size, order=3)
+        result[n] = view + _missing_noise(view, side / size, noise, particle.label)
+    return result
+
+
+def _film(signal: Image, labels: npt.NDArray[np.int32]) -> tuple[Image, Image]:
+    """Level of the film everywhere, under the particles from around them; its pixels' deviations.
+
+    Near a particle the film is brighter by the tails of the probe, which the level follows.
+    """
+    from scipy import ndimage
+
+    film = far_from(labels != 0, 2)
+    if np.count_nonzero(film) < _FEWEST_PX:
+        film = labels == 0
+    if not film.any():
+        return np.zeros_like(signal), np.zeros(1)
+    level = np.full(signal.shape, float(np.median(signal[film])))
+    for width in reversed(_LEVEL_PX):
+        share = ndimage.gaussian_filter(film.astype(np.float64), width, mode="constant")
+        total = ndimage.gaussian_filter(np.where(film, signal, 0.0), width, mode="constant")
+        trust = share / (share + 0.01)
+        level = trust * total / np.maximum(share, 1e-12) + (1.0 - trust) * level
+    return level, (signal - level)[film]
+
+
+def _alone(
+    signal: Image, level: Image, deviations: Image, particle: FoundParticle, side: float
+) -> tuple[Image, tuple[float, float]]:
+    """A window around a particle without the others, and the particle's middle in it."""
+    from scipy import ndimage
+
+    centre = (
+        0.5 * (particle.bbox[0] + particle.bbox[2] - 1),
+        0.5 * (particle.bbox[1] + particle.bbox[3] - 1),
+    )
+    window, labels, first = padded_window(signal, particle, centre, side)
+    replace = (labels != 0) & (labels != particle.label)
+    if replace.any():
+        rows, cols = (
+            np.clip(np.arange(start, start + length), 0, whole - 1)
+            for start, length, whole in zip(first, window.shape, signal.shape, strict=True)
+        )
+        draw = np.random.default_rng([FILL_SEED, particle.label])
+        film = level[np.ix_(rows, cols)] + draw.choice(deviations, size=window.shape)
+        window = np.where(replace, film, window)
+        # A step between two pixels is something no probe draws, and splines overshoot at it.
+        own = labels == particle.label
+        seam = (replace & ~far_from(own, 2)) | (~own & ~replace & ~far_from(replace, 1))
+        window = np.where(seam, ndimage.gaussian_filter(window, _CUT_BLUR_PX), window)
+    return window, (centre[0] - first[0], centre[1] - first[1])
+
+
+def _missing_noise(view: Image, step: float, noise: Noise, label: int) -> Image:
+    """Noise of frequencies that pixels `1 / step` times as large could not hold."""
+    if step >= 1.0:
+        return np.zeros_like(view)
+    draw = np.random.default_rng([FILL_SEED, label, 1])
+    # White noise has the same power in an area however many pixels share it.
+    white = noise.deviation(view) / step * draw.standard_normal(view.shape)
+    spectrum = np.fft.rfft2(white)
+    rows = np.abs(np.fft.fftfreq(view.shape[0]))[:, np.newaxis]
+    spectrum[np.maximum(rows, np.fft.rfftfreq(view.shape[1])) < 0.5 * step] = 0.0
+    result: Image = np.fft.irfft2(spectrum, view.shape)
+    return result

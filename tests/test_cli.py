@@ -242,17 +242,19 @@ def test_a_bug_is_not_hidden(stemfast, monkeypatch, bug):
     assert stemfast("simulate", "cube.npy").exception is bug
 
 
-def test_classify_needs_a_network_and_says_where_from(stemfast, tmp_path):
+def test_classify_names_the_networks_there_are(stemfast, tmp_path):
     np.save(tmp_path / "particles.npy", np.eye(64, dtype=np.uint16))
-    result = stemfast("classify", "particles.npy", "--pixel-size-nm", "0.5")
+    words = ["classify", "particles.npy", "--pixel-size-nm", "0.5", "--model", "nothing"]
+    result = stemfast(*words)
     assert result.exit_code == 2
-    assert "run 'stemfast demo' here first" in result.stderr
+    assert "model is 'nothing', expected a network that comes along (count" in result.stderr
     assert result.stderr.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["particles.npy"]
 
 
-def test_classify_looks_at_the_file_before_it_asks_for_a_network(stemfast, tmp_path):
+def test_classify_says_that_it_cannot_read_a_file(stemfast, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
-    result = stemfast("classify", "notes.txt")
+    result = stemfast("classify", "notes.txt", "--model", "count")
     assert result.exit_code == 2
     assert "notes.txt: unknown file type" in result.stderr
 

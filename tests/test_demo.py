@@ -6,7 +6,6 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from stemfast import dataset, demo, micrograph, training
@@ -68,6 +67,19 @@ def test_training_validation_and_test_are_disjoint(done):
     assert len(set.union(*indices)) == 150
 
 
+def test_the_network_that_comes_along_answers_and_the_demos_own_is_compared(done):
+    folder, results = done
+    found = results["micrograph"]
+    if "shapes" not in training.pretrained_names():
+        assert found["model"] == str(folder / "models" / "shapes")
+        return
+    assert found["model"] == "shapes"
+    own = found["demo_network"]
+    assert len(own["shapes"]) == len(found["shapes"])
+    assert own["agree"] <= own["both_sure"] <= len(found["shapes"])
+    assert (folder / "micrograph" / "demo_network" / "overlay.png").stat().st_size > 0
+
+
 def test_the_table_has_a_row_per_particle_and_agrees_with_the_answer(done):
     folder, results = done
     with (folder / "micrograph" / "particles.csv").open() as file:
@@ -77,9 +89,8 @@ def test_the_table_has_a_row_per_particle_and_agrees_with_the_answer(done):
     for row in rows:
         chances = [float(row[name]) for name in ("tetrahedron", "cuboid", "sphere")]
         assert sum(chances) == pytest.approx(1, abs=1e-4)
-        if row["shape"] == NOT_SURE:
-            assert max(chances) < 0.8 or row["on_border"] == "true"
-        else:
+        assert (row["shape"] == NOT_SURE) == bool(row["not_sure_because"])
+        if row["shape"] != NOT_SURE:
             assert float(row[row["shape"]]) == pytest.approx(max(chances))
             assert max(chances) >= 0.8
 
@@ -94,20 +105,6 @@ def test_the_threshold_decides_what_is_not_sure(done, tmp_path):
     assert [shape == NOT_SURE for shape in never.shapes] == cut
     assert always.shapes.count(NOT_SURE) > never.shapes.count(NOT_SURE)
     assert f"{len(found)} particles at 0.8 nm/px" in str(never)
-
-
-def test_classification_without_a_network_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    np.save("image.npy", np.eye(64, dtype=np.uint16))
-    with pytest.raises(FileNotFoundError, match=r"stemfast demo.*--model"):
-        classify("image.npy", pixel_size_nm=0.5)
-    assert [file.name for file in tmp_path.iterdir()] == ["image.npy"]
-
-
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, np.nan])
-def test_impossible_thresholds_are_refused(threshold):
-    with pytest.raises(ValueError, match="min_probability"):
-        classify("image.dm4", min_probability=threshold)
 
 
 def test_a_set_of_another_seed_is_not_overwritten(done):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stemfast.micrograph import (
+    NOT_SURE,
     FoundParticles,
     Micrograph,
     MicrographError,
@@ -54,7 +55,7 @@ def test_the_table_says_where_how_large_and_what(
         rows = list(csv.DictReader(lines))
     assert list(rows[0]) == [
         "particle", "row_px", "col_px", "x_nm", "y_nm", "equivalent_diameter_nm", "area_nm2",
-        "on_border", "shape", "probability", *NAMES,
+        "on_border", "shape", "probability", "not_sure_because", "novelty", *NAMES,
     ]  # fmt: skip
     assert [row["shape"] for row in rows] == ["sphere", "tetrahedron", "cuboid", "sphere"]
     assert [float(row["probability"]) for row in rows] == [0.7, 0.9, 0.6, 1.0]
@@ -68,6 +69,20 @@ def test_the_table_says_where_how_large_and_what(
         assert [float(row[name]) for name in NAMES] == chances.tolist()
     assert float(rows[2]["equivalent_diameter_nm"]) == pytest.approx(11.0, abs=0.6)
     assert [f.name for f in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_the_table_says_what_is_not_sure_and_why(
+    found: FoundParticles, probabilities: np.ndarray
+) -> None:
+    doubts, novelty = ["", "low probability", "", ""], [0.5, 0.25, 2.0, np.nan]
+    rows = table_rows(found, NAMES, probabilities, doubts=doubts, novelty=novelty)
+    assert [row["shape"] for row in rows] == ["sphere", NOT_SURE, "cuboid", "sphere"]
+    assert [row["not_sure_because"] for row in rows] == doubts
+    assert [row["novelty"] for row in rows] == [0.5, 0.25, 2.0, ""]
+    with pytest.raises(MicrographError, match="doubts, novelty: got 1"):
+        table_rows(found, NAMES, probabilities, doubts=["a"])
+    with pytest.raises(MicrographError, match=r"novelty: got 4 and \(3,\)"):
+        table_rows(found, NAMES, probabilities, novelty=novelty[:3])
 
 
 def test_a_table_is_whole_or_absent(

@@ -35,14 +35,21 @@ def predict(
 
     Example: [bold]stemfast predict count crops.npy[/bold]
 
-    Images are single particles of the size that the network was trained for. To find the
-    particles of a micrograph first, use [bold]stemfast classify[/bold].
+    Images are single particles of the size that the network was trained for. A novelty above 1
+    says that an image looks unlike all that the network learnt from. To find the particles of a
+    micrograph first, use [bold]stemfast classify[/bold].
     """
     if not 0.0 <= min_probability <= 1.0:
         raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
     if out is not None and out.exists():
         raise FileExistsError(f"{out} exists already: choose another --out")
+    if out is not None and not out.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {out.parent} for --out {out}")
     network = open_network(model)
+    for file in files:
+        if not file.exists():
+            raise ValueError(f"{file}: there is no such file")
+    knows = getattr(network, "familiar", None) is not None
     rows: list[list[object]] = []
     for file in files:
         index = 0
@@ -51,12 +58,14 @@ def predict(
                 said = network.predict(images)
             except (ValueError, TypeError) as error:
                 raise type(error)(f"{file}: {error}") from error
-            for name, chances in zip(said.names, said.probabilities, strict=True):
+            strange = network.novelty(images) if knows else [None] * len(said)
+            for name, chances, new in zip(said.names, said.probabilities, strange, strict=True):
                 sure = chances.max() >= min_probability
-                shares = (f"{chance:.4f}" for chance in chances)
+                shares = [f"{chance:.4f}" for chance in chances]
+                shares += [] if new is None else [f"{new:.3f}"]
                 rows.append([str(file), index, name if sure else "not sure", *shares])
                 index += 1
-    header = ["file", "image", "class", *network.class_names]
+    header = ["file", "image", "class", *network.class_names, *(["novelty"] if knows else [])]
     if out is None:
         writer = csv.writer(typer.get_text_stream("stdout"), lineterminator="\n")
         writer.writerows([header, *rows])
@@ -72,8 +81,6 @@ def _images(file: Path) -> Iterator[Any]:
     """Images (N, H, W) of a file or a data set, portion by portion."""
     import numpy as np
 
-    if not file.exists():
-        raise ValueError(f"{file}: there is no such file")
     if file.is_dir():
         from stemfast import dataset
 
@@ -84,8 +91,8 @@ def _images(file: Path) -> Iterator[Any]:
     if file.suffix == ".npy":
         try:
             array = np.load(file, allow_pickle=False)
-        except ValueError as error:
-            raise ValueError(f"{file}: {error}") from error
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{file} is not an array that NumPy wrote: {error}") from error
         yield array[None] if array.ndim == 2 else array
         return
     from stemfast import micrograph

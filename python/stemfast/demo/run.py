@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from stemfast import atomic, dataset, micrograph, recipes
-from stemfast.classify import Classification, classify
+from stemfast.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
 from stemfast.dataset import Dataset
 from stemfast.demo.settings import DemoSettings
 from stemfast.image import Image
@@ -57,10 +57,14 @@ def _learn(
     return outcome.to_dict()
 
 
-def _classify_micrograph(
+def _micrograph(
     folder: Path, seed: int, sizes: DemoSettings, say: Callable[[str], None]
-) -> Classification:
-    """Classify the real micrograph, or a simulated field where it is missing."""
+) -> dict[str, Any]:
+    """Classify the real micrograph, or a simulated field where it is missing.
+
+    With the network that comes along, which saw far more images than the demo shows; the demo's
+    own stands beside it for comparison, or in its place where none is installed.
+    """
     path = sizes.micrograph
     say(f"\nmicrograph: {path}")
     if not path.is_file():
@@ -70,10 +74,40 @@ def _classify_micrograph(
         counts = ", ".join(f"{field.shapes.count(s)} {s}" for s in sorted(set(field.shapes)))
         say(f"  not there: a SIMULATED field of particles takes its place ({path})")
         say(f"  in truth {len(field.shapes)} particles: {counts}")
-    answer = classify(path, model=folder / "models" / "shapes", out=folder / "micrograph")
+    target, own_model = folder / "micrograph", folder / "models" / "shapes"
+    if not _comes_along(DEFAULT_MODEL):
+        say(f"  no network {DEFAULT_MODEL!r} is installed: the one just trained answers")
+        return _told(classify(path, model=own_model, out=target), own_model, say)
+    answer = classify(path, model=DEFAULT_MODEL, out=target)
+    found = _told(answer, DEFAULT_MODEL, say)
+    own = classify(path, model=own_model, out=target / "demo_network")
+    pairs = zip(answer.shapes, own.shapes, strict=True)
+    both = [(one, other) for one, other in pairs if NOT_SURE not in (one, other)]
+    agree = sum(one == other for one, other in both)
+    say(
+        f"  the network just trained is sure of {len(own.shapes) - own.shapes.count(NOT_SURE)} of "
+        f"the {len(own.shapes)}; of {len(both)} that both are sure of, they agree on {agree}"
+    )
+    found["demo_network"] = {"shapes": list(own.shapes), "both_sure": len(both), "agree": agree}
+    return found
+
+
+def _comes_along(name: str) -> bool:
+    from stemfast import training
+
+    return name in training.pretrained_names()
+
+
+def _told(answer: Classification, model: str | Path, say: Callable[[str], None]) -> dict[str, Any]:
+    say(f"  by the network {model}:")
     for line in str(answer).splitlines():
         say(f"  {line}")
-    return answer
+    return {
+        "shapes": list(answer.shapes),
+        "not_sure_because": list(answer.doubts),
+        "table": str(answer.table),
+        "model": str(model),
+    }
 
 
 def run(
@@ -105,7 +139,8 @@ def run(
     Notes
     -----
     Below `directory`: ``data/`` (the sets), ``models/`` (the networks), ``*_examples.png``,
-    ``*_confusion.png``, ``gallery/`` with ``rotation.gif``, ``micrograph/`` (table and overlay),
+    ``*_confusion.png``, ``gallery/`` with ``rotation.gif``, ``micrograph/`` (table and overlay, by
+    the network that comes along; ``micrograph/demo_network/`` by the one just trained),
     ``results.json``.
     """
     from stemfast import gallery
@@ -126,8 +161,7 @@ def run(
     results: dict[str, Any] = {"seed": seed}
     for name, epochs in names.items():
         results[name] = _learn(name, folder, seed, epochs, sizes, say)
-    answer = _classify_micrograph(folder, seed, sizes, say)
-    results["micrograph"] = {"shapes": list(answer.shapes), "table": str(answer.table)}
+    results["micrograph"] = _micrograph(folder, seed, sizes, say)
     say("\npictures")
     for picture in gallery.write(folder / "gallery", seed=seed):
         say(f"  {picture}")

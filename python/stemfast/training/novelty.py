@@ -149,8 +149,10 @@ def look(
 
 def measure(
     model: Classifier, recipe: Recipe, *, seed: int, images: int, n_threads: int = 0
-) -> Familiar:
+) -> Familiar | None:
     """Describe what a network knows from the first validation images of a recipe.
+
+    None if these are fewer than four of each class, too few to describe anything.
 
     Parameters
     ----------
@@ -167,6 +169,8 @@ def measure(
     """
     from stemfast.dataset.stream import stream
 
+    if images < 4 * len(recipe.class_names):
+        return None
     features, textures, labels = [], [], []
     with stream(
         recipe, seed=seed, batch_size=512, stop=images, split="validation", n_threads=n_threads
@@ -197,7 +201,7 @@ def add_to(folder: str | Path, *, n_threads: int = 0) -> Familiar:
     Raises
     ------
     ValueError
-        If its card does not say what it learnt from.
+        If its card does not say what it learnt from, or names too few validation images.
     """
     from stemfast import recipes
     from stemfast.training import weights
@@ -213,5 +217,9 @@ def add_to(folder: str | Path, *, n_threads: int = 0) -> Familiar:
         images=made["validation_images"],
         n_threads=n_threads,
     )
+    if familiar is None:
+        raise ValueError(
+            f"{folder} was calibrated with {made['validation_images']} images: too few"
+        )
     weights.save(folder, replace(trained, familiar=familiar))
     return familiar

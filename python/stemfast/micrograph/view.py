@@ -24,7 +24,9 @@ __all__ = ["Noise", "measure_noise", "views", "widths_nm"]
 Image = npt.NDArray[np.float64]
 
 _FEWEST_PX = 30
-_LEVEL_PX = (4.0, 16.0)
+# Widths over which the film's level is averaged: the narrowest that holds enough film counts.
+_LEVEL_PX = (2.0, 4.0, 8.0, 16.0)
+_RIM_PX = 1
 _CUT_BLUR_PX = 0.8
 # Second differences along rows and columns: blind to planes and, nearly, to smooth hills
 # (J. Immerkær, Comput. Vis. Image Underst. 64 (1996) 300).
@@ -140,13 +142,12 @@ def views(
 ) -> npt.NDArray[np.float32]:
     """Show every particle alone in the middle of a square field.
 
-    The film that was fitted under the particles is subtracted. Other particles, with a rim of 2 px
-    up to half way to this one, and what lies beyond the image's edge are replaced by film: its
-    level nearby, and deviations from that drawn at random. The field is resampled by cubic
-    splines, after a Gaussian against aliasing where it shrinks. Where it is enlarged, it has no
-    noise finer than the micrograph's pixels; white noise of those frequencies alone is added, as
-    strong as the micrograph's own is at the others, so that the view is that of a finer scan with
-    the same electrons per area.
+    The film's level, as it is around each particle, is subtracted. Other particles, with a rim of
+    2 px up to half way to this one, and what lies beyond the image's edge are replaced by pixels
+    of the film drawn at random. The field is resampled by cubic splines, after a Gaussian against
+    aliasing where it shrinks. Where it is enlarged, it has no noise finer than the micrograph's
+    pixels; white noise of those frequencies alone is added, as strong as the micrograph's own is
+    at the others, so that the view is that of a finer scan with the same electrons per area.
 
     Parameters
     ----------
@@ -190,39 +191,41 @@ def views(
         raise MicrographError(f"field_nm: got {field_nm!r}, expected positive numbers of nm")
     signal = pixels.astype(np.float64) - found.background
     noise = measure_noise(signal, found.labels)
-    level, deviations = _film(signal, found.labels)
+    film = far_from(found.labels != 0, _RIM_PX)
+    if np.count_nonzero(film) < _FEWEST_PX:
+        film = found.labels == 0
+    signal = signal - _level(signal, film)
+    deviations = signal[film] if film.any() else np.zeros(1)
     result = np.empty((len(found), size, size), dtype=np.float32)
     for n, (particle, width) in enumerate(zip(found, widths, strict=True)):
         side = float(width) / found.pixel_size_nm
-        alone, centre = _alone(signal, level, deviations, particle, side)
+        alone, centre = _alone(signal, deviations, particle, side)
         view = resample(alone, centre, side, size, order=3)
         result[n] = view + _missing_noise(view, side / size, noise, particle.label)
     return result
 
 
-def _film(signal: Image, labels: npt.NDArray[np.int32]) -> tuple[Image, Image]:
-    """Level of the film everywhere, under the particles from around them; its pixels' deviations.
+def _level(signal: Image, film: npt.NDArray[np.bool_]) -> Image:
+    """Level of the film everywhere, under the particles from around them.
 
-    Near a particle the film is brighter by the tails of the probe, which the level follows.
+    Around particles, above all between them, it is higher by the tails of the probe and by what
+    grew on them, of which the networks have seen nothing.
     """
     from scipy import ndimage
 
-    film = far_from(labels != 0, 2)
-    if np.count_nonzero(film) < _FEWEST_PX:
-        film = labels == 0
     if not film.any():
-        return np.zeros_like(signal), np.zeros(1)
+        return np.zeros_like(signal)
     level = np.full(signal.shape, float(np.median(signal[film])))
     for width in reversed(_LEVEL_PX):
         share = ndimage.gaussian_filter(film.astype(np.float64), width, mode="constant")
         total = ndimage.gaussian_filter(np.where(film, signal, 0.0), width, mode="constant")
         trust = share / (share + 0.01)
         level = trust * total / np.maximum(share, 1e-12) + (1.0 - trust) * level
-    return level, (signal - level)[film]
+    return level
 
 
 def _alone(
-    signal: Image, level: Image, deviations: Image, particle: FoundParticle, side: float
+    signal: Image, deviations: Image, particle: FoundParticle, side: float
 ) -> tuple[Image, tuple[float, float]]:
     """A window around a particle without the others, and the particle's middle in it."""
     from scipy import ndimage
@@ -234,13 +237,8 @@ def _alone(
     window, labels, first = padded_window(signal, particle, centre, side)
     replace = (labels != 0) & (labels != particle.label)
     if replace.any():
-        rows, cols = (
-            np.clip(np.arange(start, start + length), 0, whole - 1)
-            for start, length, whole in zip(first, window.shape, signal.shape, strict=True)
-        )
         draw = np.random.default_rng([FILL_SEED, particle.label])
-        film = level[np.ix_(rows, cols)] + draw.choice(deviations, size=window.shape)
-        window = np.where(replace, film, window)
+        window = np.where(replace, draw.choice(deviations, size=window.shape), window)
         # A step between two pixels is something no probe draws, and splines overshoot at it.
         own = labels == particle.label
         seam = (replace & ~far_from(own, 2)) | (~own & ~replace & ~far_from(replace, 1))

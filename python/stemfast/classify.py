@@ -195,13 +195,29 @@ def _shown(
         return micrograph.crops(image, found, size=size), []
     learnt, field = recipe["particle"]["diameter_nm"], float(recipe["field_nm"])
     low, high = float(learnt[0]), float(learnt[1])
-    widths = micrograph.widths_nm(found, field_nm=field, diameters_nm=(low, high))
+    least = float(recipe["imaging"]["signal_e_px"][0]) * (size / field) ** 2
+    electrons = micrograph.electrons_nm2(image, found)
+    widths = micrograph.widths_nm(
+        found,
+        field_nm=field,
+        diameters_nm=(low, high),
+        least_nm2=least,
+        electrons_nm2=electrons,
+    )
     notes = []
-    scaled = np.count_nonzero(widths != field)
-    if scaled:
+    sizes = np.array([particle.equivalent_diameter_nm for particle in found])
+    other = np.count_nonzero((sizes < low) | (sizes > high))
+    if other:
         notes.append(
-            f"{scaled} of {len(found)} particles are beyond the {low:g} to {high:g} nm that the "
+            f"{other} of {len(found)} particles are beyond the {low:g} to {high:g} nm that the "
             "network learnt from; it sees them scaled into that range"
+        )
+    noisy = np.count_nonzero(electrons < least)
+    if noisy:
+        notes.append(
+            f"{noisy} of {len(found)} particles are noisier than all that the network learnt from, "
+            f"{np.median(electrons):.3g} electrons/nm² where it had at least {least:.3g}; it sees "
+            "them smaller, which averages the noise"
         )
     return micrograph.views(image, found, size=size, field_nm=widths), notes
 

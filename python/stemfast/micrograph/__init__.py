@@ -14,7 +14,7 @@ from stemfast.micrograph.fit import SphereFit, fit_sphere, sphere_fit_mask, sphe
 from stemfast.micrograph.overlay import draw_overlay
 from stemfast.micrograph.read import Micrograph, read
 from stemfast.micrograph.table import NOT_SURE, table_rows, write_table
-from stemfast.micrograph.view import views, widths_nm
+from stemfast.micrograph.view import electrons_nm2, views, widths_nm
 
 __all__ = [
     "NOT_SURE",
@@ -27,6 +27,7 @@ __all__ = [
     "crop",
     "crops",
     "draw_overlay",
+    "electrons_nm2",
     "find_particles",
     "fit_sphere",
     "prepare_single",

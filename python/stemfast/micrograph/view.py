@@ -19,7 +19,7 @@ from stemfast.micrograph.error import MicrographError
 from stemfast.micrograph.find import FoundParticle, FoundParticles
 from stemfast.micrograph.read import Micrograph, checked_image
 
-__all__ = ["Noise", "measure_noise", "views", "widths_nm"]
+__all__ = ["Noise", "electrons_nm2", "measure_noise", "views", "widths_nm"]
 
 Image = npt.NDArray[np.float64]
 
@@ -31,8 +31,8 @@ _CUT_BLUR_PX = 0.8
 # Second differences along rows and columns: blind to planes and, nearly, to smooth hills
 # (J. Immerkær, Comput. Vis. Image Underst. 64 (1996) 300).
 _DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
-# A quarter of a normal distribution lies within this many standard deviations. The quarter of
-# the flattest pixels, rather than half, keeps the edges of small particles out.
+# A quarter of a normal distribution lies within this many standard deviations. On particles the
+# quarter of the flattest pixels, rather than half, keeps the edges of small ones out.
 _QUARTER = 0.318639
 
 
@@ -84,7 +84,8 @@ def measure_noise(signal: Image, labels: npt.NDArray[np.int32]) -> Noise:
     inside = ndimage.binary_erosion(labels > 0)
     if np.count_nonzero(film) < _FEWEST_PX:
         film = labels == 0
-    low = _variance(rough[film]) if film.any() else 0.0
+    # Of the few counts of a film at a low dose, most differences are 0: their mean square it is.
+    low = float(np.mean(rough[film] ** 2)) if film.any() else 0.0
     if np.count_nonzero(inside) < _FEWEST_PX:
         return Noise(low, 0.0)
     height = float(np.median(signal[inside]))
@@ -96,13 +97,47 @@ def _variance(differences: Image) -> float:
     return (float(np.quantile(differences, 0.25)) / _QUARTER) ** 2
 
 
+def electrons_nm2(
+    image: Micrograph | npt.ArrayLike, found: FoundParticles
+) -> npt.NDArray[np.float64]:
+    """Electrons per area that make each particle as noisy as it is [1/nm²], shape (n,).
+
+    The square of the signal-to-noise ratio of its median pixel, over the pixel's area; infinite
+    without noise. Of an image whose noise is that of the electrons alone, it is their number.
+
+    Examples
+    --------
+    >>> from stemfast.micrograph import find_particles
+    >>> rows, cols = np.indices((90, 90))
+    >>> dose = 100.0 * (np.hypot(rows - 45, cols - 45) < 20)
+    >>> image = np.random.default_rng(0).poisson(dose) * 7.0
+    >>> found = find_particles(image, pixel_size_nm=0.5)
+    >>> bool(abs(electrons_nm2(image, found)[0] / 400.0 - 1) < 0.2)
+    True
+    """
+    pixels = image.image if isinstance(image, Micrograph) else checked_image(image)
+    signal = pixels.astype(np.float64) - found.background
+    noise = measure_noise(signal, found.labels)
+    heights = np.array([np.median(signal[found.labels == particle.label]) for particle in found])
+    with np.errstate(divide="ignore"):
+        ratio = np.maximum(heights, 0.0) / noise.deviation(heights)
+    return np.asarray((ratio / found.pixel_size_nm) ** 2)
+
+
 def widths_nm(
-    found: Sequence[FoundParticle], *, field_nm: float, diameters_nm: tuple[float, float]
-) -> Image:
+    found: Sequence[FoundParticle],
+    *,
+    field_nm: float,
+    diameters_nm: tuple[float, float],
+    least_nm2: float = 0.0,
+    electrons_nm2: npt.ArrayLike = np.inf,
+) -> npt.NDArray[np.float64]:
     """Width of the field that each particle is shown in [nm].
 
     It is `field_nm`, for the particle's true size, unless the particle is larger or smaller than
-    all that the network learnt from; then the field grows or shrinks until it is not.
+    all that the network learnt from; then the field grows or shrinks until it is not. It grows as
+    well for a particle that is noisier than all of these, until so many electrons share a pixel
+    of the view as in the dimmest of them, or the particle is as small as the smallest.
 
     Parameters
     ----------
@@ -111,6 +146,10 @@ def widths_nm(
         Width of the field that the network learnt from [nm].
     diameters_nm : (float, float)
         Smallest and largest diameter that it learnt from [nm].
+    least_nm2 : float
+        Fewest electrons per area that it learnt from [1/nm²].
+    electrons_nm2 : array_like, shape (n,)
+        Those of the particles, see `electrons_nm2`.
 
     Returns
     -------
@@ -130,7 +169,9 @@ def widths_nm(
             "ascending order, smaller than the field"
         )
     sizes = np.array([particle.equivalent_diameter_nm for particle in found])
-    return np.asarray(field_nm * sizes / np.clip(sizes, low, high))
+    own = np.maximum(np.broadcast_to(np.asarray(electrons_nm2, np.float64), sizes.shape), 1e-12)
+    wanted = sizes / np.maximum(np.sqrt(least_nm2 / own), 1.0)
+    return np.asarray(field_nm * sizes / np.clip(wanted, low, high))
 
 
 def views(

@@ -55,6 +55,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
         "checkpoints",
         "config.json",
         "weights.safetensors",
+        "novelty.safetensors",
         "evaluation.json",
         "confusion.png",
         "reliability.png",

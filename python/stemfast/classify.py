@@ -135,9 +135,9 @@ def classify(
     image = micrograph.read(source, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
     found = micrograph.find_particles(image)
     network = _load(model)
-    shown, notes = _shown(image, found, network)
-    chances = network.probabilities(shown)
-    novelty = None if network.familiar is None else network.novelty(shown)
+    views, notes = shown(image, found, network)
+    chances = network.probabilities(views)
+    novelty = None if network.familiar is None else network.novelty(views)
     doubts = _doubts(found, chances, novelty, min_probability, max_novelty)
     rows = micrograph.table_rows(
         found, network.class_names, chances, doubts=doubts, novelty=novelty
@@ -182,10 +182,26 @@ def _load(model: str | Path) -> TrainedClassifier:
     return training.load_pretrained(str(model))
 
 
-def _shown(
+def shown(
     image: Micrograph, found: FoundParticles, network: TrainedClassifier
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """The particles as the network's own images show them, and what to tell of that."""
+    """The particles as the network's own images show them, and what to tell of that.
+
+    Parameters
+    ----------
+    image : Micrograph
+    found : FoundParticles
+        What was found in it.
+    network : TrainedClassifier
+        Its card says what it learnt from.
+
+    Returns
+    -------
+    ndarray of float32, (N, H, W)
+        Images that the network reads.
+    list of str
+        Notes for the user.
+    """
     from stemfast import micrograph
 
     size = network.model.config.image_shape[0]

@@ -17,7 +17,7 @@ from stemfast.fit import CutCuboid, Prior
 from stemfast.fit.ceiling import Ceiling, Verdict, ceiling
 from stemfast.fit.likelihood import observe
 from stemfast.fit.rivals import count_prior, search
-from stemfast.fit.tasks import TASKS, question
+from stemfast.fit.tasks import CORNER_TASKS, question
 
 COUNTS = np.array([mask.bit_count() for mask in range(256)])
 
@@ -77,7 +77,7 @@ def test_a_deformed_cuboid_is_told_from_a_whole_one():
     assert ceiling(recipe, 4).share == 1.0
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", CORNER_TASKS)
 def test_labels_of_masks_are_those_of_the_recipe(task):
     sets = ["particle.displaced_share=0.0"] if task == "deformed" else []
     recipe = recipes.resolve(task, sets=sets)
@@ -87,7 +87,7 @@ def test_labels_of_masks_are_those_of_the_recipe(task):
     assert labels == scenes.labels.tolist()
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", CORNER_TASKS)
 def test_priors_are_probabilities_and_classes_equally_likely(task):
     asked = question(task, (9.0, 12.0, 10.0))
     probability = np.exp(asked.log_prior)
@@ -152,8 +152,8 @@ def test_the_score_of_known_verdicts():
 @pytest.mark.parametrize(
     ("task", "settings", "message"),
     [
-        ("shapes", {}, "expected one of deformed, count"),
-        ("handedness", {}, "expected one of deformed, count"),
+        ("handedness", {}, "reads shapes, deformed, count"),
+        ("shapes", {"spin": True}, "expected no spin"),
         ("count", {"spin": True}, "expected no spin"),
         ("deformed", {}, "displaced_share is 0.5"),
     ],

@@ -22,6 +22,7 @@ from stemfast.fit.likelihood import observe
 from stemfast.fit.prior import Prior
 from stemfast.fit.record import Verdict, append, resume
 from stemfast.fit.rivals import search
+from stemfast.fit.shapes import judge_shape
 from stemfast.fit.tasks import check_recipe, question
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
     """
     from stemfast import simulate
 
+    if recipe.name == "shapes":
+        return judge_shape(recipe, scenes, i)
     begun = time.perf_counter()
     microscope = scenes.microscope(i)
     pose, position = scenes.orientation(i), scenes.positions_nm[i].reshape(3)

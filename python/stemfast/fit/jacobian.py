@@ -17,11 +17,22 @@ from numpy.typing import NDArray
 from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
 from stemfast.symmetry import CORNER_SIGNS
 
-__all__ = ["SHAPE_PARAMETERS", "shape_parameters", "thickness", "thickness_and_jacobian"]
+__all__ = [
+    "SHAPE_PARAMETERS",
+    "Planes",
+    "chords",
+    "chords_and_jacobian",
+    "shape_parameters",
+    "thickness",
+    "thickness_and_jacobian",
+]
 
 Float: TypeAlias = NDArray[np.float64]
 Float32: TypeAlias = NDArray[np.float32]
 Int: TypeAlias = NDArray[np.intp]
+#: Normals n (F, 3) and heights d (F,) of half-spaces n·r <= d, and the derivatives of both by
+#: every parameter, (F, P, 3) and (F, P).
+Planes: TypeAlias = tuple[Float, Float, Float, Float]
 
 #: Rotation vector, position, edges; the cuts of the cut corners follow.
 SHAPE_PARAMETERS = 8
@@ -42,11 +53,10 @@ def shape_parameters(mask: int) -> tuple[str, ...]:
     return (*first, *edges, *(f"cut_{corner}" for corner in range(CORNERS) if mask >> corner & 1))
 
 
-def _planes(shape: CutCuboid) -> tuple[Float, Float, Float, Float]:
-    """Normals (F, 3) and heights (F,) of all faces, and the derivatives of both.
+def _planes(shape: CutCuboid) -> Planes:
+    """All faces, and their derivatives.
 
-    Normals are not of length 1: a cut is Σ s_k r_k/e_k <= 3/2 − f in the cuboid's frame. The
-    derivatives are (F, P, 3) and (F, P).
+    Normals are not of length 1: a cut is Σ s_k r_k/e_k <= 3/2 − f in the cuboid's frame.
     """
     matrix = rotation_matrix(shape.quaternion)
     corners = np.flatnonzero(shape.cuts > 0)
@@ -101,6 +111,18 @@ def thickness(shape: CutCuboid, x_nm: Float, y_nm: Float) -> Float:
     [10.0, 10.0, 0.0]
     """
     normals, heights, _, _ = _planes(shape)
+    return chords(normals, heights, x_nm, y_nm)
+
+
+def chords(normals: Float, heights: Float, x_nm: Float, y_nm: Float) -> Float:
+    """Thickness [nm] of the common part of half-spaces n·r <= d along the beam at (x, y) [nm].
+
+    Examples
+    --------
+    >>> faces = np.concatenate([np.eye(3), -np.eye(3)])
+    >>> chords(faces, np.full(6, 5.0), np.array([0.0, 5.1]), np.zeros(2)).tolist()
+    [10.0, 0.0]
+    """
     coefficients, leaves = _crossings(normals, heights)
     z = coefficients @ np.stack([np.ones(x_nm.size), x_nm.ravel(), y_nm.ravel()])
     t = z[leaves].min(axis=0) - z[~leaves].max(axis=0)
@@ -131,7 +153,21 @@ def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[
     >>> jacobian.round(6)[0, 5:].tolist()
     [0.0, 0.0, 1.0]
     """
-    normals, heights, d_normals, d_heights = _planes(shape)
+    return chords_and_jacobian(_planes(shape), x_nm, y_nm)
+
+
+def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float, Float32]:
+    """The same of half-spaces that have derivatives, by the parameters of these.
+
+    Examples
+    --------
+    >>> faces, apart = np.concatenate([np.eye(3), -np.eye(3)]), np.full(6, 5.0)
+    >>> wider = (faces, apart, np.zeros((6, 1, 3)), np.ones((6, 1)))
+    >>> thickness_nm, jacobian = chords_and_jacobian(wider, np.zeros(1), np.zeros(1))
+    >>> thickness_nm.tolist(), jacobian.tolist()
+    ([10.0], [[2.0]])
+    """
+    normals, heights, d_normals, d_heights = planes
     coefficients, leaves = _crossings(normals, heights)
     basis = np.stack([np.ones(x_nm.size), x_nm.ravel(), y_nm.ravel()])
     t, out, into = _first_and_last(basis, coefficients, leaves)

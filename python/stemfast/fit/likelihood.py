@@ -98,15 +98,21 @@ class Observation:
         The jacobian is float32, (rows, columns, parameters): those of the shape, the waves, and
         the logarithm of the dose.
         """
-        dose = self.dose * math.exp(log_scale)
         if derivatives:
             t, slopes = thickness_and_jacobian(shape, self.x_nm, self.y_nm)
-        else:
-            t = thickness(shape, self.x_nm, self.y_nm)
+            return self.through_optics(t, slopes, waves_nm, log_scale)
+        t = thickness(shape, self.x_nm, self.y_nm)
+        return self.through_optics(t, None, waves_nm, log_scale)
+
+    def through_optics(
+        self, t: Float, slopes: Float32 | None, waves_nm: Float, log_scale: float = 0.0
+    ) -> Expected:
+        """The same of a thickness and its derivatives, which are overwritten."""
+        dose = self.dose * math.exp(log_scale)
         film = self.film_nm + self.waves.maps @ waves_nm if len(waves_nm) else self.film_nm
         left = dose * np.exp(-t / self.path_nm - film / self.film_path_nm)
         electrons = self.blur_rows @ (dose - left) @ self.blur_columns.T
-        if not derivatives:
+        if slopes is None:
             return Expected(electrons, None)
         slopes *= (left / self.path_nm).astype(np.float32)[:, :, None]
         by_shape = self._blurred(slopes)
@@ -127,16 +133,22 @@ class Observation:
         logs = self.counts * np.log(mean) - mean
         return float((self.weight * logs).sum()) - self._constant
 
+    def gradient(self, expected: Expected) -> Float:
+        """Derivative of the log-likelihood by every parameter."""
+        assert expected.jacobian is not None
+        mean = self._means(expected.electrons)
+        jacobian = expected.jacobian.reshape(mean.size, -1)
+        residual = self.weight * (self.counts / mean - 1.0) / self.excess
+        return np.asarray(residual.reshape(-1).astype(np.float32) @ jacobian, np.float64)
+
     def gradient_and_information(self, expected: Expected) -> tuple[Float, Float]:
         """Derivative of the log-likelihood by every parameter, and their Fisher information."""
         assert expected.jacobian is not None
         mean = self._means(expected.electrons)
         jacobian = expected.jacobian.reshape(mean.size, -1)
-        residual = self.weight * (self.counts / mean - 1.0) / self.excess
-        gradient = residual.reshape(-1).astype(np.float32) @ jacobian
         # In float64, or rounding could leave it without a Cholesky factor.
         scaled = jacobian * (np.sqrt(self.weight / mean) / self.excess).reshape(-1, 1)
-        return gradient.astype(np.float64), scaled.T @ scaled
+        return self.gradient(expected), scaled.T @ scaled
 
     def deviance(self, electrons: Float) -> tuple[float, int]:
         """Twice the log-likelihood lost against a perfect fit, and the number of pixels."""

@@ -25,11 +25,11 @@ class Verdict:
     probability : tuple of float
         Of each class.
     mask, best_mask : int
-        The true corners, and the most probable ones.
+        The true corners, and the most probable ones; 0 where the task is not one of corners.
     fits : int
-        Sets of corners that were fitted.
+        Sets of corners that were fitted, or maxima of solids that were found.
     deviance_per_pixel : float
-        Of the true set's fit.
+        Of the fit of the true corners or the true solid.
     seconds : float
         It took.
     """

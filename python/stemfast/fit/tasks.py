@@ -14,12 +14,14 @@ from stemfast.symmetry import corner_permutation, cuboid_symmetry
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
 
-__all__ = ["TASKS", "Question", "check_recipe", "question"]
+__all__ = ["CORNER_TASKS", "TASKS", "Question", "check_recipe", "question"]
 
 Float: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.int64]
 
-TASKS = ("deformed", "count", "pairs-cube", "pairs-cuboid", "corners")
+#: Tasks of corners, and all that the observer reads.
+CORNER_TASKS = ("deformed", "count", "pairs-cube", "pairs-cuboid", "corners")
+TASKS = ("shapes", *CORNER_TASKS)
 _COUNTS = np.array([mask.bit_count() for mask in range(MASKS)])
 
 
@@ -56,21 +58,18 @@ def check_recipe(recipe: Recipe) -> None:
     Examples
     --------
     >>> from stemfast import recipes
-    >>> check_recipe(recipes.get("shapes"))
+    >>> check_recipe(recipes.get("handedness"))
     Traceback (most recent call last):
         ...
-    ValueError: task is 'shapes': the observer fits cuboids with cut corners, expected one of
-    deformed, count, pairs-cube, pairs-cuboid, corners
+    ValueError: task is 'handedness': the observer reads shapes, deformed, count, pairs-cube,
+    pairs-cuboid, corners
     """
     if recipe.name not in TASKS:
-        raise ValueError(
-            f"task is {recipe.name!r}: the observer fits cuboids with cut corners, expected one of "
-            f"{', '.join(TASKS)}"
-        )
+        raise ValueError(f"task is {recipe.name!r}: the observer reads {', '.join(TASKS)}")
     if getattr(recipe, "spin", False):
         raise ValueError("the observer reads particles at rest, expected no spin")
     particle = recipe.particle  # type: ignore[attr-defined]
-    if particle.displaced_share > 0:
+    if recipe.name in CORNER_TASKS and particle.displaced_share > 0:
         raise ValueError(
             f"particle.displaced_share is {particle.displaced_share:g}: the observer fits cut "
             "corners, expected --set particle.displaced_share=0"
@@ -83,7 +82,7 @@ def question(task: str, edges_nm: ArrayLike) -> Question:
     Parameters
     ----------
     task : str
-        One of `TASKS`.
+        One of `CORNER_TASKS`.
     edges_nm : (3,) array_like
         Where edges matter to a label, x stands for the longest of them, z for the shortest.
 

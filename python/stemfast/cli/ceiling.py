@@ -15,7 +15,7 @@ _WIDEST = 12  # classes that a confusion table is printed for
 
 def ceiling(
     task: Annotated[
-        str, typer.Argument(metavar="TASK", help="deformed, count, pairs-cube, …")
+        str, typer.Argument(metavar="TASK", help="shapes, deformed, count, pairs-cube, …")
     ] = "count",
     conditions: Annotated[
         str, typer.Option(metavar="NAME", help="clean, standard or hard.")
@@ -44,9 +44,9 @@ def ceiling(
 
     Example: [bold]stemfast ceiling count --conditions hard -n 100[/bold]
 
-    It knows the physics, starts from the true particle, fits the rivals with one corner more, one
-    less or one elsewhere, and compares their evidence. Takes about a second for each image in
-    standard conditions, several in hard ones, on one core.
+    It knows the physics, starts from the true particle, fits the rivals, and compares their
+    evidence: those with one corner more, one less or one elsewhere, or the other two shapes. Takes
+    about a second for each image in standard conditions, several in hard ones, on one core.
     """
     from stemfast import recipes
     from stemfast.fit.ceiling import ceiling as have_it_read

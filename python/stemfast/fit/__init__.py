@@ -2,8 +2,9 @@
 
 The observer here knows the microscope and the family of shapes, and reads an image as well as it
 can be read: `refine` finds the most likely cuboid with given cut corners, `search` compares sets of
-cut corners by their evidence, and `ceiling` counts how often the best one is right. The bound that
-this puts on every classifier is what ``stemfast ceiling`` reports.
+cut corners by their evidence, `stemfast.fit.shapes` tetrahedra, cuboids and ellipsoids, and
+`ceiling` counts how often the best one is right. The bound that this puts on every classifier is
+what ``stemfast ceiling`` reports.
 """
 
 from stemfast.fit.cuboid import CutCuboid

@@ -19,6 +19,7 @@ from . import (
     info,
     interrupt,
     predict,
+    refine,
     simulate,
     train,
     transfer,
@@ -48,6 +49,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("ceiling")(ceiling.ceiling)
+app.command("refine")(refine.refine)
 app.command("info")(info.info)
 app.add_typer(dataset.app, name="dataset")
 

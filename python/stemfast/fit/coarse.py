@@ -1,0 +1,314 @@
+"""Thousands of cuboids compared with an image on a coarse grid: where a fit should start.
+
+The sum of the particle's thickness is its volume, and its second moments in the image are those of
+the cuboid's projection, (R diag(e²/12) Rᵀ) restricted to x and y. So for a direction of the beam in
+the cuboid's frame and a ratio of its edges, scale and turn about the beam follow from the image;
+what fits neither moment is left out, and the rest is projected by the core and compared. Cut
+corners change volume and moments by a few per cent only, so all candidates are whole.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast import _core
+from stemfast.fit.cuboid import CORNERS, CutCuboid
+from stemfast.fit.film import FilmWaves
+from stemfast.fit.likelihood import Observation, blur_matrix
+from stemfast.microscope import Microscope
+
+__all__ = ["Outline", "binned", "candidates", "outline"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+_EXACT = 0
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What an image says of a particle at a glance.
+
+    Attributes
+    ----------
+    volume_nm3 : float
+        Sum of its thickness.
+    centre_nm : (2,) float64
+        x and y of its centre of mass [nm].
+    moments_nm2 : (2, 2) float64
+        Second central moments of its projection, the probe taken off [nm^2].
+    """
+
+    volume_nm3: float
+    centre_nm: Float
+    moments_nm2: Float
+
+
+def outline(image: ArrayLike, microscope: Microscope, material: str) -> Outline:
+    """Volume, centre and second moments of the particle in an image.
+
+    Raises
+    ------
+    ValueError
+        If no particle stands out of the image.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> image = sf.simulate(sf.Cuboid(edges=(14, 12, 10)), None, seed=1)
+    >>> seen = outline(image, sf.Microscope(), "Au")
+    >>> bool(abs(seen.volume_nm3 / 1680 - 1) < 0.02)
+    True
+    """
+    from scipy import ndimage
+
+    from stemfast.features.isolate import isolate
+    from stemfast.features.volume import Calibration, thickness_nm
+
+    found = isolate(image)
+    calibration = Calibration.of(microscope, material)
+    pixel = microscope.scan.pixel_size_nm
+    noise = np.where(found.mask, found.pixel_noise, 0.0)
+    thickness = thickness_nm(found.signal, found.film, calibration, pixel_noise=noise)
+    reach = 2 + math.ceil(3.0 * microscope.probe.sigma_nm / pixel)
+    thickness = np.where(ndimage.binary_dilation(found.mask, iterations=reach), thickness, 0.0)
+    rows, columns = thickness.shape
+    y = (np.arange(rows) + found.first[0] - (microscope.scan.shape[0] - 1) / 2) * pixel
+    x = (np.arange(columns) + found.first[1] - (microscope.scan.shape[1] - 1) / 2) * pixel
+    total = float(thickness.sum())
+    if total <= 0:
+        raise ValueError("no particle stands out of the image")
+    along_x, along_y = thickness.sum(axis=0) / total, thickness.sum(axis=1) / total
+    centre = np.array([along_x @ x, along_y @ y])
+    dx, dy = x - centre[0], y - centre[1]
+    mixed = float(dy @ thickness @ dx) / total
+    moments = np.array([[along_x @ dx**2, mixed], [mixed, along_y @ dy**2]])
+    moments -= np.eye(2) * microscope.probe.sigma_nm**2
+    return Outline(total * pixel**2, centre, moments)
+
+
+def binned(observation: Observation, factor: int, most_waves: int) -> Observation:
+    """An observation with pixels joined in squares, so that fits to it are quick.
+
+    The model is taken at the middle of each square, blurred by the square as well.
+    """
+    rows, columns = (n // factor for n in observation.counts.shape)
+
+    def joined(values: Float) -> Float:
+        part = values[: rows * factor, : columns * factor]
+        return np.asarray(part.reshape(rows, factor, columns, factor, *part.shape[2:]))
+
+    pixel = abs(float(observation.x_nm[0, 1] - observation.x_nm[0, 0]))
+    size = joined(observation.weight).sum(axis=(1, 3))
+    share = factor**2 / np.maximum(size, 1.0)
+    waves = observation.waves
+    maps = joined(waves.maps[:, :, :most_waves]).mean(axis=(1, 3))
+    sigma = math.hypot(_blur_px(observation), math.sqrt((factor**2 - 1) / 12.0)) / factor
+    return replace(
+        observation,
+        counts=joined(observation.weight * observation.counts).sum(axis=(1, 3)) * share,
+        weight=(size >= 0.5 * factor**2).astype(np.float64),
+        x_nm=joined(observation.x_nm).mean(axis=(1, 3)),
+        y_nm=joined(observation.y_nm).mean(axis=(1, 3)),
+        blur_rows=blur_matrix(rows, sigma),
+        blur_columns=blur_matrix(columns, sigma),
+        dose=observation.dose * factor**2,
+        noise=observation.noise * factor**2,
+        film_nm=joined(observation.film_nm).mean(axis=(1, 3)),
+        waves=FilmWaves(maps, waves.variance[:most_waves], waves.rest),
+    ) if pixel > 0 else observation
+
+
+def _blur_px(observation: Observation) -> float:
+    """Standard deviation of the probe [px], from the matrix that blurs."""
+    rows = len(observation.blur_rows)
+    middle = observation.blur_rows[rows // 2]
+    return math.sqrt(float(middle @ (np.arange(rows) - rows // 2) ** 2))
+
+
+@cache
+def _directions(count: int) -> Float:
+    """(n, 3) unit vectors, evenly over the octant of positive x, y and z."""
+    number = np.arange(8 * count) + 0.5
+    z = 1.0 - 2.0 * number / (8 * count)
+    turn = np.pi * (1.0 + math.sqrt(5.0)) * number
+    radius = np.sqrt(1.0 - z * z)
+    points = np.stack([radius * np.cos(turn), radius * np.sin(turn), z], axis=1)
+    return np.asarray(points[(points > 0).all(axis=1)])
+
+
+@cache
+def _ratios(step: float, most: float) -> Float:
+    """(m, 3) edges of product 1, sorted from long to short, at most `most` apart."""
+    n = math.ceil(math.log(most) / step)
+    logs = np.array([(0.0, -i * step, -j * step) for j in range(n + 1) for i in range(j + 1)])
+    return np.asarray(np.exp(logs - logs.mean(axis=1, keepdims=True)))
+
+
+@cache
+def _frames(count: int) -> Float:
+    """Rotations (n, 3, 3) that lay each direction along z."""
+    n = _directions(count)
+    helper = np.where((np.abs(n[:, 2]) < 0.9)[:, None], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
+    u = np.cross(helper, n)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    return np.stack([u, np.cross(n, u), n], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Poses and edges by how well they explain the image, the best first.
+
+    Attributes
+    ----------
+    matrices : (n, 3, 3) float64
+    edges_nm : (n, 3) float64
+    misfit : (n,) float64
+        χ² on the coarse grid.
+    """
+
+    matrices: Float
+    edges_nm: Float
+    misfit: Float
+
+
+def candidates(
+    coarse: Observation,
+    seen: Outline,
+    *,
+    edges_nm: Float | None = None,
+    cut: float = 0.0,
+    directions: int = 110,
+    ratio_step: float = 0.1,
+    most_ratio: float = 1.6,
+    tolerance: float = 0.13,
+    turn_step_deg: float = 9.0,
+    pixel_nm: float,
+) -> Candidates:
+    """Poses and edges of whole cuboids that have the outline's volume and moments, ranked."""
+    frames = _frames(directions)
+    # What eight cuts take away of the volume and of the second moments of a cuboid.
+    left = 1.0 - 8.0 * cut**3 / 6.0
+    inner = 1.0 - 12.0 * 8.0 * cut**3 / 6.0 * ((0.5 - cut / 4.0) ** 2 + 3.0 * cut**2 / 80.0)
+    shapes = _ratios(ratio_step, most_ratio) * np.cbrt(seen.volume_nm3 / left)
+    if edges_nm is not None:
+        shapes = edges_nm[None, :]
+    # Moments in the frame of each direction: (directions, shapes, 2, 2).
+    flat = frames[:, :2, :]
+    inertia = np.einsum("dik,sk,djk->dsij", flat, shapes**2 * (inner / left / 12.0), flat)
+    middle = 0.5 * (inertia[..., 0, 0] + inertia[..., 1, 1])
+    half = 0.5 * (inertia[..., 0, 0] - inertia[..., 1, 1])
+    spread = np.hypot(half, inertia[..., 0, 1])
+    axis = 0.5 * np.arctan2(inertia[..., 0, 1], half)
+    wanted_mid = 0.5 * float(np.trace(seen.moments_nm2))
+    wanted_half = 0.5 * float(seen.moments_nm2[0, 0] - seen.moments_nm2[1, 1])
+    wanted_spread = math.hypot(wanted_half, seen.moments_nm2[0, 1])
+    wanted_axis = 0.5 * math.atan2(seen.moments_nm2[0, 1], wanted_half)
+    fits = (np.abs(middle / wanted_mid - 1.0) < tolerance) & (
+        np.abs(spread - wanted_spread) < tolerance * wanted_mid
+    )
+    which_d, which_s = np.nonzero(fits)
+    if not len(which_d):
+        flat_best = np.argsort(np.abs(middle / wanted_mid - 1.0), axis=None)[:200]
+        which_d, which_s = np.unravel_index(flat_best, middle.shape)
+    turns = wanted_axis - axis[which_d, which_s]
+    # The rounder the projection, the less its moments say of the turn about the beam.
+    doubt = np.minimum(0.5 * tolerance * wanted_mid / np.maximum(
+        np.maximum(wanted_spread, spread[which_d, which_s]), 1e-9), np.pi / 2)
+    step = math.radians(turn_step_deg)
+    number = np.maximum(np.ceil(2 * doubt / step).astype(int), 1)
+    index = np.repeat(np.arange(len(turns)), number)
+    within = np.arange(len(index)) - np.repeat(np.cumsum(number) - number, number)
+    share = (within + 0.5) / number[index] - 0.5
+    angle = turns[index] + 2 * doubt[index] * share
+    cosine, sine = np.cos(angle), np.sin(angle)
+    spin = np.zeros((len(index), 3, 3))
+    spin[:, 0, 0], spin[:, 0, 1], spin[:, 1, 0], spin[:, 1, 1] = cosine, -sine, sine, cosine
+    spin[:, 2, 2] = 1.0
+    matrices = spin @ frames[which_d[index]]
+    edges = shapes[which_s[index]]
+    misfit = _misfits(coarse, matrices, edges, seen.centre_nm, pixel_nm, cut)
+    order = np.argsort(misfit)
+    return Candidates(matrices[order], edges[order], misfit[order])
+
+
+def _misfits(
+    coarse: Observation, matrices: Float, edges: Float, centre: Float, pixel_nm: float, cut: float
+) -> Float:
+    """χ² of each cuboid's projection on the grid of the observation."""
+    rows, columns = coarse.counts.shape
+    middle = np.array([coarse.x_nm.mean(), coarse.y_nm.mean()])
+    film = np.exp(-coarse.film_nm / coarse.film_path_nm).astype(np.float32)
+    mean = np.maximum(coarse.counts, 1.0)
+    root = (coarse.weight / np.sqrt(mean)).astype(np.float32)
+    shift = coarse.noise / coarse.excess
+    seen = ((coarse.dose + shift - coarse.counts * coarse.excess) * root / coarse.excess).astype(np.float32)
+    scale = (coarse.dose * film * root / coarse.excess).astype(np.float32)
+    misfit = np.empty(len(matrices))
+    for first in range(0, len(matrices), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        own = edges[part]
+        cuts = np.full((len(own), CORNERS), cut)
+        t = projections(matrices[part], own, cuts, centre - middle, (rows, columns), pixel_nm)
+        t *= np.float32(-1.0 / coarse.path_nm)
+        left = np.exp(t, out=t)
+        left *= scale
+        left -= seen
+        misfit[part] = np.einsum("nij,nij->n", left, left)
+    return misfit
+
+
+def projections(
+    matrices: Float,
+    edges: Float,
+    cuts: Float,
+    offset_nm: Float,
+    shape: tuple[int, int],
+    pixel_nm: float,
+) -> NDArray[np.float32]:
+    """Thickness of cuboids in the middle of a grid, by the core, (n, rows, columns) [nm]."""
+    from scipy.spatial.transform import Rotation
+
+    from stemfast.recipes.solids import cuboids
+
+    n = len(matrices)
+    solids = cuboids(edges, cuts)
+    position = np.tile([float(offset_nm[0]), float(offset_nm[1]), 0.0], (n, 1))
+    scenes = _core.Scenes(
+        kind=solids.kind,
+        plane_offset=solids.plane_offset,
+        planes=solids.planes,
+        vertex_offset=solids.vertex_offset,
+        vertices=solids.vertices,
+        triangle_offset=solids.triangle_offset,
+        triangles=solids.triangles,
+        image_offset=np.arange(n + 1),
+        shape=solids.row,
+        position=position,
+        orientation=np.ascontiguousarray(Rotation.from_matrix(matrices).as_quat()),
+        weight=np.ones(n),
+    )
+    steady = _core.Scanning(
+        oversample=1,
+        pose_per_pixel=False,
+        pixel_size=np.full(n, pixel_nm),
+        dwell=np.full(n, 1e-6),
+        flyback=np.zeros(n),
+        stray=np.zeros((n, 10)),
+        frame=np.zeros(n, np.int64),
+        spin=np.zeros((n, 3)),
+        path_offset=np.zeros(n + 1, np.int64),
+        path_time=np.zeros(0),
+        path_turn=np.zeros((0, 4)),
+    )
+    out = np.empty((n, *shape), np.float32)
+    _core.thickness(
+        scenes, steady, out, seed=0, first_index=0, frames=1, engine=_EXACT, n_threads=1
+    )
+    return out

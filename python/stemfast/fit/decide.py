@@ -1,0 +1,190 @@
+"""One image in, the particle out: proposals, the search among corners, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.goodness import Goodness, goodness
+from stemfast.fit.likelihood import observe
+from stemfast.fit.prior import Prior
+from stemfast.fit.propose import apart, proposals
+from stemfast.fit.rivals import MASKS, Comparison, search
+from stemfast.fit.tasks import Question, question
+
+if TYPE_CHECKING:
+    from stemfast.fit.maximum import Refined
+    from stemfast.microscope import Microscope
+
+__all__ = ["Decision", "decide", "likely_mask"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+_HOPELESS = 40.0  # logarithms of likelihood behind the best proposal
+_SAME_DEG, _SAME_EDGES = 3.0, 0.03
+_CLEAR = 2.0  # standard deviations that a cut must stand out with to be in the first idea
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What an image says of its particle.
+
+    Attributes
+    ----------
+    comparisons : tuple of Comparison
+        Of the sets of cut corners, one for each pose that explains the image, the best first.
+    questions : tuple of Question
+        What the task asks in the axes of each.
+    probability : (n_classes,) float64
+        Of each class of the task.
+    goodness : Goodness
+        Whether the best fit explains the image.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    questions: tuple[Question, ...]
+    probability: Float
+    goodness: Goodness
+
+    @property
+    def best(self) -> Refined:
+        """The fit of the most probable set of corners."""
+        return self.comparisons[0].fits[self.comparisons[0].best]
+
+    @property
+    def answer(self) -> int:
+        """The most probable class."""
+        return int(self.probability.argmax())
+
+
+def decide(
+    image: ArrayLike,
+    microscope: Microscope,
+    task: str = "count",
+    *,
+    material: str = "Au",
+    prior: Prior | None = None,
+    beam_nm: ArrayLike | None = None,
+    starts: int = 3,
+) -> Decision:
+    """Find the particle of an image from the image alone.
+
+    Parameters
+    ----------
+    image : (rows, columns) array_like
+        Pixel values.
+    microscope : Microscope
+        What took it: dose, probe, film and detector are taken as known.
+    task : str
+        One of `stemfast.fit.tasks.TASKS`: what is asked of the corners, and how likely each set of
+        them is beforehand.
+    material : str
+        What the particle is made of.
+    prior : Prior, optional
+        Limits of the cuts and the like.
+    beam_nm : (rows, columns, 2) array_like, optional
+        Where the beam stood, if not on its grid.
+    starts : int
+        Fits of each rival that is not hopeless; see `search`.
+
+    Returns
+    -------
+    Decision
+
+    Raises
+    ------
+    ValueError
+        If no particle stands out of the image, or image and microscope do not fit each other.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> from scipy.spatial.transform import Rotation
+    >>> particle = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
+    >>> image = sf.simulate(particle, Rotation.from_rotvec([0.5, 0.4, 0.3]), seed=1)
+    >>> found = decide(image, sf.Microscope(), prior=Prior(cut=(0.2, 0.5)), starts=1)
+    >>> found.answer, found.goodness.explained
+    (1, True)
+    >>> np.sort(found.best.shape.edges_nm).round().tolist()
+    [10.0, 12.0, 14.0]
+    """
+    known = prior or Prior()
+    if question(task, (3.0, 2.0, 1.0)).equal_edges:
+        known = replace(known, equal_edges=True)
+    ideas = proposals(image, microscope, material=material, prior=known, beam_nm=beam_nm)
+    near = [i for i in ideas if i.log_likelihood > ideas[0].log_likelihood - _HOPELESS]
+    observation = observe(image, microscope, ideas[0].shape, beam_nm=beam_nm)
+    found: list[tuple[Comparison, Question]] = []
+    for idea in near:
+        asked = question(task, idea.shape.edges_nm)
+        start = likely_mask(idea, known, asked.log_prior)
+        compared = search(
+            observation,
+            start,
+            log_prior=asked.log_prior,
+            prior=known,
+            elsewhere=asked.elsewhere,
+            starts=starts,
+        )
+        found.append((compared, asked))
+    found.sort(key=lambda pair: -pair[0].log_posterior(pair[0].best))
+    found = _distinct(found)
+    best = found[0][0].fits[found[0][0].best]
+    return Decision(
+        comparisons=tuple(compared for compared, _ in found),
+        questions=tuple(asked for _, asked in found),
+        probability=_probability(found),
+        goodness=goodness(observation, best.electrons, len(best.names) + len(best.waves_nm)),
+    )
+
+
+def likely_mask(idea: Refined, prior: Prior, log_prior: Float) -> CutCuboid:
+    """The shape of a fit with all corners cut, with those left whole that hardly are.
+
+    What a cut takes away grows with its cube, so that a cut f ± s stands out by f/3s.
+    """
+    cuts = idea.shape.cuts
+    place = [idea.names.index(f"cut_{corner}") for corner in range(CORNERS)]
+    clear = np.minimum(cuts / (3.0 * idea.standard_errors[place]), 20.0) - _CLEAR
+    clear = np.where(cuts < 0.6 * prior.cut[0], np.minimum(clear, -1.0), clear)
+    bits = (np.arange(MASKS)[:, None] >> np.arange(CORNERS)) & 1
+    score = np.where(np.isfinite(log_prior), (2 * bits - 1) @ clear, -np.inf)
+    chosen = bits[int(score.argmax())].astype(bool)
+    limits = np.clip(cuts, *prior.cut)
+    return replace(idea.shape, cuts=np.where(chosen, limits, 0.0))
+
+
+def _distinct(found: list[tuple[Comparison, Question]]) -> list[tuple[Comparison, Question]]:
+    """Those whose best poses and edges are apart: others are the same fit under other names."""
+    chosen: list[tuple[Comparison, Question]] = []
+    for pair in found:
+        shape = pair[0].fits[pair[0].best].shape
+        if all(_apart(shape, c.fits[c.best].shape) for c, _ in chosen):
+            chosen.append(pair)
+    return chosen
+
+
+def _apart(one: CutCuboid, other: CutCuboid) -> bool:
+    matrix = rotation_matrix(one.quaternion)[None]
+    angle, edges = apart(
+        matrix, one.edges_nm[None], rotation_matrix(other.quaternion), other.edges_nm
+    )
+    return bool(angle[0] > _SAME_DEG or edges[0] > _SAME_EDGES)
+
+
+def _probability(found: list[tuple[Comparison, Question]]) -> Float:
+    """Of each class: evidence times prior, added up over sets of corners and over poses."""
+    n_classes = 1 + max(int(asked.class_of_mask.max()) for _, asked in found)
+    highest = found[0][0].log_posterior(found[0][0].best)
+    total = np.zeros(n_classes)
+    for compared, asked in found:
+        for mask in compared.fits:
+            chance = math.exp(compared.log_posterior(mask) - highest)
+            total[asked.class_of_mask[mask]] += chance
+    return total / total.sum()
+

@@ -1,0 +1,347 @@
+"""How well the fit reads a task's test images from the images alone, next to the network.
+
+Each image is read as a user's would be: the microscope and the recipe's ranges are known, the
+particle, its pose and the beam's straying are not. What the shipped network says of the same image
+stands beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.decide import decide
+from stemfast.fit.prior import Prior
+from stemfast.fit.propose import axis_turns
+from stemfast.fit.tasks import check_recipe
+from stemfast.symmetry import CORNER_SIGNS
+
+if TYPE_CHECKING:
+    from stemfast.recipes import Recipe
+    from stemfast.recipes.scenes import Scenes
+    from stemfast.training.weights import TrainedClassifier
+
+__all__ = ["Reading", "Trial", "aligned", "prior_of", "read_scene", "trial"]
+
+Float: TypeAlias = NDArray[np.float64]
+Int: TypeAlias = NDArray[np.int64]
+
+_FORMAT = "stemfast refine 1"
+_DIGITS = 6
+_POSE_DEG, _POSE_EDGES = 5.0, 0.05
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from one image; see `Trial` for the sums.
+
+    Attributes
+    ----------
+    index, label : int
+        Of the scene.
+    answer : int
+        The class that the fit holds most probable.
+    probability : list of float
+        Of each class.
+    network : list of float
+        What the network says; empty without one.
+    mask, true_mask : int
+        Cut corners of the best fit, and the true ones under the names that the fit gave them.
+    pose_deg, edge_error : float
+        Angle to the true pose, up to symmetry, and largest relative error of an edge.
+    off, error : list of float
+        True value less the fitted one, and its error bar: three edges [nm], then the cuts of the
+        corners that are cut in both, then three turns [rad].
+    n_cuts : int
+        How many cuts these hold.
+    volume_error : float
+        Relative.
+    misfit, p_value : float
+        See `Goodness`.
+    fits : int
+        Sets of corners that were fitted.
+    seconds, core_seconds : float
+        By the clock, and of one core.
+    """
+
+    index: int
+    label: int
+    answer: int
+    probability: list[float]
+    network: list[float]
+    mask: int
+    true_mask: int
+    pose_deg: float
+    edge_error: float
+    off: list[float]
+    error: list[float]
+    n_cuts: int
+    volume_error: float
+    misfit: float
+    p_value: float
+    fits: int
+    seconds: float
+    core_seconds: float
+
+    @property
+    def explained(self) -> bool:
+        """Whether the best fit explains the image."""
+        return self.p_value >= 1e-3
+
+    @property
+    def together(self) -> int:
+        """The fit's answer where it explains the image, or else the network's."""
+        if self.explained or not self.network:
+            return self.answer
+        return int(np.argmax(self.network))
+
+    @property
+    def pose_found(self) -> bool:
+        """Whether pose and edges are those of the true particle, within 5° and 5 %."""
+        return self.pose_deg < _POSE_DEG and self.edge_error < _POSE_EDGES
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What came of a task's test images."""
+
+    task: str
+    class_names: tuple[str, ...]
+    readings: tuple[Reading, ...]
+
+    def share(self, who: str) -> tuple[float, float, float]:
+        """Share read right by "fit", "network" or "together", and its 95 % interval (Wilson)."""
+        from stemfast.training.metrics import wilson_interval
+
+        answers = {
+            "fit": lambda r: r.answer,
+            "network": lambda r: int(np.argmax(r.network)),
+            "together": lambda r: r.together,
+        }[who]
+        right = sum(answers(r) == r.label for r in self.readings)
+        n = len(self.readings)
+        return right / n, *wilson_interval(right, n)
+
+    @property
+    def poses_found(self) -> float:
+        """Share of the images whose pose and edges were found."""
+        return float(np.mean([r.pose_found for r in self.readings]))
+
+    def covered(self) -> dict[str, tuple[float, int]]:
+        """Share of edges, cuts and turns within one error bar, and their number.
+
+        Of images whose corners and pose were read right: an error bar tells nothing of those
+        that were taken for others.
+        """
+        inside: dict[str, list[bool]] = {"edges": [], "cuts": [], "turns": []}
+        for r in self.readings:
+            if r.mask != r.true_mask or not r.pose_found:
+                continue
+            within = (np.abs(r.off) < np.array(r.error)).tolist()
+            inside["edges"] += within[:3]
+            inside["cuts"] += within[3 : 3 + r.n_cuts]
+            inside["turns"] += within[3 + r.n_cuts :]
+        return {
+            name: (float(np.mean(found)) if found else float("nan"), len(found))
+            for name, found in inside.items()
+        }
+
+
+def prior_of(recipe: Recipe) -> Prior:
+    """What the ranges of a recipe say of edges and cuts."""
+    small, large = recipe.particle.diameter_nm  # type: ignore[attr-defined]
+    middle = float((np.pi / 6) ** (1 / 3) * np.sqrt(small * large))
+    low, high = recipe.particle.severity  # type: ignore[attr-defined]
+    return Prior(cut=(min(low, high - 1e-3), high), edge_nm=(middle, 0.5 * middle))
+
+
+def aligned(truth: CutCuboid, found: CutCuboid) -> CutCuboid:
+    """The truth under the names that a fit gave its axes, mirrored along the beam if that is nearer.
+
+    Both leave the image as it is, so that no fit to one image can tell.
+
+    Examples
+    --------
+    >>> truth = CutCuboid(
+    ...     np.array([10.0, 12.0, 14.0]), np.r_[0.3, np.zeros(7)], np.array([0, 0, 0, 1.0]), np.zeros(2)
+    ... )
+    >>> half_turn = CutCuboid(
+    ...     np.array([12.0, 10.0, 14.0]),
+    ...     np.r_[np.zeros(2), 0.3, np.zeros(5)],
+    ...     np.array([0, 0, 0.5**0.5, 0.5**0.5]),
+    ...     np.zeros(2),
+    ... )
+    >>> aligned(truth, half_turn).edges_nm.tolist()
+    [12.0, 10.0, 14.0]
+    """
+    from scipy.spatial.transform import Rotation
+
+    mirror = np.diag([1.0, 1.0, -1.0])
+    target = rotation_matrix(found.quaternion)
+    best, least = truth, np.inf
+    for flip in (np.eye(3), mirror):
+        matrix = flip @ rotation_matrix(truth.quaternion) @ flip
+        for turn in axis_turns():
+            own = turn.T @ flip
+            edges = np.abs(own) @ truth.edges_nm
+            signs = CORNER_SIGNS.astype(float) @ own.T
+            corners = ((signs > 0) @ np.array([1, 2, 4])).astype(int)
+            cuts = np.zeros(CORNERS)
+            cuts[corners] = truth.cuts
+            pose = matrix @ turn
+            angle = np.arccos(np.clip(0.5 * (np.trace(pose.T @ target) - 1.0), -1.0, 1.0))
+            strange = np.degrees(angle) / 3.0 + np.abs(np.log(edges / found.edges_nm)).max() / 0.03
+            strange += 0.5 * float(((cuts > 0) != (found.cuts > 0)).sum())
+            if strange < least:
+                least = strange
+                quaternion = Rotation.from_matrix(pose).as_quat()
+                best = CutCuboid(edges, cuts, quaternion, truth.position_nm, truth.material)
+    return best
+
+
+def read_scene(
+    recipe: Recipe, scenes: Scenes, i: int, network: TrainedClassifier | None = None
+) -> Reading:
+    """Read one image of a recipe."""
+    image = scenes.simulate(n_threads=1)[i]
+    microscope = scenes.microscope(i)
+    begun, worked = time.perf_counter(), time.process_time()
+    found = decide(
+        image,
+        microscope,
+        recipe.name,
+        material=scenes.materials[i].decode(),
+        prior=prior_of(recipe),
+    )
+    seconds, core = time.perf_counter() - begun, time.process_time() - worked
+    best = found.best
+    truth = CutCuboid.of(scenes.particle(i), scenes.orientation(i), scenes.positions_nm[i, 0])
+    truth = aligned(truth, best.shape)
+    turn = (truth.orientation() * best.shape.orientation().inv()).as_rotvec()
+    both = np.flatnonzero((truth.cuts > 0) & (best.shape.cuts > 0))
+    errors = best.standard_errors
+    place = [best.names.index(f"cut_{corner}") for corner in both.tolist()]
+    off = [truth.edges_nm - best.shape.edges_nm, (truth.cuts - best.shape.cuts)[both], turn]
+    error = [errors[5:8], errors[place], errors[:3]]
+    said = [] if network is None else network.probabilities(image[None])[0].tolist()
+    return Reading(
+        index=scenes.start + i,
+        label=int(scenes.labels[i]),
+        answer=found.answer,
+        probability=_rounded(found.probability),
+        network=_rounded(said),
+        mask=best.shape.mask,
+        true_mask=truth.mask,
+        pose_deg=round(float(np.degrees(np.linalg.norm(turn))), 3),
+        edge_error=round(float(np.abs(best.shape.edges_nm / truth.edges_nm - 1).max()), _DIGITS),
+        off=_rounded(np.concatenate(off)),
+        error=_rounded(np.concatenate(error)),
+        n_cuts=len(both),
+        volume_error=round(best.shape.volume_nm3 / truth.volume_nm3 - 1.0, _DIGITS),
+        misfit=round(found.goodness.misfit, _DIGITS),
+        p_value=found.goodness.p_value,
+        fits=sum(len(compared.fits) for compared in found.comparisons),
+        seconds=round(seconds, 3),
+        core_seconds=round(core, 3),
+    )
+
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), _DIGITS) for value in values]
+
+
+def trial(
+    recipe: Recipe,
+    n: int = 300,
+    *,
+    seed: int = 0,
+    network: TrainedClassifier | None = None,
+    path: str | Path | None = None,
+    report: Callable[[Reading, int], None] | None = None,
+) -> Trial:
+    """Read test images of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        One of `stemfast.fit.tasks.TASKS`.
+    n : int
+        Images, from the first of the test split on.
+    seed : int
+        Of the scenes.
+    network : TrainedClassifier, optional
+        What is to be asked as well.
+    path : str or Path, optional
+        File of JSON lines, one for each image, after one that says of what. What is there already
+        is not done again.
+    report : callable, optional
+        Called as ``report(reading, done)`` after each image.
+
+    Raises
+    ------
+    ValueError
+        If there is no model for the recipe, or the file is of another run.
+
+    Examples
+    --------
+    >>> from stemfast import recipes
+    >>> trial(recipes.get("count", conditions="clean"), 2).share("fit")[0]
+    1.0
+    """
+    from stemfast.arguments import index as whole_number
+    from stemfast.arguments import seed_value
+    from stemfast.dataset.splits import first_index
+
+    check_recipe(recipe)
+    seed, count = seed_value(seed), whole_number("n", n, minimum=1)
+    head = {
+        "format": _FORMAT,
+        "task": recipe.name,
+        "seed": seed,
+        "network": network is not None,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    file = None if path is None else Path(path)
+    done = {} if file is None else _resume(file, head)
+    start = first_index("test")
+    for i in range(start, start + count):
+        if i not in done:
+            done[i] = read_scene(recipe, recipe.sample(seed, i, i + 1), 0, network)
+            if file is not None:
+                with file.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(asdict(done[i])) + "\n")
+        if report is not None:
+            report(done[i], i - start + 1)
+    readings = tuple(done[i] for i in range(start, start + count))
+    return Trial(recipe.name, tuple(recipe.class_names), readings)
+
+
+def _resume(file: Path, head: dict[str, Any]) -> dict[int, Reading]:
+    """What a record holds; starts it if there is none, and refuses one of another run."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    if not text:
+        file.write_text(json.dumps(head) + "\n", encoding="utf-8")
+        return {}
+    first, *lines = text.split("\n")
+    try:
+        entries = [json.loads(line) for line in (first, *lines[:-1])]
+        readings = [Reading(**entry) for entry in entries[1:]]
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(f"{file} is no record of stemfast refine, or damaged") from error
+    for key, wanted in head.items():
+        if entries[0].get(key) != wanted:
+            raise ValueError(
+                f"{file} is of another run: its {key} is not the one asked for; name another file"
+            )
+    if lines and lines[-1]:  # a kill cut the last line short
+        with file.open("r+", encoding="utf-8") as record:
+            record.truncate(len(text.encode("utf-8")) - len(lines[-1].encode("utf-8")))
+    return {reading.index: reading for reading in readings}

@@ -130,6 +130,7 @@ def decide(
             prior=known,
             elsewhere=asked.elsewhere,
             starts=starts,
+            quick=True,
         )
         found.append((compared, asked))
     found.sort(key=lambda pair: -pair[0].log_posterior(pair[0].best))

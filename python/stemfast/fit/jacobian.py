@@ -67,8 +67,11 @@ def _planes(shape: CutCuboid) -> Planes:
     heights = np.concatenate([0.5 * shape.edges_nm] * 2 + [1.5 - shape.cuts[corners]])
     d_normals = np.zeros((n_faces, n_parameters, 3))
     d_heights = np.zeros((n_faces, n_parameters))
+    x, y, z = normals.T
+    d_normals[:, 0, 1], d_normals[:, 0, 2] = -z, y  # of a turn about x: (1, 0, 0) × n
+    d_normals[:, 1, 0], d_normals[:, 1, 2] = z, -x
+    d_normals[:, 2, 0], d_normals[:, 2, 1] = -y, x
     for k in range(3):
-        d_normals[:, k] = np.cross(np.eye(3)[k], normals)
         d_heights[[k, k + 3], 5 + k] = 0.5
         slope = -_SIGNS[corners, k] * inverse[k] ** 2
         d_normals[6:, 5 + k] = slope[:, None] * matrix[:, k]

@@ -174,6 +174,13 @@ class Maximisation:
         rests[self.cuts] = ((cut <= low) & (push < 0)) | ((cut >= high) & (push > 0))
         return rests
 
+    def promise(self, state: State) -> tuple[float, float]:
+        """Log-likelihood at a state, and what the next step would win were all linear."""
+        _, gradient, information, electrons = self._slopes(state)
+        free = np.flatnonzero(~self._resting(state, gradient))
+        change = np.linalg.solve(information[np.ix_(free, free)], gradient[free])
+        return self.observation.log_likelihood(electrons), 0.5 * float(gradient[free] @ change)
+
     def run(self, state: State) -> Refined:
         """Climb from a state to the nearest maximum."""
         best, gradient, information, electrons = self._slopes(state)

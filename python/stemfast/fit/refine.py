@@ -13,8 +13,9 @@ from stemfast.fit.maximum import Maximisation, Refined, State
 from stemfast.fit.prior import Prior
 from stemfast.microscope import Microscope
 
-__all__ = ["Prior", "Refined", "refine", "refine_observation"]
+__all__ = ["Prior", "Refined", "out_of_question", "refine", "refine_observation"]
 
+_OUT = 30.0  # logarithms of likelihood
 _TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
 
 
@@ -95,6 +96,34 @@ def refine_observation(
     places = [first, *(_nearby(first, prior, rng) for _ in range(starts - 1))]
     fits = [fit.run(State(place, calm, 0.0)) for place in places]
     return max(fits, key=lambda refined: refined.log_evidence)
+
+
+def out_of_question(
+    observation: Observation, near: Refined, rival: int, prior: Prior, lead: float
+) -> bool:
+    """Whether a mask one corner off a fitted one explains the image far worse.
+
+    One step of a fit, taken to win twice what it promises, must leave it behind by a wide margin.
+    A corner is added at the least cut.
+
+    Parameters
+    ----------
+    observation : Observation
+    near : Refined
+        The fit.
+    rival : int
+        The mask.
+    prior : Prior
+    lead : float
+        What the rival's prior is ahead by, in logarithms.
+    """
+    low, _ = prior.cut
+    chosen = np.array([bool(rival >> corner & 1) for corner in range(CORNERS)])
+    kept = np.where(near.shape.cuts > 0, near.shape.cuts, low)
+    shape = replace(near.shape, cuts=np.where(chosen, kept, 0.0))
+    fit = Maximisation(observation, rival, prior)
+    log_likelihood, promise = fit.promise(State(shape, near.waves_nm, float(np.log(near.dose_scale))))
+    return log_likelihood + 2.0 * promise + lead < near.log_likelihood - _OUT
 
 
 def _with_corners(start: CutCuboid, mask: int, prior: Prior) -> CutCuboid:

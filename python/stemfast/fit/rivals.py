@@ -8,17 +8,18 @@ that it also meets what differs by two corners or three where the image leaves t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.likelihood import Observation
-from stemfast.fit.refine import Prior, Refined, refine_observation
+from stemfast.fit.refine import Prior, Refined, out_of_question, refine_observation
 
-__all__ = ["Comparison", "count_prior", "search"]
+__all__ = ["Comparison", "count_prior", "explore", "search"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -27,6 +28,17 @@ MASKS = 256
 _CLOSE_CALL, _FINALISTS, _FINAL_STARTS = 12.0, 4, 4
 _HOPELESS = 20.0  # logarithms of evidence that no other start would make up for
 _COUNTS = np.array([mask.bit_count() for mask in range(MASKS)])
+
+
+class Fit(Protocol):
+    """What fits are compared by."""
+
+    @property
+    def log_evidence(self) -> float:
+        """Logarithm of the evidence."""
+
+
+T = TypeVar("T", bound=Fit)
 
 
 def count_prior() -> Float:
@@ -43,18 +55,18 @@ def count_prior() -> Float:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Generic[T]):
     """Sets of cut corners compared.
 
     Attributes
     ----------
-    fits : dict of int to Refined
+    fits : dict of int to Refined or RefinedViews
         The fit of every mask that was tried.
     log_prior : (256,) float64
         Logarithm of each mask's probability before the image was seen.
     """
 
-    fits: dict[int, Refined]
+    fits: dict[int, T]
     log_prior: Float
 
     def log_posterior(self, mask: int) -> float:
@@ -91,7 +103,8 @@ def search(
     margin: float = 5.0,
     most: int = MASKS,
     starts: int = 3,
-) -> Comparison:
+    quick: bool = False,
+) -> Comparison[Refined]:
     """Compare the set of corners of a first idea with its rivals, and theirs.
 
     Parameters
@@ -116,6 +129,9 @@ def search(
         How often to fit the first idea, and a rival that is not hopeless, from starts a little
         apart: the likelihood can have several maxima, and what ended in the wrong one would be
         underrated.
+    quick : bool
+        Leave out rivals with one corner more or less of which one step of a fit says already that
+        they are out of the question.
 
     Returns
     -------
@@ -136,34 +152,90 @@ def search(
     >>> found.probabilities([mask.bit_count() for mask in range(256)], 9).round(2).tolist()
     [0.0, 0.96, 0.04, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
+    def fit(near: Refined | CutCuboid, mask: int, starts: int) -> Refined:
+        shape = near if isinstance(near, CutCuboid) else near.shape
+        return refine_observation(observation, shape, mask, prior, starts=starts)
+
+    def hopeless(near: Refined, rival: int, lead: float) -> bool:
+        return quick and out_of_question(observation, near, rival, prior, lead)
+
+    weights = checked_log_prior(log_prior, start.mask)
+    first = fit(start, start.mask, starts)
+    return explore(
+        {start.mask: first},
+        fit,
+        weights,
+        elsewhere=elsewhere,
+        margin=margin,
+        most=most,
+        starts=starts,
+        hopeless=hopeless,
+    )
+
+
+def checked_log_prior(log_prior: ArrayLike, mask: int) -> Float:
+    """The prior as an array, if it is one for all masks and allows this one."""
     weights = np.asarray(log_prior, np.float64)
     if weights.shape != (MASKS,):
         raise ValueError(f"log_prior has shape {weights.shape}, expected ({MASKS},)")
-    if not np.isfinite(weights[start.mask]):
-        raise ValueError(f"the prior excludes the mask {start.mask} of the start")
-    first = refine_observation(observation, start, None, prior, starts=starts)
-    found = Comparison({start.mask: first}, weights)
-    left: dict[int, None] = {start.mask: None}
+    if not np.isfinite(weights[mask]):
+        raise ValueError(f"the prior excludes the mask {mask} of the start")
+    return weights
+
+
+def explore(
+    first: dict[int, T],
+    fit: Callable[[T, int, int], T],
+    weights: Float,
+    *,
+    elsewhere: bool,
+    margin: float,
+    most: int,
+    starts: int,
+    hopeless: Callable[[T, int, float], bool] | None = None,
+) -> Comparison[T]:
+    """Fit the neighbours of masks, and those of every one that comes near the best.
+
+    Parameters
+    ----------
+    first : dict of int to fit
+        Masks and their fits to begin with.
+    fit : callable
+        ``fit(near, mask, starts)`` fits a mask from the fit of one near it.
+    weights : (256,) float64
+        Logarithm of each mask's probability.
+    elsewhere, margin, most, starts
+        As in `search`.
+    hopeless : callable, optional
+        ``hopeless(near, mask, lead)`` says whether a mask need not be fitted, where only one with
+        a fit within `lead` of that of `near` would matter.
+    """
+    found = Comparison(dict(first), weights)
+    left: dict[int, None] = dict.fromkeys(first)
     while left:
         mask = max(left, key=found.log_posterior)
         best = found.log_posterior(found.best)
-        if mask != start.mask and found.log_posterior(mask) < best - margin:
+        if mask not in first and found.log_posterior(mask) < best - margin:
             break
         del left[mask]
         for rival in _neighbours(mask, weights, elsewhere):
-            if rival not in found.fits and len(found.fits) < most:
-                shape = found.fits[mask].shape
-                fit = refine_observation(observation, shape, rival, prior)
-                if starts > 1 and fit.log_evidence + weights[rival] > best - _HOPELESS:
-                    fit = refine_observation(observation, fit.shape, rival, prior, starts=starts)
-                found.fits[rival] = fit
-                left[rival] = None
+            if rival in found.fits or len(found.fits) >= most:
+                continue
+            near = found.fits[mask]
+            lead = found.log_posterior(mask) - best + weights[rival] - weights[mask]
+            if hopeless is not None and hopeless(near, rival, float(lead)):
+                continue
+            one = fit(near, rival, 1)
+            if starts > 1 and one.log_evidence + weights[rival] > best - _HOPELESS:
+                one = fit(one, rival, starts)
+            found.fits[rival] = one
+            left[rival] = None
     if starts > 1:
-        _settle(found, observation, prior)
+        _settle(found, fit)
     return found
 
 
-def _settle(found: Comparison, observation: Observation, prior: Prior) -> None:
+def _settle(found: Comparison[T], fit: Callable[[T, int, int], T]) -> None:
     """Fit those once more that could be the best: from many starts, and from each other's shapes.
 
     Where one has found a better pose, that of the others is often better there, too.
@@ -173,16 +245,12 @@ def _settle(found: Comparison, observation: Observation, prior: Prior) -> None:
     close = [mask for mask in ranked if found.log_posterior(mask) > best - _CLOSE_CALL]
     if len(close) == 1:
         return
-    shapes = {mask: found.fits[mask].shape for mask in close}
+    before = {mask: found.fits[mask] for mask in close}
     for mask in close:
-        again = [
-            refine_observation(observation, shape, mask, prior)
-            for other, shape in shapes.items()
-            if other != mask
-        ]
-        own = refine_observation(observation, shapes[mask], mask, prior, starts=_FINAL_STARTS)
+        again = [fit(one, mask, 1) for other, one in before.items() if other != mask]
+        own = fit(before[mask], mask, _FINAL_STARTS)
         fits = (found.fits[mask], own, *again)
-        found.fits[mask] = max(fits, key=lambda refined: refined.log_evidence)
+        found.fits[mask] = max(fits, key=lambda one: one.log_evidence)
 
 
 def _neighbours(mask: int, log_prior: Float, elsewhere: bool) -> list[int]:

@@ -338,6 +338,12 @@ class Joint:
         turns += [change[: self.turning[view].shape[1]] for view, change in enumerate(steps)]
         return max(float(np.sqrt((turn**2).sum())) for turn in turns)
 
+    def promise(self, state: JointState) -> tuple[float, float]:
+        """Log-likelihood at a state, and what the next step would win were all linear."""
+        slopes = self._slopes(state)
+        _, _, gain = self._step(slopes, self._resting(state, slopes.shared), 0.0)
+        return slopes.value - self._log_prior(state), 0.5 * gain
+
     def run(self, state: JointState) -> JointResult:
         """Climb from a state to the nearest maximum."""
         slopes = self._slopes(state)

@@ -15,7 +15,7 @@ from stemfast.microscope import Microscope
 
 __all__ = ["Prior", "Refined", "out_of_question", "refine", "refine_observation"]
 
-_OUT = 30.0  # logarithms of likelihood
+OUT = 30.0  # logarithms of likelihood
 _TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
 
 
@@ -123,7 +123,7 @@ def out_of_question(
     shape = replace(near.shape, cuts=np.where(chosen, kept, 0.0))
     fit = Maximisation(observation, rival, prior)
     log_likelihood, promise = fit.promise(State(shape, near.waves_nm, float(np.log(near.dose_scale))))
-    return log_likelihood + 2.0 * promise + lead < near.log_likelihood - _OUT
+    return log_likelihood + 2.0 * promise + lead < near.log_likelihood - OUT
 
 
 def _with_corners(start: CutCuboid, mask: int, prior: Prior) -> CutCuboid:

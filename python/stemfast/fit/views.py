@@ -1,72 +1,144 @@
-"""One particle in several images.  (Being written: the interface.)"""
+"""One particle in several images: one shape, a pose and a place in each.
+
+`refine_views` fits one set of cut corners to all images at once, `search_views` compares sets by
+their joint evidence. Where the turns between the images are known, a particle and its mirror image
+no longer look alike, and the search fits the mirror image as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.goodness import Goodness, goodness
+from stemfast.fit.jacobian import SHAPE_PARAMETERS, shape_parameters
+from stemfast.fit.joint import Joint, JointState
 from stemfast.fit.likelihood import Observation
 from stemfast.fit.prior import Prior
-from stemfast.microscope import Microscope
+from stemfast.fit.refine import OUT
+from stemfast.fit.rivals import MASKS, Comparison, checked_log_prior, explore
+from stemfast.fit.turns import Turns
 
-if TYPE_CHECKING:
-    from scipy.spatial.transform import Rotation
+__all__ = ["RefinedViews", "ViewsComparison", "mirrored", "refine_views", "search_views"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-
-@dataclass(frozen=True, eq=False)
-class Turns:
-    """How the views are turned against each other: pose_k = error_k * rotations[k] * base."""
-
-    rotations: Rotation
-    sd_deg: float = 0.0
-    axis: ArrayLike | None = None  # of the errors; None: about any
-
-
-@dataclass(frozen=True, eq=False)
-class Goodness:
-    """How well a model explains an image: chi2 against expected ± sd; misfit; p."""
-
-    chi2: float
-    expected: float
-    sd: float
-    misfit: float  # share of the particle's signal that neither model nor noise explains (rms)
-    p_value: float  # of so bad a fit if the model were right but for `tolerance`
-    explained: bool
+_TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
+_MIRROR = np.diag([1.0, 1.0, -1.0])
+_BEYOND = 1 << 2  # the bit of a corner on the positive side of z
 
 
 @dataclass(frozen=True, eq=False)
 class RefinedViews:
-    """One particle fitted to K images."""
+    """A particle fitted to K images.
 
-    shapes: tuple[CutCuboid, ...]  # one a view: same edges and cuts, own pose and place
-    names: tuple[str, ...]  # shared parameters: edges, then cuts of the cut corners
-    covariance: Float  # of these
-    pose_errors_rad: Float  # (K, 3)
-    place_errors_nm: Float  # (K, 2)
-    turn_errors_rad: Float  # (K, 3) fitted deviation from the given turns
+    Attributes
+    ----------
+    shapes : tuple of CutCuboid
+        The particle in each view: the same edges and cuts, a pose and a place of its own.
+    before : (4,) float64
+        Pose before the turns (x, y, z, w), where these are known, or that in the first view.
+    names : tuple of str
+        Parameters that all views share: edges, and the cuts of the cut corners.
+    covariance : (n, n) float64
+        Of these.
+    view_covariances : tuple of (P, P) float64
+        Of all parameters of a view, in the order of `stemfast.fit.jacobian.shape_parameters`.
+    turn_errors_rad : (K, 3) float64
+        What the turns were off by, as rotation vectors [rad]; 0 where they are not known.
+    log_likelihood : float
+        Of all images together, at its highest.
+    log_evidence : float
+        ln of the probability of all images given the set of cut corners alone, but for a constant
+        that is the same for all sets.
+    at_limit : (8,) bool
+        Corners whose cut rests at one of its limits.
+    goodness : tuple of Goodness
+        Whether the particle explains each image.
+    electrons : tuple of (rows, columns) float64
+        Expected in each observation.
+    dose_scales : (K,) float64
+        Fitted doses over the given ones.
+    waves_nm : tuple of float64
+        Amplitudes of each film's waves [nm].
+    steps : int
+        Solutions of the normal equations.
+    converged : bool
+        Whether no step had anything left to win.
+    """
+
+    shapes: tuple[CutCuboid, ...]
+    before: Float
+    names: tuple[str, ...]
+    covariance: Float
+    view_covariances: tuple[Float, ...]
+    turn_errors_rad: Float
     log_likelihood: float
     log_evidence: float
+    at_limit: NDArray[np.bool_]
     goodness: tuple[Goodness, ...]
-    electrons: tuple[Float, ...]  # expected, of each observation's pixels
+    electrons: tuple[Float, ...]
+    dose_scales: Float
+    waves_nm: tuple[Float, ...]
+    steps: int
     converged: bool
-    # properties: shape (of the first view), mask, edge_errors_nm (3,), cut_errors (8,),
-    # volume_nm3, volume_error_nm3
 
+    @property
+    def shape(self) -> CutCuboid:
+        """The particle in the first view."""
+        return self.shapes[0]
 
-@dataclass(frozen=True, eq=False)
-class ViewsComparison:
-    """Masks compared over K images; like `Comparison`: fits, best, probabilities(class, n).
+    @property
+    def mask(self) -> int:
+        """The cut corners as 8 bits."""
+        return self.shapes[0].mask
 
-    With turns, a mirror twin is one more rival of each mask (key = its own mask in the axes of the
-    first idea's mirror image); `hand_probability` is that of the first idea's hand.
-    """
+    @property
+    def edge_errors_nm(self) -> Float:
+        """Error bars of the three edges [nm]."""
+        return np.asarray(np.sqrt(self.covariance.diagonal()[:3]))
+
+    @property
+    def cut_errors(self) -> Float:
+        """(8,) error bars of the cuts; 0 for whole corners."""
+        errors = np.zeros(CORNERS)
+        errors[self.shape.cuts > 0] = np.sqrt(self.covariance.diagonal()[3:])
+        return errors
+
+    @property
+    def volume_nm3(self) -> float:
+        """Volume [nm^3]."""
+        return self.shape.volume_nm3
+
+    @property
+    def volume_error_nm3(self) -> float:
+        """Error bar of the volume [nm^3]."""
+        shape = self.shape
+        left = 1.0 - float((shape.cuts**3).sum()) / 6.0
+        box = float(shape.edges_nm.prod())
+        by_cut = -0.5 * box * shape.cuts[shape.cuts > 0] ** 2
+        slope = np.concatenate([box * left / shape.edges_nm, by_cut])
+        return float(np.sqrt(slope @ self.covariance @ slope))
+
+    @property
+    def pose_errors_rad(self) -> Float:
+        """(K, 3) error bars of the poses: of a further turn about x, y and z [rad]."""
+        return np.array([np.sqrt(c.diagonal()[:3]) for c in self.view_covariances])
+
+    @property
+    def place_errors_nm(self) -> Float:
+        """(K, 2) error bars of the places [nm]."""
+        return np.array([np.sqrt(c.diagonal()[3:5]) for c in self.view_covariances])
+
+    @property
+    def explained(self) -> bool:
+        """Whether the particle explains every image."""
+        return all(one.explained for one in self.goodness)
 
 
 def refine_views(
@@ -76,21 +148,209 @@ def refine_views(
     *,
     prior: Prior | None = None,
     turns: Turns | None = None,
+    starts: int = 1,
 ) -> RefinedViews:
-    """Fit one particle to several images. start: one (with turns: the pose before them) or K."""
-    raise NotImplementedError
+    """Fit one particle to several images of it.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        The images, from `observe`.
+    start : CutCuboid or sequence of CutCuboid
+        Where to start: the particle in each view; edges and cuts are taken from the first. Where
+        the turns are known, one will do: the particle before them.
+    mask : int, optional
+        Which corners are cut; without it, those of the start.
+    prior : Prior, optional
+        Limits of the cuts, whether edges are equal, how well the doses are known.
+    turns : Turns, optional
+        How the views are turned against each other, if that is known.
+    starts : int
+        Fits from this start and, if more than one, from others around it, of which the one with
+        the highest evidence counts.
+
+    Returns
+    -------
+    RefinedViews
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or starts or turns are not one for each.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> from stemfast.fit import observe
+    >>> particle = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
+    >>> poses = sf.orientation.random(3, seed=1)
+    >>> images = sf.simulate(particle, poses, seed=1)
+    >>> shapes = [CutCuboid.of(particle, pose) for pose in poses]
+    >>> seen = [observe(i, sf.Microscope(), s) for i, s in zip(images, shapes)]
+    >>> fitted = refine_views(seen, shapes)
+    >>> bool(abs(fitted.shape.edges_nm - (14, 12, 10)).max() < 0.2), fitted.explained
+    (True, True)
+    """
+    shapes, before = _starts(len(observations), start, turns)
+    wanted = shapes[0].mask if mask is None else mask
+    if not 0 <= wanted < MASKS:
+        raise ValueError(f"mask must be from 0 to 255, got {wanted}")
+    if starts < 1:
+        raise ValueError(f"starts must be at least 1, got {starts}")
+    known = prior or Prior()
+    return _fitted(tuple(observations), shapes, before, wanted, known, turns, starts)
 
 
-def propose_views(
-    images: Sequence[ArrayLike],
-    microscopes: Sequence[Microscope],
-    *,
-    material: str = "Au",
-    prior: Prior | None = None,
-    turns: Turns | None = None,
-) -> list[tuple[CutCuboid, ...]]:
-    """Starts for `refine_views` from K images alone: each K shapes, the most likely first."""
-    raise NotImplementedError
+def _fitted(
+    observations: tuple[Observation, ...],
+    shapes: tuple[CutCuboid, ...],
+    before: Float,
+    mask: int,
+    prior: Prior,
+    turns: Turns | None,
+    starts: int,
+) -> RefinedViews:
+    fit = Joint(observations, mask, prior, turns)
+    shapes = _with_corners(shapes, mask, prior)
+    rng = np.random.default_rng(mask)  # the same starts each time
+    places = [(shapes, before)]
+    places += [_nearby(shapes, before, prior, rng) for _ in range(starts - 1)]
+    results = [fit.run(fit.state(*place)) for place in places]
+    best = max(results, key=lambda result: result.log_evidence)
+    state = best.state
+    used = (3 + len(fit.corners)) / len(observations) + 5
+    return RefinedViews(
+        shapes=state.shapes,
+        before=state.before if turns is not None else state.shapes[0].quaternion,
+        names=shape_parameters(mask)[SHAPE_PARAMETERS - 3 :],
+        covariance=best.shared_covariance,
+        view_covariances=best.view_covariances,
+        turn_errors_rad=state.errors,
+        log_likelihood=best.log_likelihood,
+        log_evidence=best.log_evidence,
+        at_limit=best.at_limit,
+        goodness=tuple(
+            goodness(seen, electrons, round(used) + len(waves))
+            for seen, electrons, waves in zip(
+                observations, best.electrons, state.waves, strict=True
+            )
+        ),
+        electrons=best.electrons,
+        dose_scales=np.exp(state.log_scales),
+        waves_nm=state.waves,
+        steps=best.steps,
+        converged=best.converged,
+    )
+
+
+def _starts(
+    k: int, start: CutCuboid | Sequence[CutCuboid], turns: Turns | None
+) -> tuple[tuple[CutCuboid, ...], Float]:
+    """The particle in each view, and its pose before the turns."""
+    if k == 0:
+        raise ValueError("observations is empty, expected at least one image")
+    if turns is not None and len(turns) != k:
+        raise ValueError(f"turns are {len(turns)}, expected one for each of {k} images")
+    if isinstance(start, CutCuboid):
+        if turns is None and k > 1:
+            raise ValueError(f"start is one shape, expected {k}: poses are not known")
+        return (start,) * k, start.quaternion
+    shapes = tuple(start)
+    if len(shapes) != k:
+        raise ValueError(f"start is {len(shapes)} shapes, expected one for each of {k} images")
+    if turns is None:
+        return shapes, shapes[0].quaternion
+    return shapes, _before(shapes[0], turns, 0)
+
+
+def _with_corners(
+    shapes: tuple[CutCuboid, ...], wanted: int, prior: Prior
+) -> tuple[CutCuboid, ...]:
+    low, high = prior.cut
+    first = shapes[0]
+    chosen = np.array([bool(wanted >> corner & 1) for corner in range(CORNERS)])
+    cuts = np.where(first.cuts > 0, np.clip(first.cuts, low, high), low + (high - low) / 3)
+    cuts = np.where(chosen, cuts, 0.0)
+    edges = np.full(3, np.cbrt(first.edges_nm.prod())) if prior.equal_edges else first.edges_nm
+    return tuple(replace(shape, edges_nm=edges, cuts=cuts) for shape in shapes)
+
+
+def _nearby(
+    shapes: tuple[CutCuboid, ...], before: Float, prior: Prior, rng: np.random.Generator
+) -> tuple[tuple[CutCuboid, ...], Float]:
+    """A start a little beside another, its cuts anywhere within the limits."""
+    scale = 1.0 + _EDGE_SD * rng.normal(size=1 if prior.equal_edges else 3)
+    cuts = np.where(shapes[0].cuts > 0, rng.uniform(*prior.cut, size=CORNERS), 0.0)
+    beside = tuple(
+        shape.moved(
+            _TURN_SD * rng.normal(size=3),
+            shape.position_nm + _PLACE_SD * rng.normal(size=2),
+            shape.edges_nm * scale,
+            cuts,
+        )
+        for shape in shapes
+    )
+    one = replace(shapes[0], quaternion=before)
+    turned = one.moved(_TURN_SD * rng.normal(size=3), one.position_nm, one.edges_nm, one.cuts)
+    return beside, turned.quaternion
+
+
+def mirrored(shape: CutCuboid) -> CutCuboid:
+    """The mirror image along the beam, at the pose in which it gives the same image.
+
+    Examples
+    --------
+    >>> shape = CutCuboid(np.full(3, 9.0), np.eye(8)[7] / 3, np.array([0, 0, 0, 1]), np.zeros(2))
+    >>> mirrored(shape).mask == 1 << 3
+    True
+    """
+    from scipy.spatial.transform import Rotation
+
+    matrix = _MIRROR @ rotation_matrix(shape.quaternion) @ _MIRROR
+    cuts = shape.cuts[np.arange(CORNERS) ^ _BEYOND]
+    return replace(shape, cuts=cuts, quaternion=Rotation.from_matrix(matrix).as_quat())
+
+
+@dataclass(frozen=True, eq=False)
+class ViewsComparison:
+    """Sets of cut corners compared over several images.
+
+    Attributes
+    ----------
+    hands : tuple of Comparison
+        The first holds the fits of the first idea and its rivals; a second, where turns are known,
+        those of mirror images. A particle that is its own mirror image is in both.
+    """
+
+    hands: tuple[Comparison[RefinedViews], ...]
+
+    @property
+    def best(self) -> RefinedViews:
+        """The fit of the most probable particle."""
+        leader = max(self.hands, key=lambda hand: hand.log_posterior(hand.best))
+        return leader.fits[leader.best]
+
+    @property
+    def hand_probability(self) -> float:
+        """Probability of the first idea's hand against its mirror image's; 1 if not compared."""
+        masks = np.zeros(MASKS, np.int64)
+        totals = [self._total(hand, masks, 1)[0] for hand in self.hands]
+        return float(totals[0] / sum(totals))
+
+    def probabilities(self, class_of_mask: ArrayLike, n_classes: int) -> Float:
+        """Probability of each class: (n_classes,), the sum over the masks tried of it."""
+        classes = np.asarray(class_of_mask)
+        total = sum((self._total(hand, classes, n_classes) for hand in self.hands), np.zeros(1))
+        return np.asarray(total / total.sum())
+
+    def _total(
+        self, hand: Comparison[RefinedViews], classes: NDArray[np.int64], n_classes: int
+    ) -> Float:
+        highest = max(one.log_posterior(one.best) for one in self.hands)
+        total = np.zeros(n_classes)
+        for mask in hand.fits:
+            total[classes[mask]] += np.exp(hand.log_posterior(mask) - highest)
+        return total
 
 
 def search_views(
@@ -101,6 +361,79 @@ def search_views(
     prior: Prior,
     elsewhere: bool = False,
     turns: Turns | None = None,
+    margin: float = 5.0,
+    most: int = MASKS,
+    starts: int = 1,
 ) -> ViewsComparison:
-    """Compare sets of cut corners, and with turns mirror images, over K images."""
-    raise NotImplementedError
+    """Compare the set of corners of a first idea with its rivals over several images.
+
+    Parameters
+    ----------
+    observations, start, turns
+        As in `refine_views`.
+    log_prior, prior, elsewhere, margin, most, starts
+        As in `stemfast.fit.search`.
+
+    Returns
+    -------
+    ViewsComparison
+    """
+    shapes, before = _starts(len(observations), start, turns)
+    weights = checked_log_prior(log_prior, shapes[0].mask)
+
+    seen = tuple(observations)
+
+    def fit(near: RefinedViews, mask: int, count: int) -> RefinedViews:
+        return _fitted(seen, near.shapes, near.before, mask, prior, turns, count)
+
+    def hopeless(near: RefinedViews, mask: int, lead: float) -> bool:
+        return _out_of_question(seen, near, mask, prior, turns, lead)
+
+    def compared(first: RefinedViews) -> Comparison[RefinedViews]:
+        return explore(
+            {first.mask: first},
+            fit,
+            weights,
+            elsewhere=elsewhere,
+            margin=margin,
+            most=most,
+            starts=starts,
+            hopeless=hopeless,
+        )
+
+    own = compared(_fitted(seen, shapes, before, shapes[0].mask, prior, turns, starts))
+    if turns is None or len(seen) == 1:
+        return ViewsComparison((own,))
+    found = own.fits[own.best]
+    twins = tuple(mirrored(shape) for shape in found.shapes)
+    if not np.isfinite(weights[twins[0].mask]):
+        return ViewsComparison((own,))
+    # A mirror image that fits one view turns the wrong way to the others: any may be the start.
+    poses = [_before(twin, turns, view) for view, twin in enumerate(twins)]
+    fits = [_fitted(seen, twins, pose, twins[0].mask, prior, turns, 1) for pose in poses]
+    return ViewsComparison((own, compared(max(fits, key=lambda one: one.log_evidence))))
+
+
+def _before(shape: CutCuboid, turns: Turns, view: int) -> Float:
+    """Pose before the turns of a particle in a view."""
+    pose = turns.rotations[view].inv() * shape.orientation()
+    return np.asarray(pose.as_quat())
+
+
+def _out_of_question(
+    observations: tuple[Observation, ...],
+    near: RefinedViews,
+    rival: int,
+    prior: Prior,
+    turns: Turns | None,
+    lead: float,
+) -> bool:
+    """As `stemfast.fit.refine.out_of_question`, over several images."""
+    low, _ = prior.cut
+    chosen = np.array([bool(rival >> corner & 1) for corner in range(CORNERS)])
+    kept = np.where(near.shape.cuts > 0, near.shape.cuts, low)
+    shapes = tuple(replace(shape, cuts=np.where(chosen, kept, 0.0)) for shape in near.shapes)
+    scales = np.log(near.dose_scales)
+    state = JointState(shapes, near.before, near.turn_errors_rad, near.waves_nm, scales)
+    log_likelihood, promise = Joint(observations, rival, prior, turns).promise(state)
+    return log_likelihood + 2.0 * promise + lead < near.log_likelihood - OUT

@@ -1,4 +1,4 @@
-"""Fitting the physics to an image: the most likely particle, its rivals, and what could be known.
+"""Fitting the physics to images: the most likely particle, its rivals, and what could be known.
 
 The observer here knows the microscope and the family of shapes, and reads an image as well as it
 can be read: `refine` finds the most likely cuboid with given cut corners, `search` compares sets of
@@ -8,18 +8,35 @@ what ``stemfast ceiling`` reports.
 """
 
 from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.decide import Decision, decide
+from stemfast.fit.goodness import Goodness, goodness
 from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.propose import propose
+from stemfast.fit.propose_views import propose_views
 from stemfast.fit.refine import Prior, Refined, refine
 from stemfast.fit.rivals import Comparison, count_prior, search
+from stemfast.fit.turns import Turns
+from stemfast.fit.views import RefinedViews, ViewsComparison, refine_views, search_views
 
 __all__ = [
     "Comparison",
     "CutCuboid",
+    "Decision",
+    "Goodness",
     "Observation",
     "Prior",
     "Refined",
+    "RefinedViews",
+    "Turns",
+    "ViewsComparison",
     "count_prior",
+    "decide",
+    "goodness",
     "observe",
+    "propose",
+    "propose_views",
     "refine",
+    "refine_views",
     "search",
+    "search_views",
 ]

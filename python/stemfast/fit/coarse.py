@@ -3,32 +3,39 @@
 The sum of the particle's thickness is its volume, and its second moments in the image are those of
 the cuboid's projection, (R diag(e²/12) Rᵀ) restricted to x and y. So for a direction of the beam in
 the cuboid's frame and a ratio of its edges, scale and turn about the beam follow from the image;
-what fits neither moment is left out, and the rest is projected by the core and compared. Cut
-corners change volume and moments by a few per cent only, so all candidates are whole.
+what has other moments is left out, and the rest is projected by the core and compared. Cut
+corners change volume and moments by a few per cent only: two kinds of candidates, whole ones and
+ones with all corners cut, are near enough to all.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
-from stemfast.fit.cuboid import CORNERS, CutCuboid
+from stemfast.fit.cuboid import CORNERS
 from stemfast.fit.film import FilmWaves
 from stemfast.fit.likelihood import Observation, blur_matrix
 from stemfast.microscope import Microscope
 
-__all__ = ["Outline", "binned", "candidates", "outline"]
+__all__ = ["Candidates", "Outline", "binned", "candidates", "outline", "projections"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _EXACT = 0
 _CHUNK = 1024
+_DIRECTIONS = 110  # of the beam in the cuboid's octant
+_RATIO_STEP = 0.1  # of the logarithms of edges
+_TURN_STEP = math.radians(9.0)
+_TOLERANCE = 0.13  # of the moments
+_LEAST = 100  # that are compared where none has the moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +107,10 @@ def binned(observation: Observation, factor: int, most_waves: int) -> Observatio
     """
     rows, columns = (n // factor for n in observation.counts.shape)
 
-    def joined(values: Float) -> Float:
+    def joined(values: NDArray[np.floating[Any]]) -> Float:
         part = values[: rows * factor, : columns * factor]
         return np.asarray(part.reshape(rows, factor, columns, factor, *part.shape[2:]))
 
-    pixel = abs(float(observation.x_nm[0, 1] - observation.x_nm[0, 0]))
     size = joined(observation.weight).sum(axis=(1, 3))
     share = factor**2 / np.maximum(size, 1.0)
     waves = observation.waves
@@ -122,7 +128,7 @@ def binned(observation: Observation, factor: int, most_waves: int) -> Observatio
         noise=observation.noise * factor**2,
         film_nm=joined(observation.film_nm).mean(axis=(1, 3)),
         waves=FilmWaves(maps, waves.variance[:most_waves], waves.rest),
-    ) if pixel > 0 else observation
+    )
 
 
 def _blur_px(observation: Observation) -> float:
@@ -163,7 +169,7 @@ def _frames(count: int) -> Float:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Poses and edges by how well they explain the image, the best first.
+    """Poses and edges, and how well they explain the image.
 
     Attributes
     ----------
@@ -177,65 +183,73 @@ class Candidates:
     edges_nm: Float
     misfit: Float
 
+    @classmethod
+    def joined(cls, parts: Sequence[Candidates], most: int) -> Candidates:
+        """The best of several, the best first."""
+        misfit = np.concatenate([part.misfit for part in parts])
+        best = np.argsort(misfit, kind="stable")[:most]
+        matrices = np.concatenate([part.matrices for part in parts])[best]
+        return cls(matrices, np.concatenate([part.edges_nm for part in parts])[best], misfit[best])
+
 
 def candidates(
     coarse: Observation,
     seen: Outline,
-    *,
-    edges_nm: Float | None = None,
-    cut: float = 0.0,
-    directions: int = 110,
-    ratio_step: float = 0.1,
-    most_ratio: float = 1.6,
-    tolerance: float = 0.13,
-    turn_step_deg: float = 9.0,
     pixel_nm: float,
+    *,
+    cut: float = 0.0,
+    most_ratio: float = 1.6,
 ) -> Candidates:
-    """Poses and edges of whole cuboids that have the outline's volume and moments, ranked."""
-    frames = _frames(directions)
+    """Poses and edges that have the outline's volume and moments, by how well they fit the image.
+
+    Parameters
+    ----------
+    coarse : Observation
+        The image on a coarse grid, from `binned`.
+    seen : Outline
+    pixel_nm : float
+        Distance of the grid's points [nm].
+    cut : float
+        Of all eight corners of the candidates.
+    most_ratio : float
+        Most that one edge is longer than another.
+    """
+    frames = _frames(_DIRECTIONS)
     # What eight cuts take away of the volume and of the second moments of a cuboid.
     left = 1.0 - 8.0 * cut**3 / 6.0
-    inner = 1.0 - 12.0 * 8.0 * cut**3 / 6.0 * ((0.5 - cut / 4.0) ** 2 + 3.0 * cut**2 / 80.0)
-    shapes = _ratios(ratio_step, most_ratio) * np.cbrt(seen.volume_nm3 / left)
-    if edges_nm is not None:
-        shapes = edges_nm[None, :]
-    # Moments in the frame of each direction: (directions, shapes, 2, 2).
+    inner = 1.0 - 16.0 * cut**3 * ((0.5 - cut / 4.0) ** 2 + 3.0 * cut**2 / 80.0)
+    shapes = _ratios(_RATIO_STEP, most_ratio) * np.cbrt(seen.volume_nm3 / left)
     flat = frames[:, :2, :]
-    inertia = np.einsum("dik,sk,djk->dsij", flat, shapes**2 * (inner / left / 12.0), flat)
-    middle = 0.5 * (inertia[..., 0, 0] + inertia[..., 1, 1])
-    half = 0.5 * (inertia[..., 0, 0] - inertia[..., 1, 1])
-    spread = np.hypot(half, inertia[..., 0, 1])
-    axis = 0.5 * np.arctan2(inertia[..., 0, 1], half)
-    wanted_mid = 0.5 * float(np.trace(seen.moments_nm2))
-    wanted_half = 0.5 * float(seen.moments_nm2[0, 0] - seen.moments_nm2[1, 1])
-    wanted_spread = math.hypot(wanted_half, seen.moments_nm2[0, 1])
-    wanted_axis = 0.5 * math.atan2(seen.moments_nm2[0, 1], wanted_half)
-    fits = (np.abs(middle / wanted_mid - 1.0) < tolerance) & (
-        np.abs(spread - wanted_spread) < tolerance * wanted_mid
-    )
-    which_d, which_s = np.nonzero(fits)
-    if not len(which_d):
-        flat_best = np.argsort(np.abs(middle / wanted_mid - 1.0), axis=None)[:200]
-        which_d, which_s = np.unravel_index(flat_best, middle.shape)
-    turns = wanted_axis - axis[which_d, which_s]
+    tensor = np.einsum("dik,sk,djk->dsij", flat, shapes**2 * (inner / left / 12.0), flat)
+    mean, spread, axis = _moments(tensor)
+    wanted_mean, wanted_spread, wanted_axis = (float(x) for x in _moments(seen.moments_nm2))
+    off = np.maximum(np.abs(mean - wanted_mean), np.abs(spread - wanted_spread)) / wanted_mean
+    least = min(_LEAST, off.size - 1)
+    nearest = float(np.partition(off, least, axis=None)[least]) * 1.000001
+    which, sizes = np.nonzero(off < max(_TOLERANCE, nearest))
     # The rounder the projection, the less its moments say of the turn about the beam.
-    doubt = np.minimum(0.5 * tolerance * wanted_mid / np.maximum(
-        np.maximum(wanted_spread, spread[which_d, which_s]), 1e-9), np.pi / 2)
-    step = math.radians(turn_step_deg)
-    number = np.maximum(np.ceil(2 * doubt / step).astype(int), 1)
-    index = np.repeat(np.arange(len(turns)), number)
+    clear = np.maximum(np.maximum(wanted_spread, spread[which, sizes]), 1e-9)
+    doubt = np.minimum(0.5 * _TOLERANCE * wanted_mean / clear, np.pi / 2)
+    number = np.maximum(np.ceil(2.0 * doubt / _TURN_STEP).astype(int), 1)
+    index = np.repeat(np.arange(len(which)), number)
     within = np.arange(len(index)) - np.repeat(np.cumsum(number) - number, number)
-    share = (within + 0.5) / number[index] - 0.5
-    angle = turns[index] + 2 * doubt[index] * share
-    cosine, sine = np.cos(angle), np.sin(angle)
+    angle = (wanted_axis - axis[which, sizes])[index]
+    angle += doubt[index] * ((2 * within + 1) / number[index] - 1.0)
     spin = np.zeros((len(index), 3, 3))
-    spin[:, 0, 0], spin[:, 0, 1], spin[:, 1, 0], spin[:, 1, 1] = cosine, -sine, sine, cosine
+    spin[:, 0, 0], spin[:, 0, 1] = np.cos(angle), -np.sin(angle)
+    spin[:, 1, 0], spin[:, 1, 1] = np.sin(angle), np.cos(angle)
     spin[:, 2, 2] = 1.0
-    matrices = spin @ frames[which_d[index]]
-    edges = shapes[which_s[index]]
+    matrices, edges = spin @ frames[which[index]], shapes[sizes[index]]
     misfit = _misfits(coarse, matrices, edges, seen.centre_nm, pixel_nm, cut)
-    order = np.argsort(misfit)
-    return Candidates(matrices[order], edges[order], misfit[order])
+    return Candidates(matrices, edges, misfit)
+
+
+def _moments(tensor: Float) -> tuple[Float, Float, Float]:
+    """Mean and half the difference of the principal moments, and the long axis's angle [rad]."""
+    half = 0.5 * (tensor[..., 0, 0] - tensor[..., 1, 1])
+    mean = 0.5 * (tensor[..., 0, 0] + tensor[..., 1, 1])
+    mixed = tensor[..., 0, 1]
+    return mean, np.hypot(half, mixed), np.asarray(0.5 * np.arctan2(mixed, half))
 
 
 def _misfits(
@@ -248,7 +262,9 @@ def _misfits(
     mean = np.maximum(coarse.counts, 1.0)
     root = (coarse.weight / np.sqrt(mean)).astype(np.float32)
     shift = coarse.noise / coarse.excess
-    seen = ((coarse.dose + shift - coarse.counts * coarse.excess) * root / coarse.excess).astype(np.float32)
+    seen = ((coarse.dose + shift - coarse.counts * coarse.excess) * root / coarse.excess).astype(
+        np.float32
+    )
     scale = (coarse.dose * film * root / coarse.excess).astype(np.float32)
     misfit = np.empty(len(matrices))
     for first in range(0, len(matrices), _CHUNK):

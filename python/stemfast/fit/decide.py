@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
 from stemfast.fit.goodness import Goodness, goodness
 from stemfast.fit.likelihood import observe
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose import apart, proposals
-from stemfast.fit.rivals import MASKS, Comparison, search
+from stemfast.fit.propose import are_apart, likely_mask, proposals
+from stemfast.fit.rivals import Comparison, search
 from stemfast.fit.tasks import Question, question
 
 if TYPE_CHECKING:
     from stemfast.fit.maximum import Refined
     from stemfast.microscope import Microscope
 
-__all__ = ["Decision", "decide", "likely_mask"]
+__all__ = ["Decision", "decide"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _HOPELESS = 40.0  # logarithms of likelihood behind the best proposal
-_SAME_DEG, _SAME_EDGES = 3.0, 0.03
-_CLEAR = 2.0  # standard deviations that a cut must stand out with to be in the first idea
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +43,7 @@ class Decision:
         Whether the best fit explains the image.
     """
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison[Refined], ...]
     questions: tuple[Question, ...]
     probability: Float
     goodness: Goodness
@@ -119,7 +116,7 @@ def decide(
     ideas = proposals(image, microscope, material=material, prior=known, beam_nm=beam_nm)
     near = [i for i in ideas if i.log_likelihood > ideas[0].log_likelihood - _HOPELESS]
     observation = observe(image, microscope, ideas[0].shape, beam_nm=beam_nm)
-    found: list[tuple[Comparison, Question]] = []
+    found: list[tuple[Comparison[Refined], Question]] = []
     for idea in near:
         asked = question(task, idea.shape.edges_nm)
         start = likely_mask(idea, known, asked.log_prior)
@@ -144,41 +141,19 @@ def decide(
     )
 
 
-def likely_mask(idea: Refined, prior: Prior, log_prior: Float) -> CutCuboid:
-    """The shape of a fit with all corners cut, with those left whole that hardly are.
-
-    What a cut takes away grows with its cube, so that a cut f ± s stands out by f/3s.
-    """
-    cuts = idea.shape.cuts
-    place = [idea.names.index(f"cut_{corner}") for corner in range(CORNERS)]
-    clear = np.minimum(cuts / (3.0 * idea.standard_errors[place]), 20.0) - _CLEAR
-    clear = np.where(cuts < 0.6 * prior.cut[0], np.minimum(clear, -1.0), clear)
-    bits = (np.arange(MASKS)[:, None] >> np.arange(CORNERS)) & 1
-    score = np.where(np.isfinite(log_prior), (2 * bits - 1) @ clear, -np.inf)
-    chosen = bits[int(score.argmax())].astype(bool)
-    limits = np.clip(cuts, *prior.cut)
-    return replace(idea.shape, cuts=np.where(chosen, limits, 0.0))
-
-
-def _distinct(found: list[tuple[Comparison, Question]]) -> list[tuple[Comparison, Question]]:
+def _distinct(
+    found: list[tuple[Comparison[Refined], Question]],
+) -> list[tuple[Comparison[Refined], Question]]:
     """Those whose best poses and edges are apart: others are the same fit under other names."""
-    chosen: list[tuple[Comparison, Question]] = []
+    chosen: list[tuple[Comparison[Refined], Question]] = []
     for pair in found:
         shape = pair[0].fits[pair[0].best].shape
-        if all(_apart(shape, c.fits[c.best].shape) for c, _ in chosen):
+        if all(are_apart(shape, c.fits[c.best].shape) for c, _ in chosen):
             chosen.append(pair)
     return chosen
 
 
-def _apart(one: CutCuboid, other: CutCuboid) -> bool:
-    matrix = rotation_matrix(one.quaternion)[None]
-    angle, edges = apart(
-        matrix, one.edges_nm[None], rotation_matrix(other.quaternion), other.edges_nm
-    )
-    return bool(angle[0] > _SAME_DEG or edges[0] > _SAME_EDGES)
-
-
-def _probability(found: list[tuple[Comparison, Question]]) -> Float:
+def _probability(found: list[tuple[Comparison[Refined], Question]]) -> Float:
     """Of each class: evidence times prior, added up over sets of corners and over poses."""
     n_classes = 1 + max(int(asked.class_of_mask.max()) for _, asked in found)
     highest = found[0][0].log_posterior(found[0][0].best)
@@ -187,5 +162,4 @@ def _probability(found: list[tuple[Comparison, Question]]) -> Float:
         for mask in compared.fits:
             chance = math.exp(compared.log_posterior(mask) - highest)
             total[asked.class_of_mask[mask]] += chance
-    return total / total.sum()
-
+    return np.asarray(total / total.sum())

@@ -297,7 +297,7 @@ class Joint:
             own = own + damping * np.diag(own.diagonal())
             mixed = slopes.mixed[view][np.ix_(free, mine)]
             solved = np.linalg.solve(own, np.c_[mixed.T, slopes.own[view][mine]])
-            back.append((solved[:, :-1], solved[:, -1]))
+            back.append((np.asarray(solved[:, :-1]), np.asarray(solved[:, -1])))
             reduced = reduced - mixed @ solved[:, :-1]
             right = right - mixed @ solved[:, -1]
         step = np.zeros(self.n_shared)
@@ -379,7 +379,7 @@ class Joint:
             mine = self._own_free(view)
             own = slopes.own_information[view][np.ix_(mine, mine)]
             mixed = slopes.mixed[view][np.ix_(free, mine)]
-            inverse = np.linalg.inv(own)
+            inverse = np.asarray(np.linalg.inv(own), np.float64)
             back.append((inverse, inverse @ mixed.T))
             reduced = reduced - mixed @ back[-1][1]
             evidence += 0.5 * len(mine) * math.log(2 * math.pi)

@@ -1,10 +1,14 @@
-"""Where to start: cuboids that explain an image, found from the image alone."""
+"""Where to start: cuboids that explain an image, found from the image alone.
+
+Some ten thousand whole cuboids and cuboids with all corners cut are compared with the image on a
+coarse grid (`stemfast.fit.coarse`). The best that are apart from each other are fitted with all
+eight corners free to be cut or not, first on that grid, and the best of these on a finer one. So
+poses are found before anyone asks which corners are cut, and the cuts come out as a first idea.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from itertools import permutations, product
 from typing import TypeAlias
 
 import numpy as np
@@ -14,71 +18,23 @@ from stemfast.fit.coarse import Candidates, binned, candidates, outline
 from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
 from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.maximum import Maximisation, Refined, State
+from stemfast.fit.naming import APART_DEG, APART_EDGES, apart
 from stemfast.fit.prior import Prior
+from stemfast.fit.rivals import MASKS
 from stemfast.microscope import Microscope
 
-__all__ = ["propose"]
+__all__ = ["are_apart", "likely_mask", "proposals", "propose"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-_COARSE_PX = 26
-_COARSE_WAVES = 6
-_TEMPLATES = (0.0, 0.4)
-_TRIED, _REFINED = 16, 5
-_APART_DEG, _APART_EDGES = 9.0, 0.09
-_FIRST_CUT = 0.2
-_WHOLE = 0.1
+_COARSE_PX = 26  # rows of the coarse grid, about
+_WAVES = 6  # of the film, in fits on coarse grids
+_TEMPLATES = (0.0, 0.4)  # cuts of all corners of the candidates
+_LOOKED_AT, _TRIED, _REFINED = 600, 16, 5
+_SAME_DEG, _SAME_EDGES = 3.0, 0.04  # fits nearer than that are one
+_FIRST_CUT, _LEAST_CUT = 0.2, 0.02
 _ALL = 255
-
-
-@cache
-def axis_turns() -> Float:
-    """The 24 rotations (24, 3, 3) that lay axes on axes."""
-    found = []
-    for order in permutations(range(3)):
-        for signs in product((1.0, -1.0), repeat=3):
-            matrix = np.zeros((3, 3))
-            matrix[np.arange(3), order] = signs
-            if np.linalg.det(matrix) > 0:
-                found.append(matrix)
-    return np.array(found)
-
-
-def apart(matrices: Float, edges: Float, matrix: Float, edges_nm: Float) -> tuple[Float, Float]:
-    """How far poses and edges of whole cuboids are from one: angle [deg], and of ln edges.
-
-    Up to what leaves the image of a whole cuboid as it is: naming its axes anew, and mirroring it
-    along the beam.
-    """
-    mirror = np.diag([1.0, 1.0, -1.0])
-    turns = axis_turns()
-    # (2, n, 24): trace of (M g)ᵀ M0 = trace of gᵀ (Mᵀ M0)
-    both = np.stack([matrices, mirror @ matrices @ mirror])
-    inner = np.swapaxes(both, 2, 3) @ matrix
-    trace = np.einsum("gji,bnji->bng", turns, inner)
-    angle = np.degrees(np.arccos(np.clip(0.5 * (trace - 1.0), -1.0, 1.0)))
-    named = np.einsum("gji,nj->ngi", np.abs(turns), edges)
-    edge = np.abs(np.log(named / edges_nm)).max(axis=2)
-    scaled = np.hypot(angle / _APART_DEG, (edge / _APART_EDGES)[None])
-    n = len(matrices)
-    flat = np.moveaxis(scaled, 1, 0).reshape(n, -1).argmin(axis=1)
-    b, g = np.divmod(flat, len(turns))
-    rows = np.arange(n)
-    return angle[b, rows, g], edge[rows, g]
-
-
-def _spread_out(found: Candidates, most: int) -> list[int]:
-    """The best candidates that are apart from each other."""
-    left = np.arange(min(len(found.misfit), 600))
-    chosen = []
-    while len(left) and len(chosen) < most:
-        first = int(left[0])
-        chosen.append(first)
-        angle, edge = apart(
-            found.matrices[left], found.edges_nm[left], found.matrices[first], found.edges_nm[first]
-        )
-        left = left[np.hypot(angle / _APART_DEG, edge / _APART_EDGES) > 1.0]
-    return chosen
+_CLEAR = 2.0  # standard deviations that a cut must stand out with to be in the first idea
 
 
 def propose(
@@ -90,78 +46,147 @@ def propose(
     most: int = 3,
     beam_nm: ArrayLike | None = None,
 ) -> list[CutCuboid]:
-    fits = proposals(image, microscope, material=material, prior=prior, most=most, beam_nm=beam_nm)
-    return [_settled(fit.shape) for fit in fits]
+    """Cuboids that may have made an image, found from the image alone.
+
+    Parameters
+    ----------
+    image : (rows, columns) array_like
+        Pixel values; of several particles, the largest is taken.
+    microscope : Microscope
+        What took it: dose, probe, film and detector are taken as known.
+    material : str
+        What the particle is made of.
+    prior : Prior, optional
+        Limits of the cuts, and whether edges are equal.
+    most : int
+        How many are wanted at most.
+    beam_nm : (rows, columns, 2) array_like, optional
+        Where the beam stood, if not on its grid.
+
+    Returns
+    -------
+    list of CutCuboid
+        Starts for `refine` and `search`, the most likely first, at poses apart from each other. A
+        single image tells neither a particle from its mirror image nor the names of its axes, so
+        each stands for all that look alike.
+
+    Raises
+    ------
+    ValueError
+        If no particle stands out of the image, or image and microscope do not fit each other.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> from scipy.spatial.transform import Rotation
+    >>> particle = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
+    >>> image = sf.simulate(particle, Rotation.from_rotvec([0.5, 0.4, 0.3]), seed=1)
+    >>> start = propose(image, sf.Microscope())[0]
+    >>> bool(abs(np.sort(start.edges_nm) - (10, 12, 14)).max() < 0.5)
+    True
+    """
+    known = prior or Prior()
+    fits = proposals(image, microscope, material=material, prior=known, most=most, beam_nm=beam_nm)
+    return [likely_mask(fit, known, np.zeros(MASKS)) for fit in fits]
 
 
-def proposals(image, microscope, *, material="Au", prior=None, most=3, beam_nm=None, times=None):
-    import time
-    t0=time.perf_counter()
+def proposals(
+    image: ArrayLike,
+    microscope: Microscope,
+    *,
+    material: str,
+    prior: Prior,
+    most: int = 3,
+    beam_nm: ArrayLike | None = None,
+) -> list[Refined]:
+    """The fits behind `propose`, all corners cut; those that are whole are cut as little as can be.
+
+    They are fits to an image of pixels twice as large.
+    """
+    if most < 1:
+        raise ValueError(f"most must be at least 1, got {most}")
     seen = outline(image, microscope, material)
-    t1=time.perf_counter()
-    prior = prior or Prior()
-    around = CutCuboid(
-        np.full(3, 1.15 * np.cbrt(seen.volume_nm3)),
-        np.zeros(CORNERS),
-        np.array([0.4, 0.2, 0.1, 0.8]),
-        seen.centre_nm,
-        material,
-    )
+    side = np.full(3, 1.15 * np.cbrt(seen.volume_nm3))
+    slanted = np.array([0.4, 0.2, 0.1, 0.8])  # reaches about as far to all sides
+    around = CutCuboid(side, np.zeros(CORNERS), slanted, seen.centre_nm, material)
     fine = observe(image, microscope, around, beam_nm=beam_nm)
     factor = max(1, round(fine.counts.shape[0] / _COARSE_PX))
-    coarse = binned(fine, factor, _COARSE_WAVES)
+    coarse = binned(fine, factor, _WAVES)
     pixel = factor * microscope.scan.pixel_size_nm
-    found = [candidates(coarse, seen, cut=cut, pixel_nm=pixel) for cut in _TEMPLATES]
-    merged = Candidates(*(np.concatenate(part) for part in zip(*((c.matrices, c.edges_nm, c.misfit) for c in found))))
-    order = np.argsort(merged.misfit)[:600]
-    merged = Candidates(merged.matrices[order], merged.edges_nm[order], merged.misfit[order])
-    t2=time.perf_counter()
-    relaxed = replace(prior, cut=(min(0.02, prior.cut[0]), prior.cut[1]))
-    tried = [
-        _relaxed(coarse, _shape(merged, k, seen.centre_nm, material), relaxed)
-        for k in _spread_out(merged, _TRIED)
-    ]
-    t3=time.perf_counter()
-    tried.sort(key=lambda fit: -fit.log_likelihood)
-    best = _different(tried, _REFINED)
-    if factor >= 2:
-        medium = fine if factor <2 else binned(fine, 2, _COARSE_WAVES)
-        best = [_relaxed(medium, fit.shape, relaxed) for fit in best]
-        best.sort(key=lambda fit: -fit.log_likelihood)
-    t4=time.perf_counter()
-    if times is not None:
-        times.update(out=t1-t0,cand=t2-t1,lm=t3-t2,fine=t4-t3,n=len(order), steps=np.mean([f.steps for f in tried]))
-    return _different(best, most)
+    longest = 1.0 if prior.equal_edges else 1.6
+    ranked = Candidates.joined(
+        [candidates(coarse, seen, pixel, cut=cut, most_ratio=longest) for cut in _TEMPLATES],
+        _LOOKED_AT,
+    )
+    relaxed = replace(prior, cut=(min(_LEAST_CUT, prior.cut[0]), prior.cut[1]))
+    starts = [_shape(ranked, k, seen.centre_nm, material) for k in _spread_out(ranked)]
+    fits = _by_likelihood([_fitted(coarse, start, relaxed) for start in starts])
+    medium = binned(fine, min(factor, 2), _WAVES)
+    fits = [_fitted(medium, fit.shape, relaxed) for fit in _different(fits, _REFINED)]
+    return _different(_by_likelihood(fits), most)
 
 
-def _shape(found: Candidates, k: int, centre: Float, material: str) -> CutCuboid:
+def _spread_out(found: Candidates) -> list[int]:
+    """The best candidates that are apart from each other."""
+    left = np.arange(len(found.misfit))
+    chosen: list[int] = []
+    while len(left) and len(chosen) < _TRIED:
+        first = int(left[0])
+        chosen.append(first)
+        angle, edge = apart(
+            found.matrices[left], found.edges_nm[left], found.matrices[first], found.edges_nm[first]
+        )
+        left = left[np.hypot(angle / APART_DEG, edge / APART_EDGES) > 1.0]
+    return chosen
+
+
+def _shape(found: Candidates, k: int, centre_nm: Float, material: str) -> CutCuboid:
     from scipy.spatial.transform import Rotation
 
     quaternion = Rotation.from_matrix(found.matrices[k]).as_quat()
     cuts = np.full(CORNERS, _FIRST_CUT)
-    return CutCuboid(found.edges_nm[k], cuts, quaternion, centre, material)
+    return CutCuboid(found.edges_nm[k], cuts, quaternion, centre_nm, material)
 
 
-def _relaxed(observation: Observation, shape: CutCuboid, prior: Prior) -> Refined:
+def _fitted(observation: Observation, shape: CutCuboid, prior: Prior) -> Refined:
     calm = np.zeros(len(observation.waves.variance))
-    cuts = np.clip(shape.cuts, *prior.cut)
-    return Maximisation(observation, _ALL, prior).run(State(replace(shape, cuts=cuts), calm, 0.0))
+    shape = replace(shape, cuts=np.clip(shape.cuts, *prior.cut))
+    return Maximisation(observation, _ALL, prior).run(State(shape, calm, 0.0))
+
+
+def _by_likelihood(fits: list[Refined]) -> list[Refined]:
+    return sorted(fits, key=lambda fit: -fit.log_likelihood)
 
 
 def _different(fits: list[Refined], most: int) -> list[Refined]:
+    """The first of the fits that are apart from each other."""
     chosen: list[Refined] = []
     for fit in fits:
-        matrix = rotation_matrix(fit.shape.quaternion)[None]
-        near = (
-            apart(matrix, fit.shape.edges_nm[None], rotation_matrix(other.shape.quaternion), other.shape.edges_nm)
-            for other in chosen
-        )
-        if all(float(a[0]) > 3.0 or float(e[0]) > 0.04 for a, e in near):
+        if len(chosen) < most and all(are_apart(fit.shape, one.shape) for one in chosen):
             chosen.append(fit)
-        if len(chosen) == most:
-            break
     return chosen
 
 
-def _settled(shape: CutCuboid) -> CutCuboid:
-    return replace(shape, cuts=np.where(shape.cuts < _WHOLE, 0.0, shape.cuts))
+def are_apart(one: CutCuboid, other: CutCuboid) -> bool:
+    """Whether two shapes are not the same pose and edges, up to names and the mirror."""
+    matrix = rotation_matrix(one.quaternion)[None]
+    angle, edges = apart(
+        matrix, one.edges_nm[None], rotation_matrix(other.quaternion), other.edges_nm
+    )
+    return bool(angle[0] > _SAME_DEG or edges[0] > _SAME_EDGES)
+
+
+def likely_mask(idea: Refined, prior: Prior, log_prior: Float) -> CutCuboid:
+    """The shape of a fit with all corners cut, with those left whole that hardly are.
+
+    What a cut takes away grows with its cube, so that a cut f ± s stands out by f/3s.
+    """
+    cuts = idea.shape.cuts
+    place = [idea.names.index(f"cut_{corner}") for corner in range(CORNERS)]
+    clear = np.minimum(cuts / (3.0 * idea.standard_errors[place]), 20.0) - _CLEAR
+    clear = np.where(cuts < 0.6 * prior.cut[0], np.minimum(clear, -1.0), clear)
+    bits = (np.arange(MASKS)[:, None] >> np.arange(CORNERS)) & 1
+    score = np.where(np.isfinite(log_prior), (2 * bits - 1) @ clear, -np.inf)
+    chosen = bits[int(score.argmax())].astype(bool)
+    limits = np.clip(cuts, *prior.cut)
+    return replace(idea.shape, cuts=np.where(chosen, limits, 0.0))

@@ -122,7 +122,9 @@ def out_of_question(
     kept = np.where(near.shape.cuts > 0, near.shape.cuts, low)
     shape = replace(near.shape, cuts=np.where(chosen, kept, 0.0))
     fit = Maximisation(observation, rival, prior)
-    log_likelihood, promise = fit.promise(State(shape, near.waves_nm, float(np.log(near.dose_scale))))
+    log_likelihood, promise = fit.promise(
+        State(shape, near.waves_nm, float(np.log(near.dose_scale)))
+    )
     return log_likelihood + 2.0 * promise + lead < near.log_likelihood - OUT
 
 

@@ -152,6 +152,7 @@ def search(
     >>> found.probabilities([mask.bit_count() for mask in range(256)], 9).round(2).tolist()
     [0.0, 0.96, 0.04, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
+
     def fit(near: Refined | CutCuboid, mask: int, starts: int) -> Refined:
         shape = near if isinstance(near, CutCuboid) else near.shape
         return refine_observation(observation, shape, mask, prior, starts=starts)

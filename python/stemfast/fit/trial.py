@@ -17,19 +17,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.decide import decide
+from stemfast.fit.naming import aligned
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose import axis_turns
 from stemfast.fit.tasks import check_recipe
-from stemfast.symmetry import CORNER_SIGNS
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
     from stemfast.recipes.scenes import Scenes
     from stemfast.training.weights import TrainedClassifier
 
-__all__ = ["Reading", "Trial", "aligned", "prior_of", "read_scene", "trial"]
+__all__ = ["Reading", "Trial", "prior_of", "read_scene", "trial"]
 
 Float: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.int64]
@@ -96,12 +95,14 @@ class Reading:
         """Whether the best fit explains the image."""
         return self.p_value >= 1e-3
 
-    @property
-    def together(self) -> int:
-        """The fit's answer where it explains the image, or else the network's."""
-        if self.explained or not self.network:
-            return self.answer
-        return int(np.argmax(self.network))
+    def said(self, who: str) -> int:
+        """Answer of the "fit", the "network", or both "together".
+
+        Together it is the fit's where it explains the image, or else the network's. To multiply
+        the probabilities of both would count what they saw in one image twice.
+        """
+        alone = who == "fit" or (who == "together" and self.explained) or not self.network
+        return self.answer if alone else int(np.argmax(self.network))
 
     @property
     def pose_found(self) -> bool:
@@ -121,12 +122,7 @@ class Trial:
         """Share read right by "fit", "network" or "together", and its 95 % interval (Wilson)."""
         from stemfast.training.metrics import wilson_interval
 
-        answers = {
-            "fit": lambda r: r.answer,
-            "network": lambda r: int(np.argmax(r.network)),
-            "together": lambda r: r.together,
-        }[who]
-        right = sum(answers(r) == r.label for r in self.readings)
+        right = sum(reading.said(who) == reading.label for reading in self.readings)
         n = len(self.readings)
         return right / n, *wilson_interval(right, n)
 
@@ -161,50 +157,6 @@ def prior_of(recipe: Recipe) -> Prior:
     middle = float((np.pi / 6) ** (1 / 3) * np.sqrt(small * large))
     low, high = recipe.particle.severity  # type: ignore[attr-defined]
     return Prior(cut=(min(low, high - 1e-3), high), edge_nm=(middle, 0.5 * middle))
-
-
-def aligned(truth: CutCuboid, found: CutCuboid) -> CutCuboid:
-    """The truth under the names that a fit gave its axes, mirrored along the beam if that is nearer.
-
-    Both leave the image as it is, so that no fit to one image can tell.
-
-    Examples
-    --------
-    >>> truth = CutCuboid(
-    ...     np.array([10.0, 12.0, 14.0]), np.r_[0.3, np.zeros(7)], np.array([0, 0, 0, 1.0]), np.zeros(2)
-    ... )
-    >>> half_turn = CutCuboid(
-    ...     np.array([12.0, 10.0, 14.0]),
-    ...     np.r_[np.zeros(2), 0.3, np.zeros(5)],
-    ...     np.array([0, 0, 0.5**0.5, 0.5**0.5]),
-    ...     np.zeros(2),
-    ... )
-    >>> aligned(truth, half_turn).edges_nm.tolist()
-    [12.0, 10.0, 14.0]
-    """
-    from scipy.spatial.transform import Rotation
-
-    mirror = np.diag([1.0, 1.0, -1.0])
-    target = rotation_matrix(found.quaternion)
-    best, least = truth, np.inf
-    for flip in (np.eye(3), mirror):
-        matrix = flip @ rotation_matrix(truth.quaternion) @ flip
-        for turn in axis_turns():
-            own = turn.T @ flip
-            edges = np.abs(own) @ truth.edges_nm
-            signs = CORNER_SIGNS.astype(float) @ own.T
-            corners = ((signs > 0) @ np.array([1, 2, 4])).astype(int)
-            cuts = np.zeros(CORNERS)
-            cuts[corners] = truth.cuts
-            pose = matrix @ turn
-            angle = np.arccos(np.clip(0.5 * (np.trace(pose.T @ target) - 1.0), -1.0, 1.0))
-            strange = np.degrees(angle) / 3.0 + np.abs(np.log(edges / found.edges_nm)).max() / 0.03
-            strange += 0.5 * float(((cuts > 0) != (found.cuts > 0)).sum())
-            if strange < least:
-                least = strange
-                quaternion = Rotation.from_matrix(pose).as_quat()
-                best = CutCuboid(edges, cuts, quaternion, truth.position_nm, truth.material)
-    return best
 
 
 def read_scene(

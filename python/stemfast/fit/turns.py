@@ -74,12 +74,12 @@ class Turns:
         """
         from scipy.spatial.transform import Rotation
 
-        tilts = np.radians(np.asarray(tilts_deg, np.float64))
+        tilts = np.asarray(tilts_deg, np.float64)
         if tilts.ndim != 1 or not len(tilts) or not np.isfinite(tilts).all():
-            raise ValueError(f"tilts_deg must be finite numbers, one a view, got {tilts_deg}")
+            raise ValueError(f"tilts_deg must be finite numbers, one a view, got {tilts.tolist()}")
         turn = math.radians(axis_deg)
         axis = np.array([math.cos(turn), math.sin(turn), 0.0])
-        return cls(Rotation.from_rotvec(tilts[:, None] * axis), sd_deg, axis)
+        return cls(Rotation.from_rotvec(np.radians(tilts)[:, None] * axis), sd_deg, axis)
 
     def __len__(self) -> int:
         return len(self.rotations)

@@ -19,18 +19,18 @@ from stemfast.fit.goodness import Goodness, goodness
 from stemfast.fit.jacobian import SHAPE_PARAMETERS, shape_parameters
 from stemfast.fit.joint import Joint, JointState
 from stemfast.fit.likelihood import Observation
+from stemfast.fit.naming import axis_turns, mirrored, renamed
 from stemfast.fit.prior import Prior
 from stemfast.fit.refine import OUT
 from stemfast.fit.rivals import MASKS, Comparison, checked_log_prior, explore
 from stemfast.fit.turns import Turns
 
-__all__ = ["RefinedViews", "ViewsComparison", "mirrored", "refine_views", "search_views"]
+__all__ = ["RefinedViews", "ViewsComparison", "refine_views", "search_views"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
-_MIRROR = np.diag([1.0, 1.0, -1.0])
-_BEYOND = 1 << 2  # the bit of a corner on the positive side of z
+_SAME_TRACE = 1.0 + 2.0 * np.cos(np.radians(4.0))  # of a turn by 4°
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,22 +295,6 @@ def _nearby(
     return beside, turned.quaternion
 
 
-def mirrored(shape: CutCuboid) -> CutCuboid:
-    """The mirror image along the beam, at the pose in which it gives the same image.
-
-    Examples
-    --------
-    >>> shape = CutCuboid(np.full(3, 9.0), np.eye(8)[7] / 3, np.array([0, 0, 0, 1]), np.zeros(2))
-    >>> mirrored(shape).mask == 1 << 3
-    True
-    """
-    from scipy.spatial.transform import Rotation
-
-    matrix = _MIRROR @ rotation_matrix(shape.quaternion) @ _MIRROR
-    cuts = shape.cuts[np.arange(CORNERS) ^ _BEYOND]
-    return replace(shape, cuts=cuts, quaternion=Rotation.from_matrix(matrix).as_quat())
-
-
 @dataclass(frozen=True, eq=False)
 class ViewsComparison:
     """Sets of cut corners compared over several images.
@@ -319,7 +303,7 @@ class ViewsComparison:
     ----------
     hands : tuple of Comparison
         The first holds the fits of the first idea and its rivals; a second, where turns are known,
-        those of mirror images. A particle that is its own mirror image is in both.
+        those of its mirror image, unless the particle is its own.
     """
 
     hands: tuple[Comparison[RefinedViews], ...]
@@ -411,7 +395,39 @@ def search_views(
     # A mirror image that fits one view turns the wrong way to the others: any may be the start.
     poses = [_before(twin, turns, view) for view, twin in enumerate(twins)]
     fits = [_fitted(seen, twins, pose, twins[0].mask, prior, turns, 1) for pose in poses]
-    return ViewsComparison((own, compared(max(fits, key=lambda one: one.log_evidence))))
+    # From so far off, edges can change places on the way, and then it is the first idea again.
+    fits = [one for one in fits if not same_particle(one.shape, found.shape)]
+    if not fits:
+        return ViewsComparison((own,))
+    twin = max(fits, key=lambda one: one.log_evidence)
+    if twin.log_evidence < found.log_evidence - OUT:
+        return ViewsComparison((own, Comparison({twin.mask: twin}, weights)))
+    other = compared(twin)
+    apart = {
+        mask: one
+        for mask, one in other.fits.items()
+        if not any(same_particle(one.shape, mine.shape) for mine in own.fits.values())
+    }
+    return ViewsComparison((own, Comparison(apart, weights)) if apart else (own,))
+
+
+def same_particle(one: CutCuboid, other: CutCuboid) -> bool:
+    """Whether two shapes are one particle in one pose under different names of its axes.
+
+    Examples
+    --------
+    >>> shape = CutCuboid(np.array([9.0, 8, 7]), np.eye(8)[0] / 3, np.eye(4)[3], np.zeros(2))
+    >>> same_particle(shape, renamed(shape, axis_turns()[5]))
+    True
+    >>> same_particle(shape, mirrored(shape))
+    False
+    """
+    target = rotation_matrix(other.quaternion)
+    for turn in axis_turns():
+        matrix = rotation_matrix(one.quaternion) @ turn
+        if np.trace(matrix.T @ target) > _SAME_TRACE and renamed(one, turn).mask == other.mask:
+            return True
+    return False
 
 
 def _before(shape: CutCuboid, turns: Turns, view: int) -> Float:

@@ -1,0 +1,175 @@
+"""Where to start with several images of one particle: shapes and poses that agree.
+
+Each image alone gives proposals (`stemfast.fit.propose`). An image says nothing of how the axes
+are named or whether the particle is its own or its mirror image, so the proposals of different
+images are brought together: each is tried under all names and both hands with the shape of those
+that are joined already, and the likelihood decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.fit.coarse import binned
+from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.maximum import Refined
+from stemfast.fit.naming import axis_turns, mirrored, renamed
+from stemfast.fit.prior import Prior
+from stemfast.fit.propose import proposals
+from stemfast.fit.turns import Turns
+from stemfast.fit.views import RefinedViews, refine_views
+from stemfast.microscope import Microscope
+
+__all__ = ["propose_views"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+_BIN = 2
+_WAVES = 6
+_ALL = 255
+_EDGES_APART = 0.15  # of ln: names under which edges differ by more are not tried
+_FITTED = 4  # names of each proposal that are fitted
+_LEAST = 0.02
+
+
+def propose_views(
+    images: Sequence[ArrayLike],
+    microscopes: Sequence[Microscope],
+    *,
+    material: str = "Au",
+    prior: Prior | None = None,
+    turns: Turns | None = None,
+    most: int = 2,
+) -> list[tuple[CutCuboid, ...]]:
+    """Particles that may have made several images, found from these alone.
+
+    Parameters
+    ----------
+    images : sequence of (rows, columns) array_like
+        Of one particle.
+    microscopes : sequence of Microscope
+        What took each.
+    material : str
+        What the particle is made of.
+    prior : Prior, optional
+        Limits of the cuts and the like.
+    turns : Turns, optional
+        How the views are turned against each other, if that is known.
+    most : int
+        How many starts are wanted at most.
+
+    Returns
+    -------
+    list of tuple of CutCuboid
+        Starts for `refine_views` and `search_views`, the most likely first: the particle in each
+        view, with the cuts that the images ask for. Without turns, there is one.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or microscopes or turns are not one for each.
+    """
+    k = len(images)
+    if k == 0:
+        raise ValueError("images is empty, expected at least one")
+    if len(microscopes) != k:
+        raise ValueError(f"microscopes are {len(microscopes)}, expected one for each of {k} images")
+    if turns is not None and len(turns) != k:
+        raise ValueError(f"turns are {len(turns)}, expected one for each of {k} images")
+    known = prior or Prior()
+    relaxed = replace(known, cut=(min(_LEAST, known.cut[0]), known.cut[1]))
+    ideas = [
+        proposals(image, microscope, material=material, prior=known)
+        for image, microscope in zip(images, microscopes, strict=True)
+    ]
+    seen = [
+        binned(observe(image, microscope, idea[0].shape), _BIN, _WAVES)
+        for image, microscope, idea in zip(images, microscopes, ideas, strict=True)
+    ]
+    if turns is not None:
+        fits = _turned(seen, ideas, relaxed, turns)
+    else:
+        fits = [_gathered(seen, ideas, relaxed)]
+    fits.sort(key=lambda fit: -fit.log_likelihood)
+    return [_settled(fit, known) for fit in fits[:most]]
+
+
+def _turned(
+    seen: list[Observation], ideas: list[list[Refined]], prior: Prior, turns: Turns
+) -> list[RefinedViews]:
+    """Fits from the proposals of each view and their mirror images, as the turns take them on."""
+    tried: list[tuple[float, tuple[CutCuboid, ...]]] = []
+    for view, own in enumerate(ideas):
+        for idea in own[:2]:
+            for shape in (idea.shape, mirrored(idea.shape)):
+                before = turns.rotations[view].inv() * shape.orientation()
+                poses = turns.rotations * before
+                shapes = tuple(
+                    replace(
+                        shape,
+                        quaternion=poses[other].as_quat(),
+                        position_nm=ideas[other][0].shape.position_nm,
+                    )
+                    for other in range(len(ideas))
+                )
+                tried.append((_likelihood(seen, shapes), shapes))
+    tried.sort(key=lambda pair: -pair[0])
+    return [
+        refine_views(seen, shapes, _ALL, prior=prior, turns=turns) for _, shapes in tried[:_FITTED]
+    ]
+
+
+def _gathered(seen: list[Observation], ideas: list[list[Refined]], prior: Prior) -> RefinedViews:
+    """A fit to all views, grown from the one that knows its edges best."""
+    doubt = [float((own[0].standard_errors[5:8] / own[0].shape.edges_nm).max()) for own in ideas]
+    order = np.argsort(doubt).tolist()
+    joined = order[:1]
+    fit = refine_views([seen[joined[0]]], [ideas[joined[0]][0].shape], _ALL, prior=prior)
+    for view in order[1:]:
+        names = _names(fit.shape, seen[view], ideas[view])
+        joined.append(view)
+        together = [seen[i] for i in joined]
+        fits = [refine_views(together, (*fit.shapes, shape), _ALL, prior=prior) for shape in names]
+        fit = max(fits, key=lambda one: one.log_likelihood)
+    back = np.argsort(joined)
+    return refine_views(seen, [fit.shapes[i] for i in back], _ALL, prior=prior)
+
+
+def _names(shape: CutCuboid, seen: Observation, ideas: list[Refined]) -> list[CutCuboid]:
+    """Poses of a shape in a view: proposals under the names that explain it best."""
+    tried: list[tuple[float, CutCuboid]] = []
+    for idea in ideas[:2]:
+        for hand in (idea.shape, mirrored(idea.shape)):
+            for turn in axis_turns():
+                named = renamed(hand, turn)
+                if np.abs(np.log(named.edges_nm / shape.edges_nm)).max() > _EDGES_APART:
+                    continue
+                posed = replace(named, edges_nm=shape.edges_nm, cuts=shape.cuts)
+                tried.append((_likelihood([seen], (posed,)), posed))
+    if not tried:
+        return [replace(ideas[0].shape, edges_nm=shape.edges_nm, cuts=shape.cuts)]
+    tried.sort(key=lambda pair: -pair[0])
+    return [posed for _, posed in tried[:_FITTED]]
+
+
+def _likelihood(seen: Sequence[Observation], shapes: Sequence[CutCuboid]) -> float:
+    total = 0.0
+    for one, shape in zip(seen, shapes, strict=True):
+        calm = np.zeros(len(one.waves.variance))
+        total += one.log_likelihood(one.expected(shape, calm, derivatives=False).electrons)
+    return total
+
+
+def _settled(fit: RefinedViews, prior: Prior) -> tuple[CutCuboid, ...]:
+    """The shapes of a fit with all corners cut, those left whole that hardly are."""
+    cuts = fit.shape.cuts
+    clear = cuts / np.maximum(3.0 * fit.cut_errors, 1e-9)
+    kept = (clear > 2.0) & (cuts > 0.6 * prior.cut[0])
+    settled = np.where(kept, np.clip(cuts, *prior.cut), 0.0)
+    return tuple(replace(shape, cuts=settled) for shape in fit.shapes)

@@ -23,7 +23,7 @@ from stemfast.fit.naming import axis_turns, mirrored, renamed
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import proposals
 from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, refine_views
+from stemfast.fit.views import RefinedViews, log_likelihood, refine_views, replace_poses
 from stemfast.microscope import Microscope
 
 __all__ = ["propose_views"]
@@ -105,20 +105,14 @@ def _turned(
 ) -> list[RefinedViews]:
     """Fits from the proposals of each view and their mirror images, as the turns take them on."""
     tried: list[tuple[float, tuple[CutCuboid, ...]]] = []
+    places = [own[0].shape.position_nm for own in ideas]
     for view, own in enumerate(ideas):
         for idea in own[:2]:
             for shape in (idea.shape, mirrored(idea.shape)):
                 before = turns.rotations[view].inv() * shape.orientation()
-                poses = turns.rotations * before
-                shapes = tuple(
-                    replace(
-                        shape,
-                        quaternion=poses[other].as_quat(),
-                        position_nm=ideas[other][0].shape.position_nm,
-                    )
-                    for other in range(len(ideas))
-                )
-                tried.append((_likelihood(seen, shapes), shapes))
+                placed = [replace(shape, position_nm=place) for place in places]
+                shapes = replace_poses(placed, turns, before.as_quat())
+                tried.append((log_likelihood(seen, shapes), shapes))
     tried.sort(key=lambda pair: -pair[0])
     return [
         refine_views(seen, shapes, _ALL, prior=prior, turns=turns) for _, shapes in tried[:_FITTED]
@@ -151,19 +145,11 @@ def _names(shape: CutCuboid, seen: Observation, ideas: list[Refined]) -> list[Cu
                 if np.abs(np.log(named.edges_nm / shape.edges_nm)).max() > _EDGES_APART:
                     continue
                 posed = replace(named, edges_nm=shape.edges_nm, cuts=shape.cuts)
-                tried.append((_likelihood([seen], (posed,)), posed))
+                tried.append((log_likelihood([seen], (posed,)), posed))
     if not tried:
         return [replace(ideas[0].shape, edges_nm=shape.edges_nm, cuts=shape.cuts)]
     tried.sort(key=lambda pair: -pair[0])
     return [posed for _, posed in tried[:_FITTED]]
-
-
-def _likelihood(seen: Sequence[Observation], shapes: Sequence[CutCuboid]) -> float:
-    total = 0.0
-    for one, shape in zip(seen, shapes, strict=True):
-        calm = np.zeros(len(one.waves.variance))
-        total += one.log_likelihood(one.expected(shape, calm, derivatives=False).electrons)
-    return total
 
 
 def _settled(fit: RefinedViews, prior: Prior) -> tuple[CutCuboid, ...]:

@@ -30,6 +30,7 @@ __all__ = ["RefinedViews", "ViewsComparison", "refine_views", "search_views"]
 Float: TypeAlias = NDArray[np.float64]
 
 _TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
+_TWINS = 3  # starts of a mirror image that are fitted
 _SAME_TRACE = 1.0 + 2.0 * np.cos(np.radians(4.0))  # of a turn by 4°
 
 
@@ -302,8 +303,8 @@ class ViewsComparison:
     Attributes
     ----------
     hands : tuple of Comparison
-        The first holds the fits of the first idea and its rivals; a second, where turns are known,
-        those of its mirror image, unless the particle is its own.
+        The first holds the best fit and its rivals; a second, where turns are known, those of the
+        mirror image, unless the particle is its own.
     """
 
     hands: tuple[Comparison[RefinedViews], ...]
@@ -311,12 +312,16 @@ class ViewsComparison:
     @property
     def best(self) -> RefinedViews:
         """The fit of the most probable particle."""
-        leader = max(self.hands, key=lambda hand: hand.log_posterior(hand.best))
-        return leader.fits[leader.best]
+        return self.hands[0].fits[self.hands[0].best]
 
     @property
     def hand_probability(self) -> float:
-        """Probability of the first idea's hand against its mirror image's; 1 if not compared."""
+        """Probability of the best fit's hand against that of its mirror image.
+
+        1 if they were not compared, which is so for views at unknown poses: these say nothing of
+        it, and half a chance is then all that is known, unless the particle is its own mirror
+        image.
+        """
         masks = np.zeros(MASKS, np.int64)
         totals = [self._total(hand, masks, 1)[0] for hand in self.hands]
         return float(totals[0] / sum(totals))
@@ -330,7 +335,7 @@ class ViewsComparison:
     def _total(
         self, hand: Comparison[RefinedViews], classes: NDArray[np.int64], n_classes: int
     ) -> Float:
-        highest = max(one.log_posterior(one.best) for one in self.hands)
+        highest = self.hands[0].log_posterior(self.hands[0].best)
         total = np.zeros(n_classes)
         for mask in hand.fits:
             total[classes[mask]] += np.exp(hand.log_posterior(mask) - highest)
@@ -389,26 +394,38 @@ def search_views(
     if turns is None or len(seen) == 1:
         return ViewsComparison((own,))
     found = own.fits[own.best]
-    twins = tuple(mirrored(shape) for shape in found.shapes)
-    if not np.isfinite(weights[twins[0].mask]):
-        return ViewsComparison((own,))
-    # A mirror image that fits one view turns the wrong way to the others: any may be the start.
-    poses = [_before(twin, turns, view) for view, twin in enumerate(twins)]
-    fits = [_fitted(seen, twins, pose, twins[0].mask, prior, turns, 1) for pose in poses]
+    # What fits one view turns the wrong way to the others: any may be the start.
+    ideas = [tuple(mirrored(shape) for shape in some) for some in (found.shapes, shapes)]
+    tried = [
+        (replace_poses(idea, turns, _before(idea[view], turns, view)), idea, view)
+        for idea in ideas
+        if np.isfinite(weights[idea[0].mask])
+        for view in range(len(seen))
+    ]
+    tried.sort(key=lambda one: -log_likelihood(seen, one[0]))
+    fits = [
+        _fitted(seen, idea, _before(idea[view], turns, view), idea[0].mask, prior, turns, 1)
+        for _, idea, view in tried[:_TWINS]
+    ]
     # From so far off, edges can change places on the way, and then it is the first idea again.
     fits = [one for one in fits if not same_particle(one.shape, found.shape)]
     if not fits:
         return ViewsComparison((own,))
     twin = max(fits, key=lambda one: one.log_evidence)
     if twin.log_evidence < found.log_evidence - OUT:
-        return ViewsComparison((own, Comparison({twin.mask: twin}, weights)))
+        return _ranked(own, Comparison({twin.mask: twin}, weights))
     other = compared(twin)
     apart = {
         mask: one
         for mask, one in other.fits.items()
         if not any(same_particle(one.shape, mine.shape) for mine in own.fits.values())
     }
-    return ViewsComparison((own, Comparison(apart, weights)) if apart else (own,))
+    return _ranked(own, Comparison(apart, weights)) if apart else ViewsComparison((own,))
+
+
+def _ranked(*hands: Comparison[RefinedViews]) -> ViewsComparison:
+    """With the hand of the best fit first."""
+    return ViewsComparison(tuple(sorted(hands, key=lambda hand: -hand.log_posterior(hand.best))))
 
 
 def same_particle(one: CutCuboid, other: CutCuboid) -> bool:
@@ -428,6 +445,25 @@ def same_particle(one: CutCuboid, other: CutCuboid) -> bool:
         if np.trace(matrix.T @ target) > _SAME_TRACE and renamed(one, turn).mask == other.mask:
             return True
     return False
+
+
+def replace_poses(
+    shapes: Sequence[CutCuboid], turns: Turns, before: Float
+) -> tuple[CutCuboid, ...]:
+    """Shapes at the poses that the turns make of one before them."""
+    return tuple(
+        replace(shape, quaternion=turns.quaternion(view, before, np.zeros(3)))
+        for view, shape in enumerate(shapes)
+    )
+
+
+def log_likelihood(seen: Sequence[Observation], shapes: Sequence[CutCuboid]) -> float:
+    """Of shapes on smooth films, all images together."""
+    total = 0.0
+    for one, shape in zip(seen, shapes, strict=True):
+        calm = np.zeros(len(one.waves.variance))
+        total += one.log_likelihood(one.expected(shape, calm, derivatives=False).electrons)
+    return total
 
 
 def _before(shape: CutCuboid, turns: Turns, view: int) -> Float:

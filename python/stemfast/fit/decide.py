@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.goodness import Goodness, goodness
-from stemfast.fit.likelihood import observe
+from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import are_apart, likely_mask, proposals
 from stemfast.fit.rivals import Comparison, search
@@ -24,7 +24,9 @@ __all__ = ["Decision", "decide"]
 
 Float: TypeAlias = NDArray[np.float64]
 
+_IDEAS = 5
 _HOPELESS = 40.0  # logarithms of likelihood behind the best proposal
+_FAIR = 4.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +115,22 @@ def decide(
     known = prior or Prior()
     if question(task, (3.0, 2.0, 1.0)).equal_edges:
         known = replace(known, equal_edges=True)
-    ideas = proposals(image, microscope, material=material, prior=known, beam_nm=beam_nm)
-    near = [i for i in ideas if i.log_likelihood > ideas[0].log_likelihood - _HOPELESS]
+    ideas = proposals(
+        image, microscope, material=material, prior=known, most=_IDEAS, beam_nm=beam_nm
+    )
     observation = observe(image, microscope, ideas[0].shape, beam_nm=beam_nm)
     found: list[tuple[Comparison[Refined], Question]] = []
-    for idea in near:
+    fair = False
+    for idea in ideas:
+        near = idea.log_likelihood > ideas[0].log_likelihood - _HOPELESS
+        # With all corners free a fit can end in a lower maximum, and its pose be right all the
+        # same: while noise alone does not explain what is left, the others are looked at, too.
+        if not near and fair:
+            break
         asked = question(task, idea.shape.edges_nm)
-        start = likely_mask(idea, known, asked.log_prior)
         compared = search(
             observation,
-            start,
+            likely_mask(idea, known, asked.log_prior),
             log_prior=asked.log_prior,
             prior=known,
             elsewhere=asked.elsewhere,
@@ -130,6 +138,8 @@ def decide(
             quick=True,
         )
         found.append((compared, asked))
+        left = _goodness(observation, compared.fits[compared.best])
+        fair = fair or left.chi2 < left.expected + _FAIR * left.spread
     found.sort(key=lambda pair: -pair[0].log_posterior(pair[0].best))
     found = _distinct(found)
     best = found[0][0].fits[found[0][0].best]
@@ -137,8 +147,12 @@ def decide(
         comparisons=tuple(compared for compared, _ in found),
         questions=tuple(asked for _, asked in found),
         probability=_probability(found),
-        goodness=goodness(observation, best.electrons, len(best.names) + len(best.waves_nm)),
+        goodness=_goodness(observation, best),
     )
+
+
+def _goodness(observation: Observation, fit: Refined) -> Goodness:
+    return goodness(observation, fit.electrons, len(fit.names) + len(fit.waves_nm))
 
 
 def _distinct(

@@ -22,7 +22,7 @@ from stemfast.fit import (
 )
 from stemfast.fit.naming import mirrored
 from stemfast.fit.refine import refine_observation
-from stemfast.fit.views import same_particle
+from stemfast.fit.views_search import same_particle
 
 SCAN = sf.Scan(shape=(80, 80), pixel_size_nm=0.3)
 CHIRAL = 0b00001011  # three corners in a row about the corner of three different edges

@@ -16,7 +16,8 @@ from stemfast.fit.propose_views import propose_views
 from stemfast.fit.refine import Prior, Refined, refine
 from stemfast.fit.rivals import Comparison, count_prior, search
 from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, ViewsComparison, refine_views, search_views
+from stemfast.fit.views import RefinedViews, refine_views
+from stemfast.fit.views_search import ViewsComparison, search_views
 
 __all__ = [
     "Comparison",

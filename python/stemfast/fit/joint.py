@@ -10,7 +10,7 @@ sixteen are as robust as one. The determinant, and with it the evidence, comes i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from stemfast.fit.cuboid import CORNERS, CutCuboid, compose
 from stemfast.fit.evidence import log_evidence
 from stemfast.fit.jacobian import SHAPE_PARAMETERS
+from stemfast.fit.joint_state import JointResult, JointState, Slopes
 from stemfast.fit.likelihood import Observation
 from stemfast.fit.prior import Prior
 from stemfast.fit.turns import Turns
 
-__all__ = ["Joint", "JointResult", "JointState"]
+__all__ = ["Joint"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -34,73 +35,6 @@ _FARTHEST_TURN = 0.15  # rad a step
 _EDGES = slice(5, 8)
 # As in `maximum`: what a parameter that no pixel tells about is still known to.
 _FLOOR_TURN, _FLOOR_PLACE, _FLOOR = 1.0, 0.25, 0.01
-
-
-@dataclass(frozen=True, eq=False)
-class JointState:
-    """Where a fit stands.
-
-    Attributes
-    ----------
-    shapes : tuple of CutCuboid
-        In each view.
-    before : (4,) float64
-        Pose before the turns, if these are known.
-    errors : (K, 3) float64
-        Of the turns, as rotation vectors [rad].
-    waves : tuple of float64
-        Of each film [nm].
-    log_scales : (K,) float64
-        Logarithms of the fitted doses over the given ones.
-    """
-
-    shapes: tuple[CutCuboid, ...]
-    before: Float
-    errors: Float
-    waves: tuple[Float, ...]
-    log_scales: Float
-
-
-@dataclass(frozen=True, eq=False)
-class _Slopes:
-    """Objective and its derivatives: shared, and of each view."""
-
-    value: float
-    shared: Float
-    shared_information: Float
-    own: list[Float]
-    own_information: list[Float]
-    mixed: list[Float]  # (shared, own)
-    electrons: list[Float]
-
-
-@dataclass(frozen=True, eq=False)
-class JointResult:
-    """The end of a climb.
-
-    Attributes
-    ----------
-    state : JointState
-    shared_covariance : (n, n) float64
-        Of edges and cuts.
-    view_covariances : tuple of (P, P) float64
-        Of turn, place, edges and cuts in each view.
-    log_likelihood, log_evidence : float
-    at_limit : (8,) bool
-    electrons : tuple of (rows, columns) float64
-    steps : int
-    converged : bool
-    """
-
-    state: JointState
-    shared_covariance: Float
-    view_covariances: tuple[Float, ...]
-    log_likelihood: float
-    log_evidence: float
-    at_limit: NDArray[np.bool_]
-    electrons: tuple[Float, ...]
-    steps: int
-    converged: bool
 
 
 class Joint:
@@ -241,11 +175,11 @@ class Joint:
             total += seen.log_likelihood(expected.electrons)
         return total
 
-    def _slopes(self, state: JointState) -> _Slopes:
+    def _slopes(self, state: JointState) -> Slopes:
         value = self._log_prior(state)
         shared = -self.precision * self._shared_offset(state)
         shared_information = np.diag(self.precision + self.floor)
-        found = _Slopes(value, shared, shared_information, [], [], [], [])
+        found = Slopes(value, shared, shared_information, [], [], [], [])
         for view, seen in enumerate(self.observations):
             expected = seen.expected(
                 state.shapes[view],
@@ -283,7 +217,7 @@ class Joint:
         return rests
 
     def _step(
-        self, slopes: _Slopes, rests: NDArray[np.bool_], damping: float
+        self, slopes: Slopes, rests: NDArray[np.bool_], damping: float
     ) -> tuple[Float, list[Float], float]:
         """Change of shared and own parameters, and what it should win."""
         free = np.flatnonzero(~rests)
@@ -369,7 +303,7 @@ class Joint:
         return self._result(state, slopes, taken, converged)
 
     def _result(
-        self, state: JointState, slopes: _Slopes, steps: int, converged: bool
+        self, state: JointState, slopes: Slopes, steps: int, converged: bool
     ) -> JointResult:
         free = np.flatnonzero(~self.known)
         reduced = slopes.shared_information[np.ix_(free, free)]

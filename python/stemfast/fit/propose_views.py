@@ -23,7 +23,8 @@ from stemfast.fit.naming import axis_turns, mirrored, renamed
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import proposals
 from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, log_likelihood, refine_views, replace_poses
+from stemfast.fit.views import RefinedViews, refine_views
+from stemfast.fit.views_search import log_likelihood, replace_poses
 from stemfast.microscope import Microscope
 
 __all__ = ["propose_views"]

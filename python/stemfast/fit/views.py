@@ -1,8 +1,7 @@
 """One particle in several images: one shape, a pose and a place in each.
 
-`refine_views` fits one set of cut corners to all images at once, `search_views` compares sets by
-their joint evidence. Where the turns between the images are known, a particle and its mirror image
-no longer look alike, and the search fits the mirror image as well.
+`refine_views` fits one set of cut corners to all images at once, in blocks (`stemfast.fit.joint`);
+`stemfast.fit.views_search` compares sets of corners by their joint evidence.
 """
 
 from __future__ import annotations
@@ -12,26 +11,22 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.cuboid import CORNERS, CutCuboid
 from stemfast.fit.goodness import Goodness, goodness
 from stemfast.fit.jacobian import SHAPE_PARAMETERS, shape_parameters
-from stemfast.fit.joint import Joint, JointState
+from stemfast.fit.joint import Joint
 from stemfast.fit.likelihood import Observation
-from stemfast.fit.naming import axis_turns, mirrored, renamed
 from stemfast.fit.prior import Prior
-from stemfast.fit.refine import OUT
-from stemfast.fit.rivals import MASKS, Comparison, checked_log_prior, explore
+from stemfast.fit.rivals import MASKS
 from stemfast.fit.turns import Turns
 
-__all__ = ["RefinedViews", "ViewsComparison", "refine_views", "search_views"]
+__all__ = ["RefinedViews", "fitted_views", "pose_before", "refine_views", "view_starts"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
-_TWINS = 3  # starts of a mirror image that are fitted
-_SAME_TRACE = 1.0 + 2.0 * np.cos(np.radians(4.0))  # of a turn by 4°
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,17 +187,17 @@ def refine_views(
     >>> bool(abs(fitted.shape.edges_nm - (14, 12, 10)).max() < 0.2), fitted.explained
     (True, True)
     """
-    shapes, before = _starts(len(observations), start, turns)
+    shapes, before = view_starts(len(observations), start, turns)
     wanted = shapes[0].mask if mask is None else mask
     if not 0 <= wanted < MASKS:
         raise ValueError(f"mask must be from 0 to 255, got {wanted}")
     if starts < 1:
         raise ValueError(f"starts must be at least 1, got {starts}")
     known = prior or Prior()
-    return _fitted(tuple(observations), shapes, before, wanted, known, turns, starts)
+    return fitted_views(tuple(observations), shapes, before, wanted, known, turns, starts)
 
 
-def _fitted(
+def fitted_views(
     observations: tuple[Observation, ...],
     shapes: tuple[CutCuboid, ...],
     before: Float,
@@ -211,6 +206,7 @@ def _fitted(
     turns: Turns | None,
     starts: int,
 ) -> RefinedViews:
+    """The same of starts that are known to fit the images."""
     fit = Joint(observations, mask, prior, turns)
     shapes = _with_corners(shapes, mask, prior)
     rng = np.random.default_rng(mask)  # the same starts each time
@@ -244,7 +240,7 @@ def _fitted(
     )
 
 
-def _starts(
+def view_starts(
     k: int, start: CutCuboid | Sequence[CutCuboid], turns: Turns | None
 ) -> tuple[tuple[CutCuboid, ...], Float]:
     """The particle in each view, and its pose before the turns."""
@@ -261,7 +257,7 @@ def _starts(
         raise ValueError(f"start is {len(shapes)} shapes, expected one for each of {k} images")
     if turns is None:
         return shapes, shapes[0].quaternion
-    return shapes, _before(shapes[0], turns, 0)
+    return shapes, pose_before(shapes[0], turns, 0)
 
 
 def _with_corners(
@@ -296,196 +292,7 @@ def _nearby(
     return beside, turned.quaternion
 
 
-@dataclass(frozen=True, eq=False)
-class ViewsComparison:
-    """Sets of cut corners compared over several images.
-
-    Attributes
-    ----------
-    hands : tuple of Comparison
-        The first holds the best fit and its rivals; a second, where turns are known, those of the
-        mirror image, unless the particle is its own.
-    """
-
-    hands: tuple[Comparison[RefinedViews], ...]
-
-    @property
-    def best(self) -> RefinedViews:
-        """The fit of the most probable particle."""
-        return self.hands[0].fits[self.hands[0].best]
-
-    @property
-    def hand_probability(self) -> float:
-        """Probability of the best fit's hand against that of its mirror image.
-
-        1 if they were not compared, which is so for views at unknown poses: these say nothing of
-        it, and half a chance is then all that is known, unless the particle is its own mirror
-        image.
-        """
-        masks = np.zeros(MASKS, np.int64)
-        totals = [self._total(hand, masks, 1)[0] for hand in self.hands]
-        return float(totals[0] / sum(totals))
-
-    def probabilities(self, class_of_mask: ArrayLike, n_classes: int) -> Float:
-        """Probability of each class: (n_classes,), the sum over the masks tried of it."""
-        classes = np.asarray(class_of_mask)
-        total = sum((self._total(hand, classes, n_classes) for hand in self.hands), np.zeros(1))
-        return np.asarray(total / total.sum())
-
-    def _total(
-        self, hand: Comparison[RefinedViews], classes: NDArray[np.int64], n_classes: int
-    ) -> Float:
-        highest = self.hands[0].log_posterior(self.hands[0].best)
-        total = np.zeros(n_classes)
-        for mask in hand.fits:
-            total[classes[mask]] += np.exp(hand.log_posterior(mask) - highest)
-        return total
-
-
-def search_views(
-    observations: Sequence[Observation],
-    start: CutCuboid | Sequence[CutCuboid],
-    *,
-    log_prior: ArrayLike,
-    prior: Prior,
-    elsewhere: bool = False,
-    turns: Turns | None = None,
-    margin: float = 5.0,
-    most: int = MASKS,
-    starts: int = 1,
-) -> ViewsComparison:
-    """Compare the set of corners of a first idea with its rivals over several images.
-
-    Parameters
-    ----------
-    observations, start, turns
-        As in `refine_views`.
-    log_prior, prior, elsewhere, margin, most, starts
-        As in `stemfast.fit.search`.
-
-    Returns
-    -------
-    ViewsComparison
-    """
-    shapes, before = _starts(len(observations), start, turns)
-    weights = checked_log_prior(log_prior, shapes[0].mask)
-
-    seen = tuple(observations)
-
-    def fit(near: RefinedViews, mask: int, count: int) -> RefinedViews:
-        return _fitted(seen, near.shapes, near.before, mask, prior, turns, count)
-
-    def hopeless(near: RefinedViews, mask: int, lead: float) -> bool:
-        return _out_of_question(seen, near, mask, prior, turns, lead)
-
-    def compared(first: RefinedViews) -> Comparison[RefinedViews]:
-        return explore(
-            {first.mask: first},
-            fit,
-            weights,
-            elsewhere=elsewhere,
-            margin=margin,
-            most=most,
-            starts=starts,
-            hopeless=hopeless,
-        )
-
-    own = compared(_fitted(seen, shapes, before, shapes[0].mask, prior, turns, starts))
-    if turns is None or len(seen) == 1:
-        return ViewsComparison((own,))
-    found = own.fits[own.best]
-    # What fits one view turns the wrong way to the others: any may be the start.
-    ideas = [tuple(mirrored(shape) for shape in some) for some in (found.shapes, shapes)]
-    tried = [
-        (replace_poses(idea, turns, _before(idea[view], turns, view)), idea, view)
-        for idea in ideas
-        if np.isfinite(weights[idea[0].mask])
-        for view in range(len(seen))
-    ]
-    tried.sort(key=lambda one: -log_likelihood(seen, one[0]))
-    fits = [
-        _fitted(seen, idea, _before(idea[view], turns, view), idea[0].mask, prior, turns, 1)
-        for _, idea, view in tried[:_TWINS]
-    ]
-    # From so far off, edges can change places on the way, and then it is the first idea again.
-    fits = [one for one in fits if not same_particle(one.shape, found.shape)]
-    if not fits:
-        return ViewsComparison((own,))
-    twin = max(fits, key=lambda one: one.log_evidence)
-    if twin.log_evidence < found.log_evidence - OUT:
-        return _ranked(own, Comparison({twin.mask: twin}, weights))
-    other = compared(twin)
-    apart = {
-        mask: one
-        for mask, one in other.fits.items()
-        if not any(same_particle(one.shape, mine.shape) for mine in own.fits.values())
-    }
-    return _ranked(own, Comparison(apart, weights)) if apart else ViewsComparison((own,))
-
-
-def _ranked(*hands: Comparison[RefinedViews]) -> ViewsComparison:
-    """With the hand of the best fit first."""
-    return ViewsComparison(tuple(sorted(hands, key=lambda hand: -hand.log_posterior(hand.best))))
-
-
-def same_particle(one: CutCuboid, other: CutCuboid) -> bool:
-    """Whether two shapes are one particle in one pose under different names of its axes.
-
-    Examples
-    --------
-    >>> shape = CutCuboid(np.array([9.0, 8, 7]), np.eye(8)[0] / 3, np.eye(4)[3], np.zeros(2))
-    >>> same_particle(shape, renamed(shape, axis_turns()[5]))
-    True
-    >>> same_particle(shape, mirrored(shape))
-    False
-    """
-    target = rotation_matrix(other.quaternion)
-    for turn in axis_turns():
-        matrix = rotation_matrix(one.quaternion) @ turn
-        if np.trace(matrix.T @ target) > _SAME_TRACE and renamed(one, turn).mask == other.mask:
-            return True
-    return False
-
-
-def replace_poses(
-    shapes: Sequence[CutCuboid], turns: Turns, before: Float
-) -> tuple[CutCuboid, ...]:
-    """Shapes at the poses that the turns make of one before them."""
-    return tuple(
-        replace(shape, quaternion=turns.quaternion(view, before, np.zeros(3)))
-        for view, shape in enumerate(shapes)
-    )
-
-
-def log_likelihood(seen: Sequence[Observation], shapes: Sequence[CutCuboid]) -> float:
-    """Of shapes on smooth films, all images together."""
-    total = 0.0
-    for one, shape in zip(seen, shapes, strict=True):
-        calm = np.zeros(len(one.waves.variance))
-        total += one.log_likelihood(one.expected(shape, calm, derivatives=False).electrons)
-    return total
-
-
-def _before(shape: CutCuboid, turns: Turns, view: int) -> Float:
+def pose_before(shape: CutCuboid, turns: Turns, view: int) -> Float:
     """Pose before the turns of a particle in a view."""
     pose = turns.rotations[view].inv() * shape.orientation()
     return np.asarray(pose.as_quat())
-
-
-def _out_of_question(
-    observations: tuple[Observation, ...],
-    near: RefinedViews,
-    rival: int,
-    prior: Prior,
-    turns: Turns | None,
-    lead: float,
-) -> bool:
-    """As `stemfast.fit.refine.out_of_question`, over several images."""
-    low, _ = prior.cut
-    chosen = np.array([bool(rival >> corner & 1) for corner in range(CORNERS)])
-    kept = np.where(near.shape.cuts > 0, near.shape.cuts, low)
-    shapes = tuple(replace(shape, cuts=np.where(chosen, kept, 0.0)) for shape in near.shapes)
-    scales = np.log(near.dose_scales)
-    state = JointState(shapes, near.before, near.turn_errors_rad, near.waves_nm, scales)
-    log_likelihood, promise = Joint(observations, rival, prior, turns).promise(state)
-    return log_likelihood + 2.0 * promise + lead < near.log_likelihood - OUT

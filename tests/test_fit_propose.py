@@ -187,7 +187,7 @@ def test_a_small_error_of_the_model_is_forgiven_and_a_large_one_is_not():
     truth = drawn(5, 0)
     part = observe(image_of(truth, scope_), scope_, truth)
     calm = np.zeros(len(part.waves.variance))
-    for scale, explained in ((0.02, True), (0.1, False)):
+    for scale, explained in ((0.015, True), (0.1, False)):
         electrons = part.expected(truth, calm, scale, derivatives=False).electrons
         verdict = goodness(part, electrons)
         assert verdict.explained is explained

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from stemfast.fit.likelihood import Observation
 
-__all__ = ["Goodness", "goodness"]
+__all__ = ["LEAST_P", "Goodness", "goodness"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 #: Misfit that is put down to the microscope, as a share of the particle's signal.
-TOLERANCE = 0.03
-_LEAST_P = 1e-3
+TOLERANCE = 0.02
+#: Below this p-value, a model does not explain an image.
+LEAST_P = 1e-3
 _SQUARE_NM = 1.0
 
 
@@ -54,7 +55,7 @@ class Goodness:
     @property
     def explained(self) -> bool:
         """Whether the model explains the image: a p-value of at least 0.001."""
-        return self.p_value >= _LEAST_P
+        return self.p_value >= LEAST_P
 
 
 def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodness:

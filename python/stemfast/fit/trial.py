@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.decide import decide
+from stemfast.fit.goodness import LEAST_P
 from stemfast.fit.naming import aligned
 from stemfast.fit.prior import Prior
 from stemfast.fit.tasks import check_recipe
@@ -93,7 +94,7 @@ class Reading:
     @property
     def explained(self) -> bool:
         """Whether the best fit explains the image."""
-        return self.p_value >= 1e-3
+        return self.p_value >= LEAST_P
 
     def said(self, who: str) -> int:
         """Answer of the "fit", the "network", or both "together".

@@ -26,7 +26,7 @@ Float: TypeAlias = NDArray[np.float64]
 
 _IDEAS = 5
 _HOPELESS = 40.0  # logarithms of likelihood behind the best proposal
-_FAIR = 4.0  # standard deviations of χ² beyond its mean that noise alone may reach
+_FAIR = 2.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from . import (
     info,
     interrupt,
     predict,
+    reconstruct,
     refine,
     simulate,
     train,
@@ -48,6 +49,7 @@ app.command("train baselines")(baselines.baselines)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("reconstruct")(reconstruct.reconstruct)
 app.command("ceiling")(ceiling.ceiling)
 app.command("refine")(refine.refine)
 app.command("info")(info.info)

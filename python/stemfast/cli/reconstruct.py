@@ -1,0 +1,136 @@
+"""``stemfast reconstruct``: several images of one particle in, the particle out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import stderr_is_terminal
+
+
+def reconstruct(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE…",
+            help="A tilt series, or several images of the same particle, 1 to 16 in all.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to write JSON, picture and STL."),
+    ] = None,
+    pixel_size_nm: Annotated[
+        float | None,
+        typer.Option(metavar="NM", help="Pixel size, where the files do not say it or are wrong."),
+    ] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="How many frames of a stack, evenly apart. Default: all, "
+            "or 8 where there are more than 16.",
+        ),
+    ] = None,
+    index: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Which frames of a stack, counted from 0; repeat it."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
+    ] = None,
+    tilt: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="DEG",
+            help="Tilt of each image, in order; repeat it. Default: what the files say.",
+        ),
+    ] = None,
+    tilt_axis_deg: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DEG",
+            help="Direction of the tilt axis: 0 along x (right), 90 along y (down). "
+            "Default: looked for in the images.",
+        ),
+    ] = None,
+    tilt_sd_deg: Annotated[
+        float, typer.Option(metavar="DEG", help="How far a tilt may be off, one sigma.")
+    ] = 0.5,
+    no_tilts: Annotated[
+        bool, typer.Option("--no-tilts", help="Take all poses as unknown, whatever files say.")
+    ] = False,
+    material: Annotated[
+        str, typer.Option(metavar="NAME", help="What the particle is made of.")
+    ] = "Au",
+    probe_fwhm_nm: Annotated[
+        float | None,
+        typer.Option(metavar="NM", help="Width of the probe. Default: read off the images."),
+    ] = None,
+    energy_kev: Annotated[
+        float | None, typer.Option(metavar="KEV", help="Energy of the beam. Default: 200.")
+    ] = None,
+) -> None:
+    """Reconstruct one particle from several images: size, deformed corners, handedness.
+
+    Example: [bold]stemfast reconstruct tilts.dm3 --tilt-axis-deg 90 --out particle[/bold]
+
+    Prints what the particle is with uncertainties, and how well it explains each image when it is
+    simulated again. A particle that is no cuboid with cut corners is called not explained. With
+    --out it writes reconstruct.json, reconstruct.png and, if explained, particle.stl.
+    """
+    from stemfast import reconstruct as package
+    from stemfast.reconstruct.write import check_folder
+
+    if out is not None:
+        check_folder(out)
+    if no_tilts and tilt:
+        raise ValueError("--tilt and --no-tilts: got both, expected one of them")
+    series = package.read_series(
+        files, pixel_size_nm=pixel_size_nm, views=views, index=index or None, dataset=dataset
+    )
+    for note in series.notes:
+        typer.echo(f"note: {note}", err=True)
+    known = tilt or series.tilts_deg
+    with _Told() as tell:
+        answer = package.ground_truth(
+            series.images,
+            series.pixel_size_nm.tolist(),
+            None if no_tilts else known,
+            tilt_axis_deg=tilt_axis_deg,
+            tilt_sd_deg=tilt_sd_deg,
+            material=material,
+            probe_fwhm_nm=probe_fwhm_nm,
+            energy_kev=energy_kev or series.energy_kev,
+            names=series.names,
+            report=tell,
+        )
+    typer.echo(answer)
+    if out is not None:
+        for path in package.write_answer(out, answer):
+            typer.echo(f"wrote {path}")
+
+
+class _Told:
+    """What is being done, on standard error: one line that changes, or one line each."""
+
+    def __init__(self) -> None:
+        self._live, self._start = stderr_is_terminal(), time.monotonic()
+
+    def __enter__(self) -> _Told:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def __call__(self, text: str) -> None:
+        line = f"{time.monotonic() - self._start:6.1f} s  {text}"
+        sys.stderr.write(f"\r\033[K{line}" if self._live else f"{line}\n")
+        sys.stderr.flush()

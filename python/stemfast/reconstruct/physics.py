@@ -1,0 +1,211 @@
+"""Physics decides: fits of the particle to all images, and the rivals compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.fit import CutCuboid, Observation, Prior, count_prior, observe
+from stemfast.fit.likelihood import blur_matrix
+from stemfast.fit.propose import propose
+from stemfast.fit.propose_views import propose_views
+from stemfast.fit.rivals import Comparison
+from stemfast.fit.views import ViewsComparison, refine_views, search_views
+from stemfast.microscope import Microscope, Probe
+from stemfast.reconstruct.network import Proposal, placed
+from stemfast.reconstruct.prepare import View
+
+if TYPE_CHECKING:
+    from stemfast.fit.turns import Turns
+    from stemfast.fit.views import RefinedViews
+
+__all__ = ["CUTS", "Verdict", "decide", "window"]
+
+Float: TypeAlias = NDArray[np.float64]
+Report: TypeAlias = Callable[[str], None]
+
+#: Least and greatest cut that is looked for, as a fraction of the edges.
+CUTS = (0.1, 0.5)
+_ROOM = 1.12  # around the first idea, for what it is wrong by
+_PROBES_PX = (0.5, 0.8, 1.1, 1.5, 2.0, 2.7)
+_STARTS = 2
+_FAR_OFF = 0.08  # misfit of the best of all images
+_EDGE_SHARE = 0.6  # standard deviation of an edge before anything is known, as a share
+_ALL = 255
+_HOPELESS = 60.0  # logarithms of likelihood behind the best start
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What physics says.
+
+    Attributes
+    ----------
+    comparison : ViewsComparison
+        Of the sets of cut corners.
+    observations : tuple of Observation
+        The images as they were compared.
+    microscopes : tuple of Microscope
+        As they were used in the end.
+    alone : tuple of bool or None
+        Whether each image is explained by a particle of its own, where they are not together.
+    """
+
+    comparison: ViewsComparison
+    observations: tuple[Observation, ...]
+    microscopes: tuple[Microscope, ...]
+    alone: tuple[bool, ...] | None = None
+
+    @property
+    def best(self) -> RefinedViews:
+        """The fit of the most probable set of corners."""
+        return self.comparison.best
+
+
+def decide(
+    views: Sequence[View],
+    microscopes: Sequence[Microscope],
+    *,
+    material: str,
+    turns: Turns | None,
+    dose_sd: float,
+    fit_probe: bool,
+    proposal: Proposal | None = None,
+    report: Report = lambda text: None,
+) -> Verdict:
+    """Find the particle of several images.
+
+    Parameters
+    ----------
+    views, microscopes : sequences of K
+    material : str
+    turns : Turns or None
+        How the particle was turned between them.
+    dose_sd : float
+        Uncertainty of the logarithm of the doses.
+    fit_probe : bool
+        Whether the width of the probe is read off the images.
+    proposal : Proposal, optional
+        What the network says of the corners.
+    report : callable
+        Told what is being done.
+    """
+    side = math.sqrt(np.mean([view.area_nm2 for view in views]) / 1.5)
+    prior = Prior(cut=CUTS, dose_sd=dose_sd, edge_nm=(side, _EDGE_SHARE * side))
+    images = [view.image for view in views]
+    used = list(microscopes)
+    report("proposing shapes and poses")
+    ideas = propose_views(images, used, material=material, prior=prior, turns=turns)
+    seen = _observe(images, used, ideas[0])
+    report(f"fitting {len(ideas)} proposals")
+    fits = [refine_views(seen, idea, prior=prior, turns=turns) for idea in ideas]
+    fits.sort(key=lambda fit: -fit.log_likelihood)
+    if fit_probe:
+        used = _probes(used, seen, fits[0])
+        seen = _observe(images, used, fits[0].shapes)
+        fits = [refine_views(seen, fit.shapes, prior=prior, turns=turns) for fit in fits]
+        fits.sort(key=lambda fit: -fit.log_likelihood)
+    if proposal is not None:
+        # The network knows the corners, the images the poses.
+        report("fitting what the network proposes")
+        laid = [start for fit in fits[:2] for start in placed(proposal, fit.shapes)]
+        fits += [refine_views(seen, start, prior=prior, turns=turns) for start in laid]
+        fits.sort(key=lambda fit: -fit.log_evidence)
+    best_misfit = min(good.misfit for good in fits[0].goodness)
+    if best_misfit > _FAR_OFF and not any(good.explained for good in fits[0].goodness):
+        # No set of corners makes up for that: the family is the wrong one.
+        report("nothing of this family explains the images")
+        nearest = Comparison({fits[0].mask: fits[0]}, count_prior())
+        verdict = Verdict(ViewsComparison((nearest,)), tuple(seen), tuple(used))
+        return _apart(verdict, images, material, prior, report)
+    near = [fit for fit in fits if fit.log_likelihood > fits[0].log_likelihood - _HOPELESS]
+    found = []
+    for number, fit in enumerate(near[:_STARTS], start=1):
+        report(f"comparing sets of corners, start {number} of {len(near[:_STARTS])}")
+        compared = search_views(seen, fit.shapes, log_prior=count_prior(), prior=prior, turns=turns)
+        found.append(compared)
+    best = max(found, key=_log_posterior)
+    verdict = Verdict(best, tuple(seen), tuple(used))
+    return _apart(verdict, images, material, prior, report)
+
+
+def _apart(
+    verdict: Verdict, images: Sequence[Float], material: str, prior: Prior, report: Report
+) -> Verdict:
+    """Look at each image alone where they are not explained together."""
+    if len(images) == 1 or any(good.explained for good in verdict.best.goodness):
+        return verdict
+    report("looking at each image alone")
+    return replace(verdict, alone=_alone(images, verdict.microscopes, material, prior))
+
+
+def _log_posterior(compared: ViewsComparison) -> float:
+    return max(hand.log_posterior(hand.best) for hand in compared.hands)
+
+
+def _alone(
+    images: Sequence[Float], microscopes: Sequence[Microscope], material: str, prior: Prior
+) -> tuple[bool, ...]:
+    """Whether a particle of its own explains each image."""
+    explained = []
+    for image, scope in zip(images, microscopes, strict=True):
+        idea = propose(image, scope, material=material, prior=prior, most=1)[0]
+        seen = observe(image, scope, idea)
+        fit = refine_views([seen], [idea], _ALL, prior=prior)
+        explained.append(fit.goodness[0].explained)
+        if not explained[-1]:
+            break
+    return tuple(explained)
+
+
+def _observe(
+    images: Sequence[Float], microscopes: Sequence[Microscope], shapes: Sequence[CutCuboid]
+) -> list[Observation]:
+    return [
+        observe(image, scope, replace(shape, edges_nm=_ROOM * shape.edges_nm))
+        for image, scope, shape in zip(images, microscopes, shapes, strict=True)
+    ]
+
+
+def _probes(
+    microscopes: Sequence[Microscope],
+    seen: Sequence[Observation],
+    fit: RefinedViews,
+) -> list[Microscope]:
+    """The microscopes with the probe's width that makes all images most likely."""
+
+    def likelihood(width_px: float) -> float:
+        total = 0.0
+        for observation, shape in zip(seen, fit.shapes, strict=True):
+            sigma = width_px / 2.3548
+            rows, columns = observation.counts.shape
+            blurred = replace(
+                observation,
+                blur_rows=blur_matrix(rows, sigma),
+                blur_columns=blur_matrix(columns, sigma),
+            )
+            calm = np.zeros(len(observation.waves.variance))
+            electrons = blurred.expected(shape, calm, derivatives=False).electrons
+            total += blurred.log_likelihood(electrons)
+        return total
+
+    best = max(_PROBES_PX, key=likelihood)
+    return [
+        scope.replace(probe=Probe(fwhm_nm=best * scope.scan.pixel_size_nm)) for scope in microscopes
+    ]
+
+
+def window(view: View, observation: Observation) -> tuple[slice, slice]:
+    """Rows and columns of a view that an observation holds."""
+    rows, columns = observation.counts.shape
+    corner = observation.y_nm[0, 0], observation.x_nm[0, 0]
+    first = [
+        round(at / view.pixel_size_nm + 0.5 * (n - 1))
+        for at, n in zip(corner, view.shape, strict=True)
+    ]
+    return slice(first[0], first[0] + rows), slice(first[1], first[1] + columns)

@@ -6,6 +6,7 @@ that is, and says so if none does. `read_series` reads a tilt series or several 
 
 from stemfast.reconstruct.answer import NOT_EXPLAINED, GroundTruth, ImageFit
 from stemfast.reconstruct.atoms import Atoms, read_xyz
+from stemfast.reconstruct.picture import write_picture
 from stemfast.reconstruct.series import Series, read_series
 from stemfast.reconstruct.solve import ground_truth
 from stemfast.reconstruct.stl import write_stl
@@ -21,5 +22,6 @@ __all__ = [
     "read_series",
     "read_xyz",
     "write_answer",
+    "write_picture",
     "write_stl",
 ]

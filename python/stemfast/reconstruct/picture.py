@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.atomic import write_bytes
 from stemfast.plots import scale_bar
 from stemfast.reconstruct.answer import NOT_EXPLAINED
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from stemfast.reconstruct.answer import GroundTruth
 
-__all__ = ["draw", "png_bytes"]
+__all__ = ["draw", "png_bytes", "write_picture"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -64,6 +66,12 @@ def png_bytes(answer: GroundTruth) -> bytes:
     content = BytesIO()
     draw(answer).savefig(content, format="png")
     return content.getvalue()
+
+
+def write_picture(path: str | Path, answer: GroundTruth) -> Path:
+    """Write the picture of an answer as PNG, whole or not at all."""
+    write_bytes(path, png_bytes(answer))
+    return Path(path)
 
 
 def _panels(figure: Figure, grid: Any, answer: GroundTruth) -> None:

@@ -10,7 +10,7 @@ sense of the tilt; then nothing is known of handedness.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,11 @@ def checked_tilts(tilts: object, n: int) -> Float | Rotation | None:
     if tilts is None:
         return None
     if type(tilts).__module__.startswith("scipy.spatial.transform"):
-        length = 1 if tilts.single else len(tilts)  # type: ignore[attr-defined]
+        turned = cast("Rotation", tilts)
+        length = 1 if turned.single else len(turned)
         if length != n:
             raise ValueError(f"tilts: got {length} rotations, expected {n}, one for each image")
-        return tilts  # type: ignore[return-value]
+        return turned
     try:
         angles = np.atleast_1d(np.asarray(tilts, np.float64))
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Three particles from tilt series: one simulated, one measured atom by atom, one that does not fit.
+"""Three tilt series: a simulated particle, one measured atom by atom, and one that does not fit.
 
 Run it with ``python examples/reconstruct_particle.py [FILE.png]``; it needs ``stemfast[viz,io]``
 and takes about 20 s. The second and third need the folder of real data, ``../shared/data``, and are

@@ -21,7 +21,7 @@ from stemfast import units
 from stemfast.microscope import Beam, Detector, Film, Haadf, Microscope, Probe, Scan
 from stemfast.reconstruct.prepare import View
 
-__all__ = ["DOSE_SD", "Noise", "estimate", "measure_noise"]
+__all__ = ["DOSE_SD", "Noise", "estimate", "measure_noise", "span"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -116,7 +116,7 @@ def estimate(
     material : str
         What the particle is made of.
     energy_kev, probe_fwhm_nm : float, optional
-        Where known; else 200 keV and 1.5 pixels.
+        Where known; else 200 keV, and a first guess of 1.5 pixels.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def estimate(
                 detector=Detector(bits=None, gain=noise.gain, offset=offset),
             )
         )
-    return scopes, _assumptions(scopes, noises, material, energy_kev, probe_fwhm_nm)
+    return scopes, _assumptions(scopes, noises, material, energy_kev)
 
 
 def _dose(view: View, noise: Noise, path_nm: float, volume_nm3: float) -> float:
@@ -195,20 +195,17 @@ def _assumptions(
     noises: Sequence[Noise],
     material: str,
     energy_kev: float | None,
-    probe_fwhm_nm: float | None,
 ) -> list[str]:
     doses = [scope.electrons_per_pixel for scope in scopes]
     gains = [noise.gain for noise in noises]
     said = [
         f"material {material}, which sets the scale of thickness",
-        f"dose {_span(doses)} e/px, gain {_span(gains)} per electron, estimated from the images",
+        f"dose {span(doses)} e/px, gain {span(gains)} per electron, estimated from the images",
     ]
     if energy_kev is None:
         said.append("beam of 200 keV, detector from 60 to 200 mrad")
     else:
         said.append(f"detector from 60 to 200 mrad at the file's {energy_kev:g} keV")
-    if probe_fwhm_nm is None:
-        said.append(f"probe {_span([s.probe.fwhm_nm for s in scopes])} nm wide, 1.5 pixels")
     unmeasured = sum(not noise.measured for noise in noises)
     if unmeasured:
         said.append(
@@ -218,6 +215,13 @@ def _assumptions(
     return said
 
 
-def _span(values: Sequence[float]) -> str:
+def span(values: Sequence[float]) -> str:
+    """The least and the greatest of some numbers in words.
+
+    Examples
+    --------
+    >>> span([2.0, 3.0]), span([2.0, 2.01])
+    ('2 … 3', '2')
+    """
     low, high = min(values), max(values)
     return f"{low:.3g}" if high < 1.02 * low else f"{low:.3g} … {high:.3g}"

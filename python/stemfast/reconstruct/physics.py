@@ -177,7 +177,8 @@ def _probes(
     seen: Sequence[Observation],
     fit: RefinedViews,
 ) -> list[Microscope]:
-    """The microscopes with the probe's width that makes all images most likely."""
+    """The microscopes with the probe's width [px] that makes all images most likely."""
+    from scipy.optimize import minimize_scalar
 
     def likelihood(width_px: float) -> float:
         total = 0.0
@@ -195,8 +196,17 @@ def _probes(
         return total
 
     best = max(_PROBES_PX, key=likelihood)
+    number = _PROBES_PX.index(best)
+    low, high = _PROBES_PX[max(number - 1, 0)], _PROBES_PX[min(number + 1, len(_PROBES_PX) - 1)]
+    fine = minimize_scalar(
+        lambda width_px: -likelihood(width_px),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 0.02},
+    )
     return [
-        scope.replace(probe=Probe(fwhm_nm=best * scope.scan.pixel_size_nm)) for scope in microscopes
+        scope.replace(probe=Probe(fwhm_nm=float(fine.x) * scope.scan.pixel_size_nm))
+        for scope in microscopes
     ]
 
 

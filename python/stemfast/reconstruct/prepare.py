@@ -20,8 +20,9 @@ Float: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 _MOST_ACROSS_PX = 96  # of the particle: finer pixels make fits slower and no better
-_MARGIN = 0.25  # of the particle's size, on each side
-_LEAST_MARGIN_PX = 8
+_MARGIN = 0.5  # of the particle's size, on each side: the film must be seen, too
+_LEAST_MARGIN_PX = 16
+_FEW_PIXELS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +117,7 @@ def prepare(name: str, image: ArrayLike, pixel_size_nm: float) -> View:
     >>> rows, cols = np.indices((64, 64))
     >>> view = prepare("disc", 10.0 + 40.0 * (np.hypot(rows - 20, cols - 30) < 9), 0.5)
     >>> view.shape, view.joined, view.middle_nm.tolist()
-    ((33, 33), 1, [-0.5, -5.5])
+    ((49, 60), 1, [0.5, -3.5])
     """
     try:
         pixels = checked_image(image).astype(np.float64)
@@ -184,7 +185,7 @@ def _without_neighbours(
         return level, flat
     other = ndimage.binary_dilation(other, iterations=4) & ~near
     free = flat[~other & ~ndimage.binary_dilation(mask, iterations=4)]
-    if free.size < _LEAST_MARGIN_PX:
+    if free.size < _FEW_PIXELS:
         return level, flat
     draw = np.random.default_rng(1)
     flat[other] = draw.choice(free, size=int(other.sum()))

@@ -16,7 +16,7 @@ from stemfast.micrograph.calibration import checked
 from stemfast.microscope import Microscope
 from stemfast.reconstruct import network
 from stemfast.reconstruct.answer import GroundTruth
-from stemfast.reconstruct.instrument import DOSE_SD, estimate
+from stemfast.reconstruct.instrument import DOSE_SD, estimate, span
 from stemfast.reconstruct.physics import decide
 from stemfast.reconstruct.prepare import View, prepare
 from stemfast.reconstruct.series import MOST_IMAGES
@@ -133,6 +133,7 @@ def ground_truth(
         )
     else:
         scopes = [view.microscope(scope) for view, scope in zip(views, given, strict=True)]
+    fit_probe = given is None and probe_fwhm_nm is None
     proposal = network.ask(views, None if turns is None else turns.rotations)
     verdict = decide(
         views,
@@ -140,14 +141,18 @@ def ground_truth(
         material=material,
         turns=turns,
         dose_sd=DOSE_SD if given is None else 0.0,
-        fit_probe=given is None and probe_fwhm_nm is None,
+        fit_probe=fit_probe,
         proposal=proposal,
         report=tell,
     )
+    if fit_probe:
+        widths = [scope.probe.fwhm_nm for scope in verdict.microscopes]
+        assumptions.append(f"probe {span(widths)} nm wide, read off the images")
     known = Known(
         material=material,
         turns=turns,
         hand=hand,
+        calibrated=given is not None,
         attention=None if proposal is None else proposal.share,
         assumptions=tuple(assumptions),
         warnings=tuple(warnings),

@@ -25,6 +25,7 @@ __all__ = ["Known", "summarise"]
 Float: TypeAlias = NDArray[np.float64]
 
 _OFF_SIGMAS = 4.0
+_BLIND_PX = 0.1  # of every edge, where the microscope was estimated
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,8 @@ class Known:
     turns : Turns or None
     hand : str
         Why the hand cannot be known; empty if it can.
+    calibrated : bool
+        Whether the microscope was given, and not estimated.
     attention : (K,) float64 or None
         Of the network.
     assumptions, warnings : tuple of str
@@ -45,6 +48,7 @@ class Known:
     material: str
     turns: Turns | None
     hand: str
+    calibrated: bool
     attention: Float | None
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -64,6 +68,12 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> GroundTr
     matrix = axes_of(fit.shapes[0].edges_nm)
     goes = corner_permutation(matrix)
     edges, edges_sd = shapes[0].edges_nm, np.abs(matrix) @ fit.edge_errors_nm
+    volume, volume_sd = fit.volume_nm3, fit.volume_error_nm3
+    if not known.calibrated:
+        # What an estimated probe and dose may do to every edge at once.
+        blind = _BLIND_PX * float(np.mean([view.pixel_size_nm for view in views]))
+        edges_sd = np.hypot(edges_sd, blind)
+        volume_sd = float(np.hypot(volume_sd, volume * (blind / edges).sum()))
     cuts_sd = np.zeros(8)
     cuts_sd[goes] = np.where(fit.shapes[0].cuts > 0, fit.cut_errors, 0.0)
     symmetry, mask = alike(edges, edges_sd), shapes[0].mask
@@ -83,8 +93,8 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> GroundTr
         edges_sd_nm=edges_sd,
         cuts=shapes[0].cuts,
         cuts_sd=cuts_sd,
-        volume_nm3=fit.volume_nm3,
-        volume_sd_nm3=fit.volume_error_nm3,
+        volume_nm3=volume,
+        volume_sd_nm3=volume_sd,
         count=mask.bit_count(),
         count_probabilities=verdict.comparison.probabilities(_COUNTS, 9),
         orbit=orbit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ import stemfast as sf
 from stemfast.fit import CutCuboid
 from stemfast.fit.turns import Turns
 from stemfast.micrograph import MicrographError
-from stemfast.reconstruct import Atoms, read_series, read_xyz, write_stl
+from stemfast.reconstruct import Atoms, network, read_series, read_xyz, write_stl
 from stemfast.reconstruct.axes import alike, sorted_axes
 from stemfast.reconstruct.instrument import estimate, measure_noise
 from stemfast.reconstruct.prepare import prepare
 from stemfast.reconstruct.stl import read_stl
 from stemfast.reconstruct.turns import checked_tilts, find_axis
+from stemfast.symmetry import cuboid_symmetry
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NEEDLE = DATA / "haadf_tilt_series_needle.dm3"
@@ -101,12 +103,12 @@ def test_a_file_without_calibration_among_others_is_named(tmp_path):
 
 
 def test_the_particle_is_cut_out_and_its_place_kept():
-    scope = sf.Microscope(scan=sf.Scan(shape=(120, 140), pixel_size_nm=0.3))
+    scope = sf.Microscope(scan=sf.Scan(shape=(160, 180), pixel_size_nm=0.3))
     there = sf.Specimen(
         particles=[PARTICLE, sf.Sphere(3)], positions_nm=[(8.0, -6.0, 0), (-15.0, 12.0, 0)]
     )
     view = prepare("two", sf.simulate(there, microscope=scope, seed=1), 0.3)
-    assert max(view.shape) < 90
+    assert max(view.shape) < 110
     rows, columns = np.nonzero(view.particle)
     centre = np.array([columns.mean(), rows.mean()]) - 0.5 * (np.array(view.shape[::-1]) - 1)
     np.testing.assert_allclose(centre * 0.3 + view.middle_nm, (8.0, -6.0), atol=0.3)
@@ -196,6 +198,51 @@ def test_sorted_axes_show_the_same_particle():
     assert alike(np.array([14.0, 13.8, 13.7]), np.full(3, 0.1)).group == "Oh"
     assert alike(np.array([14.0, 13.0, 12.9]), np.full(3, 0.1)).group == "D4h"
     assert alike(np.array([14.0, 13.0, 12.0]), np.full(3, 0.1)).group == "D2h"
+
+
+# the network's proposal
+
+
+def test_the_networks_corners_are_laid_on_the_particle_every_way():
+    pose = Rotation.from_rotvec([0.3, -0.8, 0.5])
+    shape = CutCuboid.of(sf.Cuboid(edges=(10, 16, 13)), pose)
+    severity = np.zeros(8)
+    severity[[0, 3]] = 0.3, 0.45
+    laid = network.placed(network.Proposal(0b1001, severity, np.ones(1)), [shape])
+    symmetry = cuboid_symmetry((16, 13, 10), tolerance_nm=0.0)
+    assert sorted(way[0].mask for way in laid) == list(symmetry.orbit(0b1001, mirror=True))
+    for (way,) in laid:
+        assert sorted(way.cuts[way.cuts > 0]) == [0.3, 0.45]
+        assert way.edges_nm.tolist() == [16, 13, 10]
+
+
+class FakeNetwork:
+    """Takes what the real one takes, and remembers it."""
+
+    image_shape = (64, 64)
+
+    def predict(self, images, pixel_size_nm, *, turns=None):
+        self.asked = images, pixel_size_nm, turns
+        return SimpleNamespace(mask=128, severity=np.full(8, 0.4), share=np.array([0.75, 0.25]))
+
+
+def test_the_network_sees_every_particle_at_its_own_size(monkeypatch):
+    fake = FakeNetwork()
+    monkeypatch.setattr(network, "_load", lambda: fake)
+    images = []
+    for k, size in enumerate((0.35, 0.2)):
+        scope = sf.Microscope(scan=sf.Scan(shape=(110, 110), pixel_size_nm=size))
+        images.append(prepare(str(k), sf.simulate(PARTICLE, microscope=scope, seed=1), size))
+    answer = network.ask(images, None)
+    assert answer is not None
+    assert answer.share.tolist() == [0.75, 0.25]
+    stack, sizes, _ = fake.asked
+    assert stack.shape == (2, 64, 64)
+    for view, image, size in zip(images, stack, sizes, strict=True):
+        factor = round(size / view.pixel_size_nm)
+        signal = float((view.image - view.film).sum())
+        film = float(np.median(view.film)) * factor**2
+        assert float((image - film).sum()) == pytest.approx(signal, rel=0.05)
 
 
 # STL

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+import stemfast
 from stemfast.fit import CutCuboid
 from stemfast.reconstruct.axes import sorted_axes
 from stemfast.reconstruct.prepare import View
@@ -48,13 +50,9 @@ def ask(views: Sequence[View], turns: Rotation | None) -> Proposal | None:
 
     It is left out where JAX is not installed, too.
     """
-    try:
-        from stemfast.training.pretrained import load_pretrained, pretrained_names
-    except ModuleNotFoundError:
+    network = _load()
+    if network is None:
         return None
-    if NAME not in pretrained_names():
-        return None
-    network: Any = load_pretrained(NAME)
     fitted = [_fitted(view, network.image_shape) for view in views]
     answer = network.predict(
         np.stack([image for image, _ in fitted]),
@@ -66,6 +64,18 @@ def ask(views: Sequence[View], turns: Rotation | None) -> Proposal | None:
         np.asarray(answer.severity, np.float64),
         np.asarray(answer.share, np.float64),
     )
+
+
+def _load() -> Any:
+    """The network, or None. JAX takes seconds to load and is left alone where there is none."""
+    if not (Path(stemfast.__file__).parent / "weights" / NAME).is_dir():
+        return None
+    try:
+        from stemfast.training.pretrained import load_pretrained
+
+        return load_pretrained(NAME)
+    except ModuleNotFoundError:
+        return None
 
 
 def placed(proposal: Proposal, shapes: Sequence[CutCuboid]) -> list[tuple[CutCuboid, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +20,10 @@ Float: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 _MOST_ACROSS_PX = 96  # of the particle: finer pixels make fits slower and no better
-_MARGIN = 0.5  # of the particle's size, on each side: the film must be seen, too
-_LEAST_MARGIN_PX = 16
+_MARGIN = 0.35  # of the particle's size, on each side: the film must be seen, too
+_LEAST_MARGIN_PX = 10
 _FEW_PIXELS = 8
+_TOUCHING_PX = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,17 +120,24 @@ def prepare(name: str, image: ArrayLike, pixel_size_nm: float) -> View:
     >>> view.shape, view.joined, view.middle_nm.tolist()
     ((49, 60), 1, [0.5, -3.5])
     """
+    raw = np.asarray(image)
     try:
-        pixels = checked_image(image).astype(np.float64)
-        found = isolate(np.asarray(image))
+        checked_image(raw)
+        framed, frame = _framed(raw)
+        found = isolate(framed)
     except (FeatureError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from error
+    pixels = framed.astype(np.float64)
     mask, film = _whole(found, pixels.shape)
+    inner = tuple(slice(frame, n - frame) for n in pixels.shape)
+    beyond = _reaches_border(mask[inner])
     level, covered = _without_neighbours(pixels, found, mask, film)
-    window = _window(mask)
+    # What lies beyond the image is not film where the particle goes on.
+    window = _window(mask, inner if beyond else tuple(slice(0, n) for n in pixels.shape))
     across = max(np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1 for axis in (0, 1))
     factor = max(1, math.ceil(across / _MOST_ACROSS_PX))
     window = tuple(slice(s.start, s.stop - (s.stop - s.start) % factor) for s in window)
+    flags = [*found.flags, *(["touches the border"] if beyond else [])]
     middle = [
         (0.5 * (s.start + s.stop - 1) - 0.5 * (n - 1)) * pixel_size_nm
         for s, n in zip(window, pixels.shape, strict=True)
@@ -143,7 +151,7 @@ def prepare(name: str, image: ArrayLike, pixel_size_nm: float) -> View:
         particle=_joined(mask[window].astype(np.float64), factor) >= 0.5 * factor**2,
         film=_joined(level[window], factor),
         noise=found.pixel_noise * factor,
-        warnings=tuple(f"{name}: {_WORDS.get(flag, flag)}" for flag in found.flags),
+        warnings=tuple(f"{name}: {_WORDS.get(flag, flag)}" for flag in dict.fromkeys(flags)),
     )
 
 
@@ -192,14 +200,36 @@ def _without_neighbours(
     return level, flat
 
 
-def _window(mask: Mask) -> tuple[slice, ...]:
-    """The particle's bounding box and a margin around it."""
+def _framed(image: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """The image in a frame of film drawn from its own border, so that enough film is seen.
+
+    Film is what is dark along the border: within about three standard deviations of its lower
+    quarter.
+    """
+    frame = max(image.shape) // 2
+    border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+    low, quarter = np.quantile(border, (0.05, 0.25))
+    film = border[border <= quarter + 4.0 * (quarter - low)]
+    shape = tuple(n + 2 * frame for n in image.shape)
+    framed = np.random.default_rng(1).choice(film, size=shape)
+    framed[frame:-frame, frame:-frame] = image
+    return framed, frame
+
+
+def _reaches_border(mask: Mask) -> bool:
+    """Whether the particle goes on beyond the image: more than a blurred corner at its border."""
+    sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    return max(int(side.sum()) for side in sides) > _TOUCHING_PX
+
+
+def _window(mask: Mask, within: tuple[slice, ...]) -> tuple[slice, ...]:
+    """The particle's bounding box and a margin around it, within some rows and columns."""
     slices = []
-    for axis in (1, 0):
+    for axis, limits in zip((1, 0), within, strict=True):
         along = np.flatnonzero(mask.any(axis=axis))
         low, high = int(along[0]), int(along[-1]) + 1
         margin = max(_LEAST_MARGIN_PX, math.ceil(_MARGIN * (high - low)))
-        slices.append(slice(max(0, low - margin), min(mask.shape[1 - axis], high + margin)))
+        slices.append(slice(max(limits.start, low - margin), min(limits.stop, high + margin)))
     return tuple(slices)
 
 

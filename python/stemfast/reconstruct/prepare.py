@@ -118,7 +118,7 @@ def prepare(name: str, image: ArrayLike, pixel_size_nm: float) -> View:
     >>> rows, cols = np.indices((64, 64))
     >>> view = prepare("disc", 10.0 + 40.0 * (np.hypot(rows - 20, cols - 30) < 9), 0.5)
     >>> view.shape, view.joined, view.middle_nm.tolist()
-    ((49, 60), 1, [0.5, -3.5])
+    ((39, 39), 1, [-0.75, -5.75])
     """
     raw = np.asarray(image)
     try:

@@ -25,7 +25,9 @@ __all__ = ["Known", "summarise"]
 Float: TypeAlias = NDArray[np.float64]
 
 _OFF_SIGMAS = 4.0
-_BLIND_PX = 0.1  # of every edge, where the microscope was estimated
+# Where the microscope was estimated: uncertainty of every edge, and misfit put down to that.
+_BLIND_PX = 0.1
+_BLIND_MISFIT = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +130,7 @@ def _images(
             fit.goodness[k],
             replace(shapes[k], position_nm=shapes[k].position_nm + view.middle_nm),
             (float(pose_sd[k]), float(weights[k])),
+            0.0 if known.calibrated else _BLIND_MISFIT,
             None if known.attention is None else float(known.attention[k]),
         )
         for k, (view, seen) in enumerate(zip(views, verdict.observations, strict=True))
@@ -141,6 +144,7 @@ def _image(
     good: Goodness,
     shape: CutCuboid,
     numbers: tuple[float, float],
+    allowed: float,
     attention: float | None,
 ) -> ImageFit:
     place = window(view, seen)
@@ -158,7 +162,7 @@ def _image(
         pixel_size_nm=view.pixel_size_nm,
         misfit=good.misfit,
         p_value=good.p_value,
-        explained=good.explained,
+        explained=good.explained or good.misfit <= allowed,
         shape=shape,
         pose_sd_deg=numbers[0],
         weight=numbers[1],

@@ -15,7 +15,8 @@ from stemfast.fit.likelihood import blur_matrix
 from stemfast.fit.propose import propose
 from stemfast.fit.propose_views import propose_views
 from stemfast.fit.rivals import Comparison
-from stemfast.fit.views import ViewsComparison, refine_views, search_views
+from stemfast.fit.views import refine_views
+from stemfast.fit.views_search import ViewsComparison, search_views
 from stemfast.microscope import Microscope, Probe
 from stemfast.reconstruct.network import Proposal, placed
 from stemfast.reconstruct.prepare import View
@@ -33,7 +34,7 @@ Report: TypeAlias = Callable[[str], None]
 CUTS = (0.1, 0.5)
 _ROOM = 1.12  # around the first idea, for what it is wrong by
 _PROBES_PX = (0.5, 0.8, 1.1, 1.5, 2.0, 2.7)
-_STARTS = 2
+_STARTS, _IDEAS = 2, 4
 _FAR_OFF = 0.08  # misfit of the best of all images
 _EDGE_SHARE = 0.6  # standard deviation of an edge before anything is known, as a share
 _ALL = 255
@@ -100,7 +101,7 @@ def decide(
     images = [view.image for view in views]
     used = list(microscopes)
     report("proposing shapes and poses")
-    ideas = propose_views(images, used, material=material, prior=prior, turns=turns)
+    ideas = propose_views(images, used, material=material, prior=prior, turns=turns, most=_IDEAS)
     seen = _observe(images, used, ideas[0])
     report(f"fitting {len(ideas)} proposals")
     fits = [refine_views(seen, idea, prior=prior, turns=turns) for idea in ideas]
@@ -130,6 +131,14 @@ def decide(
         compared = search_views(seen, fit.shapes, log_prior=count_prior(), prior=prior, turns=turns)
         found.append(compared)
     best = max(found, key=_log_posterior)
+    if fit_probe and not all(good.explained for good in best.best.goodness):
+        # A probe read off a wrong first fit spoils the right one: once more, from the best.
+        report("reading the probe off the best fit, and comparing again")
+        used = _probes(used, seen, best.best)
+        seen = _observe(images, used, best.best.shapes)
+        best = search_views(
+            seen, best.best.shapes, log_prior=count_prior(), prior=prior, turns=turns
+        )
     verdict = Verdict(best, tuple(seen), tuple(used))
     return _apart(verdict, images, material, prior, report)
 

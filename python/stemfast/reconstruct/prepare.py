@@ -203,13 +203,13 @@ def _without_neighbours(
 def _framed(image: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """The image in a frame of film drawn from its own border, so that enough film is seen.
 
-    Film is what is dark along the border: within about three standard deviations of its lower
-    quarter.
+    Film is what is dark along the border: within five standard deviations, those of the darker
+    three quarters, of the median.
     """
     frame = max(image.shape) // 2
     border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-    low, quarter = np.quantile(border, (0.05, 0.25))
-    film = border[border <= quarter + 4.0 * (quarter - low)]
+    middle, high = np.quantile(border, (0.5, 0.75))
+    film = border[border <= middle + 5.0 * border[border <= high].std()]
     shape = tuple(n + 2 * frame for n in image.shape)
     framed = np.random.default_rng(1).choice(film, size=shape)
     framed[frame:-frame, frame:-frame] = image

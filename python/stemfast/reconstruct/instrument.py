@@ -27,7 +27,6 @@ Float: TypeAlias = NDArray[np.float64]
 
 #: Standard deviation of the logarithm of an estimated dose.
 DOSE_SD = 0.3
-_BINS = 10
 _LEAST_PIXELS = 40
 _PROBE_PX = 1.5
 _THICKEST_FILM_NM = 30.0
@@ -56,7 +55,7 @@ def measure_noise(view: View) -> Noise:
     """Gain and offset of an image from its noise.
 
     The noise is the response of a mixed second difference, which slow changes of brightness do not
-    excite: its median square, in parts of the image that are equally bright.
+    excite: its mean square on the film and on the particle, without the largest.
 
     Examples
     --------
@@ -80,24 +79,26 @@ def measure_noise(view: View) -> Noise:
     contrast = max(float(np.median(level[on]) - np.median(view.film)), 1e-12)
     # Edges excite differences as well: what is steep is left out, as far as anything remains.
     calm = steep <= max(float(np.quantile(steep[on], 0.5)), 0.02 * contrast)
-    values, squares = level[calm], mixed[calm] ** 2
-    order = np.argsort(values)
-    parts = [p for p in np.array_split(order, _BINS) if len(p) >= _LEAST_PIXELS // 2]
-    means = np.array([values[p].mean() for p in parts])
-    # 0.4549 is the median of a χ² of one degree of freedom; 36 the sum of the squared weights.
-    variances = np.array([np.median(squares[p]) / (0.4549 * 36.0) for p in parts])
+    values, squares = level[calm], mixed[calm] ** 2 / 36.0  # the sum of the squared weights
     film = float(np.median(view.film))
-    low, high = means < film + 0.3 * contrast, means > film + 0.5 * contrast
+    low, high = values < film + 0.1 * contrast, values > film + 0.5 * contrast
     bright = film + contrast
-    if low.any() and high.any():
-        v0, v1 = float(np.median(variances[low])), float(np.median(variances[high]))
-        m0, m1 = float(np.median(means[low])), float(np.median(means[high]))
+    if min(int(low.sum()), int(high.sum())) >= _LEAST_PIXELS:
+        v0, v1 = _variance(squares[low]), _variance(squares[high])
+        m0, m1 = float(values[low].mean()), float(values[high].mean())
         slope = (v1 - v0) / (m1 - m0)
         if slope > 0.1 * v1 / (m1 - m0) and slope > contrast / _MOST_ELECTRONS:
             return Noise(slope, min(m0 - v0 / slope, film), measured=True)
         return Noise(max(v1, 0.0) / contrast + contrast / _MOST_ELECTRONS, film, measured=False)
-    every = max(float(np.median(variances)), 0.0) if len(variances) else view.noise**2
+    every = _variance(squares) if len(squares) >= _LEAST_PIXELS else view.noise**2
     return Noise(every / max(bright - film, 1e-12) + contrast / _MOST_ELECTRONS, film, False)
+
+
+def _variance(squares: Float) -> float:
+    """Mean square of noise among which a few differences are of edges."""
+    median = float(np.median(squares)) / 0.4549  # of a χ² of one degree of freedom
+    kept = squares[squares <= 9.0 * median] if median > 0 else squares
+    return float(kept.mean()) / (0.9707 if median > 0 else 1.0)  # what of a χ² lies below 9
 
 
 def estimate(

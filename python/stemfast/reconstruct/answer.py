@@ -32,8 +32,7 @@ class ImageFit:
     name : str
         What the image is called.
     measured, expected : (rows, columns) float64
-        Electrons counted in each pixel, and expected from the answer; NaN where they were not
-        compared.
+        Electrons counted in each pixel that was compared, and expected from the answer.
     noise : (rows, columns) float64
         Standard deviation of the count.
     pixel_size_nm : float

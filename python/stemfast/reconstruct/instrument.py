@@ -31,7 +31,8 @@ _LEAST_PIXELS = 40
 _PROBE_PX = 1.5
 _THICKEST_FILM_NM = 30.0
 _BRIGHTEST = 0.9  # share of the electrons scattered, at the most
-_MOST_ELECTRONS = 1e6  # counted in a bright pixel
+# Counted in a bright pixel: with more, what is not known of the microscope outweighs the noise.
+_MOST_ELECTRONS = 1e4
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stemfast.fit.turns import Turns
     from stemfast.fit.views import RefinedViews
 
-__all__ = ["CUTS", "Verdict", "decide", "window"]
+__all__ = ["CUTS", "Verdict", "decide"]
 
 Float: TypeAlias = NDArray[np.float64]
 Report: TypeAlias = Callable[[str], None]
@@ -217,14 +217,3 @@ def _probes(
         scope.replace(probe=Probe(fwhm_nm=float(fine.x) * scope.scan.pixel_size_nm))
         for scope in microscopes
     ]
-
-
-def window(view: View, observation: Observation) -> tuple[slice, slice]:
-    """Rows and columns of a view that an observation holds."""
-    rows, columns = observation.counts.shape
-    corner = observation.y_nm[0, 0], observation.x_nm[0, 0]
-    first = [
-        round(at / view.pixel_size_nm + 0.5 * (n - 1))
-        for at, n in zip(corner, view.shape, strict=True)
-    ]
-    return slice(first[0], first[0] + rows), slice(first[1], first[1] + columns)

@@ -135,16 +135,22 @@ def ground_truth(
         scopes = [view.microscope(scope) for view, scope in zip(views, given, strict=True)]
     fit_probe = given is None and probe_fwhm_nm is None
     proposal = network.ask(views, None if turns is None else turns.rotations)
-    verdict = decide(
-        views,
-        scopes,
-        material=material,
-        turns=turns,
-        dose_sd=DOSE_SD if given is None else 0.0,
-        fit_probe=fit_probe,
-        proposal=proposal,
-        report=tell,
-    )
+    try:
+        verdict = decide(
+            views,
+            scopes,
+            material=material,
+            turns=turns,
+            dose_sd=DOSE_SD if given is None else 0.0,
+            fit_probe=fit_probe,
+            proposal=proposal,
+            report=tell,
+        )
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "images: the fit broke down, as it does where nothing of a cuboid is to be seen; "
+            "expected images of one particle, whole and on film"
+        ) from error
     if fit_probe:
         widths = [scope.probe.fwhm_nm for scope in verdict.microscopes]
         assumptions.append(f"probe {span(widths)} nm wide, read off the images")

@@ -13,7 +13,7 @@ from stemfast.fit import CutCuboid, Observation
 from stemfast.fit.goodness import Goodness
 from stemfast.reconstruct.answer import NOT_EXPLAINED, GroundTruth, ImageFit
 from stemfast.reconstruct.axes import SHAPES, alike, axes_of, sorted_axes
-from stemfast.reconstruct.physics import Verdict, window
+from stemfast.reconstruct.physics import Verdict
 from stemfast.reconstruct.prepare import View
 from stemfast.symmetry import CuboidSymmetry, corner_permutation
 
@@ -147,18 +147,11 @@ def _image(
     allowed: float,
     attention: float | None,
 ) -> ImageFit:
-    place = window(view, seen)
-
-    def whole(values: Float) -> Float:
-        full = np.full(view.shape, np.nan)
-        full[place] = values
-        return full
-
     return ImageFit(
         name=view.name,
-        measured=whole(seen.counts * seen.excess - seen.noise / seen.excess),
-        expected=whole(electrons),
-        noise=whole(np.sqrt(np.maximum(seen.excess * electrons + seen.noise, 1e-12))),
+        measured=seen.counts * seen.excess - seen.noise / seen.excess,
+        expected=electrons,
+        noise=np.sqrt(np.maximum(seen.excess * electrons + seen.noise, 1e-12)),
         pixel_size_nm=view.pixel_size_nm,
         misfit=good.misfit,
         p_value=good.p_value,

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from scipy.spatial.transform import Rotation
 
 from stemfast.models.ground_truth import Answer, GroundTruthConfig, GroundTruthNetwork, Views
 from stemfast.models.set_attention import Attention
+from stemfast.models.view_reader import ViewReading
 
 BATCH, COUNT, SIDE = 3, 5, 16
 
@@ -22,15 +24,30 @@ class Encoder(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.layer = nnx.Linear(SIDE * SIDE, self.channels, rngs=rngs)
 
-    def features(self, images: jax.Array) -> jax.Array:
-        return jnp.tanh(self.layer(images.reshape(len(images), -1)))
+    def read(self, images: jax.Array, pixel_size_nm: jax.Array) -> ViewReading:
+        token = jnp.tanh(self.layer(images.reshape(len(images), -1)))
+        wave = jnp.sin(token @ jnp.arange(12.0 * 289).reshape(12, 289))
+        arrows, rest = wave[:, :6].reshape(-1, 3, 2), wave[:, 6:]
+        return ViewReading(
+            token=token,
+            arrows=arrows + jnp.ones((3, 2)),
+            arrows_log_sd=rest[:, :3],
+            masks=rest[:, 3:259],
+            log_edges=2.0 + rest[:, 259:262],
+            log_edges_sd=rest[:, 262:265],
+            severity=rest[:, 265:273],
+            severity_sd=rest[:, 273:281],
+        )
 
 
-def network(pooling: str = "attention") -> GroundTruthNetwork:
-    config = GroundTruthConfig(pooling=pooling, width=16, heads=2, points=4, seeds=2)
+def network(pooling: str = "attention", evidence: bool = True) -> GroundTruthNetwork:
+    config = GroundTruthConfig(
+        pooling=pooling, width=16, heads=2, points=4, seeds=2, evidence=evidence
+    )
     made = GroundTruthNetwork(Encoder(nnx.Rngs(1)), config, rngs=nnx.Rngs(2))
-    kernel = made.heads.kernel
-    kernel.set_value(jax.random.normal(jax.random.key(3), kernel.shape))  # zeros would say nothing
+    for layer in (made.sets.heads, made.sets.weight):  # zeros would say nothing
+        shape = layer.kernel.shape
+        layer.kernel.set_value(0.3 * jax.random.normal(jax.random.key(3), shape))
     return made
 
 
@@ -45,7 +62,10 @@ def some_views(count: int = COUNT) -> Views:
         images=jnp.asarray(rng.normal(size=(BATCH, count, SIDE, SIDE)), jnp.float32),
         there=jnp.ones((BATCH, count), bool),
         pixel_size_nm=jnp.asarray(rng.uniform(0.2, 0.6, (BATCH, count)), jnp.float32),
-        turn=jnp.asarray(rng.normal(size=(BATCH, count, 3, 3)), jnp.float32),
+        turn=jnp.asarray(
+            Rotation.random(BATCH * count, rng=5).as_matrix().reshape(BATCH, count, 3, 3),
+            jnp.float32,
+        ),
         turn_known=jnp.asarray(rng.random((BATCH, count)) < 0.5),
         spin=jnp.asarray(rng.normal(size=(BATCH, count, 3)), jnp.float32),
         spin_known=jnp.asarray(rng.random((BATCH, count)) < 0.5),
@@ -68,7 +88,7 @@ def test_the_order_of_the_images_does_not_matter(pooling):
 
 
 def test_the_order_does_matter_to_the_recurrent_baseline():
-    made, views = network("gru"), some_views()
+    made, views = network("gru", evidence=False), some_views()
     shuffled = ask(made, Views(*(entry[:, ::-1] for entry in views)))
     assert largest_difference(ask(made, views), shuffled) > 1e-3
 
@@ -98,7 +118,7 @@ def test_any_number_of_images(count):
 
 @pytest.mark.parametrize("what", ["turn", "spin"])
 def test_an_unknown_pose_is_not_a_pose_of_zero(what):
-    made, views = network(), some_views()
+    made, views = network(evidence=False), some_views()
     nothing = jnp.zeros_like(getattr(views, what))
     unknown = views._replace(**{what: nothing, f"{what}_known": jnp.zeros((BATCH, COUNT), bool)})
     zero = unknown._replace(**{f"{what}_known": jnp.ones((BATCH, COUNT), bool)})
@@ -108,7 +128,7 @@ def test_an_unknown_pose_is_not_a_pose_of_zero(what):
 
 
 def test_before_training_every_class_is_as_likely():
-    config = GroundTruthConfig(width=16, heads=2)
+    config = GroundTruthConfig(width=16, heads=2, evidence=False)
     made = GroundTruthNetwork(Encoder(nnx.Rngs(1)), config, rngs=nnx.Rngs(2))
     answer = ask(made, some_views())
     for logits, classes in ((answer.orbit, 76), (answer.number, 9)):

@@ -70,8 +70,14 @@ def evaluate(
     writes evaluation.json, confusion.png and reliability.png. With --against it prints and writes
     a curve instead, as curve-dose.json and curve-dose.png (or -severity, -turn).
     """
+    from stemfast.cli.ground_truth import evaluate_ground_truth, found_ground_truth
     from stemfast.training import figures, judge
 
+    whole = found_ground_truth(name)
+    if whole is not None:
+        chosen = (against, at, conditions, spin, sets, seed)
+        evaluate_ground_truth(whole, n=n, out=out, threads=threads, chosen=chosen)
+        return
     if at is not None and against is None:
         raise ValueError("--at gives the values of a curve, expected --against with it")
     if against is not None:

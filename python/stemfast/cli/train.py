@@ -51,6 +51,7 @@ def train(
     """
     from stemfast.training import experiment as experiments
     from stemfast.training import run
+    from stemfast.training.ground_truth_experiment import GroundTruthExperiment
 
     if experiment is None:
         typer.echo("experiments: " + ", ".join(experiments.names()))
@@ -59,7 +60,10 @@ def train(
         raise ValueError("--set cannot change a run that is resumed: its settings are in run.json")
     chosen = experiments.get(experiment).changed(sets or [])
     folder = out if out is not None else Path("runs") / chosen.name
-    found = run.train(
+    start = run.train
+    if isinstance(chosen, GroundTruthExperiment):
+        from stemfast.training.ground_truth_run import train as start  # type: ignore[assignment]
+    found = start(
         chosen,
         folder,
         minutes=minutes,

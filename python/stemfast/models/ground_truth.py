@@ -1,9 +1,14 @@
 """The ground-truth network: several images of one particle in, its shape out.
 
-A shared encoder turns every image into a token. What is known of an image besides its pixels goes
-into its token too: the pixel size, how the particle was turned since the first image (a tilt read
-from the goniometer), and how it spun while the image was scanned. What is not known is a learned
-token, not zeros. The tokens of one particle are a set, of any size.
+A shared encoder reads every image (:mod:`stemfast.models.view_reader`): a summary, where the edges
+point in the image, and how likely each choice of deformed corners is. What is known of an image
+besides its pixels goes into its token too: the pixel size, how the particle was turned since the
+first image (a tilt read from the goniometer), and how it spun while the image was scanned. What is
+not known is a learned token, not zeros. The tokens of one particle are a set, of any size.
+
+Set attention decides how much each image counts. What the images say of the corners is then put
+together by :mod:`stemfast.models.corner_evidence`, which follows the signs and mirrors exactly; the
+heads correct that, and give sizes.
 
 Labels exist only up to the particle's own symmetry, so the edges come longest first, and a corner's
 severity is that of a corner in the frame of the sorted edges, one of the equivalent ones.
@@ -15,13 +20,23 @@ from typing import Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from pydantic import BaseModel, ConfigDict, Field
 
+from stemfast.models import corner_evidence as corners
 from stemfast.models.set_attention import AttentionPool, InducedBlock
 from stemfast.models.set_pooling import DeepSet, Recurrent
+from stemfast.models.view_reader import ViewReading, mask_bits
 
-__all__ = ["Answer", "GroundTruthConfig", "GroundTruthNetwork", "ImageEncoder", "Views"]
+__all__ = [
+    "Answer",
+    "GroundTruthConfig",
+    "GroundTruthNetwork",
+    "ImageEncoder",
+    "SetNetwork",
+    "Views",
+]
 
 COUNTS = 9  # deformed corners, 0 … 8
 CORNERS = 8
@@ -29,12 +44,12 @@ EDGES = 3
 
 
 class ImageEncoder(Protocol):
-    """A network that makes one vector of one image."""
+    """A network that reads single images."""
 
     channels: int
 
-    def features(self, images: jax.Array) -> jax.Array:
-        """Vectors (N, channels) of images (N, H, W, 1)."""
+    def read(self, images: jax.Array, pixel_size_nm: jax.Array) -> ViewReading:
+        """Readings of images (N, H, W, 1); their tokens have so many channels."""
         ...
 
 
@@ -51,8 +66,9 @@ class GroundTruthConfig(BaseModel):
         Blocks in which the tokens attend to each other, through so many learned points.
     seeds : int
         Vectors that the set is gathered into.
-    orbits : int
-        Classes of deformed corners, mirror images apart: 76 for three different edges.
+    evidence : bool
+        Whether what the images say of the corners is multiplied, image by image; without, all is
+        left to the heads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,7 +79,7 @@ class GroundTruthConfig(BaseModel):
     blocks: int = Field(default=2, ge=0)
     points: int = Field(default=16, ge=1)
     seeds: int = Field(default=4, ge=1)
-    orbits: int = Field(default=76, ge=2)
+    evidence: bool = True
 
 
 class Views(NamedTuple):
@@ -101,8 +117,8 @@ class Answer(NamedTuple):
 
     Attributes
     ----------
-    orbit : (B, orbits)
-        Logits of the classes of deformed corners.
+    orbit : (B, 76)
+        Logits of the classes of deformed corners, mirror images apart.
     number : (B, 9)
         Logits of the number of deformed corners.
     log_edges, log_edges_sd : (B, 3)
@@ -126,23 +142,30 @@ class Answer(NamedTuple):
     share: jax.Array
 
 
-class GroundTruthNetwork(nnx.Module):
-    """Encoder, tokens, a set network, heads.
+#: What single images say, in the form of tokens: evidence of the 76 classes, arrows, edges.
+_SAID = corners.CLASSES + 3 * EDGES + 2 * EDGES
+_HINTS = 3 * EDGES + 2
+#: Scale of an edge [nm] against which logarithms are small.
+_EDGE_NM = 12.0
+
+
+class SetNetwork(nnx.Module):
+    """All that comes after the encoder: tokens, a set network, evidence, heads.
 
     Parameters
     ----------
-    encoder : ImageEncoder
-        Shared by all images; an `nnx.Module`.
+    channels : int
+        Of the encoder's tokens.
     config : GroundTruthConfig
-        What comes after it.
+        The architecture.
     rngs : flax.nnx.Rngs
         Source of the initial weights.
     """
 
-    def __init__(self, encoder: ImageEncoder, config: GroundTruthConfig, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, channels: int, config: GroundTruthConfig, *, rngs: nnx.Rngs) -> None:
         self.config, width = config, config.width
-        self.encoder = encoder
-        self.token = nnx.Linear(encoder.channels, width, rngs=rngs)
+        self.token = nnx.Linear(channels, width, rngs=rngs)
+        self.said = nnx.Linear(_SAID, width, rngs=rngs)
         self.scale = nnx.Linear(1, width, rngs=rngs)
         self.turn = nnx.Linear(9, width, rngs=rngs)
         self.spin = nnx.Linear(3, width, rngs=rngs)
@@ -156,56 +179,189 @@ class GroundTruthNetwork(nnx.Module):
         self.pool = _pool(config, rngs)
         gathered = width * (config.seeds if config.pooling == "attention" else 1)
         self.norm = nnx.LayerNorm(gathered, rngs=rngs)
+        zeros = nnx.initializers.zeros_init()
+        self.weight = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
+        self.sharpness = nnx.Param(jnp.asarray(1.5))
+        self.hidden = nnx.Linear(gathered + _HINTS, 2 * width, rngs=rngs)
         # Zero weights: before training every class is as likely as every other.
         self.heads = nnx.Linear(
-            gathered,
-            config.orbits + COUNTS + 2 * (EDGES + 1 + CORNERS),
-            kernel_init=nnx.initializers.zeros_init(),
+            2 * width,
+            corners.CLASSES + COUNTS + 2 * (EDGES + 1 + CORNERS),
+            kernel_init=zeros,
             rngs=rngs,
         )
 
-    def __call__(self, views: Views) -> Answer:
-        """The answer for B particles, whatever the number of their images and its order."""
-        tokens, there = self.tokens(views), views.there
+    def __call__(self, reading: ViewReading, views: Views) -> Answer:
+        """The answer for B particles from readings (B, K, …); the images are not looked at."""
+        there, known = views.there, views.turn_known & views.there
+        # Padding may hold anything, even what is not a number.
+        reading = ViewReading(
+            *(jnp.where(there.reshape(*there.shape, *[1] * (x.ndim - 2)), x, 0.0) for x in reading)
+        )
+        tokens = self.tokens(reading, views)
         for block in self.blocks:
             tokens = block(tokens, there)
         gathered, share = self.pool(tokens, there)
-        return self._answer(self.heads(self.norm(gathered)), share)
+        sd = jnp.exp(jnp.clip(reading.arrows_log_sd, -2.5, 1.0))
+        common = jax.lax.stop_gradient(
+            corners.common_frame(reading.arrows, views.turn, known, sd)
+        )
+        hints = _hints(reading, there, known, common)
+        joined = jnp.concatenate([self.norm(gathered), hints], axis=1)
+        answer = self._answer(self.heads(nnx.gelu(self.hidden(joined))), share, hints)
+        if not self.config.evidence:
+            return answer
+        weight = jnp.where(there, 2.0 * jax.nn.sigmoid(self.weight(tokens)[..., 0]), 0.0)
+        orbit = corners.set_evidence(
+            reading, weight, there, known, common, jnp.exp(self.sharpness[...])
+        )
+        return self._with_evidence(answer, orbit + corners.log_prior(), weight, reading, there)
 
-    def tokens(self, views: Views) -> jax.Array:
+    def tokens(self, reading: ViewReading, views: Views) -> jax.Array:
         """One token (B, K, width) for each image."""
         batch, count = views.there.shape
-        images = views.images.reshape(batch * count, *views.images.shape[2:], 1)
-        # Padding may hold anything, even what is not a number.
-        images = jnp.where(views.there.reshape(-1, 1, 1, 1), images, 0.0)
-        seen = self.encoder.features(images).reshape(batch, count, -1)
+        said = corners.hands(corners.class_evidence(reading.masks), jnp.zeros((batch, count)))
+        x, y = reading.arrows[..., 0], reading.arrows[..., 1]
+        products = jnp.stack([x * x, y * y, x * y], axis=-1).reshape(batch, count, -1)
+        said = jnp.concatenate(
+            [
+                jnp.clip(said, -15.0, 15.0) / 4.0,
+                products / 36.0,
+                reading.log_edges - np.log(_EDGE_NM),
+                reading.log_edges_sd + 2.0,
+            ],
+            axis=2,
+        )
         turn = self.turn(views.turn.reshape(batch, count, 9))
         spin = self.spin(views.spin)
         pixel = jnp.where(views.there, views.pixel_size_nm, 1.0)
         return (
-            self.token(seen)
+            self.token(nnx.gelu(reading.token))
+            + self.said(said)
             + self.scale(jnp.log(pixel)[..., None])
             + jnp.where(views.turn_known[..., None], turn, self.unknown_turn[...])
             + jnp.where(views.spin_known[..., None], spin, self.unknown_spin[...])
         )
 
-    def _answer(self, values: jax.Array, share: jax.Array) -> Answer:
-        widths = (self.config.orbits, COUNTS, EDGES, EDGES, 1, 1, CORNERS, CORNERS)
+    def _answer(self, values: jax.Array, share: jax.Array, hints: jax.Array) -> Answer:
+        widths = (corners.CLASSES, COUNTS, EDGES, EDGES, 1, 1, CORNERS, CORNERS)
         ends = [sum(widths[: i + 1]) for i in range(len(widths) - 1)]
         orbit, number, edges, edges_sd, volume, volume_sd, severity, severity_sd = jnp.split(
             values, ends, axis=1
         )
+        log_edges = hints[:, :EDGES] + np.log(_EDGE_NM) + 0.1 * edges
         return Answer(
             orbit=orbit,
             number=number,
-            log_edges=edges,
-            log_edges_sd=edges_sd,
-            log_volume=volume[:, 0],
-            log_volume_sd=volume_sd[:, 0],
+            log_edges=log_edges,
+            log_edges_sd=edges_sd - 2.5,
+            log_volume=log_edges.sum(axis=1) + 0.1 * volume[:, 0],
+            log_volume_sd=volume_sd[:, 0] - 2.5,
             severity=severity,
-            severity_sd=severity_sd,
+            severity_sd=severity_sd - 1.0,
             share=share,
         )
+
+    def _with_evidence(
+        self,
+        answer: Answer,
+        orbit: jax.Array,
+        weight: jax.Array,
+        reading: ViewReading,
+        there: jax.Array,
+    ) -> Answer:
+        chance = jax.nn.log_softmax(orbit)
+        of_count = np.where(corners.counts()[None, :] == np.arange(COUNTS)[:, None], 0.0, -np.inf)
+        number = jax.nn.logsumexp(chance[:, None, :] + of_count, axis=2)
+        orbit = chance + answer.orbit
+        mean, log_sd = _severities(jax.lax.stop_gradient(orbit), reading, there)
+        return answer._replace(
+            orbit=orbit,
+            number=number + answer.number,
+            severity=mean,
+            severity_sd=log_sd + 0.1 * answer.severity_sd.mean(axis=1, keepdims=True) + 0.1,
+            share=weight / weight.sum(axis=1, keepdims=True),
+        )
+
+
+class GroundTruthNetwork(nnx.Module):
+    """Encoder and set network.
+
+    Parameters
+    ----------
+    encoder : ImageEncoder
+        Shared by all images; an `nnx.Module`.
+    config : GroundTruthConfig
+        What comes after it.
+    rngs : flax.nnx.Rngs
+        Source of the initial weights.
+    """
+
+    def __init__(self, encoder: ImageEncoder, config: GroundTruthConfig, *, rngs: nnx.Rngs) -> None:
+        self.encoder = encoder
+        self.sets = SetNetwork(encoder.channels, config, rngs=rngs)
+
+    def __call__(self, views: Views) -> Answer:
+        """The answer for B particles, whatever the number of their images and its order."""
+        return self.sets(self.read(views), views)
+
+    def read(self, views: Views) -> ViewReading:
+        """Readings (B, K, …) of all images."""
+        batch, count = views.there.shape
+        images = views.images.reshape(batch * count, *views.images.shape[2:], 1)
+        # Padding may hold anything, even what is not a number.
+        images = jnp.where(views.there.reshape(-1, 1, 1, 1), images, 0.0)
+        pixel = jnp.where(views.there, views.pixel_size_nm, 1.0).reshape(-1)
+        reading = self.encoder.read(images, pixel)
+        return ViewReading(*(x.reshape(batch, count, *x.shape[1:]) for x in reading))
+
+
+def _hints(
+    reading: ViewReading, there: jax.Array, known: jax.Array, common: corners.Common
+) -> jax.Array:
+    """What follows of the edges without learning (B, 11), as logarithms less that of 12 nm.
+
+    The weighted mean of what single images say; the same from the arrows in each image, which are
+    the projection of three vectors at right angles, so that Σᵢ Pᵢ Pᵢᵀ / (eᵢ/2)² is the unit matrix,
+    three linear equations for the three edges; and from the half edges in space.
+    """
+    precision = jnp.where(there[..., None], jnp.exp(-2.0 * jnp.clip(reading.log_edges_sd, -4, 2)), 0.0)
+    offset = reading.log_edges - np.log(_EDGE_NM)
+    mean = (precision * offset).sum(axis=1) / precision.sum(axis=1)
+    x, y = reading.arrows[..., 0] / 6.0, reading.arrows[..., 1] / 6.0
+    design = jnp.stack([x * x, y * y, x * y], axis=2) * there[..., None, None]  # (B, K, 3, axis)
+    wanted = jnp.asarray([1.0, 1.0, 0.0]) * there[..., None]
+    normal = jnp.einsum("bkea,bkec->bac", design, design) + 0.05 * jnp.eye(EDGES)
+    right = jnp.einsum("bkea,bke->ba", design, wanted)
+    # The ridge pulls towards what the mean says, which matters where few images show little.
+    right = right + 0.05 * jnp.exp(jnp.clip(-2.0 * mean, -2.0, 2.0))
+    inverse = jnp.linalg.solve(normal, right[..., None])[..., 0]
+    static = -0.5 * jnp.log(jnp.clip(inverse, 0.1, 10.0))
+    spatial = jnp.log(jnp.clip(jnp.linalg.norm(common.vectors + 1e-9, axis=2) / 6.0, 0.3, 3.0))
+    number, turned = there.sum(axis=1), known.sum(axis=1)
+    spatial = jnp.where(turned[:, None] >= 2, spatial, mean)
+    counted = jnp.stack([1.0 / number, jnp.minimum(turned, 4) / 4.0], axis=1)
+    return jnp.concatenate([mean, static - mean, spatial - mean, counted], axis=1)
+
+
+def _severities(
+    orbit: jax.Array, reading: ViewReading, there: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Severity (B, 8) of the corners of the most likely class, and the logarithm of its sd."""
+    masks = jnp.asarray(corners.symmetry().classes.astype(np.int32))[orbit.argmax(axis=1)]
+    wrong = 1.0 - jnp.exp(jax.nn.log_softmax(orbit).max(axis=1))
+    turned = jnp.asarray(corners.flips())[:, masks].T  # (B, 8) the mask as each view may see it
+    score = jnp.take_along_axis(reading.masks, turned[:, None, :], axis=2)
+    share = jax.nn.softmax(score, axis=2)  # (B, K, flip)
+    moved = np.arange(CORNERS)[:, None] ^ np.arange(CORNERS)[None, :]
+    each, spread = reading.severity[..., moved], jnp.exp(reading.severity_sd[..., moved])
+    weight = share[..., None] / jnp.clip(spread, 0.02, 1.0) ** 2 * there[..., None, None]
+    total = weight.sum(axis=(1, 2))
+    mean = (weight * each).sum(axis=(1, 2)) / total
+    deformed = jnp.asarray(mask_bits())[masks] > 0
+    sd = jnp.where(deformed, jnp.sqrt(1.0 / total + 0.02**2), 0.01)
+    sd = jnp.sqrt(sd**2 + (0.35**2) * wrong[:, None])
+    return jnp.where(deformed, mean, 0.0), jnp.log(sd)
 
 
 def _pool(config: GroundTruthConfig, rngs: nnx.Rngs) -> AttentionPool | DeepSet | Recurrent:

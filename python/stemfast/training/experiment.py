@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -158,7 +158,7 @@ class Experiment(Frozen):
             start_from(model, self.start_from)
         return model
 
-    def changed(self, sets: list[str]) -> Experiment:
+    def changed(self, sets: list[str]) -> Self:
         """The same experiment with some settings changed.
 
         Parameters
@@ -189,18 +189,18 @@ class Experiment(Frozen):
             else:
                 values[key] = value
         try:
-            return Experiment.model_validate(values)
+            return type(self).model_validate(values)
         except ValidationError as error:
-            raise ValueError(_explained(error)) from None
+            raise ValueError(_explained(error, type(self))) from None
 
 
-def _explained(error: ValidationError) -> str:
+def _explained(error: ValidationError, kind: type[Experiment]) -> str:
     """Which setting is wrong, what came, what was expected, in one line."""
     said = []
     for problem in error.errors():
         key = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            group = ModelSettings if key.startswith("model.") else Experiment
+            group = ModelSettings if key.startswith("model.") else kind
             known = ", ".join(group.model_fields)
             said.append(f"an experiment has no setting {key!r}, expected one of {known}")
         elif key:

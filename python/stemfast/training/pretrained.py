@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
 
 from stemfast.training.weights import CONFIG_FILE, TrainedClassifier, load
+
+if TYPE_CHECKING:
+    from stemfast.training.ground_truth_weights import TrainedGroundTruth
 
 __all__ = ["load_pretrained", "pretrained_names"]
 
@@ -19,7 +23,16 @@ def pretrained_names() -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def load_pretrained(name: str) -> TrainedClassifier:
+def folder(name: str) -> Path:
+    """Where a network of this name would lie."""
+    return _FOLDER / name
+
+
+@overload
+def load_pretrained(name: Literal["ground-truth"]) -> TrainedGroundTruth: ...
+@overload
+def load_pretrained(name: str) -> TrainedClassifier: ...
+def load_pretrained(name: str) -> TrainedClassifier | TrainedGroundTruth:
     """A network that comes with the package, trained and calibrated.
 
     Parameters
@@ -30,8 +43,9 @@ def load_pretrained(name: str) -> TrainedClassifier:
 
     Returns
     -------
-    TrainedClassifier
-        ``.predict(images)`` classifies images.
+    TrainedClassifier or TrainedGroundTruth
+        ``.predict(images)`` classifies images; that of ``"ground-truth"`` takes several images of
+        one particle.
 
     Raises
     ------
@@ -43,4 +57,8 @@ def load_pretrained(name: str) -> TrainedClassifier:
         raise ValueError(
             f"name is {name!r}, expected one of {', '.join(known) or '(none are installed)'}"
         )
-    return load(_FOLDER / name)
+    from stemfast.training import ground_truth_weights
+
+    if ground_truth_weights.is_model(folder(name)):
+        return ground_truth_weights.load(folder(name))
+    return load(folder(name))

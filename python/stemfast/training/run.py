@@ -53,7 +53,7 @@ class Run:
 
     experiment: Experiment
     recipe: Recipe
-    model: Classifier
+    model: Any
     folder: Path
     sharding: NamedSharding
     dtype: Any
@@ -102,12 +102,29 @@ class Run:
             parts.append(corner_points(columns, image_px=size, pixel_size_nm=pixel))
         return tuple(jax.device_put(part, self.sharding) for part in parts)
 
-    def averaged(self, state: State) -> Classifier:
+    def averaged(self, state: State) -> Any:
         """The network with the averaged weights of a state, on one device."""
         graph, _ = nnx.split(self.model)
         device = jax.devices()[0] if self.sharding.mesh.size == 1 else self.sharding.mesh.devices[0]
-        model: Classifier = nnx.merge(graph, jax.device_put(state.average, device))
-        return model
+        return nnx.merge(graph, jax.device_put(state.average, device))
+
+    @property
+    def metrics(self) -> Path:
+        """Where lines of metrics are added."""
+        return self.folder / METRICS_FILE
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where states are kept."""
+        return self.folder / CHECKPOINTS
+
+    def watched(self) -> Any:
+        """Validation images that :meth:`watch` looks at again and again."""
+        return _watched(self)
+
+    def watch(self, model: Any, watched: Any) -> dict[str, float]:
+        """How good the averaged weights are on them."""
+        return _watch(model, *watched)
 
 
 def train(
@@ -162,7 +179,7 @@ def train(
     """
     target = Path(folder)
     devices = pick(device)
-    earlier = _earlier(target, resume, minutes)
+    earlier = earlier_record(target, resume, minutes)
     if earlier is not None:
         experiment = Experiment.model_validate(earlier["experiment"])
     recipe = experiment.make_recipe()
@@ -179,12 +196,12 @@ def train(
     if earlier is not None:
         run.record = earlier
     else:
-        _begin(run, minutes, command)
-    state, seconds = _loop(run)
+        begin(run, minutes, command)
+    state, seconds = loop(run)
     return _finish(run, state, seconds)
 
 
-def _earlier(folder: Path, resume: bool, minutes: float | None) -> dict[str, Any] | None:
+def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[str, Any] | None:
     path = folder / RUN_FILE
     if not resume:
         if path.exists() or (folder / weights.CONFIG_FILE).exists():
@@ -200,7 +217,7 @@ def _earlier(folder: Path, resume: bool, minutes: float | None) -> dict[str, Any
     return earlier
 
 
-def _begin(run: Run, minutes: float | None, command: str) -> None:
+def begin(run: Run, minutes: float | None, command: str) -> None:
     """Settle the number of images and write down what will be run."""
     speed = None
     if minutes is not None:
@@ -242,18 +259,18 @@ def _pilot_speed(run: Run, seconds: float = 20.0) -> float:
     return count * run.experiment.batch_size / (time.perf_counter() - began)
 
 
-def _loop(run: Run) -> tuple[State, float]:
+def loop(run: Run) -> tuple[State, float]:
     """Step until the budget is used up; what the whole project turns around."""
     total = run.experiment.steps
     state, step = run.start(total)
     before = 0.0
-    folder = run.folder / CHECKPOINTS
+    folder = run.checkpoints
     if checkpoint.latest(folder) is not None:
         saved = checkpoint.restore(folder, state)
         state, before = run.place(saved.state), saved.seconds
     first = int(state.step)
-    _forget_after(run.folder / METRICS_FILE, first * run.experiment.batch_size)
-    watched = _watched(run) if first < total else None
+    _forget_after(run.metrics, first * run.experiment.batch_size)
+    watched = run.watched() if first < total else None
     every = max(1, total // run.experiment.evaluations)
     began = saved_at = time.perf_counter()
     pending: list[Seen] = []
@@ -268,8 +285,8 @@ def _loop(run: Run) -> tuple[State, float]:
                 now = time.perf_counter()
                 line["seconds"] = before + now - began
                 if watched is not None and (done % every == 0 or done == total):
-                    line |= _watch(run.averaged(state), *watched)
-                _append(run.folder / METRICS_FILE, line)
+                    line |= run.watch(run.averaged(state), watched)
+                _append(run.metrics, line)
                 progress.show(line)
                 if now - saved_at > run.checkpoint_s or done == total:
                     checkpoint.save(folder, state, before + time.perf_counter() - began)

@@ -14,7 +14,15 @@ from stemfast.models import Classifier
 from stemfast.training.corner_points import point_loss, turned
 from stemfast.training.symmetry import apply_symmetry
 
-__all__ = ["OptimiserSettings", "Seen", "State", "Step", "make_step", "padded_size"]
+__all__ = [
+    "OptimiserSettings",
+    "Seen",
+    "State",
+    "Step",
+    "make_step",
+    "optimised",
+    "padded_size",
+]
 
 
 class OptimiserSettings(Protocol):
@@ -103,18 +111,23 @@ def make_step(
         step(state, images (B, H, W, 1), labels (B,) int, corners (B, 8, 3)) → state, Seen; without
         corners where `corner_weight` is 0. The state that goes in is donated.
     """
-    graph, params = nnx.split(model)
     size, padded = model.config.image_shape[0], padded_size(model)
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(settings.clip_norm),
-        optax.adamw(_schedule(settings, total_steps), weight_decay=settings.weight_decay),
-    )
     key = jax.random.key(settings.seed)
 
     def loss_of(
-        params: Any, images: jax.Array, labels: jax.Array, corners: jax.Array | None
+        network: Classifier,
+        number: jax.Array,
+        images: jax.Array,
+        labels: jax.Array,
+        corners: jax.Array | None = None,
     ) -> tuple[jax.Array, Seen]:
-        logits, maps = nnx.merge(graph, params).read(images, dtype=dtype)
+        images = images.astype(jnp.float32)
+        if settings.symmetries:
+            chance = jax.random.fold_in(key, number)
+            element = jax.random.randint(chance, (images.shape[0],), 0, 8)
+            images = apply_symmetry(images, element)
+            corners = None if corners is None else turned(corners, element, size)
+        logits, maps = network.read(images, dtype=dtype)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
         corner_loss = jnp.zeros(())
         if corner_weight > 0.0 and corners is not None:
@@ -123,16 +136,39 @@ def make_step(
         seen = Seen(loss, corner_loss, jnp.sum(jnp.argmax(logits, axis=1) == labels))
         return loss + corner_weight * corner_loss, seen
 
-    def step(
-        state: State, images: jax.Array, labels: jax.Array, corners: jax.Array | None = None
-    ) -> tuple[State, Seen]:
-        images = images.astype(jnp.float32)
-        if settings.symmetries:
-            chance = jax.random.fold_in(key, state.step)
-            element = jax.random.randint(chance, (images.shape[0],), 0, 8)
-            images = apply_symmetry(images, element)
-            corners = None if corners is None else turned(corners, element, size)
-        gradient, seen = jax.grad(loss_of, has_aux=True)(state.params, images, labels, corners)
+    return optimised(model, settings, total_steps, loss_of)
+
+
+def optimised(
+    model: nnx.Module,
+    settings: OptimiserSettings,
+    total_steps: int,
+    loss_of: Callable[..., tuple[jax.Array, Seen]],
+) -> tuple[State, Step]:
+    """The first state and the jitted step for any network and loss.
+
+    Parameters
+    ----------
+    model : flax.nnx.Module
+        Supplies architecture and initial weights; it is not changed.
+    settings : OptimiserSettings
+        Optimiser.
+    total_steps : int
+        Length of the learning-rate schedule.
+    loss_of : callable
+        loss_of(network, number of the step, ...) → loss, Seen; what follows is a batch.
+    """
+    graph, params = nnx.split(model)
+    optimiser = optax.chain(
+        optax.clip_by_global_norm(settings.clip_norm),
+        optax.adamw(_schedule(settings, total_steps), weight_decay=settings.weight_decay),
+    )
+
+    def of_weights(params: Any, number: jax.Array, *batch: Any) -> tuple[jax.Array, Seen]:
+        return loss_of(nnx.merge(graph, params), number, *batch)
+
+    def step(state: State, *batch: Any) -> tuple[State, Seen]:
+        gradient, seen = jax.grad(of_weights, has_aux=True)(state.params, state.step, *batch)
         update, optimiser_state = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, update)
         average = params

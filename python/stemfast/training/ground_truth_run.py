@@ -1,0 +1,300 @@
+"""The training run of a ground-truth network, in two stages.
+
+First the reader learns single images, simulated while it learns. Then it stays as it is: the
+images of some thousands of particles are read once, and the set network learns from the readings,
+with any number of them, and with turns hidden or known. Both stages go through the loop that
+classifiers are trained with, and can be stopped and resumed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import NDArray
+
+from stemfast import atomic
+from stemfast.dataset.stream import stream
+from stemfast.models.ground_truth import GroundTruthNetwork, SetNetwork
+from stemfast.training import ground_truth_weights as weights
+from stemfast.training.corner_points import corner_points, point_loss
+from stemfast.training.devices import batch_sharding, pick
+from stemfast.training.ground_truth_experiment import GroundTruthExperiment
+from stemfast.training.ground_truth_curves import set_loss
+from stemfast.training.ground_truth_sets import (
+    ReadSets,
+    batch_of,
+    load_sets,
+    read_sets,
+    save_sets,
+    some_of,
+)
+from stemfast.training.reader_loss import ReaderTruth, canonical, reader_loss, reader_truth
+from stemfast.training.run import RUN_FILE, WATCHED, Run, begin, earlier_record, loop
+from stemfast.training.start import halved
+from stemfast.training.step import Seen, State, Step, optimised, padded_size
+
+__all__ = ["ReaderRun", "SetRun", "train"]
+
+#: Error of the arrows that corners are shown with, half of the time [px].
+SHOWN_SD_PX = 2.0
+
+
+class ReaderRun(Run):
+    """First stage."""
+
+    def start(self, total_steps: int) -> tuple[State, Step]:
+        """First state and step: images, pixel sizes, the truth and corner points."""
+        size, padded = self.recipe.image_px, padded_size(self.model.trunk)
+        key, map_weight = jax.random.key(self.experiment.seed), self.experiment.corner_weight
+
+        def loss_of(
+            reader: Any,
+            number: jax.Array,
+            images: jax.Array,
+            pixel: jax.Array,
+            truth: ReaderTruth,
+            points: jax.Array,
+        ) -> tuple[jax.Array, Seen]:
+            count = len(images)
+            chance = jax.random.fold_in(key, number)
+            about = SHOWN_SD_PX * jax.random.normal(chance, (count, 4, 2))
+            shown = (
+                jnp.arange(count) % 2 == 0,
+                truth.centre + about[:, 3],
+                canonical(truth.arrows + about[:, :3]),
+            )
+            found = reader.look(images.astype(jnp.float32), pixel, shown=shown, dtype=self.dtype)
+            loss, parts = reader_loss(found, truth, pixel)
+            maps = [point_loss(one, points, size, padded) for one in found.maps]
+            total = loss + map_weight * jnp.stack(maps).mean()
+            right = jnp.round(parts["count"] * count).astype(jnp.int32)
+            return total, Seen(parts["mask"], total - parts["mask"], right)
+
+        state, step = optimised(self.model, self.experiment, total_steps, loss_of)
+        return self.place(state), step
+
+    def arguments(
+        self, images: NDArray[Any], labels: NDArray[np.int64], columns: dict[str, NDArray[Any]]
+    ) -> tuple[Any, ...]:
+        """Images, pixel sizes, the truth and corner points, shared out over the devices."""
+        size, pixel = self.recipe.image_px, self.recipe.pixel_size_nm
+        parts = (
+            images.reshape(len(images), size, size, 1),
+            np.full(len(images), pixel, np.float32),
+            reader_truth(columns, pixel),
+            corner_points(columns, image_px=size, pixel_size_nm=pixel),
+        )
+        return tuple(jax.device_put(part, self.sharding) for part in parts)
+
+    def watched(self) -> Any:
+        """Validation images with their truth."""
+        count = min(WATCHED, self.experiment.validation_images)
+        one = stream(
+            self.recipe,
+            seed=self.experiment.seed,
+            split="validation",
+            batch_size=count,
+            stop=count,
+            n_threads=self.n_threads,
+        )
+        with one as simulated:
+            batch = next(simulated)
+        return self.arguments(batch.images, batch.labels, batch.columns)
+
+    def watch(self, model: Any, watched: Any) -> dict[str, float]:
+        """Mean parts of the loss."""
+        images, pixel, truth, _ = watched
+        found = []
+        for begin_at in range(0, len(images), 250):
+            part = slice(begin_at, begin_at + 250)
+            own = ReaderTruth(*(entry[part] for entry in truth))
+            found.append(_parts(model, images[part], pixel[part], own))
+        means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        count = means.pop("count")
+        return {"validation_accuracy": count, "validation_loss": means.pop("mask")} | {
+            f"validation_{name}": value for name, value in means.items()
+        }
+
+
+@nnx.jit
+def _parts(
+    model: Any, images: jax.Array, pixel: jax.Array, truth: ReaderTruth
+) -> dict[str, jax.Array]:
+    return reader_loss(model.look(images.astype(jnp.float32), pixel), truth, pixel)[1]
+
+
+@dataclass
+class SetRun(Run):
+    """Second stage; its model is a :class:`SetNetwork`."""
+
+    sets: ReadSets | None = None
+    held_out: ReadSets | None = None
+
+    @property
+    def metrics(self) -> Path:
+        """Lines of the second stage."""
+        return self.folder / "metrics-sets.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """States of the second stage."""
+        return self.folder / "checkpoints-sets"
+
+    def start(self, total_steps: int) -> tuple[State, Step]:
+        """First state and step: readings, what is known of the views, the truth."""
+
+        def loss_of(network: Any, number: jax.Array, *batch: Any) -> tuple[jax.Array, Seen]:
+            return set_loss(network, *batch)
+
+        state, step = optimised(self.model, self.experiment, total_steps, loss_of)
+        return self.place(state), step
+
+    def batches(self, first_step: int, steps: int) -> Iterator[tuple[Any, ...]]:
+        """Sets of random size from the readings, turns hidden or known."""
+        assert self.sets is not None
+        for number in range(first_step, steps):
+            rng = np.random.default_rng([self.experiment.seed, number])
+            made = batch_of(self.sets, self.experiment.batch_size, rng)
+            yield tuple(jax.device_put(part, self.sharding) for part in made)
+
+    def watched(self) -> Any:
+        """Held-out sets of all views, turns known where there are any."""
+        assert self.held_out is not None
+        return [
+            some_of(self.held_out, np.arange(start, min(start + 250, len(self.held_out))))
+            for start in range(0, len(self.held_out), 250)
+        ]
+
+    def watch(self, model: Any, watched: Any) -> dict[str, float]:
+        """Loss of the orbits, and share of the numbers of corners that are right."""
+        found = [_set_parts(model, *batch) for batch in watched]
+        loss, right = (float(np.mean([float(one[k]) for one in found])) for k in (0, 1))
+        return {"validation_loss": loss, "validation_accuracy": right}
+
+
+@nnx.jit
+def _set_parts(model: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Array, jax.Array]:
+    seen = set_loss(model, reading, views, truth)[1]
+    return seen.loss, seen.right / len(views.there)
+
+
+@dataclass
+class _Settings:
+    """How both stages are run."""
+
+    folder: Path
+    devices: Any
+    n_threads: int
+    checkpoint_s: float
+
+    @cached_property
+    def common(self) -> dict[str, Any]:
+        """What both have in common."""
+        gpu = self.devices[0].platform == "gpu"
+        return {
+            "folder": self.folder,
+            "dtype": jnp.bfloat16 if gpu else jnp.float32,
+            "n_threads": self.n_threads,
+            "checkpoint_s": self.checkpoint_s,
+        }
+
+
+def train(
+    experiment: GroundTruthExperiment,
+    folder: str | Path,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    n_threads: int = 0,
+    checkpoint_s: float = 120.0,
+    command: str = "",
+) -> Any:
+    """Train a ground-truth network, judge it on test particles, and write everything down.
+
+    Parameters
+    ----------
+    experiment : GroundTruthExperiment
+        What to train. When resuming, what the folder says holds.
+    folder : str or Path
+        Gets what :func:`stemfast.training.train` writes, for two stages.
+    minutes, resume, device, n_threads, checkpoint_s, command
+        As for :func:`stemfast.training.train`; `minutes` are those of the first stage.
+
+    Returns
+    -------
+    GroundTruthJudgement
+    """
+    from stemfast.training import ground_truth_judge as judges
+
+    settings = _Settings(Path(folder), pick(device), n_threads, checkpoint_s)
+    earlier = earlier_record(settings.folder, resume, minutes)
+    if earlier is not None:
+        experiment = GroundTruthExperiment.model_validate(earlier["experiment"])
+    first = ReaderRun(
+        experiment=experiment,
+        recipe=experiment.make_recipe(),
+        model=experiment.make_reader(),
+        sharding=batch_sharding(settings.devices, experiment.batch_size),
+        **settings.common,
+    )
+    if earlier is not None:
+        first.record = earlier
+    else:
+        begin(first, minutes, command)
+    state, seconds = loop(first)
+    reader = halved(first.averaged(state))
+    experiment = GroundTruthExperiment.model_validate(first.experiment.model_dump())
+    network, more = _train_sets(experiment, reader, settings)
+    card = {
+        **first.record,
+        "images_seen": int(state.step) * experiment.batch_size,
+        "seconds": seconds,
+        "seconds_sets": more,
+    }
+    trained = weights.TrainedGroundTruth(network, card)
+    found = judges.judge(trained, n_threads=n_threads)
+    trained.card["test"] = found.to_dict()
+    weights.save(settings.folder, trained)
+    atomic.write_text(
+        settings.folder / "evaluation.json", json.dumps(found.to_dict(), indent=2) + "\n"
+    )
+    atomic.write_text(settings.folder / "model_card.md", weights.card_text(trained))
+    return found
+
+
+def _train_sets(
+    experiment: GroundTruthExperiment, reader: Any, settings: _Settings
+) -> tuple[GroundTruthNetwork, float]:
+    """The second stage: the whole network, and the time it took [s]."""
+    made = {"seed": experiment.seed, "n_threads": settings.n_threads}
+    numbers = {"train": experiment.set_particles, "validation": min(1000, experiment.set_particles)}
+    for split, particles in numbers.items():
+        path = settings.folder / f"readings-{split}.npz"
+        if not path.exists():
+            save_sets(path, read_sets(experiment, reader, split, particles, **made))
+    whole = GroundTruthNetwork(reader, experiment.make_config(), rngs=nnx.Rngs(experiment.seed + 2))
+    second = experiment.of_sets()
+    run = SetRun(
+        experiment=second,
+        recipe=second.make_recipe(),
+        model=whole.sets,
+        sharding=batch_sharding(settings.devices, second.batch_size),
+        sets=load_sets(settings.folder / "readings-train.npz"),
+        held_out=load_sets(settings.folder / "readings-validation.npz"),
+        **settings.common,
+    )
+    run.metrics.touch()
+    state, seconds = loop(run)
+    trained: SetNetwork = halved(run.averaged(state))
+    whole.sets = trained
+    return whole, seconds

@@ -1,0 +1,96 @@
+"""The truth of simulated views, in the frame of the sorted edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.training.ground_truth_loss import Targets, targets
+
+__all__ = ["ViewTruth", "volumes", "view_truth"]
+
+COLUMNS = ("edges_nm", "corner_mask", "severity", "displaced", "orientation_xyzw", "position_nm")
+
+
+class ViewTruth(NamedTuple):
+    """Of B particles in K views each.
+
+    Attributes
+    ----------
+    whole : Targets
+        What the set network is taught.
+    mask : (B,) int32
+        Deformed corners in the right-handed frame of the sorted edges.
+    half_edges : (B, K, 3, 3) float32
+        Half edges as the views show them, longest first; x, y, z [nm].
+    centre : (B, K, 2) float32
+        Place of the particle [nm].
+    turn : (B, K, 3, 3) float32
+        Rotation of each view.
+    """
+
+    whole: Targets
+    mask: NDArray[np.int32]
+    half_edges: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    turn: NDArray[np.float32]
+
+
+def volumes(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """Volumes (B,) of cuboids with truncated corners [nm³].
+
+    A cut at the share f of three edges takes away f³/6 of the box; up to one half, no two cuts
+    meet.
+
+    Raises
+    ------
+    ValueError
+        If a corner is displaced instead, or cut further.
+    """
+    depth = np.asarray(columns["severity"], np.float64)
+    if bool(np.any(columns["displaced"])) or depth.max(initial=0.0) > 0.5:
+        raise ValueError(
+            "particle.displaced_share and particle.severity: expected corners that are cut, by "
+            "at most 0.5, not displaced; the ground-truth network learns those"
+        )
+    box = np.asarray(columns["edges_nm"], np.float64).prod(axis=1)
+    return np.asarray(box * (1.0 - (depth**3).sum(axis=1) / 6.0))
+
+
+def view_truth(columns: Mapping[str, NDArray[Any]], views: int) -> ViewTruth:
+    """The truth of a batch, from its columns.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray
+        Columns of a batch of the recipe ``ground-truth`` or ``handedness``.
+    views : int
+        Images of each particle.
+    """
+    from scipy.spatial.transform import Rotation
+
+    missing = [name for name in COLUMNS if name not in columns]
+    if missing:
+        raise ValueError(f"the recipe draws no {', '.join(missing)}: expected one of cuboids")
+    edges = np.asarray(columns["edges_nm"], np.float64)
+    batch = len(edges)
+    turn = Rotation.from_quat(np.asarray(columns["orientation_xyzw"]).reshape(-1, 4)).as_matrix()
+    turn = turn.reshape(batch, views, 3, 3)
+    half = 0.5 * turn * edges[:, None, None, :]
+    order = np.argsort(-edges, axis=1, kind="stable")
+    half = np.take_along_axis(half, order[:, None, None, :], axis=3)
+    # An odd exchange of axes would leave a left-handed frame; the inversion rights it.
+    half = half * np.sign(np.linalg.det(half))[..., None, None]
+    whole = targets(edges, columns["severity"], volumes(columns))
+    mask = ((whole.severity > 0) * (1 << np.arange(8))).sum(axis=1)
+    position = np.asarray(columns["position_nm"]).reshape(batch, views, 3)
+    return ViewTruth(
+        whole=whole,
+        mask=mask.astype(np.int32),
+        half_edges=np.swapaxes(half, 2, 3).astype(np.float32),
+        centre=position[..., :2].astype(np.float32),
+        turn=turn.astype(np.float32),
+    )

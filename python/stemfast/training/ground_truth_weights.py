@@ -1,0 +1,343 @@
+"""Trained ground-truth networks on disk, and what they answer, as NumPy arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast import atomic
+from stemfast.models import Classifier, ClassifierConfig
+from stemfast.models.corner_evidence import counts, mirrors, symmetry
+from stemfast.models.ground_truth import Answer, GroundTruthConfig, GroundTruthNetwork, Views
+from stemfast.models.predict import check_images
+from stemfast.models.view_reader import ViewReader
+from stemfast.training.weights import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    _compact,
+    _fill,
+    _flat,
+    read_config,
+)
+
+__all__ = ["GroundTruthAnswer", "TrainedGroundTruth", "is_model", "load", "save"]
+
+FORMAT = "stemfast ground-truth network"
+FORMAT_VERSION = 1
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruthAnswer:
+    """What the network says of one particle.
+
+    Attributes
+    ----------
+    orbit : ndarray, (76,)
+        Probability of each class of deformed corners, in the order of
+        ``stemfast.symmetry.cuboid_symmetry((3, 2, 1), tolerance_nm=0).classes``. Mirror images
+        are classes of their own; images at unknown poses cannot tell them apart.
+    number : ndarray, (9,)
+        Probability of 0 … 8 deformed corners.
+    edges_nm, edges_sd_nm : ndarray, (3,)
+        Edges, longest first, and their standard deviations [nm].
+    volume_nm3, volume_sd_nm3 : float
+        Volume and its standard deviation [nm³].
+    severity, severity_sd : ndarray, (8,)
+        Of each corner of the most likely class's mask, in the frame of the sorted edges; 0 where
+        a corner is whole.
+    share : ndarray, (K,)
+        How much each image had to say; adds up to 1.
+    """
+
+    orbit: Floats
+    number: Floats
+    edges_nm: Floats
+    edges_sd_nm: Floats
+    volume_nm3: float
+    volume_sd_nm3: float
+    severity: Floats
+    severity_sd: Floats
+    share: Floats
+
+    @property
+    def mask(self) -> int:
+        """Canonical mask of the most likely class: corner c in the frame of the sorted edges."""
+        return int(symmetry().classes[self.orbit.argmax()])
+
+    @property
+    def count(self) -> int:
+        """Most likely number of deformed corners."""
+        return int(self.number.argmax())
+
+    @property
+    def class_name(self) -> str:
+        """The most likely class in words."""
+        return symmetry().class_names[int(self.orbit.argmax())]
+
+    @property
+    def orbit_up_to_mirror(self) -> Floats:
+        """Probability (46,) of each class when mirror images count as the same."""
+        own = symmetry()
+        which = own.class_index(own.classes, mirror=True)
+        return np.bincount(which, weights=self.orbit, minlength=len(own.classes_up_to_mirror))
+
+    @property
+    def handedness(self) -> float:
+        """Probability of the partner that was answered, given that it is it or its mirror image.
+
+        1 for a particle that is its own mirror image.
+        """
+        answer = int(self.orbit.argmax())
+        partner = int(mirrors()[answer])
+        if partner == answer:
+            return 1.0
+        return float(self.orbit[answer] / (self.orbit[answer] + self.orbit[partner]))
+
+
+@nnx.jit
+def _ask(network: GroundTruthNetwork, views: Views) -> Answer:
+    return network(views)
+
+
+@dataclass(frozen=True)
+class TrainedGroundTruth:
+    """A ground-truth network and how it was made.
+
+    Attributes
+    ----------
+    model : GroundTruthNetwork
+        The network.
+    card : dict
+        How it was made: recipe, seed, figures. Only for reading.
+    """
+
+    model: GroundTruthNetwork
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(H, W) of the images it reads [px]."""
+        shape: tuple[int, int] = self.model.encoder.trunk.config.image_shape  # type: ignore[attr-defined]
+        return shape
+
+    def predict(
+        self,
+        images: ArrayLike,
+        pixel_size_nm: ArrayLike,
+        *,
+        turns: Any = None,
+        spin: ArrayLike | None = None,
+    ) -> GroundTruthAnswer:
+        """What K images of one particle say of it.
+
+        Parameters
+        ----------
+        images : (K, H, W) array_like
+            1 … 16 images of the same particle, in any order and unit.
+        pixel_size_nm : float or (K,) array_like
+            Pixel size of all images, or of each [nm].
+        turns : Rotation, optional
+            K rotations: how the particle was turned in each image since any one pose that they
+            share, in the axes of the image (x right, y down, z along the beam): the tilts of a
+            goniometer. Without, poses are unknown.
+        spin : None
+            Known rotation during the scan: networks that learnt from particles at rest refuse it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no image or more than 16, or an argument does not fit them.
+        """
+        views = self._views(images, pixel_size_nm, turns, spin)
+        answer = Answer(*(np.asarray(x[0], np.float64) for x in _ask(self.model, views)))
+        return as_answer(answer)
+
+    def _views(self, images: Any, pixel_size_nm: Any, turns: Any, spin: Any) -> Views:
+        array = check_images(images, self.image_shape)
+        count = len(array)
+        if not 1 <= count <= 16:
+            raise ValueError(f"images holds {count} images, expected 1 to 16 of one particle")
+        pixel = np.asarray(pixel_size_nm, np.float64)
+        if pixel.shape not in ((), (count,)) or not (np.isfinite(pixel) & (pixel > 0)).all():
+            raise ValueError(
+                f"pixel_size_nm is {pixel_size_nm}, expected a positive number of nm, or {count}"
+            )
+        if spin is not None:
+            raise ValueError(
+                "spin is given, but this network learnt from particles at rest: leave it out"
+            )
+        turn, known = np.zeros((count, 3, 3)), turns is not None
+        if known:
+            turn = np.asarray(turns.as_matrix() if hasattr(turns, "as_matrix") else turns, float)
+            if turn.shape != (count, 3, 3) or not np.isfinite(turn).all():
+                raise ValueError(
+                    f"turns has shape {turn.shape[:-2] or 'of one rotation'}, expected "
+                    f"{count} rotations, one for each image"
+                )
+            turn = turn @ turn[0].T
+        return _padded(array, np.broadcast_to(pixel, (count,)), turn, known)
+
+
+def _padded(array: NDArray[Any], pixel: Floats, turn: Floats, known: bool) -> Views:
+    """One set, filled up to 1, 2, 4, 8 or 16 images, so that few shapes are compiled."""
+    count = len(array)
+    size = 1 << (count - 1).bit_length()
+
+    def filled(entry: Any, dtype: Any) -> jax.Array:
+        whole = np.zeros((1, size, *np.shape(entry)[1:]), dtype)
+        whole[0, :count] = entry
+        return jnp.asarray(whole)
+
+    return Views(
+        images=filled(array, np.float32),
+        there=filled(np.ones(count), bool),
+        pixel_size_nm=filled(pixel, np.float32),
+        turn=filled(turn, np.float32),
+        turn_known=filled(np.full(count, known), bool),
+        spin=filled(np.zeros((count, 3)), np.float32),
+        spin_known=filled(np.zeros(count), bool),
+    )
+
+
+def as_answer(answer: Answer) -> GroundTruthAnswer:
+    """The answer for one particle in units, from arrays without a batch."""
+
+    def chances(logits: Floats) -> Floats:
+        raised = np.exp(logits - logits.max())
+        return np.asarray(raised / raised.sum())
+
+    edges, volume = np.exp(answer.log_edges), float(np.exp(answer.log_volume))
+    return GroundTruthAnswer(
+        orbit=chances(np.asarray(answer.orbit)),
+        number=chances(np.asarray(answer.number)),
+        edges_nm=np.asarray(edges),
+        edges_sd_nm=np.asarray(edges * np.exp(np.clip(answer.log_edges_sd, -6, 3))),
+        volume_nm3=volume,
+        volume_sd_nm3=volume * float(np.exp(np.clip(answer.log_volume_sd, -6, 3))),
+        severity=np.asarray(answer.severity),
+        severity_sd=np.exp(np.clip(np.asarray(answer.severity_sd), -6, 3)),
+        share=np.asarray(answer.share),
+    )
+
+
+def is_model(directory: str | Path) -> bool:
+    """Whether a folder holds a ground-truth network."""
+    path = Path(directory) / CONFIG_FILE
+    if not path.is_file():
+        return False
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(config, dict) and config.get("format") == FORMAT
+
+
+def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
+    """Write a trained network, each of its two files whole or not at all."""
+    from safetensors.numpy import save as to_bytes
+
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = to_bytes({name: _compact(x) for name, x in _flat(trained.model).items()})
+    encoder: Any = trained.model.encoder
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "trunk": encoder.trunk.config.model_dump(mode="json"),
+        "sets": trained.model.sets.config.model_dump(mode="json"),
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+        "card": trained.card,
+    }
+    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    atomic.write_bytes(folder / WEIGHTS_FILE, content)
+    atomic.write_text(folder / CONFIG_FILE, text)
+
+
+def load(directory: str | Path) -> TrainedGroundTruth:
+    """Read a network that :func:`save` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none in `directory`.
+    ValueError
+        If the files are damaged or do not belong together.
+    """
+    from safetensors.numpy import load as from_bytes
+
+    folder = Path(directory)
+    config = read_config(folder, kind="ground-truth network", form=FORMAT, version=FORMAT_VERSION)
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise FileNotFoundError(f"directory {folder} holds no {WEIGHTS_FILE}")
+    content = (folder / WEIGHTS_FILE).read_bytes()
+    if hashlib.sha256(content).hexdigest() != config.get("weights_sha256"):
+        raise ValueError(
+            f"{folder / WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written with "
+            "(SHA-256 differs): train the network again or copy both files anew"
+        )
+    trunk = Classifier(ClassifierConfig.model_validate(config["trunk"]), rngs=nnx.Rngs(0))
+    network = GroundTruthNetwork(
+        ViewReader(trunk, rngs=nnx.Rngs(0)),
+        GroundTruthConfig.model_validate(config["sets"]),
+        rngs=nnx.Rngs(0),
+    )
+    _fill(network, from_bytes(content), folder)
+    return TrainedGroundTruth(network, config["card"])
+
+
+def card_text(trained: TrainedGroundTruth) -> str:
+    """The model card: what it is for, how it was made, how good it is, what it does not know."""
+    card = trained.card
+    experiment, machine = card["experiment"], card["machine"]
+    rows = [
+        f"| {name} | {_figure(entry)} |" for name, entry in sorted(card.get("test", {}).items())
+    ]
+    return "\n".join(
+        [
+            f"# {experiment['name']}",
+            "",
+            "Reads 1 to 16 images of one cuboid with three different edges and 0 to 8 cut corners, "
+            f"in `{experiment['conditions']}` conditions, {experiment['image_px']} px, and says "
+            "which corners are deformed, the edges, the volume and the severities.",
+            "",
+            f"- Made by `{card.get('command', '')}`.",
+            f"- Stage one, single images: {card['images_seen']:,} images, "
+            f"{card['seconds'] / 60:.1f} min; stage two, sets: {experiment['set_particles']:,} "
+            f"particles of {experiment['set_views']} images read once, {experiment['set_steps']:,} "
+            f"steps, {card['seconds_sets'] / 60:.1f} min. {machine['devices']}, "
+            f"{machine['processor']}, {machine['cores']} cores.",
+            f"- {card['parameters']:,} parameters in the reader; it started from "
+            f"`{experiment['start_from']}`.",
+            "",
+            "| on test particles | with 95 % interval |",
+            "|---|---|",
+            *rows,
+            "",
+            "It answers with a cuboid whatever the images show: compare the answer, simulated "
+            "again, with the images. Static images at unknown poses say nothing about handedness. "
+            "It learnt from particles at rest and from corners that are cut, not moved.",
+            "",
+        ]
+    )
+
+
+def _figure(entry: dict[str, Any]) -> str:
+    if "share" in entry:
+        low, high = (100 * end for end in entry["interval"])
+        return f"{100 * entry['share']:.1f} % ({low:.1f} … {high:.1f} %) of {entry['of']:,}"
+    return f"{100 * entry['rms']:.2f} % rms of {entry['of']:,}"
+
+
+def count_of(orbit: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Deformed corners of classes."""
+    return counts()[orbit]

@@ -91,9 +91,7 @@ class Common(NamedTuple):
     hand: jax.Array
 
 
-def common_frame(
-    arrows: jax.Array, turn: jax.Array, known: jax.Array, sd_nm: jax.Array
-) -> Common:
+def common_frame(arrows: jax.Array, turn: jax.Array, known: jax.Array, sd_nm: jax.Array) -> Common:
     """The half edges that images with known turns have in common.
 
     The outer product of an arrow with itself does not depend on its sign and is linear in that of
@@ -146,7 +144,8 @@ def _from_products(arrows: jax.Array, rows: jax.Array, weight: jax.Array) -> jax
     place = np.zeros((AXES, AXES), np.intp)
     place[p, q] = place[q, p] = np.arange(6)
     values, directions = jnp.linalg.eigh(found[..., place])
-    return directions[..., -1] * jnp.sqrt(jnp.maximum(values[..., -1:], 1e-6))
+    longest: jax.Array = directions[..., -1] * jnp.sqrt(jnp.maximum(values[..., -1:], 1e-6))
+    return longest
 
 
 def aligned(masks: jax.Array, flip: jax.Array) -> jax.Array:

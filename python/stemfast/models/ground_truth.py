@@ -203,9 +203,7 @@ class SetNetwork(nnx.Module):
             tokens = block(tokens, there)
         gathered, share = self.pool(tokens, there)
         sd = jnp.exp(jnp.clip(reading.arrows_log_sd, -2.5, 1.0))
-        common = jax.lax.stop_gradient(
-            corners.common_frame(reading.arrows, views.turn, known, sd)
-        )
+        common = jax.lax.stop_gradient(corners.common_frame(reading.arrows, views.turn, known, sd))
         hints = _hints(reading, there, known, common)
         joined = jnp.concatenate([self.norm(gathered), hints], axis=1)
         answer = self._answer(self.heads(nnx.gelu(self.hidden(joined))), share, hints)
@@ -279,7 +277,7 @@ class SetNetwork(nnx.Module):
             orbit=orbit,
             number=number + answer.number,
             severity=mean,
-            severity_sd=log_sd + 0.1 * answer.severity_sd.mean(axis=1, keepdims=True) + 0.1,
+            severity_sd=log_sd,
             share=weight / weight.sum(axis=1, keepdims=True),
         )
 
@@ -325,7 +323,9 @@ def _hints(
     the projection of three vectors at right angles, so that Σᵢ Pᵢ Pᵢᵀ / (eᵢ/2)² is the unit matrix,
     three linear equations for the three edges; and from the half edges in space.
     """
-    precision = jnp.where(there[..., None], jnp.exp(-2.0 * jnp.clip(reading.log_edges_sd, -4, 2)), 0.0)
+    precision = jnp.where(
+        there[..., None], jnp.exp(-2.0 * jnp.clip(reading.log_edges_sd, -4, 2)), 0.0
+    )
     offset = reading.log_edges - np.log(_EDGE_NM)
     mean = (precision * offset).sum(axis=1) / precision.sum(axis=1)
     x, y = reading.arrows[..., 0] / 6.0, reading.arrows[..., 1] / 6.0

@@ -123,12 +123,15 @@ class CornerLook(nnx.Module):
         self.shared = nnx.Linear(shared, WIDTH, rngs=rngs)
         self.mix = nnx.List([FlipMix(WIDTH, rngs=rngs) for _ in range(2)])
         self.norm = nnx.LayerNorm(WIDTH, rngs=rngs)
-        self.moves = nnx.Linear(
-            WIDTH, 2, kernel_init=nnx.initializers.zeros_init(), rngs=rngs
-        )
+        self.moves = nnx.Linear(WIDTH, 2, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
     def __call__(
-        self, maps: list[jax.Array], shared: jax.Array, centre: jax.Array, arrows: jax.Array, half: float
+        self,
+        maps: list[jax.Array],
+        shared: jax.Array,
+        centre: jax.Array,
+        arrows: jax.Array,
+        half: float,
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Corner vectors (B, 8, WIDTH), and centre (B, 2) and arrows (B, 3, 2) [px] corrected."""
         # Corners are looked at where they are thought to be; only what is found there is learnt.
@@ -182,9 +185,7 @@ class ViewReader(nnx.Module):
         into = cells * 24
         for stage in config.corner_maps:
             into += cells * 4 ** (len(config.widths) - 1 - stage) * 8
-        self.whole = nnx.List(
-            [nnx.Linear(into, 256, rngs=rngs), nnx.Linear(256, 128, rngs=rngs)]
-        )
+        self.whole = nnx.List([nnx.Linear(into, 256, rngs=rngs), nnx.Linear(256, 128, rngs=rngs)])
         self.whole_norm = nnx.LayerNorm(256, rngs=rngs)
         self.place = nnx.Linear(128, 2 + 2 * AXES, rngs=rngs)
         channels, shared = sum(config.widths) + maps, 128 + 2 * config.widths[-1]

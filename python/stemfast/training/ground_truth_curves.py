@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from stemfast.models.ground_truth import Answer, GroundTruthConfig, SetNetwork
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
 from stemfast.training.ground_truth_judge import ask, figures_of, share_of, spread
 from stemfast.training.ground_truth_sets import ReadSets, batch_of, load_sets, read_recipe
-from stemfast.training.ground_truth_loss import ground_truth_loss
+from stemfast.training.ground_truth_step import set_loss
 from stemfast.training.ground_truth_weights import TrainedGroundTruth
 from stemfast.training.step import Seen, optimised
 
@@ -163,18 +162,7 @@ def train_sets(
     return merged
 
 
-def set_loss(network: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Array, Seen]:
-    """Loss of a set network on a batch, and what was seen."""
-    answer = network(reading, views)
-    hand_known = (views.turn_known & views.there).sum(axis=1) >= 2
-    loss, parts = ground_truth_loss(answer, truth, hand_known)
-    right = (answer.number.argmax(axis=1) == jnp.asarray(truth.number)).sum()
-    return loss, Seen(parts["orbit"], loss - parts["orbit"], right)
-
-
-def _against_views(
-    made: Comparison, networks: dict[str, Any], sets: dict[str, ReadSets]
-) -> None:
+def _against_views(made: Comparison, networks: dict[str, Any], sets: dict[str, ReadSets]) -> None:
     for method, network in networks.items():
         for count in VIEWS:
             for kind, poses in (("static", "unknown"), ("tilts", "known tilts")):

@@ -78,7 +78,8 @@ def ask(
         reading, views, _ = some_of(sets, particles, which=which, known=known, turn=turn)
         answer = jax.tree.map(np.asarray, _answers(network, reading, views))
         found.append([x[: len(sets) - start] for x in answer])
-    return Answer(*(np.concatenate(x) for x in zip(*found, strict=True)))
+    whole: Any = (np.concatenate(x) for x in zip(*found, strict=True))
+    return Answer(*whole)
 
 
 def share_of(right: NDArray[np.bool_]) -> dict[str, Any]:

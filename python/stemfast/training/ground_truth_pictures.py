@@ -61,7 +61,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def pictures(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """``curve-views.png``, ``curve-dose.png`` and ``curve-tilt-error.png``, if matplotlib is there."""
+    """One picture for each of views, dose and tilt error, if matplotlib is there."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

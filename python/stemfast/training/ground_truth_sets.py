@@ -68,7 +68,12 @@ class ReadSets:
     @property
     def views(self) -> int:
         """Images of each particle."""
-        return self.turn.shape[1]
+        return int(self.turn.shape[1])
+
+
+def _each(kind: Any, entries: Any) -> Any:
+    """A tuple of arrays of this kind."""
+    return kind(*entries)
 
 
 def joined(parts: list[ReadSets]) -> ReadSets:
@@ -78,11 +83,13 @@ def joined(parts: list[ReadSets]) -> ReadSets:
         return np.concatenate(entries)
 
     return ReadSets(
-        ViewReading(*(all_of(list(x)) for x in zip(*(p.reading for p in parts), strict=True))),
+        _each(
+            ViewReading, (all_of(list(x)) for x in zip(*(p.reading for p in parts), strict=True))
+        ),
         all_of([p.turn for p in parts]),
         all_of([p.tilted for p in parts]),
         parts[0].pixel_size_nm,
-        Targets(*(all_of(list(x)) for x in zip(*(p.truth for p in parts), strict=True))),
+        _each(Targets, (all_of(list(x)) for x in zip(*(p.truth for p in parts), strict=True))),
     )
 
 
@@ -122,7 +129,11 @@ def read_recipe(
     batch = max(1, PORTION // views)
     readings, truths = [], []
     with stream(
-        recipe, seed=seed, split=split, batch_size=batch, stop=-(-particles // batch) * batch,
+        recipe,
+        seed=seed,
+        split=split,
+        batch_size=batch,
+        stop=-(-particles // batch) * batch,
         n_threads=n_threads,
     ) as simulated:
         for one in simulated:
@@ -131,13 +142,14 @@ def read_recipe(
             readings.append([np.asarray(x).reshape(batch, views, *x.shape[1:]) for x in found])
             truths.append(view_truth(one.columns, views))
     whole = [Targets(*(t.whole)) for t in truths]
-    tilted = getattr(recipe, "series").kind == "tilts"
+    series = recipe.series_settings
+    tilted = series is not None and series.kind == "tilts"
     return ReadSets(
-        ViewReading(*(np.concatenate(x)[:particles] for x in zip(*readings, strict=True))),
+        _each(ViewReading, (np.concatenate(x)[:particles] for x in zip(*readings, strict=True))),
         np.concatenate([t.turn for t in truths])[:particles],
         np.full(particles, tilted),
         pixel,
-        Targets(*(np.concatenate(x)[:particles] for x in zip(*whole, strict=True))),
+        _each(Targets, (np.concatenate(x)[:particles] for x in zip(*whole, strict=True))),
     )
 
 
@@ -232,24 +244,27 @@ def some_of(
     views = np.arange(sets.views) if which is None else which
     turns = (sets.turn if turn is None else turn)[particles][:, views]
     turns = turns @ np.swapaxes(turns[:, :1], 2, 3)
-    reading = ViewReading(*(x[particles][:, views] for x in sets.reading))
+    reading = _each(ViewReading, (x[particles][:, views] for x in sets.reading))
     there = np.ones(turns.shape[:2], bool)
     knows = np.broadcast_to((sets.tilted[particles] & known)[:, None], there.shape)
-    truth = Targets(*(x[particles] for x in sets.truth))
+    truth = _each(Targets, (x[particles] for x in sets.truth))
     return reading, views_of(turns, there, knows, sets.pixel_size_nm), truth
 
 
 def views_of(turn: Any, there: Any, known: Any, pixel_size_nm: float) -> Views:
     """What is known of views whose images were read already."""
     shape = there.shape
-    return Views(
-        images=np.zeros((*shape, 0, 0), np.float32),  # type: ignore[arg-type]
-        there=there,
-        pixel_size_nm=np.full(shape, pixel_size_nm, np.float32),  # type: ignore[arg-type]
-        turn=np.where(known[..., None, None], turn, 0.0).astype(np.float32),
-        turn_known=np.array(known),  # type: ignore[arg-type]
-        spin=np.zeros((*shape, 3), np.float32),  # type: ignore[arg-type]
-        spin_known=np.zeros(shape, bool),  # type: ignore[arg-type]
+    return _each(  # type: ignore[no-any-return]
+        Views,
+        (
+            np.zeros((*shape, 0, 0), np.float32),
+            there,
+            np.full(shape, pixel_size_nm, np.float32),
+            np.where(known[..., None, None], turn, 0.0).astype(np.float32),
+            np.array(known),
+            np.zeros((*shape, 3), np.float32),
+            np.zeros(shape, bool),
+        ),
     )
 
 
@@ -259,11 +274,12 @@ def batch_of(
     """Random particles, each with a random number of its views, turns hidden or known."""
     particles = rng.integers(0, len(sets), size)
     order = np.argsort(rng.random((size, sets.views)), axis=1)
-    reading = ViewReading(
-        *(
+    reading = _each(
+        ViewReading,
+        (
             np.take_along_axis(x[particles], order.reshape(*order.shape, *[1] * (x.ndim - 2)), 1)
             for x in sets.reading
-        )
+        ),
     )
     turn = np.take_along_axis(sets.turn[particles], order[..., None, None], 1)
     turn = turn @ np.swapaxes(turn[:, :1], 2, 3)
@@ -275,5 +291,5 @@ def batch_of(
     most = np.minimum(2.0 ** rng.uniform(0, np.log2(sets.views) + 1e-9, size), sets.views)
     there = np.arange(sets.views)[None, :] < np.round(most)[:, None]
     known = (sets.tilted[particles] & (rng.random(size) < 0.8))[:, None] & np.ones_like(there)
-    truth = Targets(*(x[particles] for x in sets.truth))
+    truth = _each(Targets, (x[particles] for x in sets.truth))
     return reading, views_of(turn, there, known, sets.pixel_size_nm), truth

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stemfast.training.ground_truth_loss import Targets, targets
 
-__all__ = ["ViewTruth", "volumes", "view_truth"]
+__all__ = ["ViewTruth", "view_truth", "volumes"]
 
 COLUMNS = ("edges_nm", "corner_mask", "severity", "displaced", "orientation_xyzw", "position_nm")
 

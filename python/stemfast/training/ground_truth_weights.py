@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig
-from stemfast.models.corner_evidence import counts, mirrors, symmetry
+from stemfast.models.corner_evidence import mirrors, symmetry
 from stemfast.models.ground_truth import Answer, GroundTruthConfig, GroundTruthNetwork, Views
 from stemfast.models.predict import check_images
 from stemfast.models.view_reader import ViewReader
@@ -89,7 +89,8 @@ class GroundTruthAnswer:
         """Probability (46,) of each class when mirror images count as the same."""
         own = symmetry()
         which = own.class_index(own.classes, mirror=True)
-        return np.bincount(which, weights=self.orbit, minlength=len(own.classes_up_to_mirror))
+        folded = np.bincount(which, weights=self.orbit, minlength=len(own.classes_up_to_mirror))
+        return folded.astype(np.float64)
 
     @property
     def handedness(self) -> float:
@@ -159,8 +160,8 @@ class TrainedGroundTruth:
             If there is no image or more than 16, or an argument does not fit them.
         """
         views = self._views(images, pixel_size_nm, turns, spin)
-        answer = Answer(*(np.asarray(x[0], np.float64) for x in _ask(self.model, views)))
-        return as_answer(answer)
+        values: Any = (np.asarray(x[0], np.float64) for x in _ask(self.model, views))
+        return as_answer(Answer(*values))
 
     def _views(self, images: Any, pixel_size_nm: Any, turns: Any, spin: Any) -> Views:
         array = check_images(images, self.image_shape)
@@ -248,13 +249,13 @@ def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
 
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    content = to_bytes({name: _compact(x) for name, x in _flat(trained.model).items()})
-    encoder: Any = trained.model.encoder
+    network: Any = trained.model
+    content = to_bytes({name: _compact(x) for name, x in _flat(network).items()})
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "trunk": encoder.trunk.config.model_dump(mode="json"),
-        "sets": trained.model.sets.config.model_dump(mode="json"),
+        "trunk": network.encoder.trunk.config.model_dump(mode="json"),
+        "sets": network.sets.config.model_dump(mode="json"),
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "card": trained.card,
     }
@@ -286,7 +287,7 @@ def load(directory: str | Path) -> TrainedGroundTruth:
             "(SHA-256 differs): train the network again or copy both files anew"
         )
     trunk = Classifier(ClassifierConfig.model_validate(config["trunk"]), rngs=nnx.Rngs(0))
-    network = GroundTruthNetwork(
+    network: Any = GroundTruthNetwork(
         ViewReader(trunk, rngs=nnx.Rngs(0)),
         GroundTruthConfig.model_validate(config["sets"]),
         rngs=nnx.Rngs(0),
@@ -336,8 +337,3 @@ def _figure(entry: dict[str, Any]) -> str:
         low, high = (100 * end for end in entry["interval"])
         return f"{100 * entry['share']:.1f} % ({low:.1f} … {high:.1f} %) of {entry['of']:,}"
     return f"{100 * entry['rms']:.2f} % rms of {entry['of']:,}"
-
-
-def count_of(orbit: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Deformed corners of classes."""
-    return counts()[orbit]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Any
 
-from stemfast.training.weights import CONFIG_FILE, TrainedClassifier, load
-
-if TYPE_CHECKING:
-    from stemfast.training.ground_truth_weights import TrainedGroundTruth
+from stemfast.training.weights import CONFIG_FILE, load
 
 __all__ = ["load_pretrained", "pretrained_names"]
 
@@ -28,11 +25,7 @@ def folder(name: str) -> Path:
     return _FOLDER / name
 
 
-@overload
-def load_pretrained(name: Literal["ground-truth"]) -> TrainedGroundTruth: ...
-@overload
-def load_pretrained(name: str) -> TrainedClassifier: ...
-def load_pretrained(name: str) -> TrainedClassifier | TrainedGroundTruth:
+def load_pretrained(name: str) -> Any:
     """A network that comes with the package, trained and calibrated.
 
     Parameters

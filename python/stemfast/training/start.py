@@ -21,7 +21,8 @@ __all__ = ["halved", "origin", "start_from"]
 def _earlier(name: str) -> TrainedClassifier:
     """A network by the name it comes along under, or by its folder."""
     if name in pretrained.pretrained_names():
-        return pretrained.load_pretrained(name)
+        found: TrainedClassifier = pretrained.load_pretrained(name)
+        return found
     if not (Path(name) / weights.CONFIG_FILE).is_file():
         known = ", ".join(pretrained.pretrained_names())
         raise ValueError(

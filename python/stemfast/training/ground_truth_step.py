@@ -1,0 +1,28 @@
+"""The loss of a set network on a batch of readings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from stemfast.training.ground_truth_loss import ground_truth_loss
+from stemfast.training.step import Seen
+
+__all__ = ["set_loss"]
+
+
+def set_loss(network: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Array, Seen]:
+    """Loss of a set network, and what was seen.
+
+    Handedness is asked for where two or more turns are known. Severities follow from the readings
+    where the network multiplies evidence; then nothing in it would learn from them.
+    """
+    answer = network(reading, views)
+    hand_known = (views.turn_known & views.there).sum(axis=1) >= 2
+    loss, parts = ground_truth_loss(answer, truth, hand_known)
+    if network.config.evidence:
+        loss = loss - parts["severity"]
+    right = (answer.number.argmax(axis=1) == jnp.asarray(truth.number)).sum()
+    return loss, Seen(parts["orbit"], loss - parts["orbit"], right)

@@ -13,8 +13,9 @@ EXPERIMENT = GroundTruthExperiment(
     model=ModelSettings(corner_maps=(1, 2)),
     corner_weight=0.3,
     start_from="count",
-    images=200_000,
+    images=150_000,
     learning_rate=2e-3,
+    set_particles=12_000,
     symmetries=False,
     test_particles=2000,
 )

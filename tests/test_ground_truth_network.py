@@ -73,8 +73,11 @@ def some_views(count: int = COUNT) -> Views:
 
 
 def largest_difference(a: tuple, b: tuple) -> float:
-    """Of all answers but the share of each image."""
-    return max(float(jnp.abs(x - y).max()) for x, y in zip(a[:-1], b[:-1], strict=True))
+    """Of all answers but the share of each image, in units of 1 or their own size."""
+    return max(
+        float((jnp.abs(x - y) / (1.0 + jnp.abs(x))).max())
+        for x, y in zip(a[:-1], b[:-1], strict=True)
+    )
 
 
 @pytest.mark.parametrize("pooling", ["attention", "mean", "max"])

@@ -23,7 +23,7 @@ from stemfast.models import logits
 from stemfast.models.corner_evidence import mirrors
 from stemfast.models.ground_truth import Answer, GroundTruthConfig, SetNetwork
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
-from stemfast.training.ground_truth_judge import ask, figures_of, share_of, spread
+from stemfast.training.ground_truth_judge import ask, figures_of, more, share_of, spread
 from stemfast.training.ground_truth_sets import ReadSets, batch_of, load_sets, read_recipe
 from stemfast.training.ground_truth_step import set_loss
 from stemfast.training.ground_truth_weights import TrainedGroundTruth
@@ -193,11 +193,10 @@ def _against_tilt_error(
 def _hand(answer: Answer, sets: ReadSets) -> dict[str, Any]:
     """Left or right, of chiral particles: which hand has more of the probability."""
     table = np.asarray(answer.orbit, np.float64)
-    chance = np.exp(table - table.max(axis=1, keepdims=True))
     partner = mirrors()
     left = np.arange(len(partner)) < partner
     right = np.arange(len(partner)) > partner
-    says_left = chance[:, left].sum(axis=1) > chance[:, right].sum(axis=1)
+    says_left = more(*(np.logaddexp.reduce(table[:, own], axis=1) for own in (left, right)))
     return share_of(says_left == left[np.asarray(sets.truth.orbit)])
 
 

@@ -18,7 +18,7 @@ from stemfast.training.ground_truth_sets import ReadSets, read_recipe, some_of
 from stemfast.training.ground_truth_weights import TrainedGroundTruth
 from stemfast.training.metrics import wilson_interval
 
-__all__ = ["GroundTruthJudgement", "ask", "figures_of", "judge", "spread"]
+__all__ = ["GroundTruthJudgement", "ask", "figures_of", "judge", "more", "share_of", "spread"]
 
 Floats = NDArray[np.float64]
 PORTION = 256
@@ -89,6 +89,12 @@ def share_of(right: NDArray[np.bool_]) -> dict[str, Any]:
     return {"share": count / len(right), "interval": interval, "of": len(right)}
 
 
+def more(one: Floats, other: Floats) -> NDArray[np.bool_]:
+    """Whether one logarithm of a chance is larger; where they are the same, a coin decides."""
+    coin = np.random.default_rng(0).uniform(-1e-4, 1e-4, len(one))
+    return np.asarray(one - other > coin)
+
+
 def _rms(error: Any) -> dict[str, Any]:
     """Root mean square of a relative error, with its interval by resampling particles."""
     square = np.square(np.asarray(error, np.float64)).reshape(len(error), -1).mean(axis=1)
@@ -124,7 +130,7 @@ def figures_of(answer: Answer, truth: Targets, *, hand_known: bool) -> dict[str,
     chiral = partner[orbit] != orbit
     # Of the two hands of the true class, which has more.
     rows = np.arange(len(orbit))[chiral]
-    hand = table[rows, orbit[chiral]] > table[rows, partner[orbit[chiral]]]
+    hand = more(table[rows, orbit[chiral]], table[rows, partner[orbit[chiral]]])
     found = {
         "count": share_of(np.asarray(answer.number).argmax(axis=1) == truth.number),
         "orbit of 46": share_of(folded.argmax(axis=1) == up_to_mirror[orbit]),

@@ -169,10 +169,10 @@ class ViewReader(nnx.Module):
 
     def __init__(self, trunk: Classifier, *, rngs: nnx.Rngs) -> None:
         config = trunk.config
-        if config.symmetric or not config.corner_maps:
+        if config.symmetric or not config.corner_maps or config.binning != 1:
             raise ValueError(
-                f"trunk is {config.variant!r} with corner_maps {config.corner_maps}, expected "
-                "a network that is not p4m, with corner maps"
+                f"trunk is {config.variant!r} with corner_maps {config.corner_maps} and binning "
+                f"{config.binning}, expected one that is not p4m, with corner maps, without binning"
             )
         self.trunk = trunk
         sides = [side // config.total_stride for side in self._inside()]

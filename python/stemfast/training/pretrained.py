@@ -12,12 +12,20 @@ __all__ = ["load_pretrained", "pretrained_names"]
 _FOLDER = Path(__file__).parents[1] / "weights"
 
 
-def pretrained_names() -> tuple[str, ...]:
-    """Names that :func:`load_pretrained` knows."""
+def _installed() -> list[str]:
     if not _FOLDER.is_dir():
-        return ()
-    found = (item.name for item in _FOLDER.iterdir() if (item / CONFIG_FILE).is_file())
-    return tuple(sorted(found))
+        return []
+    return sorted(item.name for item in _FOLDER.iterdir() if (item / CONFIG_FILE).is_file())
+
+
+def pretrained_names() -> tuple[str, ...]:
+    """Names of the classifiers that :func:`load_pretrained` knows.
+
+    Besides them it knows ``"ground-truth"``, which reads several images of one particle.
+    """
+    from stemfast.training import ground_truth_weights
+
+    return tuple(name for name in _installed() if not ground_truth_weights.is_model(folder(name)))
 
 
 def folder(name: str) -> Path:
@@ -31,7 +39,7 @@ def load_pretrained(name: str) -> Any:
     Parameters
     ----------
     name : str
-        One of :func:`pretrained_names`. What each was trained on and how good it is, is in its
+        One of :func:`pretrained_names`, or ``"ground-truth"``. What each was trained on and how good it is, is in its
         ``card`` and in docs/model_cards.
 
     Returns
@@ -45,7 +53,7 @@ def load_pretrained(name: str) -> Any:
     ValueError
         If there is none of that name.
     """
-    known = pretrained_names()
+    known = _installed()
     if name not in known:
         raise ValueError(
             f"name is {name!r}, expected one of {', '.join(known) or '(none are installed)'}"

@@ -1,0 +1,44 @@
+"""The ground-truth network that comes with the package does what its card says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stemfast as sf
+from stemfast.training import ground_truth_judge, pretrained
+from stemfast.training.ground_truth_experiment import GroundTruthExperiment
+from stemfast.training.ground_truth_sets import read_recipe
+from stemfast.training.ground_truth_weights import is_model
+
+NAMES = [item.name for item in pretrained.folder("").iterdir() if is_model(item)]
+PARTICLES = 120
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_as_good_as_its_card_says(name):
+    network = sf.load_pretrained(name)
+    assert name not in pretrained.pretrained_names()  # those are classifiers
+    experiment = GroundTruthExperiment.model_validate(network.card["experiment"])
+    sets = read_recipe(
+        experiment.views_recipe(experiment.set_views, kind="tilts"),
+        network.model.encoder,
+        "validation",
+        PARTICLES,
+        seed=experiment.seed + 5,
+    )
+    answer = ground_truth_judge.ask(network.model.sets, sets)
+    found = ground_truth_judge.figures_of(answer, sets.truth, hand_known=True)
+    for what in ("count", "orbit of 76"):
+        said = network.card["test"][f"{experiment.set_views} images, known tilts: {what}"]["share"]
+        # Four standard deviations: a false alarm in some ten thousand.
+        spread = 4 * np.sqrt(max(said * (1 - said), 0.01) / PARTICLES)
+        assert abs(found[what]["share"] - said) < spread
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_has_a_card_and_is_small(name):
+    card = Path(__file__).parents[1] / "docs" / "model_cards" / f"{name}.md"
+    assert f"stemfast train {name}" in card.read_text(encoding="utf-8")
+    files = pretrained.folder(name).iterdir()
+    assert sum(file.stat().st_size for file in files) < 8 * 2**20

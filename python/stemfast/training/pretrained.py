@@ -39,8 +39,8 @@ def load_pretrained(name: str) -> Any:
     Parameters
     ----------
     name : str
-        One of :func:`pretrained_names`, or ``"ground-truth"``. What each was trained on and how good it is, is in its
-        ``card`` and in docs/model_cards.
+        One of :func:`pretrained_names`, or ``"ground-truth"``. What each was trained on and how
+        good it is, is in its ``card`` and in docs/model_cards.
 
     Returns
     -------

@@ -208,6 +208,8 @@ def _averaged(
 
     recipe = experiment.views_recipe(MOST)
     trained = load_pretrained("count")
+    if trained.model.config.image_shape != recipe.image_shape[1:]:
+        return  # it reads images of another size
     tables: list[NDArray[Any]] = []
     truth: list[NDArray[Any]] = []
     batch = 16

@@ -59,7 +59,9 @@ def test_a_run_leaves_a_network_its_figures_and_its_card(finished):
     assert written == found.to_dict()
     assert written["2 images, known tilts: orbit of 76"]["of"] == 18
     assert "`stemfast train ground-truth`" in (folder / "model_card.md").read_text()
-    losses = [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").open()]
+    losses = [
+        json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
     # Before training every mask is as likely as the recipe has it.
     scenes = TINY.make_recipe().sample(0, 0, 32)
     first = -log_mask_prior()[scenes.columns["sorted_mask"]].mean()

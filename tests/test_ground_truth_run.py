@@ -110,7 +110,7 @@ def test_a_run_that_is_resumed_at_its_end_gives_the_same_network(finished):
 
 def test_the_comparison_has_all_methods_and_curves(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(ground_truth_curves, "VIEWS", (1, 2))
-    monkeypatch.setattr(ground_truth_curves, "MOST", 2)
+    monkeypatch.setattr(ground_truth_curves, "USUAL", 2)
     monkeypatch.setattr(ground_truth_curves, "DOSES_E_PX", (50.0,))
     monkeypatch.setattr(ground_truth_curves, "TILT_ERRORS_DEG", (0.0, 1.0))
     monkeypatch.setattr(ground_truth_curves, "_averaged", lambda *_: None)

@@ -25,7 +25,7 @@ def evaluate_ground_truth(folder: Path, *, n: int | None, out: Path | None, thre
     folder : Path
         Of the network. If it is that of a run, the baselines are trained on its readings.
     n : int, optional
-        Test particles of the table, 5000 if not given; curves take a third.
+        Test particles of the table, 5000 if not given; other curves take a fifth.
     out : Path, optional
         Where to write; ``evaluation-NAME`` if not given.
     threads : int
@@ -43,7 +43,7 @@ def evaluate_ground_truth(folder: Path, *, n: int | None, out: Path | None, thre
         target,
         run=folder,
         particles=particles,
-        few=max(3, particles * 3 // 10),
+        few=max(3, particles // 5),
         n_threads=threads,
         say=typer.echo,
     )

@@ -31,9 +31,10 @@ from stemfast.training.step import Seen, optimised
 
 __all__ = ["BASELINES", "Comparison", "compare"]
 
-VIEWS = (1, 2, 4, 8, 16)
-MOST = 16
-DOSES_E_PX = (5.0, 15.0, 50.0, 150.0)
+#: Numbers of images, and how many each particle of the first test set has; numbers above that are
+#: asked of a smaller set of particles with the largest number of images.
+VIEWS, USUAL = (1, 2, 4, 8, 16), 8
+DOSES_E_PX = (5.0, 15.0, 50.0)
 TILT_ERRORS_DEG = (0.0, 0.1, 0.3, 1.0, 3.0)
 RESULT_FILE = "comparison.json"
 #: Other ways to put images together: pooling, and whether likelihoods are multiplied.
@@ -113,19 +114,25 @@ def compare(
             chosen, trained.model.encoder, "test", count, seed=experiment.seed, n_threads=n_threads
         )
 
-    sets = {kind: read(kind, particles, MOST) for kind in ("static", "tilts")}
+    sets = {
+        (kind, views): read(kind, count, views)
+        for count, views in ((particles, USUAL), (few, max(VIEWS)))
+        for kind in ("static", "tilts")
+    }
     _against_views(made, networks, sets)
-    _against_tilt_error(made, trained, sets["tilts"], experiment.seed)
+    _against_tilt_error(made, trained, sets["tilts", USUAL], experiment.seed)
     for kind, poses in (("static", "unknown"), ("tilts", "known tilts")):
-        hands = read(kind, few, 8, recipe="handedness")
-        made.add("handedness", OURS, poses, 8, {"hand": _hand(ask(networks[OURS], hands), hands)})
+        hands = read(kind, few, USUAL, recipe="handedness")
+        made.add(
+            "handedness", OURS, poses, USUAL, {"hand": _hand(ask(networks[OURS], hands), hands)}
+        )
     for dose in DOSES_E_PX:
-        own = read("tilts", few, 8, f"imaging.signal_e_px=[{dose},{dose}]")
+        own = read("tilts", few, USUAL, f"imaging.signal_e_px=[{dose},{dose}]")
         for known, poses in ((True, "known tilts"), (False, "unknown")):
             answer = ask(networks[OURS], own, known=known)
             made.add("dose", OURS, poses, dose, figures_of(answer, own.truth, hand_known=known))
     say(f"averaging {AVERAGED}")
-    _averaged(made, experiment, min(particles, 2 * few), n_threads)
+    _averaged(made, experiment, few, n_threads)
     readings = None if run is None else Path(run) / "readings-train.npz"
     if readings is not None and readings.is_file():
         learnt = load_sets(readings)
@@ -162,14 +169,20 @@ def train_sets(
     return merged
 
 
-def _against_views(made: Comparison, networks: dict[str, Any], sets: dict[str, ReadSets]) -> None:
+def _against_views(
+    made: Comparison, networks: dict[str, Any], sets: dict[tuple[str, int], ReadSets]
+) -> None:
     for method, network in networks.items():
         for count in VIEWS:
+            views = USUAL if count <= USUAL else max(VIEWS)
             for kind, poses in (("static", "unknown"), ("tilts", "known tilts")):
-                which = np.arange(count) if kind == "static" else spread(MOST, count)
-                answer = ask(network, sets[kind], which=which)
-                told = kind == "tilts" and count > 1
-                found = figures_of(answer, sets[kind].truth, hand_known=told)
+                which = np.arange(count) if kind == "static" else spread(views, count)
+                own = sets[kind, views]
+                found = figures_of(
+                    ask(network, own, which=which),
+                    own.truth,
+                    hand_known=kind == "tilts" and count > 1,
+                )
                 made.add("views", method, poses, count, found)
 
 
@@ -185,7 +198,7 @@ def _against_tilt_error(
     for degrees in TILT_ERRORS_DEG:
         off = Rotation.from_rotvec(np.radians(degrees) * normal.reshape(-1, 1) * axis).as_matrix()
         turn = (off.reshape(sets.turn.shape) @ sets.turn).astype(np.float32)
-        answer = ask(trained.model.sets, sets, which=spread(MOST, 8), turn=turn)
+        answer = ask(trained.model.sets, sets, turn=turn)
         found = figures_of(answer, sets.truth, hand_known=True)
         made.add("tilt-error", OURS, "known tilts", degrees, found)
 
@@ -206,7 +219,8 @@ def _averaged(
     """Logarithms of what the classifier `count` says of single images, added up."""
     from stemfast.training.pretrained import load_pretrained
 
-    recipe = experiment.views_recipe(MOST)
+    most = max(VIEWS)
+    recipe = experiment.views_recipe(most)
     trained = load_pretrained("count")
     if trained.model.config.image_shape != recipe.image_shape[1:]:
         return  # it reads images of another size
@@ -225,7 +239,7 @@ def _averaged(
             images = one.images.reshape(-1, *one.images.shape[2:])
             table = logits(trained.model, images).astype(np.float64) / trained.temperature
             table -= np.logaddexp.reduce(table, axis=1, keepdims=True)
-            tables.append(table.reshape(batch, MOST, -1))
+            tables.append(table.reshape(batch, most, -1))
             truth.append(np.asarray(one.columns["corner_count"]))
     chances, numbers = np.concatenate(tables), np.concatenate(truth)
     for count in VIEWS:

@@ -17,7 +17,14 @@ def found_ground_truth(name: str) -> Path | None:
     return next((one for one in folders if ground_truth_weights.is_model(one)), None)
 
 
-def evaluate_ground_truth(folder: Path, *, n: int | None, out: Path | None, threads: int) -> None:
+def evaluate_ground_truth(
+    folder: Path,
+    *,
+    n: int | None,
+    out: Path | None,
+    threads: int,
+    chosen: tuple[object, ...] = (),
+) -> None:
     """Judge, compare and draw.
 
     Parameters
@@ -30,7 +37,14 @@ def evaluate_ground_truth(folder: Path, *, n: int | None, out: Path | None, thre
         Where to write; ``evaluation-NAME`` if not given.
     threads : int
         Threads of the simulation.
+    chosen : tuple
+        Options that only classifiers take; all are None.
     """
+    if any(option is not None and option != [] for option in chosen):
+        raise ValueError(
+            f"{folder.name} is a ground-truth network: expected no option but -n, --out and "
+            "--threads; its table and all its curves are made in one go"
+        )
     from stemfast import atomic
     from stemfast.training import ground_truth_curves, ground_truth_pictures, ground_truth_weights
 

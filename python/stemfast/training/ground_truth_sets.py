@@ -241,12 +241,14 @@ def some_of(
     turn : (P, K, 3, 3), optional
         Turns to believe instead of the true ones.
     """
-    views = np.arange(sets.views) if which is None else which
-    turns = (sets.turn if turn is None else turn)[particles][:, views]
+    turns = (sets.turn if turn is None else turn)[particles]
     turns = turns @ np.swapaxes(turns[:, :1], 2, 3)
-    reading = _each(ViewReading, (x[particles][:, views] for x in sets.reading))
     there = np.ones(turns.shape[:2], bool)
-    knows = np.broadcast_to((sets.tilted[particles] & known)[:, None], there.shape)
+    if which is not None:
+        # The others count as padding, so that one shape is compiled for all numbers of views.
+        there[:] = np.isin(np.arange(sets.views), which)
+    knows = there & (sets.tilted[particles] & known)[:, None]
+    reading = _each(ViewReading, (x[particles] for x in sets.reading))
     truth = _each(Targets, (x[particles] for x in sets.truth))
     return reading, views_of(turns, there, knows, sets.pixel_size_nm), truth
 

@@ -35,7 +35,7 @@ __all__ = ["BASELINES", "Comparison", "compare"]
 #: asked of a smaller set of particles with the largest number of images.
 VIEWS, USUAL = (1, 2, 4, 8, 16), 8
 DOSES_E_PX = (5.0, 15.0, 50.0)
-TILT_ERRORS_DEG = (0.0, 0.1, 0.3, 1.0, 3.0)
+TILT_ERRORS_DEG = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
 RESULT_FILE = "comparison.json"
 #: Other ways to put images together: pooling, and whether likelihoods are multiplied.
 BASELINES: dict[str, tuple[str, bool]] = {

@@ -12,7 +12,7 @@ __all__ = ["pictures", "table"]
 _AXES = {
     "views": ("images of the particle", "log"),
     "dose": ("brightest signal [e⁻ per pixel]", "log"),
-    "tilt-error": ("error of each tilt [degrees]", "linear"),
+    "tilt-error": ("error of each tilt [degrees]", "symlog"),
 }
 _SHARES = {"count": "corners counted", "orbit of 46": "orbit up to mirror", "hand": "handedness"}
 _SIZES = {"edges": "edges", "volume": "volume"}
@@ -111,7 +111,7 @@ def _draw(axes: Any, rows: list[dict[str, Any]], wanted: dict[str, str], against
             )
     said, scale = _AXES[against]
     axes.set_xlabel(said)
-    axes.set_xscale(scale)
+    axes.set_xscale(scale, **({"linthresh": 0.1} if scale == "symlog" else {}))
     if against == "views":
         axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
     axes.set_ylim(bottom=0)

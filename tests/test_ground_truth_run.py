@@ -71,7 +71,7 @@ def test_a_run_leaves_a_network_its_figures_and_its_card(finished):
 def test_the_network_of_a_run_answers_in_units(finished):
     trained = ground_truth_weights.load(finished[0])
     recipe, images = some_images(3)
-    tilts = Rotation.from_euler("x", [-60, 0, 60], degrees=True)
+    tilts = Rotation.from_euler("x", [[-60], [0], [60]], degrees=True)
     answer = trained.predict(images, recipe.pixel_size_nm, turns=tilts)
     assert answer.orbit.sum() == pytest.approx(1.0)
     assert answer.number.sum() == pytest.approx(1.0)

@@ -185,7 +185,10 @@ class TrainedGroundTruth:
                     f"turns has shape {turn.shape[:-2] or 'of one rotation'}, expected "
                     f"{count} rotations, one for each image"
                 )
-            turn = turn @ turn[0].T
+            # Since their mean, so that it does not matter which image comes first.
+            from scipy.spatial.transform import Rotation
+
+            turn = turn @ Rotation.from_matrix(turn).mean().as_matrix().T
         return _padded(array, np.broadcast_to(pixel, (count,)), turn, known)
 
 

@@ -218,7 +218,7 @@ def _card(name: str | Path) -> dict[str, Any]:
     """The records of one finished run."""
     folder = Path(name)
     if not (folder / CONFIG_FILE).is_file() and str(name) in pretrained_names():
-        card = load_pretrained(str(name)).card
+        card: dict[str, Any] = load_pretrained(str(name)).card
     else:
         card = read_config(folder)["card"]
     missing = [key for key in ("experiment", "recipe", "test", "images_seen") if key not in card]

@@ -88,6 +88,7 @@ __all__ = [
     "dataset",
     "features",
     "fit",
+    "ground_truth",
     "load_pretrained",
     "materials",
     "micrograph",
@@ -102,12 +103,22 @@ __all__ = [
     "voxelize",
 ]
 
-_LOADED_WHEN_USED = ("dataset", "features", "fit", "micrograph", "recipes", "transfer")
+_LOADED_WHEN_USED = (
+    "dataset",
+    "features",
+    "fit",
+    "micrograph",
+    "recipes",
+    "reconstruct",
+    "transfer",
+)
 
 
 def __getattr__(name: str) -> _Any:
     if name in _LOADED_WHEN_USED:
         return import_module(f"stemfast.{name}")
+    if name == "ground_truth":
+        return import_module("stemfast.reconstruct").ground_truth
     if name == "load_pretrained":
         return import_module("stemfast.training.pretrained").load_pretrained
     raise AttributeError(f"module 'stemfast' has no attribute {name!r}")

@@ -179,7 +179,8 @@ def _load(model: str | Path) -> TrainedClassifier:
                 "'stemfast train transfer'): cut them out and use 'stemfast predict'"
             )
         return training.load(model)
-    return training.load_pretrained(str(model))
+    network: TrainedClassifier = training.load_pretrained(str(model))
+    return network
 
 
 def shown(

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from stemfast import atomic
 from stemfast.models.config import Variant
+from stemfast.training.experiment import Experiment
 from stemfast.training.pretrained import load_pretrained, pretrained_names
 from stemfast.training.weights import CONFIG_FILE, read_config
 
@@ -242,7 +243,9 @@ def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _of_kind(experiment: dict[str, Any]) -> dict[str, Any]:
-    flat = _flat(experiment)
+    # A card written before a setting existed stands for its default.
+    known = {key: value for key, value in experiment.items() if key in Experiment.model_fields}
+    flat = _flat(Experiment.model_validate(known).model_dump(mode="json"))
     return {key: value for key, value in flat.items() if key not in _NOT_OF_KIND}
 
 

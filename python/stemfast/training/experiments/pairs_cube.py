@@ -1,7 +1,8 @@
 """Which two of a cube's eight corners are deformed: neighbours, across a face, or opposite.
 
-Command:  stemfast train pairs-cube
-Machine:  two CPU cores
+Command:   stemfast train pairs-cube
+Machine:   two CPU cores; 11 minutes beside other work, after those of `count`
+Accuracy:  97.6 % of 10,000 test images
 """
 
 from stemfast.training.experiment import Experiment, ModelSettings

@@ -161,7 +161,9 @@ class TrainedGroundTruth:
         """
         views = self._views(images, pixel_size_nm, turns, spin)
         values: Any = (np.asarray(x[0], np.float64) for x in _ask(self.model, views))
-        return as_answer(Answer(*values))
+        answer = Answer(*values)
+        # Padding is no image and has no share.
+        return as_answer(answer._replace(share=answer.share[np.asarray(views.there[0])]))
 
     def _views(self, images: Any, pixel_size_nm: Any, turns: Any, spin: Any) -> Views:
         array = check_images(images, self.image_shape)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 import stemfast as sf
+from stemfast.dataset.splits import first_index
 from stemfast.training import ground_truth_judge, pretrained
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
 from stemfast.training.ground_truth_sets import read_recipe
@@ -34,6 +36,25 @@ def test_it_is_as_good_as_its_card_says(name):
         # Four standard deviations: a false alarm in some ten thousand.
         spread = 4 * np.sqrt(max(said * (1 - said), 0.01) / PARTICLES)
         assert abs(found[what]["share"] - said) < spread
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_answers_in_nm_and_up_to_symmetry(name):
+    network = sf.load_pretrained(name)
+    experiment = GroundTruthExperiment.model_validate(network.card["experiment"])
+    recipe = experiment.views_recipe(4, kind="tilts")
+    scenes = recipe.sample(11, first_index("validation"), first_index("validation") + 9)
+    images = scenes.simulate()
+    for i in range(0, 9, 4):
+        turns = [scenes.orientation(i, view=k) * scenes.orientation(i).inv() for k in range(4)]
+        answer = network.predict(images[i], recipe.pixel_size_nm, turns=Rotation.concatenate(turns))
+        particle = scenes.particle(i)
+        assert answer.number.argmax() == int(scenes.columns["corner_mask"][i]).bit_count()
+        np.testing.assert_allclose(
+            answer.edges_nm, -np.sort(-np.asarray(particle.edges)), rtol=0.06
+        )
+        assert answer.volume_nm3 == pytest.approx(particle.volume, rel=0.1)
+        assert answer.share.shape == (4,)
 
 
 @pytest.mark.parametrize("name", NAMES)

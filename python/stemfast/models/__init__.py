@@ -2,6 +2,15 @@
 
 from stemfast.models.classifier import Classifier, Reading
 from stemfast.models.config import ClassifierConfig
+from stemfast.models.corner_classifier import CornerClassifier, make_classifier
 from stemfast.models.predict import logits, probabilities
 
-__all__ = ["Classifier", "ClassifierConfig", "Reading", "logits", "probabilities"]
+__all__ = [
+    "Classifier",
+    "ClassifierConfig",
+    "CornerClassifier",
+    "Reading",
+    "logits",
+    "make_classifier",
+    "probabilities",
+]

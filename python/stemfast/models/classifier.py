@@ -207,14 +207,18 @@ class Classifier(nnx.Module):
         features, maps = self._look(images, dtype)
         return Reading(self.head(features), maps)
 
-    def _look(
-        self, images: jax.Array, dtype: jnp.dtype | type = jnp.float32
-    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    def check(self, images: jax.Array) -> None:
+        """Refuse images of another shape than the configuration says."""
         expected = (*self.config.image_shape, 1)
         if images.ndim != 4 or images.shape[1:] != expected:
             raise ValueError(
                 f"images has shape {images.shape}, expected (B, {expected[0]}, {expected[1]}, 1)"
             )
+
+    def _look(
+        self, images: jax.Array, dtype: jnp.dtype | type = jnp.float32
+    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        self.check(images)
         x = standardise(binned(images, self.config.binning))
         x = self.stem(enlarged(x, self.config.total_stride), dtype)
         maps: list[jax.Array] = []

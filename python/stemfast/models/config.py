@@ -6,8 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["ClassifierConfig", "Variant"]
+from stemfast.models.corner_questions import Question, classes
 
+__all__ = ["READER_PX", "ClassifierConfig", "Variant"]
+
+#: Side of the images that corners are looked for in [px]; smaller ones get a margin.
+READER_PX = 128
 SMALLEST_SIDE = 16  # px; below it the last stage would see a single pixel
 SYMMETRIES = 8
 
@@ -44,6 +48,11 @@ class ClassifierConfig(BaseModel):
     corner_maps : tuple of int
         Stages (0 is the first) that also say where they see whole and deformed corners, a help
         in training: :meth:`Classifier.read`.
+    question : str, optional
+        What is asked of the deformed corners of a cuboid: ``"deformed"``, ``"count"``,
+        ``"pairs-cube"``, ``"pairs-cuboid"`` or ``"corners"``. Then the network finds the eight
+        corners, looks at each, and answers by what it sees there
+        (:class:`stemfast.models.CornerClassifier`).
 
     Examples
     --------
@@ -62,6 +71,13 @@ class ClassifierConfig(BaseModel):
     scales_px: tuple[float, ...] = Field(default=(1.0, 1.8, 3.0), min_length=1)
     corner_maps: tuple[int, ...] = ()
     binning: Literal[1, 2, 4] = 1
+    question: Question | None = None
+
+    def trunk(self) -> ClassifierConfig:
+        """The convolutions of a network that finds corners."""
+        shape = (READER_PX, READER_PX)
+        changes = {"question": None, "image_shape": shape, "binning": 1, "n_classes": 9}
+        return self.model_copy(update=changes)
 
     @property
     def hessian(self) -> bool:
@@ -113,4 +129,21 @@ class ClassifierConfig(BaseModel):
             raise ValueError(
                 f"corner_maps is {self.corner_maps}, expected stages of 0 … {len(self.widths) - 1}"
             )
+        if self.question is not None:
+            self._can_find_corners(self.question)
         return self
+
+    def _can_find_corners(self, question: Question) -> None:
+        if self.symmetric or not self.corner_maps:
+            raise ValueError(
+                f"question is {question!r} for a {self.variant} network with corner_maps "
+                f"{self.corner_maps}, expected one that is not p4m, with corner maps"
+            )
+        if max(self.image_shape) > READER_PX * self.binning:
+            raise ValueError(
+                f"question is {question!r} for images of {self.image_shape} px and binning "
+                f"{self.binning}, expected at most {READER_PX} px after binning"
+            )
+        known = int(classes(question).max()) + 1
+        if self.n_classes != known:
+            raise ValueError(f"n_classes is {self.n_classes}, expected {known} for {question!r}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stemfast.models import Classifier, ClassifierConfig
+from stemfast.models import Classifier, ClassifierConfig, make_classifier
 from stemfast.models.config import Variant
 from stemfast.recipes import Recipe
 from stemfast.training.start import start_from
@@ -28,7 +28,8 @@ class Frozen(BaseModel):
 class ModelSettings(Frozen):
     """The network of an experiment; see :class:`stemfast.models.ClassifierConfig`.
 
-    The number of classes and the image size are the recipe's.
+    The number of classes and the image size are the recipe's. With `reader` the network finds the
+    corners of the cuboid and looks at each (:class:`stemfast.models.CornerClassifier`).
     """
 
     variant: Variant = "hessian"
@@ -38,6 +39,7 @@ class ModelSettings(Frozen):
     scales_px: tuple[float, ...] = (1.0, 1.8, 3.0)
     corner_maps: tuple[int, ...] = ()
     binning: int = 1
+    reader: bool = False
 
 
 class Experiment(Frozen):
@@ -148,12 +150,13 @@ class Experiment(Frozen):
 
         config = ClassifierConfig.model_validate(
             {
-                **self.model.model_dump(),
+                **self.model.model_dump(exclude={"reader"}),
                 "n_classes": len(recipe.class_names),
                 "image_shape": recipe.image_shape,
+                "question": self.recipe if self.model.reader else None,
             }
         )
-        model = Classifier(config, rngs=nnx.Rngs(self.seed))
+        model = make_classifier(config, rngs=nnx.Rngs(self.seed))
         if self.start_from is not None:
             start_from(model, self.start_from)
         return model

@@ -97,7 +97,7 @@ class GroundTruthExperiment(Experiment):
         trunk = Classifier(
             ClassifierConfig.model_validate(
                 {
-                    **self.model.model_dump(),
+                    **self.model.model_dump(exclude={"reader"}),
                     "n_classes": 9,
                     "image_shape": (self.image_px, self.image_px),
                 }

@@ -37,16 +37,22 @@ from stemfast.training.ground_truth_sets import (
     some_of,
 )
 from stemfast.training.ground_truth_step import set_loss
-from stemfast.training.reader_loss import ReaderTruth, canonical, reader_loss, reader_truth
+from stemfast.training.reader_loss import (
+    SHOWN_SD_PX,
+    ReaderTruth,
+    canonical,
+    reader_loss,
+    reader_truth,
+)
 from stemfast.training.run import WATCHED, Run, begin, earlier_record, loop
 from stemfast.training.start import halved
 from stemfast.training.step import Seen, State, Step, optimised, padded_size
 
 __all__ = ["ReaderRun", "SetRun", "train"]
 
-#: Over this first share of the steps, half of the images are looked at where their corners truly
-#: are, but for this error: corners are learnt before arrows are.
-SHOWN, SHOWN_SD_PX = 0.4, 2.0
+#: Over this first share of the steps, half of the images are looked at about where their corners
+#: truly are: corners are learnt before arrows are.
+SHOWN = 0.4
 
 
 class ReaderRun(Run):

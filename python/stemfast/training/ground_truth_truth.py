@@ -60,15 +60,19 @@ def volumes(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     return np.asarray(box * (1.0 - (depth**3).sum(axis=1) / 6.0))
 
 
-def view_truth(columns: Mapping[str, NDArray[Any]], views: int) -> ViewTruth:
+def view_truth(
+    columns: Mapping[str, NDArray[Any]], views: int, *, volume: bool = True
+) -> ViewTruth:
     """The truth of a batch, from its columns.
 
     Parameters
     ----------
     columns : mapping of str to ndarray
-        Columns of a batch of the recipe ``ground-truth`` or ``handedness``.
+        Columns of a batch of a recipe of cuboids, such as ``ground-truth`` or ``handedness``.
     views : int
         Images of each particle.
+    volume : bool
+        Whether the volume is wanted, which is known of corners that are cut; 1 nm³ if not.
     """
     from scipy.spatial.transform import Rotation
 
@@ -84,7 +88,8 @@ def view_truth(columns: Mapping[str, NDArray[Any]], views: int) -> ViewTruth:
     half = np.take_along_axis(half, order[:, None, None, :], axis=3)
     # An odd exchange of axes would leave a left-handed frame; the inversion rights it.
     half = half * np.sign(np.linalg.det(half))[..., None, None]
-    whole = targets(edges, columns["severity"], volumes(columns))
+    volume_nm3 = volumes(columns) if volume else np.ones(batch)
+    whole = targets(edges, columns["severity"], volume_nm3)
     mask = ((whole.severity > 0) * (1 << np.arange(8))).sum(axis=1)
     position = np.asarray(columns["position_nm"]).reshape(batch, views, 3)
     return ViewTruth(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.models.corner_evidence import flips, log_mask_prior
+from stemfast.models.corner_questions import axis_orders
 from stemfast.models.view_reader import LENGTH_PX, Found, mask_bits, to_double_angle
 from stemfast.training.ground_truth_truth import view_truth
 
-__all__ = ["ReaderTruth", "canonical", "reader_loss", "reader_truth"]
+__all__ = [
+    "SHOWN_SD_PX",
+    "ReaderTruth",
+    "canonical",
+    "reader_loss",
+    "reader_truth",
+    "reordered",
+]
 
+#: Error of the arrows and centres that are shown early in training [px].
+SHOWN_SD_PX = 2.0
 _LOG_SD = (-4.0, 3.0)
+Numbers: TypeAlias = NDArray[Any] | jax.Array
 
 
 class ReaderTruth(NamedTuple):
@@ -36,16 +47,16 @@ class ReaderTruth(NamedTuple):
         Logarithm of the edges [nm].
     """
 
-    arrows: NDArray[np.float32]
-    centre: NDArray[np.float32]
-    mask: NDArray[np.int32]
-    severity: NDArray[np.float32]
-    log_edges: NDArray[np.float32]
+    arrows: Numbers
+    centre: Numbers
+    mask: Numbers
+    severity: Numbers
+    log_edges: Numbers
 
 
 def reader_truth(columns: Mapping[str, NDArray[Any]], pixel_size_nm: float) -> ReaderTruth:
     """The truth of single images, from the columns of a recipe of cuboids with one view."""
-    truth = view_truth(columns, 1)
+    truth = view_truth(columns, 1, volume=False)
     return ReaderTruth(
         arrows=truth.half_edges[:, 0, :, :2] / np.float32(pixel_size_nm),
         centre=truth.centre[:, 0] / np.float32(pixel_size_nm),
@@ -60,6 +71,27 @@ def canonical(arrows: jax.Array) -> jax.Array:
     return arrows * jnp.where(arrows[..., :1] < 0, -1.0, 1.0)
 
 
+def reordered(truth: ReaderTruth, arrows: jax.Array) -> ReaderTruth:
+    """The truth with its axes in the order in which they fit arrows (N, 3, 2) best.
+
+    For questions whose answer does not depend on which edge is the longest: where two edges are
+    alike, no image says which of them comes first.
+    """
+    orders, before = (jnp.asarray(table) for table in axis_orders())
+    own = jnp.asarray(truth.arrows)[:, orders]  # (N, 6, 3, 2)
+    found = arrows[:, None]
+    miss = jnp.minimum(((found - own) ** 2).sum(axis=3), ((found + own) ** 2).sum(axis=3))
+    best = jax.lax.stop_gradient(miss.sum(axis=2)).argmin(axis=1)
+    order, corner = orders[best], before[best]
+    mask = ((jnp.asarray(truth.mask)[:, None] >> corner & 1) << jnp.arange(8)).sum(axis=1)
+    return truth._replace(
+        arrows=jnp.take_along_axis(jnp.asarray(truth.arrows), order[..., None], axis=1),
+        mask=mask,
+        severity=jnp.take_along_axis(jnp.asarray(truth.severity), corner, axis=1),
+        log_edges=jnp.take_along_axis(jnp.asarray(truth.log_edges), order, axis=1),
+    )
+
+
 def _bowl(error: jax.Array) -> jax.Array:
     """Square near 0, straight beyond 1."""
     size = jnp.abs(error)
@@ -72,7 +104,11 @@ def _surprise(error: jax.Array, log_sd: jax.Array) -> jax.Array:
 
 
 def reader_loss(
-    found: Found, truth: ReaderTruth, pixel_size_nm: jax.Array
+    found: Found,
+    truth: ReaderTruth,
+    pixel_size_nm: jax.Array,
+    *,
+    prior: NDArray[np.float32] | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean loss over N images, and its parts.
 
@@ -86,6 +122,9 @@ def reader_loss(
         What is so.
     pixel_size_nm : (N,)
         Pixel sizes.
+    prior : (256,), optional
+        Logarithm of the chance of each choice of corners; if not given, all numbers of corners and
+        all choices of one number are alike.
 
     Returns
     -------
@@ -96,14 +135,14 @@ def reader_loss(
         "count" the share of images whose number of corners is right.
     """
     reading = found.reading
-    backward = (found.arrows * truth.arrows).sum(axis=2) < 0
+    backward = (found.arrows * jnp.asarray(truth.arrows)).sum(axis=2) < 0
     signs = jnp.where(backward, -1.0, 1.0)
     flip = (backward * jnp.array([1, 2, 4])).sum(axis=1)
-    target = jnp.asarray(flips())[flip, truth.mask]
+    target = jnp.asarray(flips())[flip, jnp.asarray(truth.mask)]
     corner = jnp.arange(8)[None, :] ^ flip[:, None]
     severity = jnp.take_along_axis(jnp.asarray(truth.severity), corner, axis=1)
 
-    chances = jax.nn.log_softmax(reading.masks + log_mask_prior())
+    chances = jax.nn.log_softmax(reading.masks + (log_mask_prior() if prior is None else prior))
     surprise = -jnp.take_along_axis(chances, target[:, None], axis=1)[:, 0]
     error = found.arrows - signs[..., None] * truth.arrows
     log_sd = reading.arrows_log_sd - jnp.log(pixel_size_nm)[:, None]

@@ -177,13 +177,15 @@ def train(
     ValueError
         If the experiment is impossible, or there is no such device.
     """
+    from stemfast.training.corner_run import CornerRun
+
     target = Path(folder)
     devices = pick(device)
     earlier = earlier_record(target, resume, minutes)
     if earlier is not None:
         experiment = Experiment.model_validate(earlier["experiment"])
     recipe = experiment.make_recipe()
-    run = Run(
+    run = (CornerRun if experiment.model.reader else Run)(
         experiment=experiment,
         recipe=recipe,
         model=experiment.make_model(recipe),

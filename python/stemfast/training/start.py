@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stemfast.training import pretrained, weights
-
-if TYPE_CHECKING:
-    from stemfast.models import Classifier
-    from stemfast.training.weights import TrainedClassifier
+from stemfast.models import Classifier, ClassifierConfig, CornerClassifier
+from stemfast.models.ground_truth import GroundTruthNetwork
+from stemfast.models.view_reader import ViewReader
+from stemfast.training import ground_truth_weights, pretrained, weights
+from stemfast.training.ground_truth_weights import TrainedGroundTruth
+from stemfast.training.weights import TrainedClassifier
 
 __all__ = ["halved", "origin", "start_from"]
 
+_KINDS: dict[type, str] = {
+    Classifier: "a network that does not find corners",
+    CornerClassifier: "a network that finds corners",
+    GroundTruthNetwork: "a network that reads several images",
+}
 
-def _earlier(name: str) -> TrainedClassifier:
+
+def _earlier(name: str) -> TrainedClassifier | TrainedGroundTruth:
     """A network by the name it comes along under, or by its folder."""
-    if name in pretrained.pretrained_names():
-        found: TrainedClassifier = pretrained.load_pretrained(name)
+    known = (*pretrained.pretrained_names(), "ground-truth")
+    if name in known:
+        found: TrainedClassifier | TrainedGroundTruth = pretrained.load_pretrained(name)
         return found
     if not (Path(name) / weights.CONFIG_FILE).is_file():
-        known = ", ".join(pretrained.pretrained_names())
         raise ValueError(
-            f"start_from is {name!r}, expected a folder with a trained network, or one of {known}"
+            f"start_from is {name!r}, expected a folder with a trained network, or one of "
+            f"{', '.join(known)}"
         )
+    if ground_truth_weights.is_model(Path(name)):
+        return ground_truth_weights.load(name)
     return weights.load(name)
 
 
 def start_from(model: Classifier, name: str) -> None:
     """Give a network the weights of an earlier one.
 
-    The last layer is taken over as well where it has the same classes.
+    The last layer is taken over as well where it has the same classes. A network that finds corners
+    takes those of another one that does, or of the ground-truth network's reader, or the
+    convolutions of one that does not.
 
     Parameters
     ----------
@@ -48,24 +60,47 @@ def start_from(model: Classifier, name: str) -> None:
     ValueError
         If there is no such network, or it is of another architecture.
     """
-    source = _earlier(name).model
-    ours, theirs = (
-        {**config.model_dump(), "n_classes": None, "image_shape": None, "binning": None}
-        for config in (model.config, source.config)
-    )
-    if ours != theirs:
-        differ = ", ".join(key for key in ours if ours[key] != theirs[key])
-        raise ValueError(
-            f"start_from is {name!r}: that network has another {differ}, "
-            "expected the same architecture"
-        )
-    same_head = source.config.n_classes == model.config.n_classes
+    source: Any = _earlier(name).model
+    target: Any = model
+    if isinstance(model, CornerClassifier):
+        target = model.reader
+        if isinstance(source, CornerClassifier):
+            if source.question == model.question:
+                nnx.update(model.head, nnx.state(source.head, nnx.Param))
+            source = source.reader
+        elif isinstance(source, GroundTruthNetwork):
+            source = source.encoder
+        else:
+            target = target.trunk
+    same_head = _check_alike(target, source, name)
     taken = [
         (path, variable)
         for path, variable in nnx.to_flat_state(nnx.state(source, nnx.Param))
         if same_head or path[0] != "head"
     ]
-    nnx.update(model, nnx.from_flat_state(taken))
+    nnx.update(target, nnx.from_flat_state(taken))
+
+
+def _check_alike(target: Any, source: Any, name: str) -> bool:
+    """Refuse weights of another architecture; tell whether the last layers are alike."""
+    if type(source) is not type(target):
+        kinds = [_KINDS.get(type(one), "a network of another kind") for one in (source, target)]
+        raise ValueError(f"start_from is {name!r}: that is {kinds[0]}, expected {kinds[1]}")
+    ours, theirs = (
+        one.trunk.config if isinstance(one, ViewReader) else one.config for one in (target, source)
+    )
+    free = ("n_classes", "image_shape", "binning")
+    differ = [
+        key
+        for key in ClassifierConfig.model_fields
+        if key not in free and getattr(ours, key) != getattr(theirs, key)
+    ]
+    if differ:
+        raise ValueError(
+            f"start_from is {name!r}: that network has another {', '.join(differ)}, "
+            "expected the same architecture"
+        )
+    return bool(theirs.n_classes == ours.n_classes)
 
 
 def origin(name: str | None) -> dict[str, Any] | None:

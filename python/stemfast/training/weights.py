@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
 from stemfast import atomic
-from stemfast.models import Classifier, ClassifierConfig, probabilities
+from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
 from stemfast.training.cloud import QUANTILE
 from stemfast.training.novelty import Familiar, look
 
@@ -252,7 +252,7 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
         architecture = ClassifierConfig.model_validate(config["architecture"])
     except ValidationError as error:
         raise ValueError(f"{folder / CONFIG_FILE} has a wrong architecture: {error}") from error
-    model = Classifier(architecture, rngs=nnx.Rngs(0))
+    model = make_classifier(architecture, rngs=nnx.Rngs(0))
     _fill(model, from_bytes(content), folder)
     return TrainedClassifier(
         model, names, float(config["temperature"]), config["card"], _familiar(folder, config, model)

@@ -1,0 +1,88 @@
+"""The training run of a classifier that finds corners: it is taught where they are as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from stemfast.models import CornerClassifier
+from stemfast.models.config import READER_PX
+from stemfast.models.corner_questions import any_order, log_prior
+from stemfast.training.corner_points import corner_points, point_loss
+from stemfast.training.reader_loss import (
+    SHOWN_SD_PX,
+    ReaderTruth,
+    canonical,
+    reader_loss,
+    reader_truth,
+    reordered,
+)
+from stemfast.training.run import Run
+from stemfast.training.step import Seen, State, Step, optimised
+
+__all__ = ["CornerRun"]
+
+#: Over this first share of the steps, half of the images are looked at about where their corners
+#: truly are, so that corners are learnt before arrows are.
+SHOWN = 0.2
+
+
+class CornerRun(Run):
+    """A run whose model is a :class:`stemfast.models.CornerClassifier`."""
+
+    def start(self, total_steps: int) -> tuple[State, Step]:
+        """First state and step: images, labels, the truth of the reader and corner points."""
+        model: CornerClassifier = self.model
+        key, map_weight = jax.random.key(self.experiment.seed), self.experiment.corner_weight
+        free = any_order(model.question)
+        # All classes are alike.
+        prior = np.logaddexp.reduce(log_prior(model.question), axis=1).astype(np.float32)
+
+        def loss_of(
+            network: CornerClassifier,
+            number: jax.Array,
+            images: jax.Array,
+            labels: jax.Array,
+            truth: ReaderTruth,
+            points: jax.Array,
+        ) -> tuple[jax.Array, Seen]:
+            count = len(images)
+            about = SHOWN_SD_PX * jax.random.normal(jax.random.fold_in(key, number), (count, 4, 2))
+            shown = (
+                (jnp.arange(count) % 2 == 0) & (number < SHOWN * total_steps),
+                jnp.asarray(truth.centre) + about[:, 3],
+                canonical(jnp.asarray(truth.arrows) + about[:, :3]),
+            )
+            features, found = network.look(
+                images.astype(jnp.float32), shown=shown, dtype=self.dtype
+            )
+            logits = network.head(features)
+            loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+            own = reordered(truth, found.arrows) if free else truth
+            taught, _ = reader_loss(found, own, jnp.ones(count), prior=prior)
+            maps = [point_loss(one, points, READER_PX, READER_PX) for one in found.maps]
+            more = taught + map_weight * jnp.stack(maps).mean()
+            right = jnp.sum(jnp.argmax(logits, axis=1) == labels)
+            return loss + more, Seen(loss, more, right)
+
+        state, step = optimised(model, self.experiment, total_steps, loss_of)
+        return self.place(state), step
+
+    def arguments(
+        self, images: NDArray[Any], labels: NDArray[np.int64], columns: dict[str, NDArray[Any]]
+    ) -> tuple[Any, ...]:
+        """Images, labels, the reader's truth and corner points, shared out over the devices."""
+        # The reader works in binned pixels, inside a margin that keeps the middle in its place.
+        pixel = self.recipe.pixel_size_nm * self.model.config.binning
+        parts = (
+            images[..., None],
+            labels.astype(np.int32),
+            reader_truth(columns, pixel),
+            corner_points(columns, image_px=READER_PX, pixel_size_nm=pixel),
+        )
+        return tuple(jax.device_put(part, self.sharding) for part in parts)

@@ -165,13 +165,24 @@ def test_a_run_teaches_corners_and_keeps_a_network_that_answers_the_same(finishe
     assert logits(other, images).shape == (4, 9)
 
 
-def test_weights_of_other_kinds_are_refused(finished):
+def test_only_weights_that_fit_are_taken(finished):
     _, folder = finished
     plain = make_classifier(
-        ClassifierConfig(n_classes=9, image_shape=(128, 128), **SMALL), rngs=nnx.Rngs(0)
+        ClassifierConfig(n_classes=4, image_shape=(128, 128), **SMALL), rngs=nnx.Rngs(0)
     )
-    with pytest.raises(ValueError, match=r"that is a network that finds corners, expected"):
-        start_from(plain, str(folder))
+    with pytest.raises(ValueError, match=r"another variant, expected the same architecture"):
+        start_from(
+            make_classifier(
+                ClassifierConfig(n_classes=4, image_shape=(64, 64), variant="hessian", **SMALL),
+                rngs=nnx.Rngs(0),
+            ),
+            str(folder),
+        )
+    start_from(plain, str(folder))
+    trunk = training.load(folder).model.reader.trunk
+    np.testing.assert_array_equal(plain.norm.scale[...], trunk.norm.scale[...])
+    with pytest.raises(ValueError, match=r"that is a network that reads several images, expected"):
+        start_from(plain, "ground-truth")
     with pytest.raises(ValueError, match=r"another variant, widths, blocks, stem_stride"):
         start_from(network(image_shape=(128, 128)), "ground-truth")
 

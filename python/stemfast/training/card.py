@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stemfast.models import ClassifierConfig
     from stemfast.training.weights import TrainedClassifier
 
 __all__ = ["text"]
@@ -58,7 +59,7 @@ def text(trained: TrainedClassifier) -> str:
         f"({made['images_seen'] / made['seconds']:.0f} images/s with their simulation).",
         *_origin(made.get("started_from")),
         f"- Network: {config.variant}, widths {_list(config.widths)}, {config.blocks} blocks a "
-        f"stage, {made['parameters']:,} weights.",
+        f"stage{_corners(config)}, {made['parameters']:,} weights.",
         f"- Images: recipe `{experiment['recipe']}`, seed {experiment['seed']}; training, "
         "validation and test scenes come from ranges that never meet.",
         "",
@@ -66,7 +67,8 @@ def text(trained: TrainedClassifier) -> str:
         "",
         "- It learnt from simulated images of single particles under the settings below. For "
         "other films, detectors, doses, shapes or pixel sizes its answers and its probabilities "
-        "are not backed by these figures: measure with `stemfast evaluate`.",
+        "are not backed by these figures: measure with `stemfast evaluate`. What such images do to "
+        "the networks that come with stemfast is in docs/off_distribution.md.",
         "- It always names one of its classes, whatever the image shows. A low probability says "
         "that it is not sure; a high one does not prove that the particle is of the kind it "
         "learnt from.",
@@ -89,6 +91,10 @@ def _origin(origin: dict[str, Any] | None) -> list[str]:
         hours = origin["seconds"] / 3600
         before = f", which had seen {origin['images_seen']:,} images in {hours:.2f} h before"
     return [f"- It started from the weights of `{origin['name']}`{before}."]
+
+
+def _corners(config: ClassifierConfig) -> str:
+    return "" if config.question is None else ", corners found and looked at one by one"
 
 
 def _row(name: str, share: float, interval: list[float], digits: int = 1) -> str:

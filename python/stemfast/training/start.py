@@ -19,8 +19,7 @@ from stemfast.training.weights import TrainedClassifier
 __all__ = ["halved", "origin", "start_from"]
 
 _KINDS: dict[type, str] = {
-    Classifier: "a network that does not find corners",
-    CornerClassifier: "a network that finds corners",
+    Classifier: "a network that reads single images",
     GroundTruthNetwork: "a network that reads several images",
 }
 
@@ -45,8 +44,8 @@ def start_from(model: Classifier, name: str) -> None:
     """Give a network the weights of an earlier one.
 
     The last layer is taken over as well where it has the same classes. A network that finds corners
-    takes those of another one that does, or of the ground-truth network's reader, or the
-    convolutions of one that does not.
+    takes those of another one that does, or of the ground-truth network's reader; between one that
+    finds corners and one that does not, the convolutions are handed on.
 
     Parameters
     ----------
@@ -60,18 +59,7 @@ def start_from(model: Classifier, name: str) -> None:
     ValueError
         If there is no such network, or it is of another architecture.
     """
-    source: Any = _earlier(name).model
-    target: Any = model
-    if isinstance(model, CornerClassifier):
-        target = model.reader
-        if isinstance(source, CornerClassifier):
-            if source.question == model.question:
-                nnx.update(model.head, nnx.state(source.head, nnx.Param))
-            source = source.reader
-        elif isinstance(source, GroundTruthNetwork):
-            source = source.encoder
-        else:
-            target = target.trunk
+    source, target = _matching(_earlier(name).model, model)
     same_head = _check_alike(target, source, name)
     taken = [
         (path, variable)
@@ -79,6 +67,20 @@ def start_from(model: Classifier, name: str) -> None:
         if same_head or path[0] != "head"
     ]
     nnx.update(target, nnx.from_flat_state(taken))
+
+
+def _matching(source: Any, model: Classifier) -> tuple[Any, Any]:
+    """The parts of an earlier network and of this one that do the same."""
+    corners = isinstance(source, CornerClassifier)
+    if not isinstance(model, CornerClassifier):
+        return (source.reader.trunk if corners else source), model
+    if corners:
+        if source.question == model.question:
+            nnx.update(model.head, nnx.state(source.head, nnx.Param))
+        return source.reader, model.reader
+    if isinstance(source, GroundTruthNetwork):
+        return source.encoder, model.reader
+    return source, model.reader.trunk
 
 
 def _check_alike(target: Any, source: Any, name: str) -> bool:

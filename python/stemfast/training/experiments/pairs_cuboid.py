@@ -1,8 +1,8 @@
 """Which two corners of a cuboid of three different edges are deformed, up to mirror images.
 
 Command:   stemfast train pairs-cuboid
-Machine:   two CPU cores; 13 minutes when they do nothing else, after those of `count`
-Accuracy:  78.6 % of 10,000 test images, and still rising with the number of images
+Machine:   two CPU cores; 13 minutes, after the 24 of the reader of `ground-truth`
+Accuracy:  95.1 % of 10,000 test images
 """
 
 from stemfast.training.experiment import Experiment, ModelSettings
@@ -10,9 +10,9 @@ from stemfast.training.experiment import Experiment, ModelSettings
 EXPERIMENT = Experiment(
     name="pairs-cuboid",
     recipe="pairs-cuboid",
-    model=ModelSettings(corner_maps=(1, 2)),
+    model=ModelSettings(corner_maps=(1, 2), reader=True),
     corner_weight=1.0,
-    start_from="count",
+    start_from="ground-truth",
     learning_rate=1e-3,
     images=100_000,
 )

@@ -128,9 +128,10 @@ def test_a_file_of_another_run_is_left_alone(tmp_path):
         with pytest.raises(ValueError, match=r"run\.jsonl is"):
             ceiling(recipes.get("count", conditions="clean"), 1, path=file)
         assert file.read_text() == precious
-    file.write_text(before.decode().splitlines()[0] + "\nnonsense\n")
-    with pytest.raises(ValueError, match="damaged in line 2"):
-        ceiling(recipes.get("count", conditions="clean"), 1, path=file)
+    for line in ("nonsense", '{"index": 1}'):
+        file.write_text(before.decode().splitlines()[0] + f"\n{line}\n")
+        with pytest.raises(ValueError, match="damaged in line 2"):
+            ceiling(recipes.get("count", conditions="clean"), 1, path=file)
 
 
 def test_the_score_of_known_verdicts():

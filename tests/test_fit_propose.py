@@ -19,8 +19,9 @@ from stemfast.fit import CutCuboid, Prior, count_prior, decide, goodness, observ
 from stemfast.fit.coarse import binned, outline
 from stemfast.fit.cuboid import rotation_matrix
 from stemfast.fit.naming import aligned, apart, axis_turns, mirrored, renamed
+from stemfast.fit.prior import prior_of
 from stemfast.fit.propose import likely_mask, proposals
-from stemfast.fit.trial import Reading, Trial, prior_of, trial
+from stemfast.fit.trial import Reading, Trial, trial
 
 COUNT = recipes.get("count")
 SCAN = sf.Scan(shape=(96, 96), pixel_size_nm=0.25)
@@ -200,14 +201,14 @@ def reading(**changes: object) -> Reading:
         index=0,
         label=1,
         answer=1,
-        probability=[0.1, 0.9],
-        network=[0.8, 0.2],
+        probability=(0.1, 0.9),
+        network=(0.8, 0.2),
         mask=1,
         true_mask=1,
         pose_deg=0.5,
         edge_error=0.01,
-        off=[0.1, 0.1, 0.1, 0.2, 0.0, 0.0, 0.0],
-        error=[0.2, 0.2, 0.05, 0.1, 0.1, 0.1, 0.1],
+        off=(0.1, 0.1, 0.1, 0.2, 0.0, 0.0, 0.0),
+        error=(0.2, 0.2, 0.05, 0.1, 0.1, 0.1, 0.1),
         n_cuts=1,
         volume_error=0.0,
         misfit=0.0,
@@ -247,7 +248,7 @@ def test_a_stopped_trial_goes_on_where_it_was(tmp_path):
     assert json.loads(file.read_text().splitlines()[2])["index"] == again.readings[1].index
     assert file.read_text().splitlines(keepends=True)[1] == lines[1]
     kept = file.read_bytes()
-    with pytest.raises(ValueError, match="its seed is not the one asked for"):
+    with pytest.raises(ValueError, match="its seed is 0, expected 1"):
         trial(recipe, 1, seed=1, path=file)
     assert file.read_bytes() == kept
     file.write_text("a letter")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.likelihood import observe
-from stemfast.fit.prior import Prior
-from stemfast.fit.record import Verdict, append, resume
+from stemfast.fit.prior import prior_of
+from stemfast.fit.record import Record, read_test_images
 from stemfast.fit.rivals import search
 from stemfast.fit.shapes import judge_shape
-from stemfast.fit.tasks import check_recipe, question
+from stemfast.fit.tasks import question
+from stemfast.fit.verdict import Verdict
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -148,19 +149,13 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
         return_truth=True,
     )
     image = observe(taken.images, microscope, truth, beam_nm=taken.truth.beam_nm)
-    least, greatest = recipe.particle.severity  # type: ignore[attr-defined]
-    if "least_severity" in scenes.columns:
-        least = float(scenes.columns["least_severity"][i])
-    prior = Prior(
-        cut=(min(least, greatest - 1e-3), greatest),
-        equal_edges=asked.equal_edges,
-        edge_nm=_usual_edge(recipe),
-    )
+    least = scenes.columns.get("least_severity")
+    prior = prior_of(recipe, least_cut=None if least is None else float(least[i]))
     found = search(
         image,
         truth,
         log_prior=asked.log_prior,
-        prior=prior,
+        prior=replace(prior, equal_edges=asked.equal_edges),
         elsewhere=asked.elsewhere,
     )
     probability = found.probabilities(asked.class_of_mask, len(recipe.class_names))
@@ -175,13 +170,6 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
         deviance_per_pixel=round(found.fits[mask].deviance_per_pixel, _DIGITS),
         seconds=round(time.perf_counter() - begun, 3),
     )
-
-
-def _usual_edge(recipe: Recipe) -> tuple[float, float]:
-    """Mean and standard deviation of a normal distribution that holds a recipe's edges [nm]."""
-    small, large = recipe.particle.diameter_nm  # type: ignore[attr-defined]
-    middle = (np.pi / 6) ** (1 / 3) * np.sqrt(small * large)
-    return float(middle), float(0.5 * middle)
 
 
 def ceiling(
@@ -224,27 +212,13 @@ def ceiling(
     >>> score.share
     1.0
     """
-    from stemfast.arguments import index as whole_number
-    from stemfast.arguments import seed_value
-    from stemfast.dataset.splits import first_index
-
-    check_recipe(recipe)
-    seed, count = seed_value(seed), whole_number("n", n, minimum=1)
-    head = {
-        "task": recipe.name,
-        "seed": seed,
-        "recipe": recipe.model_dump(mode="json"),
-    }
-    file = None if path is None else Path(path)
-    done = {} if file is None else resume(file, head)
-    start = first_index("test")
-    for i in range(count):
-        if start + i not in done:
-            verdict = judge(recipe, recipe.sample(seed, start + i, start + i + 1), 0)
-            done[start + i] = verdict
-            if file is not None:
-                append(file, verdict)
-        if report is not None:
-            report(done[start + i], i + 1)
-    verdicts = tuple(done[start + i] for i in range(count))
+    record = None if path is None else Record(Path(path), "ceiling", Verdict)
+    verdicts = read_test_images(
+        lambda scenes: judge(recipe, scenes, 0),
+        recipe,
+        n,
+        seed=seed,
+        record=record,
+        report=report,
+    )
     return Ceiling(recipe.name, tuple(recipe.class_names), verdicts)

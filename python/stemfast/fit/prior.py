@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-__all__ = ["Prior"]
+if TYPE_CHECKING:
+    from stemfast.recipes import Recipe
+
+__all__ = ["Prior", "prior_of"]
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,27 @@ class Prior:
             raise ValueError(f"dose_sd must be at least 0 and finite, got {self.dose_sd}")
         if self.edge_nm is not None and not min(self.edge_nm) > 0:
             raise ValueError(f"edge_nm must be two positive numbers, got {self.edge_nm}")
+
+
+def prior_of(recipe: Recipe, *, least_cut: float | None = None) -> Prior:
+    """What the ranges of a recipe say of edges and cuts.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        One of corners.
+    least_cut : float, optional
+        Least cut fraction, where more is known than the recipe's range.
+
+    Examples
+    --------
+    >>> from stemfast import recipes
+    >>> prior_of(recipes.get("count", conditions="clean")).cut
+    (0.25, 0.5)
+    """
+    settings = recipe.particle  # type: ignore[attr-defined]
+    least, greatest = settings.severity
+    small, large = settings.diameter_nm
+    middle = (math.pi / 6) ** (1 / 3) * math.sqrt(small * large)
+    least = min(least if least_cut is None else least_cut, greatest - 1e-3)
+    return Prior(cut=(least, greatest), edge_nm=(middle, 0.5 * middle))

@@ -1,110 +1,135 @@
-"""The record of a run: JSON lines, one that says of what, then one for each image."""
+"""Test images read one after the other, each written down at once: a stopped run goes on.
+
+A record is a file of JSON lines: one that says what the run is of, then one for each image.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-__all__ = ["Verdict", "append", "resume"]
+from stemfast.fit.tasks import check_recipe
 
-_FORMAT = "stemfast ceiling 1"
+if TYPE_CHECKING:
+    from stemfast.recipes import Recipe
+    from stemfast.recipes.scenes import Scenes
+
+__all__ = ["Entry", "Record", "read_test_images"]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the observer says of one image.
+class Entry:
+    """What was said of one image, whoever read it.
 
     Attributes
     ----------
     index : int
         Of the scene.
     label, answer : int
-        The true class, and the one it holds most probable.
+        The true class, and the one held most probable.
     probability : tuple of float
         Of each class.
-    mask, best_mask : int
-        The true corners, and the most probable ones; 0 where the task is not one of corners.
-    fits : int
-        Sets of corners that were fitted, or maxima of solids that were found.
-    deviance_per_pixel : float
-        Of the fit of the true corners or the true solid.
-    seconds : float
-        It took.
     """
 
     index: int
     label: int
     answer: int
     probability: tuple[float, ...]
-    mask: int
-    best_mask: int
-    fits: int
-    deviance_per_pixel: float
-    seconds: float
 
 
-def append(file: Path, verdict: Verdict) -> None:
-    """Add a verdict to a record."""
-    _write(file, asdict(verdict))
+T = TypeVar("T", bound=Entry)
 
 
-def _write(file: Path, entry: dict[str, Any]) -> None:
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(entry) + "\n")
-
-
-def resume(file: Path, settings: dict[str, Any]) -> dict[int, Verdict]:
-    """What a record holds of a run, by index of the scene; starts the record if there is none.
+@dataclass(frozen=True)
+class Record(Generic[T]):
+    """The file that a command keeps of a run.
 
     Parameters
     ----------
     file : Path
-    settings : dict
-        What the run is of, fit for JSON.
-
-    Raises
-    ------
-    ValueError
-        If the file is no record, of another run, or damaged; it is then left as it is.
+    command : str
+        Whose record it is.
+    kind : type
+        What a line says; lists in it come back as tuples.
     """
-    head = {"format": _FORMAT, **settings}
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    if not text:
-        _write(file, head)
-        return {}
-    first, *others = text.split("\n")
-    found = _entry(file, first, 1)
-    if found.get("format") != _FORMAT:
-        raise ValueError(f"{file} is not a record of stemfast ceiling, expected another name")
-    for key, wanted in head.items():
-        if found.get(key) != wanted:
+
+    file: Path
+    command: str
+    kind: type[T]
+
+    def append(self, entry: T) -> None:
+        """Add what was said of an image."""
+        self._write(asdict(entry))
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self.file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
+
+    def resume(self, settings: dict[str, Any]) -> dict[int, T]:
+        """What the file holds of a run, by index of the scene; starts the file if there is none.
+
+        Parameters
+        ----------
+        settings : dict
+            What the run is of, fit for JSON.
+
+        Raises
+        ------
+        ValueError
+            If the file is no record, of another run, or damaged; it is then left as it is.
+        """
+        head = {"format": f"stemfast {self.command} 1", **settings}
+        text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
+        if not text:
+            self._write(head)
+            return {}
+        first, *others = text.split("\n")
+        found = _parsed(first)
+        if found is None or found.get("format") != head["format"]:
             raise ValueError(
-                f"{file} is of another run: its {key} is "
-                f"{_differing(found.get(key), wanted)}; delete it or name another"
+                f"{self.file} is no record of stemfast {self.command}: name another file"
             )
-    if not others:
-        raise ValueError(f"{file} is damaged in line 1: delete it or name another")
-    rest = others.pop()
-    entries = [_entry(file, line, number) for number, line in enumerate(others, start=2)]
-    if rest:  # a kill cut the last line short
-        with file.open("r+", encoding="utf-8") as lines:
-            lines.truncate(len(text.encode("utf-8")) - len(rest.encode("utf-8")))
-    verdicts = [
-        Verdict(**{**entry, "probability": tuple(entry["probability"])}) for entry in entries
-    ]
-    return {verdict.index: verdict for verdict in verdicts}
+        for key, wanted in head.items():
+            if found.get(key) != wanted:
+                raise ValueError(
+                    f"{self.file} is of another run: its {key} is "
+                    f"{_differing(found.get(key), wanted)}; delete it or name another"
+                )
+        if not others:
+            raise self._damaged(1)
+        rest = others.pop()
+        entries = [self._entry(line, number) for number, line in enumerate(others, start=2)]
+        if rest:  # a kill cut the last line short
+            with self.file.open("r+", encoding="utf-8") as lines:
+                lines.truncate(len(text.encode("utf-8")) - len(rest.encode("utf-8")))
+        return {entry.index: entry for entry in entries}
+
+    def _entry(self, line: str, number: int) -> T:
+        parts = _parsed(line)
+        if parts is None:
+            raise self._damaged(number)
+        for name, part in parts.items():
+            if isinstance(part, list):
+                parts[name] = tuple(part)
+        try:
+            return self.kind(**parts)
+        except TypeError as error:
+            raise self._damaged(number) from error
+
+    def _damaged(self, number: int) -> ValueError:
+        return ValueError(f"{self.file} is damaged in line {number}: delete it or name another")
 
 
-def _entry(file: Path, line: str, number: int) -> dict[str, Any]:
+def _parsed(line: str) -> dict[str, Any] | None:
+    """A line's object; None for anything else."""
     try:
-        entry = json.loads(line)
+        found = json.loads(line)
     except json.JSONDecodeError:
-        entry = None
-    if not isinstance(entry, dict):
-        raise ValueError(f"{file} is damaged in line {number}: delete it or name another")
-    return entry
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _differing(found: object, wanted: object) -> str:
@@ -114,3 +139,57 @@ def _differing(found: object, wanted: object) -> str:
         if keys:
             return f"{keys[0]}: {_differing(found.get(keys[0]), wanted[keys[0]])}"
     return f"{found!r}, expected {wanted!r}"
+
+
+def read_test_images(
+    read: Callable[[Scenes], T],
+    recipe: Recipe,
+    n: int,
+    *,
+    seed: int,
+    record: Record[T] | None,
+    report: Callable[[T, int], None] | None,
+    **settings: Any,
+) -> tuple[T, ...]:
+    """Read test images of a recipe, but for those that a record holds already.
+
+    Parameters
+    ----------
+    read : callable
+        Called as ``read(scenes)`` with one scene of the recipe.
+    recipe : Recipe
+        One of `stemfast.fit.tasks.TASKS`.
+    n : int
+        Images, from the first of the test split on.
+    seed : int
+        Of the scenes.
+    record : Record or None
+        Where to write each image down.
+    report : callable or None
+        Called as ``report(entry, done)`` after each image.
+    **settings
+        What else the run is of, fit for JSON.
+
+    Raises
+    ------
+    ValueError
+        If there is no model for the recipe, or the record is of another run.
+    """
+    from stemfast.arguments import index as whole_number
+    from stemfast.arguments import seed_value
+    from stemfast.dataset.splits import first_index
+
+    check_recipe(recipe)
+    seed, count = seed_value(seed), whole_number("n", n, minimum=1)
+    settings |= {"task": recipe.name, "seed": seed, "recipe": recipe.model_dump(mode="json")}
+    done = {} if record is None else record.resume(settings)
+    first = first_index("test")
+    indices = range(first, first + count)
+    for number, i in enumerate(indices, start=1):
+        if i not in done:
+            done[i] = read(recipe.sample(seed, i, i + 1))
+            if record is not None:
+                record.append(done[i])
+        if report is not None:
+            report(done[i], number)
+    return tuple(done[i] for i in indices)

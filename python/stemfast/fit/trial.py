@@ -7,57 +7,45 @@ stands beside it.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.decide import decide
 from stemfast.fit.goodness import LEAST_P
 from stemfast.fit.naming import aligned
-from stemfast.fit.prior import Prior
-from stemfast.fit.tasks import check_recipe
+from stemfast.fit.prior import prior_of
+from stemfast.fit.record import Entry, Record, read_test_images
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
     from stemfast.recipes.scenes import Scenes
     from stemfast.training.weights import TrainedClassifier
 
-__all__ = ["Reading", "Trial", "prior_of", "read_scene", "trial"]
+__all__ = ["Reading", "Trial", "read_scene", "trial"]
 
-Float: TypeAlias = NDArray[np.float64]
-Int: TypeAlias = NDArray[np.int64]
-
-_FORMAT = "stemfast refine 1"
 _DIGITS = 6
 _POSE_DEG, _POSE_EDGES = 5.0, 0.05
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was read from one image; see `Trial` for the sums.
+class Reading(Entry):
+    """What was read from one image: see `Entry` for the fit's answer, `Trial` for the sums.
 
     Attributes
     ----------
-    index, label : int
-        Of the scene.
-    answer : int
-        The class that the fit holds most probable.
-    probability : list of float
-        Of each class.
-    network : list of float
-        What the network says; empty without one.
+    network : tuple of float
+        What the network says of each class; empty without one.
     mask, true_mask : int
         Cut corners of the best fit, and the true ones under the names that the fit gave them.
     pose_deg, edge_error : float
         Angle to the true pose, up to symmetry, and largest relative error of an edge.
-    off, error : list of float
+    off, error : tuple of float
         True value less the fitted one, and its error bar: three edges [nm], then the cuts of the
         corners that are cut in both, then three turns [rad].
     n_cuts : int
@@ -72,17 +60,13 @@ class Reading:
         By the clock, and of one core.
     """
 
-    index: int
-    label: int
-    answer: int
-    probability: list[float]
-    network: list[float]
+    network: tuple[float, ...]
     mask: int
     true_mask: int
     pose_deg: float
     edge_error: float
-    off: list[float]
-    error: list[float]
+    off: tuple[float, ...]
+    error: tuple[float, ...]
     n_cuts: int
     volume_error: float
     misfit: float
@@ -152,14 +136,6 @@ class Trial:
         }
 
 
-def prior_of(recipe: Recipe) -> Prior:
-    """What the ranges of a recipe say of edges and cuts."""
-    small, large = recipe.particle.diameter_nm  # type: ignore[attr-defined]
-    middle = float((np.pi / 6) ** (1 / 3) * np.sqrt(small * large))
-    low, high = recipe.particle.severity  # type: ignore[attr-defined]
-    return Prior(cut=(min(low, high - 1e-3), high), edge_nm=(middle, 0.5 * middle))
-
-
 def read_scene(
     recipe: Recipe, scenes: Scenes, i: int, network: TrainedClassifier | None = None
 ) -> Reading:
@@ -207,8 +183,8 @@ def read_scene(
     )
 
 
-def _rounded(values: Any) -> list[float]:
-    return [round(float(value), _DIGITS) for value in values]
+def _rounded(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(round(float(value), _DIGITS) for value in values)
 
 
 def trial(
@@ -249,52 +225,14 @@ def trial(
     >>> trial(recipes.get("count", conditions="clean"), 2).share("fit")[0]
     1.0
     """
-    from stemfast.arguments import index as whole_number
-    from stemfast.arguments import seed_value
-    from stemfast.dataset.splits import first_index
-
-    check_recipe(recipe)
-    seed, count = seed_value(seed), whole_number("n", n, minimum=1)
-    head = {
-        "format": _FORMAT,
-        "task": recipe.name,
-        "seed": seed,
-        "network": network is not None,
-        "recipe": recipe.model_dump(mode="json"),
-    }
-    file = None if path is None else Path(path)
-    done = {} if file is None else _resume(file, head)
-    start = first_index("test")
-    for i in range(start, start + count):
-        if i not in done:
-            done[i] = read_scene(recipe, recipe.sample(seed, i, i + 1), 0, network)
-            if file is not None:
-                with file.open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps(asdict(done[i])) + "\n")
-        if report is not None:
-            report(done[i], i - start + 1)
-    readings = tuple(done[i] for i in range(start, start + count))
+    record = None if path is None else Record(Path(path), "refine", Reading)
+    readings = read_test_images(
+        lambda scenes: read_scene(recipe, scenes, 0, network),
+        recipe,
+        n,
+        seed=seed,
+        record=record,
+        report=report,
+        network=network is not None,
+    )
     return Trial(recipe.name, tuple(recipe.class_names), readings)
-
-
-def _resume(file: Path, head: dict[str, Any]) -> dict[int, Reading]:
-    """What a record holds; starts it if there is none, and refuses one of another run."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    if not text:
-        file.write_text(json.dumps(head) + "\n", encoding="utf-8")
-        return {}
-    first, *lines = text.split("\n")
-    try:
-        entries = [json.loads(line) for line in (first, *lines[:-1])]
-        readings = [Reading(**entry) for entry in entries[1:]]
-    except (json.JSONDecodeError, TypeError) as error:
-        raise ValueError(f"{file} is no record of stemfast refine, or damaged") from error
-    for key, wanted in head.items():
-        if entries[0].get(key) != wanted:
-            raise ValueError(
-                f"{file} is of another run: its {key} is not the one asked for; name another file"
-            )
-    if lines and lines[-1]:  # a kill cut the last line short
-        with file.open("r+", encoding="utf-8") as record:
-            record.truncate(len(text.encode("utf-8")) - len(lines[-1].encode("utf-8")))
-    return {reading.index: reading for reading in readings}

@@ -263,8 +263,19 @@ def test_the_command(tmp_path):
     assert run.exit_code == 0, run.output
     assert "fit       100.0 %" in run.output
     assert "edges within one error bar" in run.output
+    assert "1 of 1 images, 100.0 % right" in run.stderr
+
+
+def test_tasks_that_are_not_of_corners_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     refused = CliRunner().invoke(app, ["refine", "shapes"])
-    assert refused.exit_code != 0
+    assert refused.exit_code == 2
+    assert "task is 'shapes', expected one of deformed, count" in refused.stderr
+    with pytest.raises(ValueError, match="task is 'shapes': the fit reads deformed"):
+        trial(recipes.get("shapes"), 1, path="shapes.jsonl")
+    with pytest.raises(ValueError, match="task is 'shape', expected one of deformed"):
+        decide(np.ones((96, 96)), scope(), "shape")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_empty_image_is_refused():

@@ -7,39 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemfast.cli.reading import Conditions, Images, Progress, Seed, Sets, Size, record_option
+
 if TYPE_CHECKING:
-    from stemfast.fit.trial import Reading, Trial
+    from stemfast.fit.trial import Trial
 
 
 def refine(
     task: Annotated[
         str, typer.Argument(metavar="TASK", help="deformed, count, pairs-cube, …")
     ] = "count",
-    conditions: Annotated[
-        str, typer.Option(metavar="NAME", help="clean, standard or hard.")
-    ] = "standard",
-    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Test images to read.")] = 300,
-    size: Annotated[
-        int, typer.Option(metavar="PX", min=16, help="Rows and columns of the images.")
-    ] = 128,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the images.")] = 0,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Change a setting of the recipe. Repeat for more."
-        ),
-    ] = None,
+    conditions: Conditions = "standard",
+    n: Images = 300,
+    size: Size = 128,
+    seed: Seed = 0,
+    sets: Sets = None,
     network: Annotated[
         bool, typer.Option(help="Ask the network that comes with the package as well.")
     ] = True,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="JSON lines, one for each image; a run that was stopped goes on from there. "
-            "Default refine-TASK-CONDITIONS.jsonl.",
-        ),
-    ] = None,
+    out: Annotated[Path | None, record_option("refine")] = None,
 ) -> None:
     """Read test images by fitting the particle to them, from the images alone.
 
@@ -50,11 +36,11 @@ def refine(
     network says of the same images. Takes about a second for each image on one core.
     """
     from stemfast import recipes
-    from stemfast.fit.tasks import TASKS
+    from stemfast.fit.tasks import CORNER_TASKS
     from stemfast.fit.trial import trial
 
-    if task not in TASKS:
-        raise ValueError(f"task is {task!r}, expected one of {', '.join(TASKS)}")
+    if task not in CORNER_TASKS:
+        raise ValueError(f"task is {task!r}, expected one of {', '.join(CORNER_TASKS)}")
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
     asked = None
     if network:
@@ -66,15 +52,8 @@ def refine(
             if asked.model.config.image_shape != (size, size):
                 asked = None
     path = out or Path(f"refine-{task}-{conditions}.jsonl")
-    right = 0
-
-    def progress(reading: Reading, done: int) -> None:
-        nonlocal right
-        right += reading.answer == reading.label
-        if done % max(n // 20, 1) == 0:
-            typer.echo(f"{done} of {n} images, {100 * right / done:.1f} % right", err=True)
-
-    result = trial(recipe, n, seed=seed, network=asked, path=path, report=progress)
+    with Progress(n) as progress:
+        result = trial(recipe, n, seed=seed, network=asked, path=path, report=progress)
     typer.echo(_table(result))
     typer.echo(f"wrote {path}")
 

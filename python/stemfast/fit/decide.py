@@ -80,8 +80,8 @@ def decide(
     microscope : Microscope
         What took it: dose, probe, film and detector are taken as known.
     task : str
-        One of `stemfast.fit.tasks.TASKS`: what is asked of the corners, and how likely each set of
-        them is beforehand.
+        One of `stemfast.fit.tasks.CORNER_TASKS`: what is asked of the corners, and how likely each
+        set of them is beforehand.
     material : str
         What the particle is made of.
     prior : Prior, optional
@@ -98,7 +98,8 @@ def decide(
     Raises
     ------
     ValueError
-        If no particle stands out of the image, or image and microscope do not fit each other.
+        If there is no such task, no particle stands out of the image, or image and microscope do
+        not fit each other.
 
     Examples
     --------

@@ -86,12 +86,19 @@ def question(task: str, edges_nm: ArrayLike) -> Question:
     edges_nm : (3,) array_like
         Where edges matter to a label, x stands for the longest of them, z for the shortest.
 
+    Raises
+    ------
+    ValueError
+        If there is no such task.
+
     Examples
     --------
     >>> asked = question("pairs-cuboid", (10.0, 12.0, 14.0))
     >>> np.bincount(asked.class_of_mask[asked.class_of_mask >= 0]).tolist()
     [4, 4, 4, 4, 4, 4, 4]
     """
+    if task not in CORNER_TASKS:
+        raise ValueError(f"task is {task!r}, expected one of {', '.join(CORNER_TASKS)}")
     if task == "count":
         return Question(_COUNTS.astype(np.int64), count_prior(), False, False)
     if task == "deformed":

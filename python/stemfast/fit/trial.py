@@ -21,6 +21,7 @@ from stemfast.fit.goodness import LEAST_P
 from stemfast.fit.naming import aligned
 from stemfast.fit.prior import prior_of
 from stemfast.fit.record import Entry, Record, read_test_images
+from stemfast.fit.tasks import CORNER_TASKS
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -201,7 +202,7 @@ def trial(
     Parameters
     ----------
     recipe : Recipe
-        One of `stemfast.fit.tasks.TASKS`.
+        One of `stemfast.fit.tasks.CORNER_TASKS`.
     n : int
         Images, from the first of the test split on.
     seed : int
@@ -225,6 +226,8 @@ def trial(
     >>> trial(recipes.get("count", conditions="clean"), 2).share("fit")[0]
     1.0
     """
+    if recipe.name not in CORNER_TASKS:
+        raise ValueError(f"task is {recipe.name!r}: the fit reads {', '.join(CORNER_TASKS)}")
     record = None if path is None else Record(Path(path), "refine", Reading)
     readings = read_test_images(
         lambda scenes: read_scene(recipe, scenes, 0, network),

@@ -347,9 +347,10 @@ def test_records_enter_the_page(script, trained, tmp_path, monkeypatch):
     kept.mkdir()
     monkeypatch.setattr(script, "RECORDS", kept)
     found = curves.curve(trained, SMALL.make_recipe(), "dose", at=[30, 300], images=9)
-    command = "stemfast evaluate /home/me/runs/small --against dose --out /home/me/x"
+    own = tmp_path.as_posix()  # where runs lay on this machine: nothing of it is kept
+    command = f"stemfast evaluate {own}/runs/small --against dose --out {own}/x"
     curves.write(tmp_path, found, more={"network": "small", "command": command})
-    finished(tmp_path / "few", command="stemfast train count --out /a/runs/few")
+    finished(tmp_path / "few", command=f"stemfast train count --out {own}/runs/few")
     more = finished(tmp_path / "more", images_seen=640)
     stemfast("compare", tmp_path / "few", more, "--out", tmp_path / "budgets")
     (tmp_path / "odd.json").write_text("{}")
@@ -363,7 +364,7 @@ def test_records_enter_the_page(script, trained, tmp_path, monkeypatch):
     text = script.page(PAGE)
     assert "`stemfast evaluate runs/small --against dose`" in text
     assert "**budgets**, on 1 × cpu (a processor, 2 cores)" in text
-    assert "/home" not in text + "".join(path.read_text() for path in kept.glob("*.json"))
+    assert own not in text + "".join(path.read_text() for path in kept.glob("*.json"))
     with pytest.raises(ValueError, match="is no record"):
         script.add(tmp_path / "odd.json")
 

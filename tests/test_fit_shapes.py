@@ -13,11 +13,12 @@ import stemfast as sf
 from stemfast import recipes, units
 from stemfast.fit.ceiling import ceiling
 from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.family import Placement
 from stemfast.fit.likelihood import observe
 from stemfast.fit.shapes import compare, families
 from stemfast.fit.solid_evidence import WavesOut, laplace, sampled
 from stemfast.fit.solid_fit import climb, expected_electrons, modes
-from stemfast.fit.solids import Box, Ellipse, Placement, Pyramid
+from stemfast.fit.solids import Box, Ellipse, Pyramid
 from stemfast.reference import pixel_centres
 
 KINDS = families(1.6, 1.2)

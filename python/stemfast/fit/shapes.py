@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.family import Family, Placement
 from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.solid_evidence import laplace, sampled
 from stemfast.fit.solid_fit import SolidFit, modes
-from stemfast.fit.solids import Box, Ellipse, Family, Placement, Pyramid
+from stemfast.fit.solids import Box, Ellipse, Pyramid
 from stemfast.fit.verdict import Verdict
 
 if TYPE_CHECKING:

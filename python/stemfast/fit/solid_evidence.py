@@ -20,9 +20,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.fit.family import PLACE, Faceted, Family, Placement
 from stemfast.fit.likelihood import Observation
 from stemfast.fit.solid_fit import SolidFit
-from stemfast.fit.solids import PLACE, Ellipse, Faceted, Family, Placement
+from stemfast.fit.solids import Ellipse
 from stemfast.recipes.distributions import quaternion_product
 
 __all__ = ["WavesOut", "laplace", "sampled"]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import compose
+from stemfast.fit.family import PLACE, Family, Placement
 from stemfast.fit.likelihood import Expected, Observation
-from stemfast.fit.solids import PLACE, Family, Placement
 
 __all__ = ["SolidFit", "climb", "expected_electrons", "modes"]
 

@@ -212,10 +212,10 @@ def fitted_views(
     rng = np.random.default_rng(mask)  # the same starts each time
     places = [(shapes, before)]
     places += [_nearby(shapes, before, prior, rng) for _ in range(starts - 1)]
-    results = [fit.run(fit.state(*place)) for place in places]
+    results = [fit.run(fit.parameters.start(*place)) for place in places]
     best = max(results, key=lambda result: result.log_evidence)
     state = best.state
-    used = (3 + len(fit.corners)) / len(observations) + 5
+    used = (3 + len(fit.parameters.corners)) / len(observations) + 5
     return RefinedViews(
         shapes=state.shapes,
         before=state.before if turns is not None else state.shapes[0].quaternion,

@@ -19,17 +19,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast import _core
 from stemfast.fit.cuboid import CORNERS
 from stemfast.fit.film import FilmWaves
 from stemfast.fit.likelihood import Observation, blur_matrix
+from stemfast.fit.thickness import projections
 from stemfast.microscope import Microscope
 
-__all__ = ["Candidates", "Outline", "binned", "candidates", "outline", "projections"]
+__all__ = ["Candidates", "Outline", "binned", "candidates", "outline"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-_EXACT = 0
 _CHUNK = 1024
 _DIRECTIONS = 110  # of the beam in the cuboid's octant
 _RATIO_STEP = 0.1  # of the logarithms of edges
@@ -278,53 +277,3 @@ def _misfits(
         left -= seen
         misfit[part] = np.einsum("nij,nij->n", left, left)
     return misfit
-
-
-def projections(
-    matrices: Float,
-    edges: Float,
-    cuts: Float,
-    offset_nm: Float,
-    shape: tuple[int, int],
-    pixel_nm: float,
-) -> NDArray[np.float32]:
-    """Thickness of cuboids in the middle of a grid, by the core, (n, rows, columns) [nm]."""
-    from scipy.spatial.transform import Rotation
-
-    from stemfast.recipes.solids import cuboids
-
-    n = len(matrices)
-    solids = cuboids(edges, cuts)
-    position = np.tile([float(offset_nm[0]), float(offset_nm[1]), 0.0], (n, 1))
-    scenes = _core.Scenes(
-        kind=solids.kind,
-        plane_offset=solids.plane_offset,
-        planes=solids.planes,
-        vertex_offset=solids.vertex_offset,
-        vertices=solids.vertices,
-        triangle_offset=solids.triangle_offset,
-        triangles=solids.triangles,
-        image_offset=np.arange(n + 1),
-        shape=solids.row,
-        position=position,
-        orientation=np.ascontiguousarray(Rotation.from_matrix(matrices).as_quat()),
-        weight=np.ones(n),
-    )
-    steady = _core.Scanning(
-        oversample=1,
-        pose_per_pixel=False,
-        pixel_size=np.full(n, pixel_nm),
-        dwell=np.full(n, 1e-6),
-        flyback=np.zeros(n),
-        stray=np.zeros((n, 10)),
-        frame=np.zeros(n, np.int64),
-        spin=np.zeros((n, 3)),
-        path_offset=np.zeros(n + 1, np.int64),
-        path_time=np.zeros(0),
-        path_turn=np.zeros((0, 4)),
-    )
-    out = np.empty((n, *shape), np.float32)
-    _core.thickness(
-        scenes, steady, out, seed=0, first_index=0, frames=1, engine=_EXACT, n_threads=1
-    )
-    return out

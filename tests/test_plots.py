@@ -11,6 +11,7 @@ from PIL import Image
 from stemfast import gallery as scenes
 from stemfast import plots
 from stemfast.microscope import Microscope, Scan
+from stemfast.plots.images import round_length
 
 
 def pixels(path):
@@ -48,7 +49,7 @@ def test_gallery_shows_every_image(tmp_path):
     [(1.0, 1.0), (1.99, 1.0), (2.0, 2.0), (4.9, 2.0), (5.0, 5.0), (12.5, 10.0), (0.07, 0.05)],
 )
 def test_scale_bars_have_round_lengths(length, rounded):
-    assert plots._round_length(length) == pytest.approx(rounded)
+    assert round_length(length) == pytest.approx(rounded)
 
 
 def test_the_scale_bar_is_as_long_as_it_says():

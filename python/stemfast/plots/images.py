@@ -1,0 +1,164 @@
+"""Images side by side in their own grey scales, with scale bars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .figure import new_figure, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["gallery", "round_length", "scale_bar"]
+
+_PANEL_INCHES = 1.7
+
+
+def gallery(
+    images: Sequence[ArrayLike],
+    titles: Sequence[str],
+    path: str | PathLike[str],
+    *,
+    pixel_size_nm: float | None = None,
+    columns: int | None = None,
+    title: str | None = None,
+) -> Path:
+    """Draw images side by side, each in its own grey scale from its minimum to its maximum.
+
+    Parameters
+    ----------
+    images : sequence of (H, W) arrays
+        Images; they may differ in size.
+    titles : sequence of str
+        One per image, drawn above it.
+    path : path-like
+        File to write; its ending chooses the format (.png, .pdf, .svg).
+    pixel_size_nm : float, optional
+        Size of the images' pixels [nm]; draws a scale bar into each.
+    columns : int, optional
+        Images per row; default as square a grid as fits, at most six wide.
+    title : str, optional
+        Drawn above everything.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, an image is not two-dimensional or not finite, titles and images
+        differ in number, or a number is out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> gallery([np.eye(16)], ["an eye"], folder / "eye.png", pixel_size_nm=0.35).name
+    'eye.png'
+    """
+    arrays = [_image(f"images[{i}]", image) for i, image in enumerate(images)]
+    if not arrays:
+        raise ValueError("images must hold at least one image, got none")
+    if len(titles) != len(arrays):
+        raise ValueError(f"titles must be one per image ({len(arrays)}), got {len(titles)}")
+    if pixel_size_nm is not None and not 0.0 < pixel_size_nm < math.inf:
+        raise ValueError(f"pixel_size_nm must be positive and finite, got {pixel_size_nm}")
+    if columns is None:
+        columns = min(6, math.ceil(math.sqrt(len(arrays))))
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}")
+    columns = min(columns, len(arrays))
+    rows = math.ceil(len(arrays) / columns)
+    height = rows * (_PANEL_INCHES + 0.2) + (0.35 if title else 0.0)
+    figure = new_figure(columns * _PANEL_INCHES, height)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, array, text in zip(grid.flat, arrays, titles, strict=False):
+        axes.imshow(array, cmap="gray", interpolation="nearest")
+        axes.set_title(text, fontsize=7.5, pad=3)
+        if pixel_size_nm is not None:
+            scale_bar(axes, array.shape, pixel_size_nm)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return save(figure, path)
+
+
+def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float) -> None:
+    """Draw a scale bar of a round length, about a quarter of the image wide, at the lower left.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Axes that show the image in pixel coordinates.
+    shape : (int, int)
+        Shape of the image [px].
+    pixel_size_nm : float
+        Pixel size [nm].
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> _ = axes.imshow(np.zeros((64, 64)))
+    >>> scale_bar(axes, (64, 64), pixel_size_nm=0.5)
+    >>> axes.texts[0].get_text()
+    '5 nm'
+    """
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    length_nm = round_length(0.28 * shape[1] * pixel_size_nm)
+    length, margin = length_nm / pixel_size_nm, 0.05 * shape[1]
+    thickness = 0.025 * shape[0]
+    left, bottom = margin - 0.5, shape[0] - 0.5 - margin
+    axes.add_patch(
+        Rectangle(
+            (left, bottom - thickness),
+            length,
+            thickness,
+            facecolor="white",
+            edgecolor="black",
+            linewidth=0.3,
+        )
+    )
+    axes.text(
+        left + length / 2,
+        bottom - thickness - 0.02 * shape[0],
+        f"{length_nm:g} nm",
+        color="white",
+        fontsize=6.5,
+        ha="center",
+        va="bottom",
+        path_effects=[withStroke(linewidth=1.2, foreground="black")],
+    )
+
+
+def _image(name: str, image: ArrayLike) -> NDArray[Any]:
+    array = np.asarray(image)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{name} must be two-dimensional, (H, W), got shape {array.shape}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return array
+
+
+def round_length(length: float) -> float:
+    """Largest of 1, 2, 5 times a power of ten that is not longer.
+
+    Examples
+    --------
+    >>> round_length(37.0)
+    20.0
+    """
+    decade = float(10.0 ** math.floor(math.log10(length)))
+    return max(step for step in (1.0, 2.0, 5.0) if step * decade <= length * (1 + 1e-12)) * decade

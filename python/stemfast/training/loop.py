@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stemfast.models import Classifier, logits
+from stemfast.models import Classifier
 from stemfast.models.predict import check_images
+from stemfast.training import metric_lines
 from stemfast.training.settings import TrainingSettings
 from stemfast.training.step import State, Step, make_step
 
@@ -59,15 +59,6 @@ def _progress_bar(title: str) -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
-
-
-def _validate(model: Classifier, data: Labelled) -> dict[str, float]:
-    table = logits(model, data[0]).astype(np.float64)
-    surprise = np.logaddexp.reduce(table, axis=1) - table[np.arange(len(table)), data[1]]
-    return {
-        "validation_loss": float(surprise.mean()),
-        "validation_accuracy": float((table.argmax(axis=1) == data[1]).mean()),
-    }
 
 
 def _run_epoch(
@@ -169,10 +160,9 @@ def fit(
         for epoch in range(settings.epochs):
             state, record = _run_epoch(state, step, data, settings, epoch, bar)
             if held_out is not None:
-                record |= _validate(nnx.merge(graph, state.average), held_out)
+                record |= metric_lines.of_validation(nnx.merge(graph, state.average), *held_out)
             records.append(record)
             if log_path is not None:
-                with Path(log_path).open("a") as log:
-                    log.write(json.dumps(record) + "\n")
+                metric_lines.append(Path(log_path), record)
     nnx.update(model, jax.tree.map(jnp.copy, state.average))
     return records

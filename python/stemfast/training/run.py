@@ -24,16 +24,15 @@ from numpy.typing import NDArray
 
 from stemfast import atomic
 from stemfast.dataset.stream import stream
-from stemfast.models import Classifier, logits
 from stemfast.recipes import Recipe
-from stemfast.training import card, checkpoint, novelty, weights
+from stemfast.training import checkpoint, metric_lines, weights
 from stemfast.training.corner_points import corner_points
 from stemfast.training.devices import batch_sharding, machine, pick
 from stemfast.training.experiment import Experiment
-from stemfast.training.judge import Judgement, answers, judge
-from stemfast.training.metrics import fit_temperature
+from stemfast.training.finish import finish
+from stemfast.training.judge import Judgement
 from stemfast.training.progress import Progress
-from stemfast.training.start import halved, origin
+from stemfast.training.start import origin
 from stemfast.training.step import Seen, State, Step, make_step
 
 __all__ = ["Run", "train"]
@@ -120,11 +119,15 @@ class Run:
 
     def watched(self) -> Any:
         """Validation images that :meth:`watch` looks at again and again."""
-        return _watched(self)
+        count = min(WATCHED, self.experiment.validation_images)
+        settings = {"seed": self.experiment.seed, "batch_size": count, "stop": count}
+        with stream(self.recipe, split="validation", n_threads=self.n_threads, **settings) as one:
+            batch = next(one)
+        return batch.images, batch.labels
 
     def watch(self, model: Any, watched: Any) -> dict[str, float]:
         """How good the averaged weights are on them."""
-        return _watch(model, *watched)
+        return metric_lines.of_validation(model, *watched)
 
 
 def train(
@@ -200,10 +203,30 @@ def train(
     else:
         begin(run, minutes, command)
     state, seconds = loop(run)
-    return _finish(run, state, seconds)
+    return finish(run, state, seconds)
 
 
 def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[str, Any] | None:
+    """What a run that goes on says of itself; None if one begins.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    resume : bool
+        Whether it is to go on.
+    minutes : float or None
+        As the user said: a run that goes on keeps its schedule.
+
+    Raises
+    ------
+    FileExistsError
+        If a run is to begin where there is one.
+    FileNotFoundError
+        If there is none to go on with.
+    ValueError
+        If minutes are given for one that goes on.
+    """
     path = folder / RUN_FILE
     if not resume:
         if path.exists() or (folder / weights.CONFIG_FILE).exists():
@@ -220,7 +243,21 @@ def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[st
 
 
 def begin(run: Run, minutes: float | None, command: str) -> None:
-    """Settle the number of images and write down what will be run."""
+    """Settle the number of images and write down what will be run.
+
+    Parameters
+    ----------
+    run : Run
+    minutes : float or None
+        Time that the number of images is fitted to, if it is.
+    command : str
+        What the user typed.
+
+    Raises
+    ------
+    ValueError
+        If `minutes` is not a positive number.
+    """
     speed = None
     if minutes is not None:
         if not (math.isfinite(minutes) and minutes > 0):
@@ -262,7 +299,25 @@ def _pilot_speed(run: Run, seconds: float = 20.0) -> float:
 
 
 def loop(run: Run) -> tuple[State, float]:
-    """Step until the budget is used up; what the whole project turns around."""
+    """Step until the budget is used up; what the whole project turns around.
+
+    Parameters
+    ----------
+    run : Run
+        Begun, or with checkpoints of an earlier sitting.
+
+    Returns
+    -------
+    state : State
+        After the last step.
+    seconds : float
+        In all sittings together [s].
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss stops being finite. The last checkpoint stays.
+    """
     total = run.experiment.steps
     state, step = run.start(total)
     before = 0.0
@@ -271,7 +326,7 @@ def loop(run: Run) -> tuple[State, float]:
         saved = checkpoint.restore(folder, state)
         state, before = run.place(saved.state), saved.seconds
     first = int(state.step)
-    _forget_after(run.metrics, first * run.experiment.batch_size)
+    metric_lines.forget_after(run.metrics, first * run.experiment.batch_size)
     watched = run.watched() if first < total else None
     every = max(1, total // run.experiment.evaluations)
     began = saved_at = time.perf_counter()
@@ -282,114 +337,15 @@ def loop(run: Run) -> tuple[State, float]:
             pending.append(seen)
             done = number + 1
             if len(pending) == REPORT or done % every == 0 or done == total:
-                line = _summary(pending, run.experiment, done)
+                line = metric_lines.of_steps(pending, run.experiment, done)
                 pending = []
                 now = time.perf_counter()
                 line["seconds"] = before + now - began
                 if watched is not None and (done % every == 0 or done == total):
                     line |= run.watch(run.averaged(state), watched)
-                _append(run.metrics, line)
+                metric_lines.append(run.metrics, line)
                 progress.show(line)
                 if now - saved_at > run.checkpoint_s or done == total:
                     checkpoint.save(folder, state, before + time.perf_counter() - began)
                     saved_at = time.perf_counter()
     return state, before + time.perf_counter() - began
-
-
-def _summary(pending: list[Seen], experiment: Experiment, done: int) -> dict[str, Any]:
-    """Means over the latest steps; stops the run if the loss is not a number."""
-    losses = [float(seen.loss) + float(seen.corner_loss) for seen in pending]
-    for back, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {loss} at step {done - len(losses) + back + 1}: training "
-                f"stopped. A learning_rate below {experiment.learning_rate} may help"
-            )
-    size = experiment.batch_size
-    return {
-        "images": done * size,
-        "loss": float(np.mean([float(seen.loss) for seen in pending])),
-        "corner_loss": float(np.mean([float(seen.corner_loss) for seen in pending])),
-        "accuracy": sum(int(seen.right) for seen in pending) / (len(pending) * size),
-    }
-
-
-def _watched(run: Run) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    count = min(WATCHED, run.experiment.validation_images)
-    settings = {"seed": run.experiment.seed, "batch_size": count, "stop": count}
-    with stream(run.recipe, split="validation", n_threads=run.n_threads, **settings) as one:
-        batch = next(one)
-    return batch.images, batch.labels
-
-
-def _watch(model: Classifier, images: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, float]:
-    table = logits(model, images).astype(np.float64)
-    surprise = np.logaddexp.reduce(table, axis=1) - table[np.arange(len(table)), labels]
-    return {
-        "validation_loss": float(surprise.mean()),
-        "validation_accuracy": float((table.argmax(axis=1) == labels).mean()),
-    }
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(line) + "\n")
-
-
-def _forget_after(path: Path, images: int) -> None:
-    """Drop the lines of steps that will be done again."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["images"] <= images:
-                kept.append(line + "\n")
-        except ValueError:  # cut short when the run was killed
-            continue
-    atomic.write_text(path, "".join(kept))
-
-
-def _finish(run: Run, state: State, seconds: float) -> Judgement:
-    """Calibrate on validation images, judge on test images, write network and card."""
-    from stemfast.training import figures
-
-    experiment, recipe = run.experiment, run.recipe
-    model = halved(run.averaged(state))
-    table, labels = answers(
-        model,
-        recipe,
-        seed=experiment.seed,
-        split="validation",
-        images=experiment.validation_images,
-        n_threads=run.n_threads,
-    )
-    trained = weights.TrainedClassifier(
-        model,
-        recipe.class_names,
-        fit_temperature(table, labels),
-        {
-            **run.record,
-            "images_seen": int(state.step) * experiment.batch_size,
-            "seconds": seconds,
-        },
-        novelty.measure(
-            model,
-            recipe,
-            seed=experiment.seed,
-            images=experiment.validation_images,
-            n_threads=run.n_threads,
-        ),
-    )
-    found = judge(
-        trained,
-        recipe,
-        seed=experiment.seed,
-        images=experiment.test_images,
-        n_threads=run.n_threads,
-    )
-    trained.card["test"] = found.to_dict()
-    weights.save(run.folder, trained)
-    figures.write(run.folder, found, title=experiment.name)
-    atomic.write_text(run.folder / "model_card.md", card.text(trained))
-    return found

@@ -59,6 +59,15 @@ class Outline:
 def outline(image: ArrayLike, microscope: Microscope, material: str) -> Outline:
     """Volume, centre and second moments of the particle in an image.
 
+    Parameters
+    ----------
+    image : (rows, columns) array_like
+        Pixel values; of several particles, the largest is taken.
+    microscope : Microscope
+        What took it.
+    material : str
+        What the particle is made of.
+
     Raises
     ------
     ValueError
@@ -103,6 +112,14 @@ def binned(observation: Observation, factor: int, most_waves: int) -> Observatio
     """An observation with pixels joined in squares, so that fits to it are quick.
 
     The model is taken at the middle of each square, blurred by the square as well.
+
+    Parameters
+    ----------
+    observation : Observation
+    factor : int
+        Rows and columns of a square [px].
+    most_waves : int
+        Waves of the film that are kept, the strongest.
     """
     rows, columns = (n // factor for n in observation.counts.shape)
 

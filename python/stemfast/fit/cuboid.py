@@ -79,6 +79,13 @@ class CutCuboid:
     ) -> Self:
         """The same of a particle.
 
+        Parameters
+        ----------
+        particle : Particle
+        orientation : Rotation
+        position_nm : array_like
+            x and y of its centre [nm]; z does not matter.
+
         Raises
         ------
         TypeError
@@ -120,7 +127,15 @@ class CutCuboid:
         return Rotation.from_quat(self.quaternion)
 
     def moved(self, turn: Float, position: Float, edges: Float, cuts: Float) -> CutCuboid:
-        """A copy turned by a further rotation vector [rad], the rest set anew."""
+        """A copy turned further, the rest set anew.
+
+        Parameters
+        ----------
+        turn : (3,) float64
+            Rotation vector [rad].
+        position, edges, cuts : float64
+            As those of the particle.
+        """
         return replace(
             self,
             quaternion=compose(turn, self.quaternion),

@@ -95,8 +95,16 @@ class Observation:
     ) -> Expected:
         """Expected electrons, by the parameters of the shape, the film's waves and the log scale.
 
-        The jacobian is float32, (rows, columns, parameters): those of the shape, the waves, and
-        the logarithm of the dose.
+        Parameters
+        ----------
+        shape : CutCuboid
+        waves_nm : (n,) float64
+            How high each wave of the film is [nm].
+        log_scale : float
+            Logarithm of the dose over the given one.
+        derivatives : bool
+            Whether to add the jacobian, float32, (rows, columns, parameters): by those of the
+            shape, the waves, and the logarithm of the dose.
         """
         if derivatives:
             t, slopes = thickness_and_jacobian(shape, self.x_nm, self.y_nm)
@@ -107,7 +115,17 @@ class Observation:
     def through_optics(
         self, t: Float, slopes: Float32 | None, waves_nm: Float, log_scale: float = 0.0
     ) -> Expected:
-        """The same of a thickness and its derivatives, which are overwritten."""
+        """The same of a thickness, whatever it is of.
+
+        Parameters
+        ----------
+        t : (rows, columns) float64
+            [nm]
+        slopes : (rows, columns, parameters) float32 or None
+            Its derivatives, which are overwritten.
+        waves_nm, log_scale
+            As for `expected`.
+        """
         dose = self.dose * math.exp(log_scale)
         film = self.film_nm + self.waves.maps @ waves_nm if len(waves_nm) else self.film_nm
         left = dose * np.exp(-t / self.path_nm - film / self.film_path_nm)

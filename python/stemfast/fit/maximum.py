@@ -94,7 +94,17 @@ class State:
     log_scale: float
 
     def moved(self, change: Float, corners: NDArray[np.intp], limits: tuple[float, float]) -> State:
-        """The state after a change of all parameters, cuts kept within limits."""
+        """The state after a change of all parameters.
+
+        Parameters
+        ----------
+        change : (n,) float64
+            Of turn, place and edges, of the cuts, of the waves, and of the log scale.
+        corners : (n_cuts,) int
+            Those that are cut.
+        limits : (float, float)
+            Within which cuts are kept.
+        """
         cuts = np.zeros(CORNERS)
         n = SHAPE_PARAMETERS + len(corners)
         cuts[corners] = np.clip(self.shape.cuts[corners] + change[SHAPE_PARAMETERS:n], *limits)

@@ -102,6 +102,17 @@ def proposals(
     """The fits behind `propose`, all corners cut; those that are whole are cut as little as can be.
 
     They are fits to an image of pixels twice as large.
+
+    Parameters
+    ----------
+    image, microscope, material, prior, most, beam_nm
+        As for `propose`.
+
+    Raises
+    ------
+    ValueError
+        If `most` is below 1, no particle stands out of the image, or image and microscope do not
+        fit each other.
     """
     if most < 1:
         raise ValueError(f"most must be at least 1, got {most}")
@@ -180,6 +191,15 @@ def likely_mask(idea: Refined, prior: Prior, log_prior: Float) -> CutCuboid:
     """The shape of a fit with all corners cut, with those left whole that hardly are.
 
     What a cut takes away grows with its cube, so that a cut f ± s stands out by f/3s.
+
+    Parameters
+    ----------
+    idea : Refined
+        The fit.
+    prior : Prior
+        Whose limits the cuts are kept within.
+    log_prior : (256,) float64
+        Logarithms of the probabilities of the masks; none at -inf is chosen.
     """
     cuts = idea.shape.cuts
     place = [idea.names.index(f"cut_{corner}") for corner in range(CORNERS)]

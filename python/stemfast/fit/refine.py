@@ -83,7 +83,19 @@ def refine_observation(
     *,
     starts: int = 1,
 ) -> Refined:
-    """Fit one set of cut corners to an observation: see `refine`."""
+    """Fit one set of cut corners to an observation.
+
+    Parameters
+    ----------
+    observation : Observation
+    start, mask, prior, starts
+        As for `refine`.
+
+    Raises
+    ------
+    ValueError
+        If `mask` is not one of 256, or `starts` is below 1.
+    """
     wanted = start.mask if mask is None else mask
     if not 0 <= wanted < 256:
         raise ValueError(f"mask must be from 0 to 255, got {wanted}")

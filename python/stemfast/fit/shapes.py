@@ -70,7 +70,13 @@ def families(edge_ratio: float, sphere_ratio: float) -> tuple[Family, Family, Fa
 
 
 def truth_of(recipe: Recipe, scenes: Scenes, i: int) -> Placement:
-    """Where the solid of a scene is; of an ellipsoid, one without proportions there."""
+    """Where the solid of a scene is; of an ellipsoid, one without proportions there.
+
+    Parameters
+    ----------
+    recipe, scenes, i
+        As for `stemfast.fit.ceiling.judge`.
+    """
     settings = recipe.particle  # type: ignore[attr-defined]
     kinds = families(settings.edge_ratio, settings.sphere_ratio)
     label = int(scenes.labels[i])
@@ -119,7 +125,13 @@ def compare(
 
 
 def judge_shape(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
-    """Have the observer read one image of `shapes`: see `stemfast.fit.ceiling.judge`."""
+    """Have the observer read one image of `shapes`.
+
+    Parameters
+    ----------
+    recipe, scenes, i
+        As for `stemfast.fit.ceiling.judge`.
+    """
     from stemfast import simulate
 
     begun = time.perf_counter()

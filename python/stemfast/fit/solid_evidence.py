@@ -38,7 +38,16 @@ _CLOUD = 0.002  # of proportions that one draw of an ellipsoid's stands for
 
 
 def laplace(observation: Observation, family: Family, fits: Sequence[SolidFit]) -> float:
-    """Logarithm of the evidence by Laplace's method, from the maxima found."""
+    """Logarithm of the evidence by Laplace's method.
+
+    Parameters
+    ----------
+    observation : Observation
+    family : Family
+        The kind of solids.
+    fits : sequence of SolidFit
+        The maxima found, see `stemfast.fit.solid_fit.modes`.
+    """
     parts = [
         _ellipse(observation, family, fit)
         if isinstance(family, Ellipse)

@@ -62,7 +62,17 @@ def expected_electrons(
 ) -> Expected:
     """What a placement leads one to expect, with its derivatives if asked.
 
-    The jacobian is by the family's parameters, the waves, and the logarithm of the dose.
+    Parameters
+    ----------
+    observation : Observation
+    family : Family
+        The kind of solids.
+    at : Placement
+    waves_nm : (n,) float64
+        How high each wave of the film is [nm].
+    derivatives : bool
+        Whether to add the jacobian: by the family's parameters, the waves, and the logarithm of
+        the dose.
     """
     if not derivatives:
         t = family.thickness(at, observation.x_nm, observation.y_nm)
@@ -134,7 +144,15 @@ class _Climb:
 
 
 def climb(observation: Observation, family: Family, start: Placement) -> SolidFit:
-    """Climb from a placement to the nearest maximum."""
+    """Climb from a placement to the nearest maximum.
+
+    Parameters
+    ----------
+    observation : Observation
+    family : Family
+        The kind of solids.
+    start : Placement
+    """
     return _Climb(observation, family).run(start)
 
 

@@ -140,7 +140,18 @@ class Trial:
 def read_scene(
     recipe: Recipe, scenes: Scenes, i: int, network: TrainedClassifier | None = None
 ) -> Reading:
-    """Read one image of a recipe."""
+    """Read one image of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    scenes : Scenes
+        Of that recipe.
+    i : int
+        Which of them, counted from the first.
+    network : TrainedClassifier, optional
+        What is to be asked as well.
+    """
     image = scenes.simulate(n_threads=1)[i]
     microscope = scenes.microscope(i)
     begun, worked = time.perf_counter(), time.process_time()

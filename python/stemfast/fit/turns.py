@@ -94,7 +94,17 @@ class Turns:
         return np.asarray((axis / np.sqrt((axis**2).sum()))[:, None])
 
     def quaternion(self, view: int, before: Float, error: Float) -> Float:
-        """Pose in a view (x, y, z, w), of that before the turns, and a rotation vector [rad]."""
+        """Pose in a view (x, y, z, w).
+
+        Parameters
+        ----------
+        view : int
+            Which, counted from 0.
+        before : (4,) float64
+            Pose before the turns (x, y, z, w).
+        error : (3,) float64
+            Of the turn, as a rotation vector [rad].
+        """
         from scipy.spatial.transform import Rotation
 
         turned = Rotation.from_rotvec(error) * self.rotations[view] * Rotation.from_quat(before)

@@ -206,7 +206,18 @@ def fitted_views(
     turns: Turns | None,
     starts: int,
 ) -> RefinedViews:
-    """The same of starts that are known to fit the images."""
+    """The same of starts that are known to fit the images.
+
+    Parameters
+    ----------
+    observations : tuple of Observation
+    shapes : tuple of CutCuboid
+        Where to start, in each view.
+    before : (4,) float64
+        Pose before the turns (x, y, z, w).
+    mask, prior, turns, starts
+        As for `refine_views`.
+    """
     fit = Joint(observations, mask, prior, turns)
     shapes = _with_corners(shapes, mask, prior)
     rng = np.random.default_rng(mask)  # the same starts each time
@@ -243,7 +254,20 @@ def fitted_views(
 def view_starts(
     k: int, start: CutCuboid | Sequence[CutCuboid], turns: Turns | None
 ) -> tuple[tuple[CutCuboid, ...], Float]:
-    """The particle in each view, and its pose before the turns."""
+    """The particle in each view, and its pose before the turns.
+
+    Parameters
+    ----------
+    k : int
+        Number of views.
+    start, turns
+        As for `refine_views`.
+
+    Raises
+    ------
+    ValueError
+        If there are no views, or starts or turns are not one for each.
+    """
     if k == 0:
         raise ValueError("observations is empty, expected at least one image")
     if turns is not None and len(turns) != k:
@@ -293,6 +317,6 @@ def _nearby(
 
 
 def pose_before(shape: CutCuboid, turns: Turns, view: int) -> Float:
-    """Pose before the turns of a particle in a view."""
+    """Pose before the turns (x, y, z, w) of a particle that is seen in one of the views."""
     pose = turns.rotations[view].inv() * shape.orientation()
     return np.asarray(pose.as_quat())

@@ -184,7 +184,16 @@ def same_particle(one: CutCuboid, other: CutCuboid) -> bool:
 def replace_poses(
     shapes: Sequence[CutCuboid], turns: Turns, before: Float
 ) -> tuple[CutCuboid, ...]:
-    """Shapes at the poses that the turns make of one before them."""
+    """Shapes at the poses that the turns make of one before them.
+
+    Parameters
+    ----------
+    shapes : sequence of CutCuboid
+        In each view.
+    turns : Turns
+    before : (4,) float64
+        Pose before the turns (x, y, z, w).
+    """
     return tuple(
         replace(shape, quaternion=turns.quaternion(view, before, np.zeros(3)))
         for view, shape in enumerate(shapes)

@@ -46,7 +46,17 @@ def _content(state: State, seconds: float) -> dict[str, Any]:
 
 
 def save(folder: Path, state: State, seconds: float) -> None:
-    """Write the state, whole or not at all, and remove all but the latest two."""
+    """Write the state, whole or not at all, and remove all but the latest two.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+    state : State
+        Its step is the checkpoint's name; one that is there already stays.
+    seconds : float
+        Training took so far [s].
+    """
     import orbax.checkpoint as ocp
 
     step = int(state.step)

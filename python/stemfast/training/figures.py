@@ -36,7 +36,14 @@ def reliability(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Mean confidence, share right and number of images in equal bins of confidence.
 
-    Empty bins are left out.
+    Parameters
+    ----------
+    confidence : (N,) float64
+        Probability of each answer.
+    right : (N,) bool
+        Whether it is.
+    bins : int
+        Equal ones from 0 to 1; those that stay empty are left out.
 
     Examples
     --------

@@ -37,7 +37,22 @@ def softmax(table: NDArray[Any], temperature: float = 1.0) -> Floats:
 def answers(
     model: Classifier, recipe: Recipe, *, seed: int, split: str, images: int, n_threads: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logits and labels of the first `images` of a split, simulated as they are read."""
+    """Logits and labels of the first images of a split, simulated as they are read.
+
+    Parameters
+    ----------
+    model : Classifier
+    recipe : Recipe
+        Where images and labels come from.
+    seed : int
+        Of the scenes.
+    split : str
+        "train", "validation" or "test".
+    images : int
+        How many.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+    """
     tables, labels = [], []
     with stream(
         recipe, seed=seed, batch_size=CHUNK, stop=images, split=split, n_threads=n_threads

@@ -124,7 +124,14 @@ def _look(model: Classifier, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
 def look(
     model: Classifier, images: ArrayLike, *, batch_size: int = 256
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features (N, F) that the last layer sees of images (N, H, W), and its logits (N, C).
+    """Features (N, F) that the last layer sees of images, and its logits (N, C).
+
+    Parameters
+    ----------
+    model : Classifier
+    images : (N, H, W) array_like
+    batch_size : int
+        Images that the network reads at once.
 
     Raises
     ------

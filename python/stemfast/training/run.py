@@ -94,7 +94,15 @@ class Run:
     def arguments(
         self, images: NDArray[Any], labels: NDArray[np.int64], columns: dict[str, NDArray[Any]]
     ) -> tuple[jax.Array, ...]:
-        """Images, labels and, where they are learnt from, corners, shared out over the devices."""
+        """Images, labels and, where they are learnt from, corners, shared out over the devices.
+
+        Parameters
+        ----------
+        images : (N, H, W) array
+        labels : (N,) int64
+        columns : dict of array
+            What else the recipe says of each scene.
+        """
         parts = [images[..., None], labels.astype(np.int32)]
         if self.experiment.corner_weight > 0:
             size, pixel = self.recipe.image_px, self.recipe.pixel_size_nm

@@ -142,7 +142,8 @@ def test_two_devices_learn_the_same(finished, tmp_path):
     flags = "--xla_force_host_platform_device_count=2"
     ended = python(TWO, str(folder), TINY.model_dump_json(), XLA_FLAGS=flags)
     assert ended.returncode == 0, ended.stderr
-    assert json.loads((folder / "run.json").read_text())["machine"]["devices"].startswith("2 ×")
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert record["machine"]["devices"].startswith("2 ×")
     losses = [[line["loss"] for line in lines(f)] for f in (folder, finished[0])]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
 

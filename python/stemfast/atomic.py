@@ -6,6 +6,7 @@ Ctrl-C, a kill or a power cut.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import secrets
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["new_folder", "remove_leftovers", "replacing", "write_bytes", "write_text"]
+__all__ = ["new_folder", "remove_leftovers", "replacing", "write_bytes", "write_json", "write_text"]
 
 
 def _flush(path: Path) -> None:
@@ -138,3 +139,25 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, content: str) -> None:
     """Write `content` to `path` as UTF-8, whole or not at all."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: str | Path, content: object) -> None:
+    """Write `content` to `path` as indented JSON, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN or infinity, which JSON has no word for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "answer.json"
+    >>> write_json(file, {"e⁻/px": 42})
+    >>> print(file.read_text(encoding="utf-8").rstrip())
+    {
+      "e⁻/px": 42
+    }
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -74,8 +73,7 @@ def baselines(
         "machine": devices.machine(devices.batch_sharding(devices.pick("cpu")[:1], 1)),
         "baselines": found,
     }
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-    atomic.write_text(path, text + "\n")
+    atomic.write_json(path, record)
     typer.echo(f"wrote {path}")
 
 

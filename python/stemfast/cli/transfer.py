@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -164,8 +163,7 @@ def run_transfer(
     _say(str(labelled))
     result = transfer.train(labelled, network, cache=cache, say=_say)
     transfer.save(folder, result.model)
-    figures = json.dumps(result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-    atomic.write_text(folder / "result.json", figures + "\n")
+    atomic.write_json(folder / "result.json", result.to_dict())
     typer.echo(str(result))
     typer.echo(f"wrote {folder}")
 

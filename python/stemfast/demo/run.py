@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +165,6 @@ def run(
     for picture in gallery.write(folder / "gallery", seed=seed):
         say(f"  {picture}")
     results["seconds"] = time.perf_counter() - began
-    atomic.write_text(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    atomic.write_json(folder / "results.json", results)
     say(f"\ndone in {results['seconds'] / 60:.1f} minutes: {folder}/")
     return results

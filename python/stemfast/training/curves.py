@@ -6,7 +6,6 @@ particles in the same poses on the same films, with only that one condition chan
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -302,9 +301,7 @@ def write(folder: Path, found: Curve, *, more: dict[str, Any] | None = None) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / f"curve-{found.axis.name}.json"
-    content = {**found.to_dict(), **(more or {})}
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    atomic.write_text(table, text + "\n")
+    atomic.write_json(table, {**found.to_dict(), **(more or {})})
     try:
         from stemfast.training import curve_pictures
     except ImportError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +75,7 @@ def write(
         What else to put into the JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    content = {**found.to_dict(), **(more or {})}
-    atomic.write_text(folder / EVALUATION_FILE, json.dumps(content, indent=2) + "\n")
+    atomic.write_json(folder / EVALUATION_FILE, {**found.to_dict(), **(more or {})})
     try:
         from matplotlib.figure import Figure
     except ImportError:

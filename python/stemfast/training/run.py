@@ -286,7 +286,7 @@ def begin(run: Run, minutes: float | None, command: str) -> None:
         "pilot_images_per_s": speed,
     }
     run.folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(run.folder / RUN_FILE, json.dumps(run.record, indent=2) + "\n")
+    atomic.write_json(run.folder / RUN_FILE, run.record)
     (run.folder / METRICS_FILE).write_text("")
 
 

@@ -6,7 +6,6 @@ seeds, and the accuracy against the number of training images.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -291,8 +290,7 @@ def write(folder: Path, found: Runs, *, more: dict[str, Any] | None = None) -> l
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "runs.json", folder / "runs.md"]
-    text = json.dumps({**found.to_dict(), **(more or {})}, indent=1, ensure_ascii=False)
-    atomic.write_text(files[0], text + "\n")
+    atomic.write_json(files[0], {**found.to_dict(), **(more or {})})
     atomic.write_text(files[1], f"{found}\n")
     try:
         from stemfast.training import run_pictures

@@ -146,7 +146,7 @@ class Store:
         path = self.folder / ABOUT_FILE
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic.write_text(path, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+            atomic.write_json(path, about)
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -94,8 +93,7 @@ class Comparison:
             "rows": [asdict(row) for row in self.rows],
             "notes": list(self.notes),
         }
-        text = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False)
-        atomic.write_text(folder / NUMBERS_FILE, text + "\n")
+        atomic.write_json(folder / NUMBERS_FILE, numbers)
         atomic.write_text(folder / TABLE_FILE, f"{self}\n")
 
 

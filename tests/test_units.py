@@ -105,9 +105,9 @@ def test_not_finite_is_refused(convert, bad):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: units.wavelength_nm(0), "energy_kev must be positive, got 0.0"),
-        (lambda: units.energy_kev(-1), "wavelength_nm must be positive, got -1.0"),
-        (lambda: units.current_pa(1, 0), "dwell_us must be positive, got 0.0"),
+        (lambda: units.wavelength_nm(0), "energy_kev must be larger than 0, got 0"),
+        (lambda: units.energy_kev(-1), "wavelength_nm must be larger than 0, got -1"),
+        (lambda: units.current_pa(1, 0), "dwell_us must be larger than 0, got 0"),
         (lambda: units.to_nm(1, "furlong"), r"unit must be a length .*, got 'furlong'"),
         (lambda: units.to_nm(1, "1/nm"), r"unit must be a length .*, got '1/nm'"),
     ],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from . import elementary, units
+from .arguments import finite_number, positive_number
 
 # Standard atomic weights [g/mol], in order of Z from hydrogen to uranium, abridged as in
 # T. Prohaska et al., Pure Appl. Chem. 94, 573 (2022), doi:10.1515/pac-2019-0603. Elements
@@ -92,7 +93,7 @@ class Material:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise ValueError(f"name must be a non-empty string, got {self.name!r}")
-        density = units._positive("density_g_cm3", self.density_g_cm3)
+        density = positive_number("density_g_cm3", self.density_g_cm3)
         object.__setattr__(self, "density_g_cm3", density)
         _parse_formula(self.composition)
 
@@ -182,9 +183,9 @@ def cross_section_nm2(
     >>> print(f"gold scatters {ratio:.0f} times as strongly as carbon, atom for atom")
     gold scatters 138 times as strongly as carbon, atom for atom
     """
-    charge = units._positive("atomic_number", atomic_number)
-    inner = units._finite("inner_mrad", inner_mrad) * 1e-3
-    outer = units._finite("outer_mrad", outer_mrad) * 1e-3
+    charge = positive_number("atomic_number", atomic_number)
+    inner = finite_number("inner_mrad", inner_mrad) * 1e-3
+    outer = finite_number("outer_mrad", outer_mrad) * 1e-3
     if not 0.0 <= inner < outer:
         raise ValueError(
             "inner_mrad must be at least 0 and less than outer_mrad, "

@@ -9,8 +9,9 @@ would cost an import that most programs never need.
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Final
+
+from stemfast.arguments import finite_number, positive_number
 
 PLANCK_J_S: Final = 6.62607015e-34
 SPEED_OF_LIGHT_M_S: Final = 299792458.0
@@ -71,7 +72,7 @@ def to_nm(length: float, unit: str) -> float:
     >>> to_nm(2, "um")
     2000.0
     """
-    return _finite("length", length) * _nm_per(unit)
+    return finite_number("length", length) * _nm_per(unit)
 
 
 def from_nm(length_nm: float, unit: str) -> float:
@@ -99,7 +100,7 @@ def from_nm(length_nm: float, unit: str) -> float:
     >>> from_nm(2000, "µm")
     2.0
     """
-    return _finite("length_nm", length_nm) / _nm_per(unit)
+    return finite_number("length_nm", length_nm) / _nm_per(unit)
 
 
 def wavelength_nm(energy_kev: float) -> float:
@@ -128,7 +129,7 @@ def wavelength_nm(energy_kev: float) -> float:
     >>> round(wavelength_nm(200), 6)
     0.002508
     """
-    energy = _positive("energy_kev", energy_kev)
+    energy = positive_number("energy_kev", energy_kev)
     return _HC_KEV_NM / math.sqrt(energy * (energy + 2.0 * ELECTRON_REST_ENERGY_KEV))
 
 
@@ -155,7 +156,7 @@ def energy_kev(wavelength_nm: float) -> float:
     >>> round(energy_kev(0.0025079340), 3)
     200.0
     """
-    momentum = _HC_KEV_NM / _positive("wavelength_nm", wavelength_nm)
+    momentum = _HC_KEV_NM / positive_number("wavelength_nm", wavelength_nm)
     # sqrt(p² + m²) − m, rearranged so that slow electrons do not cancel.
     rest = ELECTRON_REST_ENERGY_KEV
     return momentum**2 / (math.sqrt(momentum**2 + rest**2) + rest)
@@ -184,7 +185,7 @@ def lorentz_factor(energy_kev: float) -> float:
     >>> round(lorentz_factor(200), 4)
     1.3914
     """
-    return 1.0 + _positive("energy_kev", energy_kev) / ELECTRON_REST_ENERGY_KEV
+    return 1.0 + positive_number("energy_kev", energy_kev) / ELECTRON_REST_ENERGY_KEV
 
 
 def electrons(current_pa: float, dwell_us: float) -> float:
@@ -212,7 +213,7 @@ def electrons(current_pa: float, dwell_us: float) -> float:
     >>> round(electrons(20, 4), 1)
     499.3
     """
-    charge = _finite("current_pa", current_pa) * _finite("dwell_us", dwell_us)
+    charge = finite_number("current_pa", current_pa) * finite_number("dwell_us", dwell_us)
     return charge * _ELECTRONS_PER_PA_US
 
 
@@ -241,8 +242,8 @@ def current_pa(electrons: float, dwell_us: float) -> float:
     >>> round(current_pa(499.3, 4), 1)
     20.0
     """
-    charge = _finite("electrons", electrons) / _ELECTRONS_PER_PA_US
-    return charge / _positive("dwell_us", dwell_us)
+    charge = finite_number("electrons", electrons) / _ELECTRONS_PER_PA_US
+    return charge / positive_number("dwell_us", dwell_us)
 
 
 def electrons_per_nm2(electrons_per_pixel: float, pixel_size_nm: float) -> float:
@@ -270,8 +271,8 @@ def electrons_per_nm2(electrons_per_pixel: float, pixel_size_nm: float) -> float
     >>> electrons_per_nm2(500, 0.5)
     2000.0
     """
-    dose = _finite("electrons_per_pixel", electrons_per_pixel)
-    return dose / _positive("pixel_size_nm", pixel_size_nm) ** 2
+    dose = finite_number("electrons_per_pixel", electrons_per_pixel)
+    return dose / positive_number("pixel_size_nm", pixel_size_nm) ** 2
 
 
 def electrons_per_pixel(electrons_per_nm2: float, pixel_size_nm: float) -> float:
@@ -299,8 +300,8 @@ def electrons_per_pixel(electrons_per_nm2: float, pixel_size_nm: float) -> float
     >>> electrons_per_pixel(2000, 0.5)
     500.0
     """
-    dose = _finite("electrons_per_nm2", electrons_per_nm2)
-    return dose * _positive("pixel_size_nm", pixel_size_nm) ** 2
+    dose = finite_number("electrons_per_nm2", electrons_per_nm2)
+    return dose * positive_number("pixel_size_nm", pixel_size_nm) ** 2
 
 
 def sigma_from_fwhm(fwhm: float) -> float:
@@ -326,7 +327,7 @@ def sigma_from_fwhm(fwhm: float) -> float:
     >>> round(sigma_from_fwhm(1.0), 6)
     0.424661
     """
-    return _finite("fwhm", fwhm) / _FWHM_PER_SIGMA
+    return finite_number("fwhm", fwhm) / _FWHM_PER_SIGMA
 
 
 def fwhm_from_sigma(sigma: float) -> float:
@@ -352,7 +353,7 @@ def fwhm_from_sigma(sigma: float) -> float:
     >>> round(fwhm_from_sigma(1.0), 6)
     2.35482
     """
-    return _finite("sigma", sigma) * _FWHM_PER_SIGMA
+    return finite_number("sigma", sigma) * _FWHM_PER_SIGMA
 
 
 def _nm_per(unit: str) -> float:
@@ -363,19 +364,3 @@ def _nm_per(unit: str) -> float:
     except KeyError:
         known = "pm, A (Å), nm, um (µm), mm, cm, m"
         raise ValueError(f"unit must be a length ({known}), got {unit!r}") from None
-
-
-def _finite(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {number}")
-    return number
-
-
-def _positive(name: str, value: float) -> float:
-    number = _finite(name, value)
-    if number <= 0.0:
-        raise ValueError(f"{name} must be positive, got {number}")
-    return number

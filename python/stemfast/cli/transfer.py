@@ -111,38 +111,6 @@ def transfer(
     more images, is quick. Writes the model, for stemfast.transfer.load, and result.json with every
     figure.
     """
-    run_transfer(
-        backbone=backbone,
-        weights=weights,
-        images=images,
-        recipe=recipe,
-        per_class=per_class,
-        test_images=test_images,
-        conditions=conditions,
-        image_px=image_px,
-        sets=tuple(sets or ()),
-        seed=seed,
-        cache=cache,
-        out=out,
-    )
-
-
-def run_transfer(
-    *,
-    backbone: str = "inception-v3",
-    weights: str | None = None,
-    images: Path | None = None,
-    recipe: str | None = None,
-    per_class: int | None = None,
-    test_images: int | None = None,
-    conditions: str | None = None,
-    image_px: int | None = None,
-    sets: tuple[str, ...] = (),
-    seed: int = 0,
-    cache: Path | None = None,
-    out: Path | None = None,
-) -> None:
-    """What ``stemfast train transfer`` does; see there."""
     from stemfast import atomic, transfer
     from stemfast.transfer.model import check_free
 
@@ -195,7 +163,7 @@ def compare(
 
     check_free(out)
     table = compare_methods(
-        _recipe(recipe, conditions, image_px, tuple(sets or ())),
+        _recipe(recipe, conditions, image_px, sets),
         per_class=DEFAULT_PER_CLASS if per_class is None else per_class,
         test_images=DEFAULT_TEST_IMAGES if test_images is None else test_images,
         backbones=tuple(backbone or ["inception-v3"]),
@@ -212,7 +180,7 @@ def compare(
 
 
 def _recipe(
-    name: str | None, conditions: str | None, image_px: int | None, sets: tuple[str, ...]
+    name: str | None, conditions: str | None, image_px: int | None, sets: list[str] | None
 ) -> Recipe:
     from stemfast import recipes
 
@@ -220,7 +188,7 @@ def _recipe(
         DEFAULT_RECIPE if name is None else name,
         conditions=conditions,
         image_px=image_px,
-        sets=sets,
+        sets=sets or (),
     )
 
 

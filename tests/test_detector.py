@@ -1,10 +1,6 @@
 """Excess noise, afterglow, saturation, and that none of it depends on how the work is shared."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +8,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
+from instruction_sets import digests_of
 from stemfast import _core, reference
 from stemfast.saturation import SaturationError, SaturationWarning
 
@@ -191,8 +188,7 @@ def test_the_same_bits_whatever_the_batch_and_the_threads(bits):
 
 
 ISA_PROGRAM = """
-import hashlib, json, numpy as np, stemfast as sf
-from stemfast import _core
+import hashlib, stemfast as sf
 poses = sf.orientation.random(12, seed=3)
 flat = sf.Probe(fwhm_nm=0.9, tail_fraction=0.3, tail_fwhm_nm=3)
 cone = flat.replace(convergence_mrad=80, focus_nm=3)
@@ -205,24 +201,12 @@ for shape, bits, probe in (((128, 128), 16, flat), ((61, 77), None, cone)):
     scope = sf.Microscope(scan=sf.Scan(shape=shape), probe=probe, detector=detector)
     images = sf.simulate(shapes * 4, poses, scope, seed=4)
     digests.append(hashlib.sha256(images.tobytes()).hexdigest())
-print(json.dumps([_core.info()["instruction_set"], *digests]))
 """
 
 
 def test_the_same_bits_under_every_instruction_set():
-    digests = {}
-    for name in _core.info()["runnable"]:
-        done = subprocess.run(
-            [sys.executable, "-c", ISA_PROGRAM],
-            env={**os.environ, "STEMFAST_ISA": name},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        used, *digest = json.loads(done.stdout)
-        assert used == name
-        digests[name] = tuple(digest)
-    assert len(set(digests.values())) == 1, digests
+    found = digests_of(ISA_PROGRAM)
+    assert len({tuple(digests) for digests in found.values()}) == 1, found
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 import stemfast as sf
-from stemfast import recipes, units
+from cuboid_images import image_of, scope
+from stemfast import recipes
 from stemfast.cli import app
 from stemfast.dataset.splits import first_index
 from stemfast.fit import CutCuboid, Prior, count_prior, decide, goodness, observe, propose
@@ -24,13 +25,6 @@ from stemfast.fit.propose import likely_mask, proposals
 from stemfast.fit.trial import Reading, Trial, trial
 
 COUNT = recipes.get("count")
-SCAN = sf.Scan(shape=(96, 96), pixel_size_nm=0.25)
-
-
-def scope(electrons: float = 2000.0, **parts: object) -> sf.Microscope:
-    beam = sf.Beam(current_pa=units.current_pa(electrons, SCAN.dwell_us))
-    given = {"scan": SCAN, "beam": beam, "probe": sf.Probe(fwhm_nm=0.6)}
-    return sf.Microscope(**(given | parts))
 
 
 def drawn(seed: int, mask: int) -> CutCuboid:
@@ -39,18 +33,6 @@ def drawn(seed: int, mask: int) -> CutCuboid:
     edges = rng.permutation([9.5, 11.5, 13.5])
     quaternion = Rotation.random(rng=rng).as_quat()
     return CutCuboid(edges, cuts, quaternion, rng.uniform(-1, 1, 2))
-
-
-def image_of(shape: CutCuboid, microscope: sf.Microscope, index: int = 0) -> np.ndarray:
-    place = np.append(shape.position_nm, 0.0)
-    return sf.simulate(
-        shape.particle(),
-        shape.orientation(),
-        microscope,
-        seed=5,
-        first_index=index,
-        positions_nm=place,
-    )
 
 
 def test_names_and_the_mirror_leave_the_image_as_it_is():

@@ -10,24 +10,13 @@ from scipy import integrate, stats
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast import units
+from cuboid_images import image_of, scope
 from stemfast.fit import CutCuboid, Prior, refine
 from stemfast.fit.cuboid import compose
 from stemfast.fit.evidence import log_evidence, log_integral
 from stemfast.fit.film import film_waves
 from stemfast.fit.likelihood import observe
 from stemfast.fit.refine import refine_observation
-
-SCAN = sf.Scan(shape=(96, 96), pixel_size_nm=0.25)
-
-
-def scope(electrons: float = 2000.0, **parts: object) -> sf.Microscope:
-    given = {
-        "scan": SCAN,
-        "beam": sf.Beam(current_pa=units.current_pa(electrons, SCAN.dwell_us)),
-        "probe": sf.Probe(fwhm_nm=0.6),
-    }
-    return sf.Microscope(**(given | parts))
 
 
 def drawn(seed: int, mask: int) -> CutCuboid:
@@ -36,18 +25,6 @@ def drawn(seed: int, mask: int) -> CutCuboid:
     edges = rng.permutation([10.0, 11.5, 13.0]) * rng.uniform(0.97, 1.03)
     quaternion = Rotation.random(rng=rng).as_quat()
     return CutCuboid(edges, cuts, quaternion, rng.uniform(-0.5, 0.5, 2))
-
-
-def image_of(shape: CutCuboid, microscope: sf.Microscope, index: int = 0) -> np.ndarray:
-    place = np.append(shape.position_nm, 0.0)
-    return sf.simulate(
-        shape.particle(),
-        shape.orientation(),
-        microscope,
-        seed=5,
-        first_index=index,
-        positions_nm=place,
-    )
 
 
 def deviation(truth: CutCuboid, found: CutCuboid) -> np.ndarray:

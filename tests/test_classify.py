@@ -12,9 +12,9 @@ import pytest
 from stemfast import micrograph
 from stemfast.classify import NOT_SURE, classify
 from stemfast.image import Image
-from stemfast.models import Classifier, ClassifierConfig
-from stemfast.training import Experiment, TrainedClassifier, save
+from stemfast.training import Experiment, save
 from stemfast.training.novelty import measure
+from untrained import undecided
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
@@ -24,17 +24,8 @@ EXPERIMENT = Experiment(name="small", recipe="shapes", image_px=32, validation_i
 @pytest.fixture(scope="module")
 def network(tmp_path_factory) -> Path:
     """An untrained network that knows what its images look like; every class is as likely."""
-    from flax import nnx
-
-    recipe = EXPERIMENT.make_recipe()
-    config = ClassifierConfig(n_classes=3, image_shape=(32, 32), widths=(8, 16))
-    model = Classifier(config, rngs=nnx.Rngs(0))
-    card = {
-        "experiment": EXPERIMENT.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json"),
-    }
-    trained = TrainedClassifier(model, recipe.class_names, card=card)
-    familiar = measure(model, recipe, seed=0, images=300)
+    trained = undecided(EXPERIMENT)
+    familiar = measure(trained.model, EXPERIMENT.make_recipe(), seed=0, images=300)
     folder = tmp_path_factory.mktemp("network")
     save(folder, replace(trained, familiar=familiar))
     return folder

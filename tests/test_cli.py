@@ -7,22 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from stemfast import image_file
-from stemfast.cli import app
 from stemfast.cli.particle import Shape, build, pose
 
 COMMANDS = ["info", "simulate", "gallery", "demo", "classify"]
-
-
-@pytest.fixture
-def stemfast(tmp_path, monkeypatch):
-    """Run a command in an empty folder; a wide terminal keeps messages on one line."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setenv("NO_COLOR", "1")
-    return lambda *words: CliRunner().invoke(app, list(words))
 
 
 def test_help_lists_every_command(stemfast):

@@ -15,10 +15,8 @@ import time
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from stemfast import dataset, recipes
-from stemfast.cli import app
 from stemfast.dataset import estimate as estimate_module
 from stemfast.dataset import folder
 from stemfast.dataset.splits import parse
@@ -26,15 +24,6 @@ from stemfast.dataset.splits import parse
 CREATE = ("dataset", "create", "shapes", "images", "--size", "64", "--shard-images", "10")
 RUN = "from stemfast.cli import main; import sys; sys.argv[0] = 'stemfast'; main()"
 COMMANDS = ["create", "resume", "info", "verify", "show", "export"]
-
-
-@pytest.fixture
-def stemfast(tmp_path, monkeypatch):
-    """Run a command in an empty folder; a wide terminal keeps messages on one line."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setenv("NO_COLOR", "1")
-    return lambda *words: CliRunner().invoke(app, list(words))
 
 
 @pytest.fixture

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import json
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from stemfast import training
 from stemfast.cli import app
-from stemfast.training.experiment import Experiment, ModelSettings
-
-SMALL = Experiment(
-    name="small",
-    recipe="count",
-    image_px=32,
-    model=ModelSettings(variant="plain", widths=(4,), blocks=1, stem_stride=2),
-    images=64,
-)
+from untrained import SMALL, by_chance
 
 
 def stemfast(*words: object) -> tuple[int, str]:
@@ -31,16 +22,7 @@ def stemfast(*words: object) -> tuple[int, str]:
 def network(tmp_path_factory):
     """A network that was never trained, with the records that a run leaves."""
     folder = tmp_path_factory.mktemp("network") / "small"
-    recipe = SMALL.make_recipe()
-    model = SMALL.make_model(recipe)
-    model.head.kernel[...] = jnp.asarray(
-        np.random.default_rng(0).normal(size=model.head.kernel[...].shape), jnp.float32
-    )
-    card = {
-        "experiment": SMALL.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json"),
-    }
-    training.save(folder, training.TrainedClassifier(model, recipe.class_names, 1.3, card))
+    training.save(folder, by_chance(temperature=1.3))
     return folder
 
 

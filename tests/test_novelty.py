@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stemfast.models import Classifier, ClassifierConfig
 from stemfast.training import Experiment, TrainedClassifier, load, save
 from stemfast.training.cloud import QUANTILE, Cloud, fit
 from stemfast.training.novelty import add_to, measure, texture
 from stemfast.training.off_distribution import cases, table
 from stemfast.training.off_distribution import measure as behaviour
+from untrained import undecided
 
 EXPERIMENT = Experiment(
     name="small", recipe="shapes", image_px=32, images=64, validation_images=600, seed=5
@@ -23,16 +23,7 @@ EXPERIMENT = Experiment(
 @pytest.fixture(scope="module")
 def trained() -> TrainedClassifier:
     """With the weights of a first moment: what its features mean does not matter here."""
-    from flax import nnx
-
-    recipe = EXPERIMENT.make_recipe()
-    config = ClassifierConfig(n_classes=3, image_shape=(32, 32), widths=(8, 16))
-    model = Classifier(config, rngs=nnx.Rngs(0))
-    card = {
-        "experiment": EXPERIMENT.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json"),
-    }
-    return TrainedClassifier(model, recipe.class_names, card=card)
+    return undecided(EXPERIMENT)
 
 
 @pytest.fixture(scope="module")

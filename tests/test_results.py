@@ -8,7 +8,6 @@ import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -16,16 +15,9 @@ from typer.testing import CliRunner
 from stemfast import recipes, training
 from stemfast.cli import app
 from stemfast.training import curve_pictures, curves, runs
-from stemfast.training.experiment import Experiment, ModelSettings
+from untrained import SMALL, by_chance
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = Experiment(
-    name="small",
-    recipe="count",
-    image_px=32,
-    model=ModelSettings(variant="plain", widths=(4,), blocks=1, stem_stride=2),
-    images=64,
-)
 
 
 def stemfast(*words: object) -> tuple[int, str]:
@@ -36,16 +28,7 @@ def stemfast(*words: object) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def trained():
     """A network that was never trained: it answers by chance."""
-    recipe = SMALL.make_recipe()
-    model = SMALL.make_model(recipe)
-    model.head.kernel[...] = jnp.asarray(
-        np.random.default_rng(0).normal(size=model.head.kernel[...].shape), jnp.float32
-    )
-    card = {
-        "experiment": SMALL.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json"),
-    }
-    return training.TrainedClassifier(model, recipe.class_names, 1.0, card)
+    return by_chance()
 
 
 @pytest.fixture(scope="module")

@@ -8,27 +8,22 @@ import numpy as np
 import pytest
 from flax import nnx
 from PIL import Image
-from typer.testing import CliRunner
 
 from stemfast import training, transfer
-from stemfast.cli import app
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.transfer.architectures import ARCHITECTURES
 from test_transfer_backbone import tiny
 
 
 @pytest.fixture
-def stemfast(tmp_path, monkeypatch):
-    """Run a command in a folder with a network; a wide terminal keeps messages on one line."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setenv("NO_COLOR", "1")
+def stemfast(stemfast, tmp_path, monkeypatch):
+    """Run a command in a folder with a network."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     config = ClassifierConfig(n_classes=2, image_shape=(32, 32), widths=(8, 16))
     model = Classifier(config, rngs=nnx.Rngs(0))
     card = {"experiment": {"recipe": "count"}, "images_seen": 1000}
     training.save(tmp_path / "net", training.TrainedClassifier(model, ("a", "b"), card=card))
-    return lambda *words: CliRunner().invoke(app, list(words))
+    return stemfast
 
 
 @pytest.fixture

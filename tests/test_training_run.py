@@ -17,6 +17,7 @@ from stemfast import recipes, training
 from stemfast.models import logits
 from stemfast.training import checkpoint, devices, experiment, figures, run
 from stemfast.training.corner_points import corner_points, point_loss, turned
+from stemfast.training.event_log import EventLog
 from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.step import make_step
 from stemfast.training.symmetry import apply_symmetry
@@ -45,6 +46,40 @@ def finished(tmp_path_factory):
 
 def lines(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / run.METRICS_FILE).read_text().splitlines()]
+
+
+def test_tensorboard_shows_the_lines_each_once(finished, tmp_path):
+    from tensorboardX.proto.event_pb2 import Event
+
+    folder, _ = finished
+    metrics = tmp_path / run.METRICS_FILE
+    written = (folder / run.METRICS_FILE).read_text().splitlines(keepends=True)
+    metrics.write_text("".join(written[:2]))
+    for begin in (2, 3):  # the second sitting finds what the first wrote, and more lines
+        with EventLog(metrics) as log:
+            log.add(json.loads(written[begin]))
+        metrics.write_text("".join(written[: begin + 1]))
+    (events,) = (tmp_path / "tensorboard" / "metrics").iterdir()
+    found = [Event.FromString(record) for record in records(events.read_bytes())]
+    shown = [
+        (event.step, value.simple_value)
+        for event in found
+        for value in event.summary.value
+        if value.tag == "loss"
+    ]
+    expected = [json.loads(line) for line in written[:4]]
+    assert [step for step, _ in shown] == [line["images"] for line in expected]
+    np.testing.assert_allclose([loss for _, loss in shown], [line["loss"] for line in expected])
+
+
+def records(content: bytes) -> list[bytes]:
+    """The records of a file of events: length, its checksum, the record, its checksum."""
+    found = []
+    while content:
+        length = int.from_bytes(content[:8], "little")
+        found.append(content[12 : 12 + length])
+        content = content[16 + length :]
+    return found
 
 
 def test_a_run_leaves_all_that_it_promises(finished):

@@ -41,6 +41,9 @@ def train(
     threads: Annotated[
         int, typer.Option(metavar="N", help="Threads that simulate; 0 means all cores.")
     ] = 0,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write events for TensorBoard as well.")
+    ] = False,
 ) -> None:
     """Train a network on images that are simulated while it learns.
 
@@ -70,6 +73,7 @@ def train(
         resume=resume,
         device=device,
         n_threads=threads,
+        tensorboard=tensorboard,
         command=shlex.join(["stemfast", *sys.argv[1:]]),
     )
     typer.echo(f"{found}\n{folder}/")

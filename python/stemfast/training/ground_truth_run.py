@@ -27,6 +27,7 @@ from stemfast.models.ground_truth import GroundTruthNetwork
 from stemfast.training import ground_truth_weights as weights
 from stemfast.training.corner_points import corner_points, point_loss
 from stemfast.training.devices import batch_sharding, pick
+from stemfast.training.event_log import check_installed
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
 from stemfast.training.ground_truth_sets import (
     ReadSets,
@@ -202,6 +203,7 @@ class _Settings:
     devices: Any
     n_threads: int
     checkpoint_s: float
+    tensorboard: bool
 
     @cached_property
     def common(self) -> dict[str, Any]:
@@ -212,6 +214,7 @@ class _Settings:
             "dtype": jnp.bfloat16 if gpu else jnp.float32,
             "n_threads": self.n_threads,
             "checkpoint_s": self.checkpoint_s,
+            "tensorboard": self.tensorboard,
         }
 
 
@@ -224,6 +227,7 @@ def train(
     device: str = "auto",
     n_threads: int = 0,
     checkpoint_s: float = 120.0,
+    tensorboard: bool = False,
     command: str = "",
 ) -> Any:
     """Train a ground-truth network, judge it on test particles, and write everything down.
@@ -234,7 +238,7 @@ def train(
         What to train. When resuming, what the folder says holds.
     folder : str or Path
         Gets what :func:`stemfast.training.train` writes, for two stages.
-    minutes, resume, device, n_threads, checkpoint_s, command
+    minutes, resume, device, n_threads, checkpoint_s, tensorboard, command
         As for :func:`stemfast.training.train`; `minutes` are those of the first stage.
 
     Returns
@@ -243,7 +247,9 @@ def train(
     """
     from stemfast.training import ground_truth_judge as judges
 
-    settings = _Settings(Path(folder), pick(device), n_threads, checkpoint_s)
+    if tensorboard:
+        check_installed()
+    settings = _Settings(Path(folder), pick(device), n_threads, checkpoint_s, tensorboard)
     earlier = earlier_record(settings.folder, resume, minutes)
     if earlier is not None:
         experiment = GroundTruthExperiment.model_validate(earlier["experiment"])

@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from stemfast.recipes import Recipe
 from stemfast.training import checkpoint, metric_lines, weights
 from stemfast.training.corner_points import corner_points
 from stemfast.training.devices import batch_sharding, machine, pick
+from stemfast.training.event_log import EventLog, check_installed
 from stemfast.training.experiment import Experiment
 from stemfast.training.finish import finish
 from stemfast.training.judge import Judgement
@@ -58,6 +60,7 @@ class Run:
     dtype: Any
     n_threads: int = 0
     checkpoint_s: float = 120.0
+    tensorboard: bool = False
     record: dict[str, Any] = field(default_factory=dict)
 
     def start(self, total_steps: int) -> tuple[State, Step]:
@@ -147,6 +150,7 @@ def train(
     device: str = "auto",
     n_threads: int = 0,
     checkpoint_s: float = 120.0,
+    tensorboard: bool = False,
     command: str = "",
 ) -> Judgement:
     """Train, calibrate, judge on test images, and write everything down.
@@ -170,6 +174,8 @@ def train(
         Threads of the simulation, 0 for all cores. Does not change the result.
     checkpoint_s : float
         Time between checkpoints [s]. Does not change the result.
+    tensorboard : bool
+        Write the metrics as events for TensorBoard as well, into ``tensorboard`` in `folder`.
     command : str
         What the user typed, for the model card.
 
@@ -187,9 +193,13 @@ def train(
         If the loss stops being finite. The last checkpoint stays.
     ValueError
         If the experiment is impossible, or there is no such device.
+    ImportError
+        If TensorBoard's events cannot be written.
     """
     from stemfast.training.corner_run import CornerRun
 
+    if tensorboard:
+        check_installed()
     target = Path(folder)
     devices = pick(device)
     earlier = earlier_record(target, resume, minutes)
@@ -205,6 +215,7 @@ def train(
         dtype=jnp.bfloat16 if devices[0].platform == "gpu" else jnp.float32,
         n_threads=n_threads,
         checkpoint_s=checkpoint_s,
+        tensorboard=tensorboard,
     )
     if earlier is not None:
         run.record = earlier
@@ -339,7 +350,9 @@ def loop(run: Run) -> tuple[State, float]:
     every = max(1, total // run.experiment.evaluations)
     began = saved_at = time.perf_counter()
     pending: list[Seen] = []
-    with Progress(run.experiment.name, total, first, run.experiment.batch_size) as progress:
+    events = EventLog(run.metrics) if run.tensorboard else nullcontext()
+    shown = Progress(run.experiment.name, total, first, run.experiment.batch_size)
+    with shown as progress, events as log:
         for number, batch in enumerate(run.batches(first, total) if first < total else (), first):
             state, seen = step(state, *batch)
             pending.append(seen)
@@ -352,6 +365,8 @@ def loop(run: Run) -> tuple[State, float]:
                 if watched is not None and (done % every == 0 or done == total):
                     line |= run.watch(run.averaged(state), watched)
                 metric_lines.append(run.metrics, line)
+                if log is not None:
+                    log.add(line)
                 progress.show(line)
                 if now - saved_at > run.checkpoint_s or done == total:
                     checkpoint.save(folder, state, before + time.perf_counter() - began)

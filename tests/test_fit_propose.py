@@ -22,7 +22,7 @@ from stemfast.fit.cuboid import rotation_matrix
 from stemfast.fit.naming import aligned, apart, axis_turns, mirrored, renamed
 from stemfast.fit.prior import prior_of
 from stemfast.fit.propose import likely_mask, proposals
-from stemfast.fit.trial import Reading, Trial, trial
+from stemfast.fit.trial import Reading, Trial, read_scene, trial
 
 COUNT = recipes.get("count")
 
@@ -137,6 +137,14 @@ def test_the_particle_is_found_from_the_image_alone(task, edges):
     sizes = found.best.shape.edges_nm
     assert len(set(sizes.tolist())) == edges
     assert np.abs(np.sort(sizes) / np.sort(scenes.columns["edges_nm"][0]) - 1).max() < 0.02
+
+
+def test_which_edge_is_the_longest_is_for_the_fit_to_say():
+    # Here the first idea takes the second edge for the longest, as the fit that follows does not.
+    recipe = recipes.get("pairs-cuboid")
+    index = first_index("test") + 126
+    read = read_scene(recipe, recipe.sample(0, index, index + 1), 0)
+    assert (read.mask, read.answer) == (read.true_mask, read.label)
 
 
 def test_what_is_no_cuboid_is_not_explained():

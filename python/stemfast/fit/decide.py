@@ -38,7 +38,7 @@ class Decision:
     comparisons : tuple of Comparison
         Of the sets of cut corners, one for each pose that explains the image, the best first.
     questions : tuple of Question
-        What the task asks in the axes of each.
+        What the task asks in the axes of the best fit of each.
     probability : (n_classes,) float64
         Of each class of the task.
     goodness : Goodness
@@ -120,7 +120,7 @@ def decide(
         image, microscope, material=material, prior=known, most=_IDEAS, beam_nm=beam_nm
     )
     observation = observe(image, microscope, ideas[0].shape, beam_nm=beam_nm)
-    found: list[tuple[Comparison[Refined], Question]] = []
+    found: list[Comparison[Refined]] = []
     fair = False
     for idea in ideas:
         near = idea.log_likelihood > ideas[0].log_likelihood - _HOPELESS
@@ -138,16 +138,16 @@ def decide(
             starts=starts,
             quick=True,
         )
-        found.append((compared, asked))
+        found.append(compared)
         left = _goodness(observation, compared.fits[compared.best])
         fair = fair or left.chi2 < left.expected + _FAIR * left.spread
-    found.sort(key=lambda pair: -pair[0].log_posterior(pair[0].best))
+    found.sort(key=lambda compared: -compared.log_posterior(compared.best))
     found = _distinct(found)
-    best = found[0][0].fits[found[0][0].best]
+    best = found[0].fits[found[0].best]
     return Decision(
-        comparisons=tuple(compared for compared, _ in found),
-        questions=tuple(asked for _, asked in found),
-        probability=_probability(found),
+        comparisons=tuple(found),
+        questions=tuple(question(task, c.fits[c.best].shape.edges_nm) for c in found),
+        probability=_probability(found, task),
         goodness=_goodness(observation, best),
     )
 
@@ -156,25 +156,27 @@ def _goodness(observation: Observation, fit: Refined) -> Goodness:
     return goodness(observation, fit.electrons, len(fit.names) + len(fit.waves_nm))
 
 
-def _distinct(
-    found: list[tuple[Comparison[Refined], Question]],
-) -> list[tuple[Comparison[Refined], Question]]:
+def _distinct(found: list[Comparison[Refined]]) -> list[Comparison[Refined]]:
     """Those whose best poses and edges are apart: others are the same fit under other names."""
-    chosen: list[tuple[Comparison[Refined], Question]] = []
-    for pair in found:
-        shape = pair[0].fits[pair[0].best].shape
-        if all(are_apart(shape, c.fits[c.best].shape) for c, _ in chosen):
-            chosen.append(pair)
+    chosen: list[Comparison[Refined]] = []
+    for compared in found:
+        shape = compared.fits[compared.best].shape
+        if all(are_apart(shape, c.fits[c.best].shape) for c in chosen):
+            chosen.append(compared)
     return chosen
 
 
-def _probability(found: list[tuple[Comparison[Refined], Question]]) -> Float:
-    """Of each class: evidence times prior, added up over sets of corners and over poses."""
-    n_classes = 1 + max(int(asked.class_of_mask.max()) for _, asked in found)
-    highest = found[0][0].log_posterior(found[0][0].best)
+def _probability(found: list[Comparison[Refined]], task: str) -> Float:
+    """Of each class: evidence times prior, added up over sets of corners and over poses.
+
+    Which edge is the longest is for each fit to say: it need not be that of the first idea.
+    """
+    n_classes = 1 + int(question(task, (3.0, 2.0, 1.0)).class_of_mask.max())
+    highest = found[0].log_posterior(found[0].best)
     total = np.zeros(n_classes)
-    for compared, asked in found:
-        for mask in compared.fits:
+    for compared in found:
+        for mask, fit in compared.fits.items():
+            asked = question(task, fit.shape.edges_nm)
             chance = math.exp(compared.log_posterior(mask) - highest)
             total[asked.class_of_mask[mask]] += chance
     return np.asarray(total / total.sum())

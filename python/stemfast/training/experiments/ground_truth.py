@@ -1,7 +1,9 @@
 """Which corners of a cuboid are deformed, and its sizes, from several images of it.
 
 Command:   stemfast train ground-truth
-Machine:   two CPU cores
+Machine:   two CPU cores; 30 minutes beside other work, after those of `count`
+Accuracy:  of eight images, 99.9 % of orbits, 100 % of hands with known tilts (5,000 particles);
+           edges to 1.2 %, volumes to 2.0 % (rms)
 """
 
 from stemfast.training.experiment import ModelSettings

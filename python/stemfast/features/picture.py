@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.atomic import replacing
 from stemfast.features.description import Description
 from stemfast.features.error import FeatureError
 from stemfast.plots import scale_bar
+from stemfast.plots.figure import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,17 +63,13 @@ def draw_features(
     >>> draw_features(np.eye(32), 0.5, [], file).name
     'features.png'
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     target = Path(path)
     if not target.parent.is_dir():
         raise FeatureError(f"{target}: no such folder {target.parent}, expected one that exists")
     pixels = np.asarray(image, dtype=np.float64)
     rows, cols = pixels.shape
     scale = _LONG_SIDE_INCHES / max(rows, cols)
-    figure = Figure(figsize=(cols * scale, rows * scale))
-    FigureCanvasAgg(figure)
+    figure = new_figure(cols * scale, rows * scale, dpi=_DPI, constrained=False)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     _show(axes, pixels)
@@ -83,9 +79,7 @@ def draw_features(
             draw_on(axes, one, (rows, cols), label=str(number))
     axes.set_xlim(-0.5, cols - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
-    with replacing(target) as temporary:
-        figure.savefig(temporary, dpi=_DPI, format=target.suffix.lstrip(".") or "png")
-    return target
+    return save(figure, target)
 
 
 def draw_on(

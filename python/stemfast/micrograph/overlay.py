@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.atomic import replacing
 from stemfast.micrograph.error import MicrographError
 from stemfast.micrograph.find import FoundParticle
 from stemfast.micrograph.placing import Box, place_labels
 from stemfast.micrograph.read import Micrograph
 from stemfast.micrograph.table import CUT, NOT_SURE, UNLIKE
 from stemfast.plots import scale_bar
+from stemfast.plots.figure import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,9 +107,7 @@ def draw_overlay(
     _legend(axes, colours, counts, any(p.on_border for p in found))
     axes.set_title(f"{micrograph.title}: {len(found)} particles", fontsize=9)
     _labels(figure, axes, found, [colours[s] for s in shapes], chances)
-    with replacing(target) as partial:
-        figure.savefig(partial, format=target.suffix.lstrip(".") or "png")
-    return target
+    return save(figure, target)
 
 
 def _check(
@@ -134,15 +132,11 @@ def _check(
 
 
 def _figure(shape: tuple[int, ...], letters: int) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     scale = _LONG_SIDE_INCHES / max(shape)
     height, width = shape[0] * scale, shape[1] * scale
     legend, title = max(1.5, 1.0 + 0.065 * letters), 0.35
     total = (width + legend + 0.2, max(height, 1.6) + title + 0.1)
-    figure = Figure(figsize=total, dpi=_DPI)
-    FigureCanvasAgg(figure)
+    figure = new_figure(*total, dpi=_DPI, constrained=False)
     axes = figure.add_axes((0.1 / total[0], 0.1 / total[1], width / total[0], height / total[1]))
     axes.set_xticks([])
     axes.set_yticks([])

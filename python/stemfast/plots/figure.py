@@ -13,21 +13,31 @@ if TYPE_CHECKING:
 
 __all__ = ["new_figure", "save"]
 
-_DPI = 150
 
+def new_figure(
+    width: float, height: float, *, dpi: float = 150, constrained: bool = True
+) -> Figure:
+    """An empty figure for the Agg canvas.
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of this size [inches], for the Agg canvas."""
+    Parameters
+    ----------
+    width, height : float
+        [inches]
+    dpi : float
+        Pixels an inch, where the file has pixels.
+    constrained : bool
+        Whether matplotlib makes room for words around the axes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained" if constrained else None)
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, path: str | PathLike[str]) -> Path:
-    """Write a figure in the format that the ending of its name says."""
+    """Write a figure, whole or not at all, in the format that the ending of its name says."""
     target = Path(path)
     with replacing(target) as partial:
         figure.savefig(partial, format=target.suffix.lstrip(".") or "png")

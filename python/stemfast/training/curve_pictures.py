@@ -9,18 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from stemfast import atomic
+from stemfast.plots.figure import new_figure, save
 
-__all__ = ["COLOURS", "draw", "draw_chance", "new_figure", "percent_axis", "save"]
+__all__ = ["COLOURS", "draw", "draw_chance", "figure_and_axes", "percent_axis"]
 
 #: Told apart by readers who see few colours too (Okabe & Ito 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _GREY = "#666666"
-_DPI = 150
 
 
 def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
@@ -40,7 +38,7 @@ def draw(curves: Sequence[dict[str, Any]], path: Path) -> None:
     """
     if len({one["against"] for one in curves}) != 1:
         raise ValueError("curves must be at least one, all against the same condition")
-    figure, axes = new_figure(6.0, 4.0)
+    figure, axes = figure_and_axes(6.0, 4.0)
     first = curves[0]
     ranges = {tuple(one["trained_range"]) for one in curves if one["trained_range"]}
     for place, one in enumerate(curves):
@@ -142,16 +140,9 @@ def percent_axis(axes: Any, low: float, high: float) -> None:
     axes.set_axisbelow(True)
 
 
-def new_figure(width: float, height: float) -> tuple[Figure, Any]:
+def figure_and_axes(width: float, height: float) -> tuple[Figure, Any]:
     """A figure of some inches with one pair of axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a picture as a whole or not at all."""
-    with atomic.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI)

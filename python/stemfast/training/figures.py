@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import atomic
+from stemfast.plots.figure import new_figure, save
 from stemfast.training.judge import Judgement
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["confusion_table", "reliability", "write"]
 
 EVALUATION_FILE = "evaluation.json"
+_DPI = 120
 
 
 def confusion_table(found: Judgement) -> str:
@@ -76,24 +82,17 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_json(folder / EVALUATION_FILE, {**found.to_dict(), **(more or {})})
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
+    if find_spec("matplotlib") is None:
         return
-    _save(_confusion(Figure, found, title), folder / "confusion.png")
-    _save(_reliability(Figure, found, title), folder / "reliability.png")
+    save(_confusion(found, title), folder / "confusion.png")
+    save(_reliability(found, title), folder / "reliability.png")
 
 
-def _save(figure: Any, path: Path) -> None:
-    with atomic.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
-
-
-def _confusion(figure_type: Any, found: Judgement, title: str) -> Any:
+def _confusion(found: Judgement, title: str) -> Figure:
     names, matrix = found.evaluation.class_names, found.evaluation.confusion
     share = matrix / matrix.sum(axis=1, keepdims=True)
     side = 2.0 + 0.55 * len(names)
-    figure = figure_type(figsize=(side, side), layout="constrained")
+    figure = new_figure(side, side, dpi=_DPI)
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row in range(len(names)):
@@ -110,10 +109,10 @@ def _confusion(figure_type: Any, found: Judgement, title: str) -> Any:
     return figure
 
 
-def _reliability(figure_type: Any, found: Judgement, title: str) -> Any:
+def _reliability(found: Judgement, title: str) -> Figure:
     mean, share, count = reliability(found.confidence, found.right)
     error = np.sqrt(np.maximum(share * (1 - share), 0.25 / count) / count)
-    figure = figure_type(figsize=(4, 4), layout="constrained")
+    figure = new_figure(4, 4, dpi=_DPI)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     axes.errorbar(mean, share, yerr=error, fmt="o", capsize=2)

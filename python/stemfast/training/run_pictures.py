@@ -7,13 +7,8 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from stemfast.training.curve_pictures import (
-    COLOURS,
-    draw_chance,
-    new_figure,
-    percent_axis,
-    save,
-)
+from stemfast.plots.figure import save
+from stemfast.training.curve_pictures import COLOURS, draw_chance, figure_and_axes, percent_axis
 from stemfast.training.runs import Runs, TrainingRun, grouped
 
 __all__ = ["draw"]
@@ -37,7 +32,7 @@ def draw(found: Runs, path: Path) -> None:
     kinds = list(dict.fromkeys(row.kind for row in found.rows))
     budgets = {row.images for row in found.rows}
     if len(budgets) > 1:
-        figure, axes = new_figure(6.0, 4.0)
+        figure, axes = figure_and_axes(6.0, 4.0)
         for place, (kind, colour) in enumerate(zip(kinds, _colours(len(kinds)), strict=True)):
             # A little aside, or the dots of one budget would hide each other.
             aside = _ASIDE ** (place - 0.5 * (len(kinds) - 1))
@@ -54,7 +49,7 @@ def draw(found: Runs, path: Path) -> None:
         if len(kinds) == 1:
             what += f" ({kinds[0]})"
     else:
-        figure, axes = new_figure(6.0, 1.5 + 0.45 * len(kinds))
+        figure, axes = figure_and_axes(6.0, 1.5 + 0.45 * len(kinds))
         _rows(axes, found, kinds)
         what = f"{found.task}: {budgets.pop():,} training images each"
     tested = sorted({row.test_images for row in found.rows})

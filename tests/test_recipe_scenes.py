@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import stemfast as sf
+from stemfast.recipes.cuboids import cuboids
 from stemfast.recipes.imaging import Imaging
 from stemfast.recipes.scenes import Scenes
-from stemfast.recipes.solids import Solids, choose, cuboids, ellipsoids, tetrahedra
+from stemfast.recipes.solids import Solids, choose, ellipsoids, tetrahedra
 
 N = 12
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from stemfast import elementary
 from stemfast.particles.clipping import box_face
+from stemfast.recipes.cuboids import cuboids
 from stemfast.recipes.distributions import Floats, Ints, Stage, between_log, numbered
 from stemfast.recipes.exposure import Exposure
 from stemfast.recipes.masks import CORNERS, Bytes, bits
 from stemfast.recipes.particles import CornerSettings, Drawn
-from stemfast.recipes.solids import cuboids
 from stemfast.recipes.visibility import Corner, least_severity
 
 __all__ = ["deformed_cuboids", "free_proportions", "stepped_proportions", "widest"]

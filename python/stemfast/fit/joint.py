@@ -203,23 +203,16 @@ class Joint:
         shared = np.zeros((parameters.n_shared, parameters.n_shared))
         shared[np.ix_(free, free)] = np.linalg.inv(reduced)
         shared = parameters.basis @ shared @ parameters.basis.T
-        views = []
-        for view, (inverse, by_shared) in enumerate(back):
-            to_shared, to_own = parameters.maps(view, state)
-            mine = parameters.own_free[view]
-            own_by_shared = np.zeros((to_own.shape[1], parameters.n_shared))
-            own_by_shared[np.ix_(mine, free)] = -by_shared
-            total = to_shared + to_own @ own_by_shared
-            alone = to_own[:, mine]
-            covariance = total @ shared @ total.T + alone @ inverse @ alone.T
-            n = SHAPE_PARAMETERS + len(parameters.corners)
-            views.append(covariance[:n, :n])
+        views = tuple(
+            self._covariance(view, state, shared, free, *eliminated)
+            for view, eliminated in enumerate(back)
+        )
         at_limit = np.zeros(CORNERS, bool)
         at_limit[parameters.corners] = parameters.resting(state, slopes.shared)[parameters.cuts]
         return JointResult(
             state=state,
             shared_covariance=shared[parameters.n_turn :, parameters.n_turn :],
-            view_covariances=tuple(views),
+            view_covariances=views,
             log_likelihood=slopes.value - parameters.log_prior(state),
             log_evidence=evidence,
             at_limit=at_limit,
@@ -227,3 +220,24 @@ class Joint:
             steps=steps,
             converged=converged,
         )
+
+    def _covariance(
+        self,
+        view: int,
+        state: JointState,
+        shared: Float,
+        free: NDArray[np.intp],
+        inverse: Float,
+        by_shared: Float,
+    ) -> Float:
+        """Of turn, place, edges and cuts in a view, of that of the shared parameters."""
+        parameters = self.parameters
+        to_shared, to_own = parameters.maps(view, state)
+        mine = parameters.own_free[view]
+        own_by_shared = np.zeros((to_own.shape[1], parameters.n_shared))
+        own_by_shared[np.ix_(mine, free)] = -by_shared
+        total = to_shared + to_own @ own_by_shared
+        alone = to_own[:, mine]
+        covariance = total @ shared @ total.T + alone @ inverse @ alone.T
+        n = SHAPE_PARAMETERS + len(parameters.corners)
+        return np.asarray(covariance[:n, :n])

@@ -31,8 +31,9 @@ help:
 demo: $(VENV)/.installed-all
 	$(BIN)/stemfast demo
 
+# Each file of tests stays in one process: what it trains for all of its tests is trained once.
 test: check
-	$(BIN)/python -m pytest --pyargs tests stemfast
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --pyargs tests stemfast
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check $(PY)

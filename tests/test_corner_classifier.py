@@ -130,6 +130,25 @@ def test_axes_put_in_another_order_leave_every_corner_where_it_is():
         np.testing.assert_allclose(places(found, index), places(truth, index), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["recipe=shapes"], r"^model.reader is true for the recipe 'shapes', expected one whose"),
+        (["model.variant=p4m"], r"^question is 'count' for a p4m network"),
+    ],
+)
+def test_an_experiment_says_what_does_not_fit_a_network_that_finds_corners(sets, message):
+    experiment = Experiment(
+        name="wrong",
+        recipe="count",
+        model=ModelSettings(reader=True, **SMALL),
+        corner_weight=1.0,
+    )
+    with pytest.raises(ValueError, match=message):
+        changed = experiment.changed(sets)
+        changed.make_model(changed.make_recipe())
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     tiny = Experiment(

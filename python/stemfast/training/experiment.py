@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stemfast.models import Classifier, ClassifierConfig, make_classifier
 from stemfast.models.config import Variant
+from stemfast.models.corner_questions import Question
 from stemfast.recipes import Recipe
 from stemfast.training.start import start_from
 
@@ -118,6 +119,11 @@ class Experiment(Frozen):
                 f"corner_weight is {self.corner_weight} and model.corner_maps is "
                 f"{self.model.corner_maps}, expected both or neither"
             )
+        if self.model.reader and self.recipe not in get_args(Question):
+            raise ValueError(
+                f"model.reader is true for the recipe {self.recipe!r}, expected one whose classes "
+                f"are of corners: {', '.join(get_args(Question))}"
+            )
         return self
 
     @property
@@ -148,14 +154,16 @@ class Experiment(Frozen):
         """The network for a recipe's images, with its first weights."""
         from flax import nnx
 
-        config = ClassifierConfig.model_validate(
-            {
-                **self.model.model_dump(exclude={"reader"}),
-                "n_classes": len(recipe.class_names),
-                "image_shape": recipe.image_shape,
-                "question": self.recipe if self.model.reader else None,
-            }
-        )
+        settings = {
+            **self.model.model_dump(exclude={"reader"}),
+            "n_classes": len(recipe.class_names),
+            "image_shape": recipe.image_shape,
+            "question": self.recipe if self.model.reader else None,
+        }
+        try:
+            config = ClassifierConfig.model_validate(settings)
+        except ValidationError as error:
+            raise ValueError(_explained(error, type(self))) from None
         model = make_classifier(config, rngs=nnx.Rngs(self.seed))
         if self.start_from is not None:
             start_from(model, self.start_from)

@@ -31,7 +31,12 @@ def readings(truth, views, noise_nm=0.3) -> ViewReading:
     masks = np.where(np.arange(256) == seen[..., None], 0.0, -3.0)
     blank = jnp.zeros((PARTICLES, len(views), 0))
     return ViewReading(
-        blank, jnp.asarray(arrows[:, views]), blank, jnp.asarray(masks[:, views]), *[blank] * 4
+        blank,
+        jnp.asarray(arrows[:, views]),
+        blank,
+        jnp.asarray(masks[:, views]),
+        *[blank] * 4,
+        jnp.zeros((PARTICLES, len(views))),
     )
 
 

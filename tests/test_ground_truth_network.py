@@ -24,7 +24,9 @@ class Encoder(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.layer = nnx.Linear(SIDE * SIDE, self.channels, rngs=rngs)
 
-    def read(self, images: jax.Array, pixel_size_nm: jax.Array) -> ViewReading:
+    def read(
+        self, images: jax.Array, pixel_size_nm: jax.Array, spin: jax.Array | None = None
+    ) -> ViewReading:
         token = jnp.tanh(self.layer(images.reshape(len(images), -1)))
         wave = jnp.sin(token @ jnp.arange(12.0 * 289).reshape(12, 289))
         arrows, rest = wave[:, :6].reshape(-1, 3, 2), wave[:, 6:]
@@ -37,6 +39,7 @@ class Encoder(nnx.Module):
             log_edges_sd=rest[:, 262:265],
             severity=rest[:, 265:273],
             severity_sd=rest[:, 273:281],
+            right=jnp.zeros(len(images)) if spin is None else jnp.sin(spin.sum(axis=1)),
         )
 
 

@@ -161,7 +161,7 @@ def test_the_loss_does_not_depend_on_the_signs_of_arrows():
     reading = ViewReading(
         *(
             jnp.asarray(rng.normal(size=(count, *shape)), jnp.float32)
-            for shape in ((4,), (3, 2), (3,), (256,), (3,), (3,), (8,), (8,))
+            for shape in ((4,), (3, 2), (3,), (256,), (3,), (3,), (8,), (8,), ())
         )
     )
     arrows = jnp.asarray(rng.normal(size=(count, 3, 2)))

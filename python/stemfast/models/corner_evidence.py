@@ -4,7 +4,8 @@ A reading of one image numbers the corners by arrows whose signs are free. Image
 known to each other share one cuboid: its half edges in space follow from the arrows, and with them
 the signs in every image, and whether the three half edges make a right-handed frame. Then the
 likelihoods of the masks are multiplied image by image. Images at unknown poses are each on their
-own: they say how likely each class of corners is, a mirror image as much as its partner.
+own: they say how likely each class of corners is, a mirror image as much as its partner, unless the
+particle is known to spin in them, which tells the hand of the frame.
 """
 
 from __future__ import annotations
@@ -168,6 +169,15 @@ def hands(evidence: jax.Array, right: jax.Array) -> jax.Array:
     return jnp.logaddexp(own + evidence, other + evidence[..., mirrors()])
 
 
+def hand_in_common(right: jax.Array, flip: jax.Array) -> jax.Array:
+    """Log-odds (…) that the common frame is right-handed, if that of an image is by these (…).
+
+    `flip` (…, 3) is as in :class:`Common`: an odd number of signs that differ exchanges the hands.
+    """
+    even = jnp.tanh(0.5 * flip).prod(axis=-1) * jnp.tanh(0.5 * right)
+    return 2.0 * jnp.arctanh(jnp.clip(even, -1.0 + 1e-6, 1.0 - 1e-6))
+
+
 def set_evidence(
     reading: ViewReading,
     weight: jax.Array,
@@ -192,8 +202,9 @@ def set_evidence(
         Log-odds of the hand of a right-angled frame.
     """
     each = weight[..., None] * reading.masks
-    single = hands(class_evidence(each), jnp.zeros(each.shape[:2]))
+    single = hands(class_evidence(each), reading.right)
     alone = jnp.where((there & ~known)[..., None], single, 0.0).sum(axis=1)
     together = aligned(reading.masks, common.flip) * weight[..., None]
     together = jnp.where((there & known)[..., None], together, 0.0).sum(axis=1)
-    return alone + hands(class_evidence(together), sharpness * common.hand)
+    spun = jnp.where(there & known, hand_in_common(reading.right, common.flip), 0.0).sum(axis=1)
+    return alone + hands(class_evidence(together), sharpness * common.hand + spun)

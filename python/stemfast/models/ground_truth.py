@@ -40,7 +40,7 @@ __all__ = [
 
 COUNTS = 9  # deformed corners, 0 … 8
 CORNERS = 8
-EDGES = 3
+EDGES = AXES = 3
 
 
 class ImageEncoder(Protocol):
@@ -48,8 +48,10 @@ class ImageEncoder(Protocol):
 
     channels: int
 
-    def read(self, images: jax.Array, pixel_size_nm: jax.Array) -> ViewReading:
-        """Readings of images (N, H, W, 1); their tokens have so many channels."""
+    def read(
+        self, images: jax.Array, pixel_size_nm: jax.Array, spin: jax.Array | None = None
+    ) -> ViewReading:
+        """Readings of images (N, H, W, 1) with known spins (N, 3), zero where not known [rad]."""
         ...
 
 
@@ -98,7 +100,7 @@ class Views(NamedTuple):
     turn_known : (B, K) bool
         Whether it is known.
     spin : (B, K, 3) float32
-        Rotation vector during the scan of the image [rad].
+        Rotation vector during the scan of the image, from the first row to the last [rad].
     spin_known : (B, K) bool
         Whether it is known; a particle at rest has a known spin of zero.
     """
@@ -269,9 +271,11 @@ class SetNetwork(nnx.Module):
         there: jax.Array,
     ) -> Answer:
         chance = jax.nn.log_softmax(orbit)
+        # Which of two mirror images it is, only the evidence can tell.
+        learnt = 0.5 * (answer.orbit + answer.orbit[:, corners.mirrors()])
         of_count = np.where(corners.counts()[None, :] == np.arange(COUNTS)[:, None], 0.0, -np.inf)
         number = jax.nn.logsumexp(chance[:, None, :] + of_count, axis=2)
-        orbit = chance + answer.orbit
+        orbit = chance + learnt
         mean, log_sd = _severities(jax.lax.stop_gradient(orbit), reading, there)
         return answer._replace(
             orbit=orbit,
@@ -310,7 +314,9 @@ class GroundTruthNetwork(nnx.Module):
         # Padding may hold anything, even what is not a number.
         images = jnp.where(views.there.reshape(-1, 1, 1, 1), images, 0.0)
         pixel = jnp.where(views.there, views.pixel_size_nm, 1.0).reshape(-1)
-        reading = self.encoder.read(images, pixel)
+        known = views.spin_known & views.there
+        spin = jnp.where(known[..., None], views.spin, 0.0).reshape(-1, AXES)
+        reading = self.encoder.read(images, pixel, spin)
         return ViewReading(*(x.reshape(batch, count, *x.shape[1:]) for x in reading))
 
 

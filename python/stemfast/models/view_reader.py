@@ -5,7 +5,9 @@ image, up to its sign: the centre plus or minus the three arrows are the eight c
 finds the arrows, looks at the image where it thinks the corners are, corrects the arrows by what
 it finds there, and gives every choice of deformed corners a likelihood. Corners are numbered by
 the signs of the arrows as found. Which of the two signs an arrow has, no single image can tell, so
-all that follows treats the eight choices of signs alike.
+all that follows treats the eight choices of signs alike. Whether the frame of the three arrows is
+right-handed, an image can tell only of a particle that is known to spin
+(:mod:`stemfast.models.spin_look`).
 """
 
 from __future__ import annotations
@@ -20,17 +22,32 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast.models.classifier import Classifier, enlarged, standardise
-
-__all__ = ["MASKS", "ViewReader", "ViewReading", "mask_bits"]
-
-CORNERS, AXES, MASKS = 8, 3, 256
-WIDTH, PARTNERS, TOKEN = 96, 6, 96
-#: Natural length of an arrow, so that what the layers give is about 1 [px].
-LENGTH_PX = 20.0
-_SIGNS = np.array(
-    [[1.0 if corner >> axis & 1 else -1.0 for axis in range(AXES)] for corner in range(CORNERS)],
-    np.float32,
+from stemfast.models.flip_mix import (
+    AXES,
+    CORNER_SIGNS,
+    CORNERS,
+    LENGTH_PX,
+    FlipMix,
+    sampled,
 )
+from stemfast.models.spin_look import SpinLook, SpinSaid, SpinSeen, look_twice
+
+__all__ = [
+    "AXES",
+    "CORNERS",
+    "LENGTH_PX",
+    "MASKS",
+    "CornerLook",
+    "FlipMix",
+    "Found",
+    "ViewReader",
+    "ViewReading",
+    "mask_bits",
+    "to_double_angle",
+]
+
+MASKS = 256
+WIDTH, PARTNERS, TOKEN = 96, 6, 96
 
 
 class ViewReading(NamedTuple):
@@ -50,6 +67,9 @@ class ViewReading(NamedTuple):
         Logarithm of the edges [nm], and the logarithm of its standard deviation.
     severity, severity_sd : (N, 8)
         Severity of each corner if it is deformed, and the logarithm of its standard deviation.
+    right : (N,)
+        Logarithm of the odds that the arrows, with these signs, make a right-handed frame; 0 where
+        no spin is known.
     """
 
     token: jax.Array
@@ -60,6 +80,7 @@ class ViewReading(NamedTuple):
     log_edges_sd: jax.Array
     severity: jax.Array
     severity_sd: jax.Array
+    right: jax.Array
 
 
 class Found(NamedTuple):
@@ -70,49 +91,13 @@ class Found(NamedTuple):
     centre: jax.Array
     arrows: jax.Array
     maps: tuple[jax.Array, ...]
+    spin: tuple[SpinSeen, SpinSaid] | None = None
 
 
 @cache
 def mask_bits() -> NDArray[np.float32]:
     """(256, 8) 1 where a corner belongs to a mask."""
     return (np.arange(MASKS)[:, None] >> np.arange(CORNERS) & 1).astype(np.float32)
-
-
-@cache
-def _flipped() -> NDArray[np.intp]:
-    """(8, 8) the corner that each choice of signs makes of each corner."""
-    return np.asarray(np.arange(CORNERS)[:, None] ^ np.arange(CORNERS)[None, :])
-
-
-def _sampled(maps: jax.Array, at: jax.Array) -> jax.Array:
-    """Values (B, 8, C) of maps (B, h, w, C) at places (B, 8, 2), x and y in −1 … 1."""
-    _, height, width, _ = maps.shape
-
-    def weights(place: jax.Array, cells: int) -> jax.Array:
-        cell = jnp.clip((place + 1.0) * (0.5 * cells) - 0.5, 0.0, cells - 1.0)
-        return jnp.maximum(0.0, 1.0 - jnp.abs(cell[..., None] - jnp.arange(cells)))
-
-    rows = jnp.einsum("bnh,bhwc->bnwc", weights(at[..., 1], height), maps)
-    return jnp.einsum("bnw,bnwc->bnc", weights(at[..., 0], width), rows)
-
-
-class FlipMix(nnx.Module):
-    """What each of eight corners learns from the others, the same for every choice of signs."""
-
-    def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
-        scale = (1.0 / (CORNERS * width)) ** 0.5
-        self.norm = nnx.LayerNorm(width, rngs=rngs)
-        self.kernel = nnx.Param(
-            scale * jax.random.normal(rngs.params(), (CORNERS, width, width), jnp.float32)
-        )
-        self.out = nnx.Linear(width, width, rngs=rngs)
-
-    def __call__(self, corners: jax.Array) -> jax.Array:
-        """(B, 8, width) → (B, 8, width)."""
-        x = self.norm(corners)
-        others = x[:, _flipped()]  # (B, flip, corner, width)
-        mixed = jnp.einsum("bgcw,gwv->bcv", others, self.kernel[...])
-        return corners + self.out(nnx.gelu(mixed))
 
 
 class CornerLook(nnx.Module):
@@ -136,9 +121,9 @@ class CornerLook(nnx.Module):
         """Corner vectors (B, 8, WIDTH), and centre (B, 2) and arrows (B, 3, 2) [px] corrected."""
         # Corners are looked at where they are thought to be; only what is found there is learnt.
         from_here = jax.lax.stop_gradient(arrows)
-        relative = jnp.einsum("ca,bad->bcd", _SIGNS, from_here)
+        relative = jnp.einsum("ca,bad->bcd", CORNER_SIGNS, from_here)
         places = (jax.lax.stop_gradient(centre)[:, None] + relative) / half
-        seen = [_sampled(one, places) for one in maps]
+        seen = [sampled(one, places) for one in maps]
         lengths = jnp.linalg.norm(from_here + 1e-6, axis=2)
         distance = jnp.linalg.norm(relative + 1e-6, axis=2, keepdims=True)
         seen += [
@@ -150,7 +135,7 @@ class CornerLook(nnx.Module):
             x = layer(x)
         x = self.norm(x)
         move = 4.0 * self.moves(x)
-        moved = jnp.einsum("ca,bcd->bad", _SIGNS, move) / CORNERS
+        moved = jnp.einsum("ca,bcd->bad", CORNER_SIGNS, move) / CORNERS
         return x, centre + move.mean(axis=1), arrows + moved
 
 
@@ -161,13 +146,15 @@ class ViewReader(nnx.Module):
     ----------
     trunk : Classifier
         Its stages are looked at; it has corner maps.
+    spin : bool
+        Whether it has the part that makes use of a known spin; without, it refuses one.
     rngs : flax.nnx.Rngs
         Source of the initial weights.
     """
 
     channels = TOKEN
 
-    def __init__(self, trunk: Classifier, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, trunk: Classifier, *, spin: bool = False, rngs: nnx.Rngs) -> None:
         config = trunk.config
         if config.symmetric or not config.corner_maps or config.binning != 1:
             raise ValueError(
@@ -198,6 +185,15 @@ class ViewReader(nnx.Module):
         self.token = nnx.Linear(shared + 2 * WIDTH, TOKEN, rngs=rngs)
         self.number = nnx.Linear(TOKEN, CORNERS + 1, kernel_init=zeros, rngs=rngs)
         self.sizes = nnx.Linear(TOKEN + AXES * 3, 3 * AXES, kernel_init=zeros, rngs=rngs)
+        self.spin_look: SpinLook | None = nnx.data(None)
+        if spin:
+            self.learn_spin(rngs=rngs)
+
+    def learn_spin(self, *, rngs: nnx.Rngs) -> None:
+        """Give it a new part for known spins; all else stays as it is."""
+        config = self.trunk.config
+        channels = sum(config.widths) + 2 * len(config.corner_maps)
+        self.spin_look = SpinLook(channels, WIDTH, TOKEN, rngs=rngs)
 
     def _inside(self) -> tuple[int, int]:
         """Sides of an image, its margin counted [px]."""
@@ -205,9 +201,14 @@ class ViewReader(nnx.Module):
         height, width = (side + -side % config.total_stride for side in config.image_shape)
         return height, width
 
-    def read(self, images: jax.Array, pixel_size_nm: jax.Array) -> ViewReading:
-        """What images (N, H, W, 1) with these pixel sizes (N,) say."""
-        return self.look(images, pixel_size_nm).reading
+    def read(
+        self, images: jax.Array, pixel_size_nm: jax.Array, spin: jax.Array | None = None
+    ) -> ViewReading:
+        """What images (N, H, W, 1) with these pixel sizes (N,) say.
+
+        `spin` (N, 3) is the known rotation during the frame [rad], zero where it is not known.
+        """
+        return self.look(images, pixel_size_nm, spin=spin).reading
 
     def look(
         self,
@@ -215,6 +216,7 @@ class ViewReader(nnx.Module):
         pixel_size_nm: jax.Array,
         *,
         shown: tuple[jax.Array, jax.Array, jax.Array] | None = None,
+        spin: jax.Array | None = None,
         dtype: jnp.dtype | type = jnp.float32,
     ) -> Found:
         """The reading and what led to it.
@@ -228,6 +230,9 @@ class ViewReader(nnx.Module):
         shown : (N,) bool, (N, 2) and (N, 3, 2), optional
             Where to look at these centres and arrows [px] first, instead of those found: corners
             are learnt from the first step on, before arrows are.
+        spin : (N, 3), optional
+            Known rotation of the particle during the frame [rad], zero where it is not known. A
+            reader without the part for it makes no use of it.
         dtype : dtype
             Of the convolutions.
         """
@@ -249,7 +254,22 @@ class ViewReader(nnx.Module):
         for look in self.looks:
             corners, begin, direction = look(seen, shared, begin, direction, half)
         reading = self._reading(shared, corners, direction, pixel_size_nm)
-        return Found(reading, first, begin, direction, maps)
+        found = Found(reading, first, begin, direction, maps)
+        if self.spin_look is None or spin is None:
+            return found
+        half_edges = 0.5 * jnp.exp(reading.log_edges) / pixel_size_nm[:, None]
+        seen_twice = look_twice(
+            seen,
+            (begin, direction, half_edges),
+            (corners, reading.token),
+            spin,
+            half,
+            self.trunk.config.image_shape[0],
+        )
+        said = self.spin_look(seen_twice)
+        masks = reading.masks + said.masks @ jnp.asarray(mask_bits()).T
+        reading = reading._replace(masks=masks, right=said.right)
+        return found._replace(reading=reading, spin=(seen_twice, said))
 
     def _stages(
         self, images: jax.Array, dtype: jnp.dtype | type
@@ -314,6 +334,7 @@ class ViewReader(nnx.Module):
             log_edges_sd=edges_sd - 2.0,
             severity=0.35 + alone[..., 1],
             severity_sd=alone[..., 2] - 2.5,
+            right=jnp.zeros(len(token)),
         )
 
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from stemfast import atomic
 from stemfast.dataset.stream import stream
 from stemfast.models import logits
-from stemfast.models.corner_evidence import mirrors
-from stemfast.models.ground_truth import Answer, GroundTruthConfig, SetNetwork
+from stemfast.models.ground_truth import GroundTruthConfig, SetNetwork
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
-from stemfast.training.ground_truth_judge import ask, figures_of, more, share_of, spread
+from stemfast.training.ground_truth_judge import ask, figures_of, share_of, spread
 from stemfast.training.ground_truth_sets import ReadSets, batch_of, load_sets, read_recipe
+from stemfast.training.ground_truth_spin_curves import against_spin, hand_of
 from stemfast.training.ground_truth_step import set_loss
 from stemfast.training.ground_truth_weights import TrainedGroundTruth
 from stemfast.training.step import Seen, optimised
@@ -59,7 +59,8 @@ class Comparison:
         Where to.
     rows : list of dict
         ``against`` ("views", "dose", "tilt-error" or "handedness"), ``method``, ``poses``
-        ("unknown" or "known tilts"), ``at`` (the number, dose [e-/px] or error [degrees]) and
+        ("unknown" or "known tilts"; of particles that spin, at unknown poses, "known spin", "known
+        sense of spin" or "unknown spin"), ``at`` (the number, dose [e-/px] or error [degrees]) and
         ``figures``.
     """
 
@@ -124,8 +125,10 @@ def compare(
     for kind, poses in (("static", "unknown"), ("tilts", "known tilts")):
         hands = read(kind, few, USUAL, recipe="handedness")
         made.add(
-            "handedness", OURS, poses, USUAL, {"hand": _hand(ask(networks[OURS], hands), hands)}
+            "handedness", OURS, poses, USUAL, {"hand": hand_of(ask(networks[OURS], hands), hands)}
         )
+    if trained.knows_spin:
+        against_spin(made, trained, experiment, particles, few, n_threads=n_threads, say=say)
     for dose in DOSES_E_PX:
         own = read("tilts", few, USUAL, f"imaging.signal_e_px=[{dose},{dose}]")
         for known, poses in ((True, "known tilts"), (False, "unknown")):
@@ -201,16 +204,6 @@ def _against_tilt_error(
         answer = ask(trained.model.sets, sets, turn=turn)
         found = figures_of(answer, sets.truth, hand_known=True)
         made.add("tilt-error", OURS, "known tilts", degrees, found)
-
-
-def _hand(answer: Answer, sets: ReadSets) -> dict[str, Any]:
-    """Left or right, of chiral particles: which hand has more of the probability."""
-    table = np.asarray(answer.orbit, np.float64)
-    partner = mirrors()
-    left = np.arange(len(partner)) < partner
-    right = np.arange(len(partner)) > partner
-    says_left = more(*(np.logaddexp.reduce(table[:, own], axis=1) for own in (left, right)))
-    return share_of(says_left == left[np.asarray(sets.truth.orbit)])
 
 
 def _averaged(

@@ -36,6 +36,12 @@ class GroundTruthExperiment(Experiment):
         How images are put together; all but the first are there to compare with.
     evidence : bool
         Whether likelihoods of corners are multiplied, image by image.
+    spin_images : int
+        Single images of spinning particles, read once, for the third stage, which learns what a
+        known spin says; 0 leaves it out. It changes nothing of what the first two stages learnt;
+        ``start_from`` a ground-truth network, it is the only one.
+    spin_steps, spin_batch, spin_learning_rate
+        Steps of the third stage, images in each, and its highest learning rate.
     test_particles : int
         To judge with, at the end.
     """
@@ -47,6 +53,10 @@ class GroundTruthExperiment(Experiment):
     set_learning_rate: float = Field(default=1e-3, gt=0)
     pooling: Literal["attention", "mean", "max", "gru"] = "attention"
     evidence: bool = True
+    spin_images: int = Field(default=0, ge=0)
+    spin_steps: int = Field(default=1000, ge=1)
+    spin_batch: int = Field(default=128, ge=1)
+    spin_learning_rate: float = Field(default=2e-3, gt=0)
     test_particles: int = Field(default=5000, ge=1)
 
     def make_recipe(self) -> Recipe:
@@ -121,5 +131,16 @@ class GroundTruthExperiment(Experiment):
                 "images": self.set_steps * self.set_batch,
                 "batch_size": self.set_batch,
                 "learning_rate": self.set_learning_rate,
+            }
+        )
+
+    def of_spins(self) -> GroundTruthExperiment:
+        """The same with recipe and settings of the third stage in the places of the first."""
+        return self.model_copy(
+            update={
+                "spin": True,
+                "images": self.spin_steps * self.spin_batch,
+                "batch_size": self.spin_batch,
+                "learning_rate": self.spin_learning_rate,
             }
         )

@@ -159,13 +159,21 @@ def spread(views: int, count: int) -> NDArray[np.intp]:
 def judge(
     trained: TrainedGroundTruth, *, particles: int | None = None, n_threads: int = 0
 ) -> GroundTruthJudgement:
-    """Figures at as many images as it learnt with, at unknown poses and with known tilts."""
+    """Figures at as many images as it learnt with.
+
+    At unknown poses, with known tilts and, if it has the part for it, of spinning particles at
+    unknown poses, with known spins.
+    """
     experiment = GroundTruthExperiment.model_validate(trained.card["experiment"])
     number = particles or experiment.test_particles
     figures = {}
-    for kind in ("static", "tilts"):
+    cases = {"unknown poses": experiment, "known tilts": experiment}
+    if trained.knows_spin:
+        cases["known spin"] = experiment.model_copy(update={"spin": True})
+    for said, own in cases.items():
+        kind = "tilts" if said == "known tilts" else "static"
         sets = read_recipe(
-            experiment.views_recipe(experiment.set_views, kind=kind),
+            own.views_recipe(experiment.set_views, kind=kind),
             trained.model.encoder,
             "test",
             number,
@@ -173,7 +181,7 @@ def judge(
             n_threads=n_threads,
         )
         answer = ask(trained.model.sets, sets)
-        said = "unknown poses" if kind == "static" else "known tilts"
-        for name, entry in figures_of(answer, sets.truth, hand_known=kind == "tilts").items():
+        told = said != "unknown poses"
+        for name, entry in figures_of(answer, sets.truth, hand_known=told).items():
             figures[f"{experiment.set_views} images, {said}: {name}"] = entry
     return GroundTruthJudgement(figures)

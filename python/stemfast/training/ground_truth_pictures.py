@@ -34,11 +34,18 @@ def table(rows: list[dict[str, Any]]) -> str:
     """
     mine = [row for row in rows if row["against"] == "views"]
     views = sorted({int(row["at"]) for row in mine})
+    blind = ("count", "orbit of 46", "hand", "edges", "volume")
+    told = ("count", "orbit of 46", "orbit of 76", "hand", "edges", "volume")
     lines = []
     for poses, names in (
-        ("unknown", ("count", "orbit of 46", "hand", "edges", "volume")),
-        ("known tilts", ("count", "orbit of 46", "orbit of 76", "hand", "edges", "volume")),
+        ("unknown", blind),
+        ("known tilts", told),
+        ("known spin", told),
+        ("known sense of spin", told),
+        ("unknown spin", blind),
     ):
+        if not any(row["poses"] == poses for row in mine):
+            continue
         for name in names:
             lines += [
                 f"**{name}, poses {poses}**" if poses == "unknown" else f"**{name}, {poses}**",
@@ -83,7 +90,7 @@ def pictures(folder: Path, rows: list[dict[str, Any]]) -> None:
 def _draw(axes: Any, rows: list[dict[str, Any]], wanted: dict[str, str], against: str) -> None:
     ours = [row for row in rows if row["method"] == "ground truth"]
     for number, (name, words) in enumerate(wanted.items()):
-        for poses, line in (("known tilts", "-"), ("unknown", "--")):
+        for poses, line in (("known tilts", "-"), ("unknown", "--"), ("known spin", ":")):
             found = [
                 (row["at"], row["figures"][name])
                 for row in ours

@@ -1,9 +1,10 @@
-"""The training run of a ground-truth network, in two stages.
+"""The training run of a ground-truth network, in two or three stages.
 
 First the reader learns single images, simulated while it learns. Then it stays as it is: the
 images of some thousands of particles are read once, and the set network learns from the readings,
-with any number of them, and with turns hidden or known. Both stages go through the loop that
-classifiers are trained with, and can be stopped and resumed.
+with any number of them, and with turns hidden or known. What a known spin says, a part of the
+reader learns that leaves all else as it is (:mod:`stemfast.training.ground_truth_spin`). All
+stages go through the loop that classifiers are trained with, and can be stopped and resumed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from stemfast import atomic
 from stemfast.dataset.stream import stream
 from stemfast.models.ground_truth import GroundTruthNetwork
 from stemfast.training import ground_truth_weights as weights
+from stemfast.training import pretrained
 from stemfast.training.corner_points import corner_points, point_loss
 from stemfast.training.devices import batch_sharding, pick
 from stemfast.training.event_log import check_installed
@@ -37,6 +39,7 @@ from stemfast.training.ground_truth_sets import (
     save_sets,
     some_of,
 )
+from stemfast.training.ground_truth_spin import SpinRun, learn_spin
 from stemfast.training.ground_truth_step import set_loss
 from stemfast.training.reader_loss import (
     SHOWN_SD_PX,
@@ -237,7 +240,7 @@ def train(
     experiment : GroundTruthExperiment
         What to train. When resuming, what the folder says holds.
     folder : str or Path
-        Gets what :func:`stemfast.training.train` writes, for two stages.
+        Gets what :func:`stemfast.training.train` writes, for all stages.
     minutes, resume, device, n_threads, checkpoint_s, tensorboard, command
         As for :func:`stemfast.training.train`; `minutes` are those of the first stage.
 
@@ -245,14 +248,14 @@ def train(
     -------
     GroundTruthJudgement
     """
-    from stemfast.training import ground_truth_judge as judges
-
     if tensorboard:
         check_installed()
     settings = _Settings(Path(folder), pick(device), n_threads, checkpoint_s, tensorboard)
     earlier = earlier_record(settings.folder, resume, minutes)
     if earlier is not None:
         experiment = GroundTruthExperiment.model_validate(earlier["experiment"])
+    if (origin := _whole(experiment.start_from)) is not None:
+        return _add_spin(experiment, origin, settings, earlier, minutes, command)
     first = ReaderRun(
         experiment=experiment,
         recipe=experiment.make_recipe(),
@@ -274,8 +277,17 @@ def train(
         "seconds": seconds,
         "seconds_sets": more,
     }
-    trained = weights.TrainedGroundTruth(network, card)
-    found = judges.judge(trained, n_threads=n_threads)
+    if experiment.spin_images:
+        spent = learn_spin(experiment, network, devices=settings.devices, **settings.common)
+        card["seconds_spin"] = spent
+    return _finish(weights.TrainedGroundTruth(network, card), settings)
+
+
+def _finish(trained: weights.TrainedGroundTruth, settings: _Settings) -> Any:
+    """Judge on test particles, write network, figures and card."""
+    from stemfast.training.ground_truth_judge import judge
+
+    found = judge(trained, n_threads=settings.n_threads)
     trained.card["test"] = found.to_dict()
     weights.save(settings.folder, trained)
     atomic.write_text(
@@ -283,6 +295,52 @@ def train(
     )
     atomic.write_text(settings.folder / "model_card.md", weights.card_text(trained))
     return found
+
+
+def _whole(name: str | None) -> Path | None:
+    """The folder of the ground-truth network of this name, if it is one."""
+    if name is None:
+        return None
+    return next(
+        (one for one in (Path(name), pretrained.folder(name)) if weights.is_model(one)), None
+    )
+
+
+def _add_spin(
+    experiment: GroundTruthExperiment,
+    origin: Path,
+    settings: _Settings,
+    earlier: dict[str, Any] | None,
+    minutes: float | None,
+    command: str,
+) -> Any:
+    """The third stage alone, for a network that comes along or of an earlier run."""
+    if not experiment.spin_images or minutes is not None:
+        raise ValueError(
+            f"start_from is the ground-truth network {origin.name!r}, spin_images is "
+            f"{experiment.spin_images} and minutes is {minutes}: expected spin_images above 0 and "
+            "no minutes, as nothing but what a known spin says is learnt anew"
+        )
+    trained = weights.load(origin)
+    first = SpinRun(
+        experiment=experiment,
+        recipe=experiment.of_spins().make_recipe(),
+        model=trained.model.encoder,
+        sharding=batch_sharding(settings.devices, experiment.spin_batch),
+        **settings.common,
+    )
+    if earlier is None:
+        begin(first, None, command)
+    spent = learn_spin(experiment, trained.model, devices=settings.devices, **settings.common)
+    third = ("spin_images", "spin_steps", "spin_batch", "spin_learning_rate", "test_particles")
+    known = {key: getattr(experiment, key) for key in third}
+    card = {
+        **trained.card,
+        "experiment": {**trained.card["experiment"], **known},
+        "seconds_spin": spent,
+        "command_spin": (earlier or first.record)["command"],
+    }
+    return _finish(weights.TrainedGroundTruth(trained.model, card), settings)
 
 
 def _train_sets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from stemfast.dataset.stream import stream
 from stemfast.models.ground_truth import Views
 from stemfast.models.view_reader import ViewReading
 from stemfast.training.ground_truth_loss import Targets
-from stemfast.training.ground_truth_truth import view_truth
+from stemfast.training.ground_truth_truth import spins_of, view_truth
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -54,6 +55,10 @@ class ReadSets:
         Of all images.
     truth : Targets
         The truth.
+    spin : (P, K, 3) float32
+        Rotation vector during the frame of each view that the reading was told of [rad].
+    spun : (P,) bool
+        Whether it was told.
     """
 
     reading: ViewReading
@@ -61,6 +66,8 @@ class ReadSets:
     tilted: NDArray[np.bool_]
     pixel_size_nm: float
     truth: Targets
+    spin: NDArray[np.float32]
+    spun: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.tilted)
@@ -90,13 +97,20 @@ def joined(parts: list[ReadSets]) -> ReadSets:
         all_of([p.tilted for p in parts]),
         parts[0].pixel_size_nm,
         _each(Targets, (all_of(list(x)) for x in zip(*(p.truth for p in parts), strict=True))),
+        all_of([p.spin for p in parts]),
+        all_of([p.spun for p in parts]),
     )
 
 
 @nnx.jit
-def _read(reader: Any, images: jax.Array, pixel: jax.Array) -> ViewReading:
-    reading: ViewReading = reader.read(images.astype(jnp.float32), pixel)
+def _read(reader: Any, images: jax.Array, pixel: jax.Array, spin: jax.Array | None) -> ViewReading:
+    reading: ViewReading = reader.read(images.astype(jnp.float32), pixel, spin)
     return reading
+
+
+def as_they_are(spin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Spins are known as they are."""
+    return spin
 
 
 def read_recipe(
@@ -106,6 +120,7 @@ def read_recipe(
     particles: int,
     *,
     seed: int,
+    believed: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = as_they_are,
     n_threads: int = 0,
 ) -> ReadSets:
     """Simulate and read so many particles of a recipe.
@@ -122,12 +137,15 @@ def read_recipe(
         How many.
     seed : int
         Of the images.
+    believed : callable, optional
+        What the reader is told of spins (P, K, 3) [rad], where particles spin; nothing if None.
     n_threads : int
         Threads of the simulation.
     """
     views, size, pixel = recipe.views, recipe.image_px, float(recipe.pixel_size_nm)
     batch = max(1, PORTION // views)
-    readings, truths = [], []
+    told = recipe.spin and believed is not None
+    readings, truths, spins = [], [], []
     with stream(
         recipe,
         seed=seed,
@@ -138,7 +156,17 @@ def read_recipe(
     ) as simulated:
         for one in simulated:
             images = one.images.reshape(-1, size, size, 1)
-            found = _read(reader, jnp.asarray(images), jnp.full(len(images), pixel, jnp.float32))
+            spin = spins_of(recipe, one.columns)
+            if told:
+                assert believed is not None
+                spin = believed(spin)
+            found = _read(
+                reader,
+                jnp.asarray(images),
+                jnp.full(len(images), pixel, jnp.float32),
+                jnp.asarray(spin.reshape(-1, 3)) if told else None,
+            )
+            spins.append(spin if told else np.zeros_like(spin))
             readings.append([np.asarray(x).reshape(batch, views, *x.shape[1:]) for x in found])
             truths.append(view_truth(one.columns, views))
     whole = [Targets(*(t.whole)) for t in truths]
@@ -150,6 +178,8 @@ def read_recipe(
         np.full(particles, tilted),
         pixel,
         _each(Targets, (np.concatenate(x)[:particles] for x in zip(*whole, strict=True))),
+        np.concatenate(spins)[:particles],
+        np.full(particles, told),
     )
 
 
@@ -198,6 +228,8 @@ def save_sets(path: Path, sets: ReadSets) -> None:
             turn=sets.turn,
             tilted=sets.tilted,
             pixel_size_nm=sets.pixel_size_nm,
+            spin=sets.spin,
+            spun=sets.spun,
             **content,
         )
 
@@ -205,8 +237,14 @@ def save_sets(path: Path, sets: ReadSets) -> None:
 def load_sets(path: Path) -> ReadSets:
     """Readings that :func:`save_sets` kept."""
     with np.load(path) as content:
+        shape = content["turn"].shape[:2]
+        # Files of earlier versions hold particles at rest and know nothing of a hand.
+        nothing = {"reading.right": np.zeros(shape), "spin": np.zeros((*shape, 3), np.float32)}
+        nothing |= {"spun": np.zeros(shape[0], bool)}
+        kept = {name: content.get(name, x) for name, x in nothing.items()}
         reading = {
-            name: content[f"reading.{name}"].astype(np.float32) for name in ViewReading._fields
+            name: (kept if name == "right" else content)[f"reading.{name}"].astype(np.float32)
+            for name in ViewReading._fields
         }
         truth = {name: content[f"truth.{name}"] for name in Targets._fields}
         return ReadSets(
@@ -215,6 +253,8 @@ def load_sets(path: Path) -> ReadSets:
             content["tilted"],
             float(content["pixel_size_nm"]),
             Targets(**truth),
+            kept["spin"],
+            kept["spun"],
         )
 
 
@@ -250,11 +290,20 @@ def some_of(
     knows = there & (sets.tilted[particles] & known)[:, None]
     reading = _each(ViewReading, (x[particles] for x in sets.reading))
     truth = _each(Targets, (x[particles] for x in sets.truth))
-    return reading, views_of(turns, there, knows, sets.pixel_size_nm), truth
+    made = views_of(turns, there, knows, sets.pixel_size_nm)
+    return reading, _spinning(made, sets.spin[particles], sets.spun[particles]), truth
+
+
+def _spinning(views: Views, spin: Any, spun: Any) -> Views:
+    """The same views with spins (B, K, 3) where they are known (B,)."""
+    known = spun[:, None] & views.there
+    return views._replace(
+        spin=np.where(known[..., None], spin, np.float32(0.0)), spin_known=np.asarray(known)
+    )
 
 
 def views_of(turn: Any, there: Any, known: Any, pixel_size_nm: float) -> Views:
-    """What is known of views whose images were read already."""
+    """What is known of views whose images were read already; no spin is known."""
     shape = there.shape
     return _each(  # type: ignore[no-any-return]
         Views,
@@ -288,10 +337,12 @@ def batch_of(
     # Turned about the beam, a tilt axis may point anywhere in the image.
     beam = _about_beam(rng.uniform(0, 2 * np.pi, size))[:, None]
     turn = (beam @ turn @ np.swapaxes(beam, 2, 3)).astype(np.float32)
+    spin = np.take_along_axis(sets.spin[particles], order[..., None], 1)
     arrows = reading.arrows @ np.swapaxes(beam[..., :2, :2], 2, 3)
     reading = reading._replace(arrows=arrows.astype(np.float32))
     most = np.minimum(2.0 ** rng.uniform(0, np.log2(sets.views) + 1e-9, size), sets.views)
     there = np.arange(sets.views)[None, :] < np.round(most)[:, None]
     known = (sets.tilted[particles] & (rng.random(size) < 0.8))[:, None] & np.ones_like(there)
     truth = _each(Targets, (x[particles] for x in sets.truth))
-    return reading, views_of(turn, there, known, sets.pixel_size_nm), truth
+    views = views_of(turn, there, known, sets.pixel_size_nm)
+    return reading, _spinning(views, spin, sets.spun[particles]), truth

@@ -16,11 +16,12 @@ __all__ = ["set_loss"]
 def set_loss(network: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Array, Seen]:
     """Loss of a set network, and what was seen.
 
-    Handedness is asked for where two or more turns are known. Severities follow from the readings
-    where the network multiplies evidence; then nothing in it would learn from them.
+    Handedness is asked for where two or more turns are known, or a spin. Severities follow from the
+    readings where the network multiplies evidence; then nothing in it would learn from them.
     """
     answer = network(reading, views)
-    hand_known = (views.turn_known & views.there).sum(axis=1) >= 2
+    spins = views.spin_known & views.there & (jnp.abs(views.spin[..., :2]).sum(axis=2) > 0)
+    hand_known = ((views.turn_known & views.there).sum(axis=1) >= 2) | spins.any(axis=1)
     loss, parts = ground_truth_loss(answer, truth, hand_known)
     if network.config.evidence:
         loss = loss - parts["severity"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.training.ground_truth_loss import Targets, targets
 
-__all__ = ["ViewTruth", "view_truth", "volumes"]
+if TYPE_CHECKING:
+    from stemfast.recipes import Recipe
+
+__all__ = ["ViewTruth", "spins_of", "view_truth", "volumes"]
 
 COLUMNS = ("edges_nm", "corner_mask", "severity", "displaced", "orientation_xyzw", "position_nm")
 
@@ -99,3 +102,22 @@ def view_truth(
         centre=position[..., :2].astype(np.float32),
         turn=turn.astype(np.float32),
     )
+
+
+def spins_of(recipe: Recipe, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Rotation vectors (B, K, 3) of the particles during a frame [rad], zero at rest.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Where the batch is from.
+    columns : mapping of str to ndarray
+        Columns of the batch.
+    """
+    dwell = np.asarray(columns["dwell_us"], np.float64)
+    if "spin_rad_s" not in columns:
+        return np.zeros((len(dwell), recipe.views, 3), np.float32)
+    seconds = recipe.imaging.frame_s(dwell, recipe.image_px)
+    rate = np.asarray(columns["spin_rad_s"]).reshape(len(dwell), recipe.views, 3)
+    turned: NDArray[np.float32] = (rate * seconds[:, None, None]).astype(np.float32)
+    return turned

@@ -34,6 +34,8 @@ __all__ = ["GroundTruthAnswer", "TrainedGroundTruth", "is_model", "load", "save"
 FORMAT = "stemfast ground-truth network"
 FORMAT_VERSION = 1
 Floats = NDArray[np.float64]
+#: Turn during a frame above which no image is read: half a turn shows both sides.
+MOST_SPIN_DEG = 180.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +133,18 @@ class TrainedGroundTruth:
         shape: tuple[int, int] = self.model.encoder.trunk.config.image_shape  # type: ignore[attr-defined]
         return shape
 
+    @property
+    def knows_spin(self) -> bool:
+        """Whether it makes use of a known spin."""
+        return getattr(self.model.encoder, "spin_look", None) is not None
+
     def predict(
         self,
         images: ArrayLike,
         pixel_size_nm: ArrayLike,
         *,
         turns: Any = None,
-        spin: ArrayLike | None = None,
+        spin: Any = None,
     ) -> GroundTruthAnswer:
         """What K images of one particle say of it.
 
@@ -151,8 +158,12 @@ class TrainedGroundTruth:
             K rotations: how the particle was turned in each image since any one pose that they
             share, in the axes of the image (x right, y down, z along the beam): the tilts of a
             goniometer. Without, poses are unknown.
-        spin : None
-            Known rotation during the scan: networks that learnt from particles at rest refuse it.
+        spin : (3,) or (K, 3) array_like, optional
+            Known rotation of the particle during the frame of all images, or of each: a vector
+            along its axis, in the axes of the image, as long as the angle from the first row's
+            scan to the last one's [degrees]; a constant angular velocity [rad/s] times the time of
+            the frame [s], in degrees. None in the place of an image's vector, or of all: not
+            known. A network that learnt from particles at rest alone refuses it.
 
         Raises
         ------
@@ -175,10 +186,7 @@ class TrainedGroundTruth:
             raise ValueError(
                 f"pixel_size_nm is {pixel_size_nm}, expected a positive number of nm, or {count}"
             )
-        if spin is not None:
-            raise ValueError(
-                "spin is given, but this network learnt from particles at rest: leave it out"
-            )
+        spins, spun = self._spins(spin, count)
         turn, known = np.zeros((count, 3, 3)), turns is not None
         if known:
             turn = np.asarray(turns.as_matrix() if hasattr(turns, "as_matrix") else turns, float)
@@ -191,7 +199,44 @@ class TrainedGroundTruth:
             from scipy.spatial.transform import Rotation
 
             turn = turn @ Rotation.from_matrix(turn).mean().as_matrix().T
-        return _padded(array, np.broadcast_to(pixel, (count,)), turn, known)
+        views = _padded(array, np.broadcast_to(pixel, (count,)), turn, known)
+        return views._replace(
+            spin=views.spin.at[0, :count].set(np.radians(spins)),
+            spin_known=views.spin_known.at[0, :count].set(spun),
+        )
+
+    def _spins(self, spin: Any, count: int) -> tuple[Floats, NDArray[np.bool_]]:
+        """Rotation vectors (K, 3) [degrees], zero where not known, and whether they are."""
+        nothing = np.zeros((count, 3)), np.zeros(count, bool)
+        if spin is None:
+            return nothing
+        if not self.knows_spin:
+            raise ValueError(
+                "spin is given, but this network learnt from particles at rest: leave it out"
+            )
+        if not hasattr(spin, "__len__"):
+            raise ValueError(f"spin is {spin}, expected 3 numbers [degrees], or {count} x 3")
+        each: list[Any] = list(spin)
+        if not any(one is None or np.ndim(one) for one in each):
+            each = [each] * count
+        if len(each) != count:
+            raise ValueError(f"spin holds {len(each)} vectors, expected 3 numbers, or {count} x 3")
+        found, known = nothing
+        for i, one in enumerate(each):
+            if one is None:
+                continue
+            vector = np.asarray(one, np.float64)
+            if vector.shape != (3,) or not np.isfinite(vector).all():
+                raise ValueError(
+                    f"spin of image {i} is {one}, expected 3 numbers [degrees], or None"
+                )
+            if np.linalg.norm(vector) > MOST_SPIN_DEG:
+                raise ValueError(
+                    f"spin of image {i} turns by {np.linalg.norm(vector):.0f} degrees during the "
+                    f"frame, expected at most {MOST_SPIN_DEG:g}"
+                )
+            found[i], known[i] = vector, True
+        return found, known
 
 
 def _padded(array: NDArray[Any], pixel: Floats, turn: Floats, known: bool) -> Views:
@@ -261,6 +306,7 @@ def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
         "format_version": FORMAT_VERSION,
         "trunk": network.encoder.trunk.config.model_dump(mode="json"),
         "sets": network.sets.config.model_dump(mode="json"),
+        "spin": trained.knows_spin,
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "card": trained.card,
     }
@@ -293,7 +339,8 @@ def load(directory: str | Path) -> TrainedGroundTruth:
         )
     trunk = Classifier(ClassifierConfig.model_validate(config["trunk"]), rngs=nnx.Rngs(0))
     network: Any = GroundTruthNetwork(
-        ViewReader(trunk, rngs=nnx.Rngs(0)),
+        # Networks of earlier versions do not say.
+        ViewReader(trunk, spin=config.get("spin", False), rngs=nnx.Rngs(0)),
         GroundTruthConfig.model_validate(config["sets"]),
         rngs=nnx.Rngs(0),
     )
@@ -322,6 +369,7 @@ def card_text(trained: TrainedGroundTruth) -> str:
             f"particles of {experiment['set_views']} images read once, {experiment['set_steps']:,} "
             f"steps, {card['seconds_sets'] / 60:.1f} min. {machine['devices']}, "
             f"{machine['processor']}, {machine['cores']} cores.",
+            *_of_spin(card),
             f"- {card['parameters']:,} parameters in the reader; it started from "
             f"`{experiment['start_from']}`.",
             "",
@@ -331,10 +379,24 @@ def card_text(trained: TrainedGroundTruth) -> str:
             "",
             "It answers with a cuboid whatever the images show: compare the answer, simulated "
             "again, with the images. Static images at unknown poses say nothing about handedness. "
-            "It learnt from particles at rest and from corners that are cut, not moved.",
+            + ("" if trained.knows_spin else "It learnt from particles at rest. ")
+            + "It learnt from corners that are cut, not moved.",
             "",
         ]
     )
+
+
+def _of_spin(card: dict[str, Any]) -> list[str]:
+    """What the card says of the third stage, if there was one."""
+    if "seconds_spin" not in card:
+        return []
+    own = card["experiment"]
+    by = f", by `{card['command_spin']}`" if "command_spin" in card else ""
+    return [
+        f"- Stage three, known spins: {own['spin_images']:,} images of spinning particles read "
+        f"once, {own['spin_steps']:,} steps of {own['spin_batch']}, "
+        f"{card['seconds_spin'] / 60:.1f} min{by}."
+    ]
 
 
 def _figure(entry: dict[str, Any]) -> str:

@@ -64,7 +64,8 @@ def start_from(model: Classifier, name: str) -> None:
     taken = [
         (path, variable)
         for path, variable in nnx.to_flat_state(nnx.state(source, nnx.Param))
-        if same_head or path[0] != "head"
+        # What a known spin says, a classifier of images of particles at rest has no use for.
+        if (same_head or path[0] != "head") and path[0] != "spin_look"
     ]
     nnx.update(target, nnx.from_flat_state(taken))
 

@@ -1,0 +1,16 @@
+"""What a known spin during the scan says of a cuboid, learnt on top of `ground-truth`.
+
+Command:   stemfast train ground-truth-spin
+Machine:   two CPU cores
+"""
+
+from stemfast.training.ground_truth_experiment import GroundTruthExperiment
+
+EXPERIMENT = GroundTruthExperiment(
+    name="ground-truth-spin",
+    recipe="ground-truth",
+    symmetries=False,
+    start_from="ground-truth",
+    spin_images=40_000,
+    test_particles=2000,
+)

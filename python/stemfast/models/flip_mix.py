@@ -10,15 +10,15 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
+from stemfast import symmetry
+
 __all__ = ["AXES", "CORNERS", "CORNER_SIGNS", "LENGTH_PX", "FlipMix", "sampled"]
 
 CORNERS, AXES = 8, 3
 #: Natural length of an arrow, so that what the layers give is about 1 [px].
 LENGTH_PX = 20.0
-CORNER_SIGNS = np.array(
-    [[1.0 if corner >> axis & 1 else -1.0 for axis in range(AXES)] for corner in range(CORNERS)],
-    np.float32,
-)
+#: Signs (8, 3) of the axes at each corner.
+CORNER_SIGNS = symmetry.CORNER_SIGNS.astype(np.float32)
 
 
 @cache

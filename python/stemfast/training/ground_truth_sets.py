@@ -296,10 +296,9 @@ def some_of(
 
 def _spinning(views: Views, spin: Any, spun: Any) -> Views:
     """The same views with spins (B, K, 3) where they are known (B,)."""
-    known = spun[:, None] & views.there
-    return views._replace(
-        spin=np.where(known[..., None], spin, np.float32(0.0)), spin_known=np.asarray(known)
-    )
+    known: Any = spun[:, None] & views.there
+    vectors: Any = np.where(known[..., None], spin, np.float32(0.0))
+    return views._replace(spin=vectors, spin_known=known)
 
 
 def views_of(turn: Any, there: Any, known: Any, pixel_size_nm: float) -> Views:

@@ -14,6 +14,7 @@ from stemfast.models import corner_evidence as evidence
 from stemfast.models.ground_truth import GroundTruthConfig, GroundTruthNetwork
 from stemfast.models.spin_look import SpinLook, SpinSaid, SpinSeen, appearances, depths, look_twice
 from stemfast.models.view_reader import ViewReader
+from stemfast.training import ground_truth_spin_curves
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
 from stemfast.training.ground_truth_pictures import table
 from stemfast.training.ground_truth_run import train
@@ -252,7 +253,7 @@ def test_the_layers_learn_the_hand(shaken_network):
     assert seen[-1] < 0.35
 
 
-def test_a_network_that_comes_along_learns_spins_and_keeps_all_else(tmp_path):
+def test_a_network_that_comes_along_learns_spins_and_keeps_all_else(tmp_path, monkeypatch):
     made = network(spin=False)
     settings = {
         "image_px": SIDE,
@@ -288,8 +289,6 @@ def test_a_network_that_comes_along_learns_spins_and_keeps_all_else(tmp_path):
     trained = load(tmp_path / "second")
     assert trained.knows_spin
     assert trained.card["experiment"]["spin_images"] == 64
-    again = train(experiment, tmp_path / "second", resume=True)
-    assert again.to_dict() == found.to_dict()
     before, after = (one.predict(IMAGES, 1.0) for one in (load(tmp_path / "first"), trained))
     np.testing.assert_array_equal(before.orbit, after.orbit)
     rows: list[dict] = []
@@ -300,6 +299,7 @@ def test_a_network_that_comes_along_learns_spins_and_keeps_all_else(tmp_path):
                 dict(zip(("against", "method", "poses", "at", "figures"), row, strict=True))
             )
 
+    monkeypatch.setattr(ground_truth_spin_curves, "SPIN_VIEWS", (1, 2))
     against_spin(Rows(), trained, first, 20, 20, say=lambda _: None)
     assert {row["poses"] for row in rows} == {"known spin", "known sense of spin", "unknown spin"}
     assert "**orbit of 76, known spin**" in table(rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemfast.cli.reading import Conditions, Images, Progress, Seed, Sets, Size, record_option
+from stemfast.cli.refine_sets import refine_sets
 
 if TYPE_CHECKING:
     from stemfast.fit.trial import Trial
@@ -25,6 +26,19 @@ def refine(
     network: Annotated[
         bool, typer.Option(help="Ask the network that comes with the package as well.")
     ] = True,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K,…", help="ground-truth: numbers of images of a particle. Default 1,2,4,8."
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="ground-truth: static, at unknown poses, or tilts, known to 0.5°. Default static.",
+        ),
+    ] = None,
     out: Annotated[Path | None, record_option("refine")] = None,
 ) -> None:
     """Read test images by fitting the particle to them, from the images alone.
@@ -34,13 +48,33 @@ def refine(
     It finds poses and edges by trying thousands, fits the best, compares sets of cut corners by
     their evidence, and says how often that is right, whether the error bars cover, and what the
     network says of the same images. Takes about a second for each image on one core.
+
+    TASK ground-truth reads several images of each particle together, and prints a table of network
+    and fit against the number of images.
     """
     from stemfast import recipes
     from stemfast.fit.tasks import CORNER_TASKS
     from stemfast.fit.trial import trial
 
+    if task == "ground-truth":
+        refine_sets(
+            conditions=conditions,
+            n=n,
+            size=size,
+            seed=seed,
+            sets=sets or [],
+            network=network,
+            views=views,
+            kind=kind,
+            out=out,
+        )
+        return
     if task not in CORNER_TASKS:
-        raise ValueError(f"task is {task!r}, expected one of {', '.join(CORNER_TASKS)}")
+        known = ", ".join((*CORNER_TASKS, "ground-truth"))
+        raise ValueError(f"task is {task!r}, expected one of {known}")
+    for name, value in (("--views", views), ("--kind", kind)):
+        if value is not None:
+            raise ValueError(f"{name}: got {value}, which only the task ground-truth takes")
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
     asked = None
     if network:

@@ -25,7 +25,7 @@ from stemfast.fit.likelihood import Observation, blur_matrix
 from stemfast.fit.thickness import projections
 from stemfast.microscope import Microscope
 
-__all__ = ["Candidates", "Outline", "binned", "candidates", "outline"]
+__all__ = ["Candidates", "Outline", "binned", "candidates", "misfits", "outline"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -256,7 +256,8 @@ def candidates(
     spin[:, 1, 0], spin[:, 1, 1] = np.sin(angle), np.cos(angle)
     spin[:, 2, 2] = 1.0
     matrices, edges = spin @ frames[which[index]], shapes[sizes[index]]
-    misfit = _misfits(coarse, matrices, edges, seen.centre_nm, pixel_nm, cut)
+    cuts = np.full(CORNERS, cut)
+    misfit = misfits(coarse, matrices, edges, cuts, seen.centre_nm, pixel_nm)
     return Candidates(matrices, edges, misfit)
 
 
@@ -268,10 +269,28 @@ def _moments(tensor: Float) -> tuple[Float, Float, Float]:
     return mean, np.hypot(half, mixed), np.asarray(0.5 * np.arctan2(mixed, half))
 
 
-def _misfits(
-    coarse: Observation, matrices: Float, edges: Float, centre: Float, pixel_nm: float, cut: float
+def misfits(
+    coarse: Observation,
+    matrices: Float,
+    edges: Float,
+    cuts: Float,
+    centre: Float,
+    pixel_nm: float,
 ) -> Float:
-    """χ² of each cuboid's projection on the grid of the observation."""
+    """χ² of each cuboid's projection on the grid of the observation.
+
+    Parameters
+    ----------
+    coarse : Observation
+    matrices, edges : (n, 3, 3), (n, 3) float64
+        Poses and edges [nm].
+    cuts : (8,) float64
+        Of all.
+    centre : (2,) float64
+        Place of all [nm].
+    pixel_nm : float
+        Distance of the grid's points [nm].
+    """
     rows, columns = coarse.counts.shape
     middle = np.array([coarse.x_nm.mean(), coarse.y_nm.mean()])
     film = np.exp(-coarse.film_nm / coarse.film_path_nm).astype(np.float32)
@@ -286,8 +305,8 @@ def _misfits(
     for first in range(0, len(matrices), _CHUNK):
         part = slice(first, first + _CHUNK)
         own = edges[part]
-        cuts = np.full((len(own), CORNERS), cut)
-        t = projections(matrices[part], own, cuts, centre - middle, (rows, columns), pixel_nm)
+        same = np.tile(cuts, (len(own), 1))
+        t = projections(matrices[part], own, same, centre - middle, (rows, columns), pixel_nm)
         t *= np.float32(-1.0 / coarse.path_nm)
         left = np.exp(t, out=t)
         left *= scale

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.coarse import binned
+from stemfast.fit.coarse import binned, misfits
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.maximum import Refined
@@ -37,6 +37,12 @@ _ALL = 255
 _EDGES_APART = 0.15  # of ln: names under which edges differ by more are not tried
 _FITTED = 4  # names of each proposal that are fitted
 _LEAST = 0.02
+_IDEAS = 5  # of each view
+_FIRST = 2  # views that a fit may be grown from, where the first does not lead anywhere
+# Poses of a known shape that are looked at, and then rad around so many of the best.
+_POSES, _ROUNDS, _AROUND = 3000, ((0.12, 30), (0.05, 20)), 20
+_POSED, _POSES_APART = 4, 1.0 + 2.0 * np.cos(np.radians(6.0))  # the trace of a turn by 6°
+_FAIR = 4.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
 
 def propose_views(
@@ -86,7 +92,7 @@ def propose_views(
     known = prior or Prior()
     relaxed = replace(known, cut=(min(_LEAST, known.cut[0]), known.cut[1]))
     ideas = [
-        proposals(image, microscope, material=material, prior=known)
+        proposals(image, microscope, material=material, prior=known, most=_IDEAS)
         for image, microscope in zip(images, microscopes, strict=True)
     ]
     seen = [
@@ -108,7 +114,7 @@ def _turned(
     tried: list[tuple[float, tuple[CutCuboid, ...]]] = []
     places = [own[0].shape.position_nm for own in ideas]
     for view, own in enumerate(ideas):
-        for idea in own[:2]:
+        for idea in own[:3]:
             for shape in (idea.shape, mirrored(idea.shape)):
                 before = turns.rotations[view].inv() * shape.orientation()
                 placed = [replace(shape, position_nm=place) for place in places]
@@ -121,9 +127,28 @@ def _turned(
 
 
 def _gathered(seen: list[Observation], ideas: list[list[Refined]], prior: Prior) -> RefinedViews:
-    """A fit to all views, grown from the one that knows its edges best."""
+    """A fit to all views, grown from the one that knows its edges best.
+
+    What an image alone proposes first can be wrong, and so can the names it is joined under. Both
+    show as views that noise does not explain: then the joint shape looks at them again, and if
+    that does not help, the fit is grown from another view.
+    """
     doubt = [float((own[0].standard_errors[5:8] / own[0].shape.edges_nm).max()) for own in ideas]
     order = np.argsort(doubt).tolist()
+    found: list[RefinedViews] = []
+    for first in order[:_FIRST]:
+        rest = [view for view in order if view != first]
+        grown = _grown(seen, ideas, prior, [first, *rest])
+        found.append(_looked_again(seen, ideas, prior, grown))
+        if not _unfair(found[-1]):
+            break
+    return max(found, key=lambda fit: fit.log_likelihood)
+
+
+def _grown(
+    seen: list[Observation], ideas: list[list[Refined]], prior: Prior, order: list[int]
+) -> RefinedViews:
+    """A fit to all views, joined in this order."""
     joined = order[:1]
     fit = refine_views([seen[joined[0]]], [ideas[joined[0]][0].shape], _ALL, prior=prior)
     for view in order[1:]:
@@ -136,10 +161,31 @@ def _gathered(seen: list[Observation], ideas: list[list[Refined]], prior: Prior)
     return refine_views(seen, [fit.shapes[i] for i in back], _ALL, prior=prior)
 
 
+def _unfair(fit: RefinedViews) -> list[int]:
+    """Views that a fit leaves more of than noise would, the worst first."""
+    beyond = [(left.chi2 - left.expected) / left.spread for left in fit.goodness]
+    return [view for view in np.argsort(beyond)[::-1].tolist() if beyond[view] > _FAIR]
+
+
+def _looked_again(
+    seen: list[Observation], ideas: list[list[Refined]], prior: Prior, fit: RefinedViews
+) -> RefinedViews:
+    """The fit with other poses of the views that it does not explain, where those are better."""
+    for view in _unfair(fit):
+        place = ideas[view][0].shape.position_nm
+        names = _names(fit.shape, seen[view], ideas[view])
+        for shape in names + _posed(replace(fit.shape, position_nm=place), seen[view]):
+            shapes = [*fit.shapes]
+            shapes[view] = shape
+            other = refine_views(seen, shapes, _ALL, prior=prior)
+            fit = max(fit, other, key=lambda one: one.log_likelihood)
+    return fit
+
+
 def _names(shape: CutCuboid, seen: Observation, ideas: list[Refined]) -> list[CutCuboid]:
     """Poses of a shape in a view: proposals under the names that explain it best."""
     tried: list[tuple[float, CutCuboid]] = []
-    for idea in ideas[:2]:
+    for idea in ideas:
         for hand in (idea.shape, mirrored(idea.shape)):
             for turn in axis_turns():
                 named = renamed(hand, turn)
@@ -151,6 +197,31 @@ def _names(shape: CutCuboid, seen: Observation, ideas: list[Refined]) -> list[Cu
         return [replace(ideas[0].shape, edges_nm=shape.edges_nm, cuts=shape.cuts)]
     tried.sort(key=lambda pair: -pair[0])
     return [posed for _, posed in tried[:_FITTED]]
+
+
+def _posed(shape: CutCuboid, seen: Observation) -> list[CutCuboid]:
+    """Poses of a known shape that explain a view, wherever they are."""
+    from scipy.spatial.transform import Rotation
+
+    coarse = binned(seen, _BIN, _WAVES)
+    pixel = abs(float(coarse.x_nm[0, 1] - coarse.x_nm[0, 0]))
+    rng = np.random.default_rng(0)  # the same poses each time
+
+    def ranked(matrices: Float) -> Float:
+        edges = np.tile(shape.edges_nm, (len(matrices), 1))
+        misfit = misfits(coarse, matrices, edges, shape.cuts, shape.position_nm, pixel)
+        return matrices[np.argsort(misfit)]
+
+    best = ranked(Rotation.random(_POSES, rng=rng).as_matrix())
+    for spread, most in _ROUNDS:
+        every = np.repeat(best[:most], _AROUND, axis=0)
+        near = Rotation.from_rotvec(spread * rng.standard_normal((len(every), 3)))
+        best = ranked(np.concatenate([best[:most], near.as_matrix() @ every]))
+    chosen: list[Float] = []
+    for matrix in best:
+        if len(chosen) < _POSED and all(np.trace(matrix.T @ c) < _POSES_APART for c in chosen):
+            chosen.append(matrix)
+    return [replace(shape, quaternion=Rotation.from_matrix(m).as_quat()) for m in chosen]
 
 
 def _settled(fit: RefinedViews, prior: Prior) -> tuple[CutCuboid, ...]:

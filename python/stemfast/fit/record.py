@@ -39,6 +39,11 @@ class Entry:
     answer: int
     probability: tuple[float, ...]
 
+    @property
+    def key(self) -> int:
+        """What tells it from the others of a record."""
+        return self.index
+
 
 T = TypeVar("T", bound=Entry)
 
@@ -69,7 +74,7 @@ class Record(Generic[T]):
             lines.write(json.dumps(line) + "\n")
 
     def resume(self, settings: dict[str, Any]) -> dict[int, T]:
-        """What the file holds of a run, by index of the scene; starts the file if there is none.
+        """What the file holds of a run, by its key; starts the file if there is none.
 
         Parameters
         ----------
@@ -105,7 +110,7 @@ class Record(Generic[T]):
         if rest:  # a kill cut the last line short
             with self.file.open("r+", encoding="utf-8") as lines:
                 lines.truncate(len(text.encode("utf-8")) - len(rest.encode("utf-8")))
-        return {entry.index: entry for entry in entries}
+        return {entry.key: entry for entry in entries}
 
     def _entry(self, line: str, number: int) -> T:
         parts = _parsed(line)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stemfast.models.corner_evidence import mirrors, symmetry
 from stemfast.models.ground_truth import Answer
+from stemfast.training.ground_truth_coverage import coverage_of
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
 from stemfast.training.ground_truth_loss import Targets
 from stemfast.training.ground_truth_sets import ReadSets, read_recipe, some_of
@@ -140,7 +141,7 @@ def figures_of(answer: Answer, truth: Targets, *, hand_known: bool) -> dict[str,
     }
     if hand_known:
         found["orbit of 76"] = share_of(table.argmax(axis=1) == orbit)
-    return found
+    return found | coverage_of(answer, truth, hand_known=hand_known)
 
 
 def spread(views: int, count: int) -> NDArray[np.intp]:

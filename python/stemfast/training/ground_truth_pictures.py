@@ -15,6 +15,16 @@ _AXES = {
     "tilt-error": ("error of each tilt [degrees]", "symlog"),
 }
 _SHARES = {"count": "corners counted", "orbit of 46": "orbit up to mirror", "hand": "handedness"}
+_MEASURES = (
+    "edges",
+    "volume",
+    "severity",
+    *(
+        f"{name} within {bars}"
+        for name in ("edges", "volume", "severity")
+        for bars in ("one error bar", "two error bars")
+    ),
+)
 _SIZES = {"edges": "edges", "volume": "volume"}
 
 
@@ -34,8 +44,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     """
     mine = [row for row in rows if row["against"] == "views"]
     views = sorted({int(row["at"]) for row in mine})
-    blind = ("count", "orbit of 46", "hand", "edges", "volume")
-    told = ("count", "orbit of 46", "orbit of 76", "hand", "edges", "volume")
+    blind = ("count", "orbit of 46", "hand", *_MEASURES)
+    told = ("count", "orbit of 46", "orbit of 76", "hand", *_MEASURES)
     lines = []
     for poses, names in (
         ("unknown", blind),

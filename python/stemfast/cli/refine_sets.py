@@ -1,0 +1,77 @@
+"""``stemfast refine ground-truth``: joint fits of several images of a particle, in a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from stemfast.cli.reading import Progress
+
+__all__ = ["refine_sets"]
+
+_VIEWS = "1,2,4,8"
+_KINDS = ("static", "tilts")
+
+
+def refine_sets(
+    *,
+    conditions: str,
+    n: int,
+    size: int,
+    seed: int,
+    sets: list[str],
+    network: bool,
+    views: str | None,
+    kind: str | None,
+    out: Path | None,
+) -> None:
+    """Read sets of images, print the table.
+
+    Parameters are those of the command.
+    """
+    from stemfast import recipes
+    from stemfast.fit import sets_figures
+    from stemfast.fit.sets_trial import read_sets
+
+    chosen = kind or _KINDS[0]
+    if chosen not in _KINDS:
+        raise ValueError(f"--kind is {chosen!r}, expected {' or '.join(_KINDS)}")
+    numbers = _numbers(views or _VIEWS)
+    recipe = recipes.resolve(
+        "ground-truth",
+        conditions=conditions,
+        image_px=size,
+        sets=[*sets, f'series.kind="{chosen}"'],
+    )
+    asked = None
+    if network:
+        from stemfast.training import load_pretrained
+
+        asked = load_pretrained("ground-truth")
+        if asked.image_shape != (size, size):
+            asked = None
+    path = out or Path(f"refine-ground-truth-{chosen}-{conditions}.jsonl")
+    with Progress(n * len(numbers)) as progress:
+        readings = read_sets(
+            recipe, n, numbers, seed=seed, network=asked, path=path, report=progress
+        )
+    poses = "unknown poses" if chosen == "static" else "tilts known to half a degree"
+    typer.echo(f"{n} particles, {poses}; 95 % intervals\n")
+    typer.echo(sets_figures.table(readings))
+    wrong = [reading for reading in readings if reading.missed is not None]
+    typer.echo(f"\nwrong answers of the fit: {len(wrong)} of {len(readings)}")
+    for one in wrong:
+        said = "more" if (one.missed or 0.0) > 0 else "less"
+        typer.echo(
+            f"  particle {one.index % 2**40}, {one.views} images: the truth is e^"
+            f"{abs(one.missed or 0.0):.1f} times {said} probable"
+        )
+    typer.echo(f"wrote {path}")
+
+
+def _numbers(views: str) -> list[int]:
+    try:
+        return [int(part) for part in views.split(",")]
+    except ValueError:
+        raise ValueError(f"--views is {views!r}, expected numbers such as 1,2,4,8") from None

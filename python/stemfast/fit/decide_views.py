@@ -1,0 +1,161 @@
+"""Several images in, the particle out: proposals, the search among corners, how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.decide import decide
+from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.prior import Prior
+from stemfast.fit.propose_views import propose_views
+from stemfast.fit.rivals import Comparison, count_prior
+from stemfast.fit.turns import Turns
+from stemfast.fit.views import RefinedViews, refine_views
+from stemfast.fit.views_search import (
+    ViewsComparison,
+    log_likelihood,
+    same_particle,
+    search_views,
+)
+from stemfast.microscope import Microscope
+
+__all__ = ["Starts", "decide_views", "is_fair"]
+
+Float: TypeAlias = NDArray[np.float64]
+#: Further starts, made of a particle whose poses are known: what a network says of its corners.
+Starts: TypeAlias = Callable[[Sequence[CutCuboid]], Sequence[tuple[CutCuboid, ...]]]
+
+_IDEAS = 3
+_LAID = 2  # further starts that are fitted
+_HOPELESS = 40.0  # logarithms of likelihood behind the best start
+_FAIR = 4.0  # standard deviations of χ² beyond its mean that noise alone may reach
+
+
+def decide_views(
+    images: Sequence[ArrayLike],
+    microscopes: Sequence[Microscope],
+    *,
+    material: str = "Au",
+    prior: Prior | None = None,
+    turns: Turns | None = None,
+    starts: Starts | None = None,
+) -> ViewsComparison:
+    """Find the particle of several images from the images alone, or with a network's help.
+
+    Each number of cut corners is taken for as likely beforehand, and so is each choice of them.
+
+    Parameters
+    ----------
+    images : sequence of (rows, columns) array_like
+        Of one particle.
+    microscopes : sequence of Microscope
+        What took each; dose, probe, film and detector are taken as known.
+    material : str
+        What the particle is made of.
+    prior : Prior, optional
+        Limits of the cuts and the like.
+    turns : Turns, optional
+        How the views are turned against each other, if that is known.
+    starts : callable, optional
+        Given the particle as it was found in each view, returns others in the same poses to be
+        tried as well, each a shape for each view: with the corners that a network names.
+
+    Returns
+    -------
+    ViewsComparison
+        The most probable particle and its rivals.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, no particle stands out of one, or numbers differ.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> particle = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
+    >>> images = sf.simulate(particle, sf.orientation.random(2, seed=1), seed=1)
+    >>> found = decide_views(images, [sf.Microscope()] * 2, prior=Prior(cut=(0.2, 0.5)))
+    >>> np.sort(found.best.shape.edges_nm).round().tolist(), found.best.mask.bit_count()
+    ([10.0, 12.0, 14.0], 1)
+    """
+    known = prior or Prior()
+    if len(images) == 1 and len(microscopes) == 1:
+        return _single(images[0], microscopes[0], material, known)
+    weights = count_prior()
+    ideas = propose_views(
+        images, microscopes, material=material, prior=known, turns=turns, most=_IDEAS
+    )
+    seen = [
+        observe(image, scope, shape)
+        for image, scope, shape in zip(images, microscopes, ideas[0], strict=True)
+    ]
+    fits = [refine_views(seen, idea, prior=known, turns=turns) for idea in ideas]
+
+    def posterior(fit: RefinedViews) -> float:
+        return fit.log_evidence + float(weights[fit.mask])
+
+    if starts is not None:
+        base = max(fits, key=posterior)
+        laid = sorted(starts(base.shapes), key=lambda some: -log_likelihood(seen, some))
+        fits += [
+            refine_views(seen, some, prior=known, turns=turns)
+            for some in laid[:_LAID]
+            if some[0].mask != base.mask
+        ]
+    fits.sort(key=posterior, reverse=True)
+    found: list[ViewsComparison] = []
+    for fit in fits:
+        if found and (
+            is_fair(found[0].best)
+            or fit.log_likelihood < fits[0].log_likelihood - _HOPELESS
+            or any(_tried(fit, one) for one in found)
+        ):
+            continue
+        found.append(search_views(seen, fit.shapes, log_prior=weights, prior=known, turns=turns))
+        found.sort(key=_log_posterior, reverse=True)
+    return found[0]
+
+
+def is_fair(fit: RefinedViews) -> bool:
+    """Whether noise alone explains what a fit leaves in every image."""
+    return all(left.chi2 < left.expected + _FAIR * left.spread for left in fit.goodness)
+
+
+def _log_posterior(compared: ViewsComparison) -> float:
+    first = compared.hands[0]
+    return first.log_posterior(first.best)
+
+
+def _tried(fit: RefinedViews, compared: ViewsComparison) -> bool:
+    return any(
+        same_particle(fit.shape, other.shape)
+        for hand in compared.hands
+        for other in hand.fits.values()
+    )
+
+
+def _single(
+    image: ArrayLike, microscope: Microscope, material: str, prior: Prior
+) -> ViewsComparison:
+    """The search of `decide`, as one of several views that happen to be one."""
+    decision = decide(image, microscope, "count", material=material, prior=prior)
+    compared = decision.comparisons[0]
+    seen = [_observation(image, microscope, decision.best.shape)]
+    highest = compared.log_posterior(compared.best)
+    fits = {
+        mask: refine_views(seen, [fit.shape], prior=prior)
+        for mask, fit in compared.fits.items()
+        if compared.log_posterior(mask) > highest - _HOPELESS
+    }
+    return ViewsComparison((Comparison(fits, compared.log_prior),))
+
+
+def _observation(image: ArrayLike, microscope: Microscope, shape: CutCuboid) -> Observation:
+    return observe(image, microscope, replace(shape, edges_nm=1.1 * shape.edges_nm))

@@ -13,7 +13,7 @@ from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.decide import decide
 from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose_views import propose_views
+from stemfast.fit.propose_views import propose_views, relaxed_fits
 from stemfast.fit.rivals import Comparison, count_prior
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
@@ -34,6 +34,8 @@ Starts: TypeAlias = Callable[[Sequence[CutCuboid]], Sequence[tuple[CutCuboid, ..
 _IDEAS = 3
 _LAID = 2  # further starts that are fitted
 _HOPELESS = 40.0  # logarithms of likelihood behind the best start
+_BETTER = 1.0  # logarithms of probability by which a start must be better to be looked at
+_ROOM = 1.1  # around a first idea, for what it is wrong by
 _FAIR = 4.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
 
@@ -87,7 +89,7 @@ def decide_views(
     """
     known = prior or Prior()
     if len(images) == 1 and len(microscopes) == 1:
-        return _single(images[0], microscopes[0], material, known)
+        return _single(images[0], microscopes[0], material, known, starts)
     weights = count_prior()
     ideas = propose_views(
         images, microscopes, material=material, prior=known, turns=turns, most=_IDEAS
@@ -102,13 +104,7 @@ def decide_views(
         return fit.log_evidence + float(weights[fit.mask])
 
     if starts is not None:
-        base = max(fits, key=posterior)
-        laid = sorted(starts(base.shapes), key=lambda some: -log_likelihood(seen, some))
-        fits += [
-            refine_views(seen, some, prior=known, turns=turns)
-            for some in laid[:_LAID]
-            if some[0].mask != base.mask
-        ]
+        fits += _laid(seen, max(fits, key=posterior), starts, known, turns)
     fits.sort(key=posterior, reverse=True)
     found: list[ViewsComparison] = []
     for fit in fits:
@@ -141,21 +137,48 @@ def _tried(fit: RefinedViews, compared: ViewsComparison) -> bool:
     )
 
 
+def _laid(
+    seen: list[Observation],
+    base: RefinedViews,
+    starts: Starts,
+    prior: Prior,
+    turns: Turns | None,
+) -> list[RefinedViews]:
+    """Fits of the further starts that are likeliest in the poses that were found."""
+    laid = sorted(starts(base.shapes), key=lambda some: -log_likelihood(seen, some))
+    return [
+        refine_views(seen, some, prior=prior, turns=turns)
+        for some in laid[:_LAID]
+        if some[0].mask != base.mask
+    ]
+
+
 def _single(
-    image: ArrayLike, microscope: Microscope, material: str, prior: Prior
+    image: ArrayLike,
+    microscope: Microscope,
+    material: str,
+    prior: Prior,
+    starts: Starts | None,
 ) -> ViewsComparison:
     """The search of `decide`, as one of several views that happen to be one."""
     decision = decide(image, microscope, "count", material=material, prior=prior)
-    compared = decision.comparisons[0]
-    seen = [_observation(image, microscope, decision.best.shape)]
+    compared, shape = decision.comparisons[0], decision.best.shape
+    seen = [observe(image, microscope, replace(shape, edges_nm=_ROOM * shape.edges_nm))]
     highest = compared.log_posterior(compared.best)
     fits = {
         mask: refine_views(seen, [fit.shape], prior=prior)
         for mask, fit in compared.fits.items()
         if compared.log_posterior(mask) > highest - _HOPELESS
     }
-    return ViewsComparison((Comparison(fits, compared.log_prior),))
-
-
-def _observation(image: ArrayLike, microscope: Microscope, shape: CutCuboid) -> Observation:
-    return observe(image, microscope, replace(shape, edges_nm=1.1 * shape.edges_nm))
+    found = Comparison(fits, compared.log_prior)
+    best = found.fits[found.best]
+    others = [] if starts is None else _laid(seen, best, starts, prior, None)
+    others += [
+        refine_views(seen, [other], prior=prior)
+        for other in relaxed_fits(best.shape, seen[0], prior)[:_LAID]
+    ]
+    other = max(others, key=lambda fit: fit.log_evidence + float(found.log_prior[fit.mask]))
+    ahead = other.log_evidence + float(found.log_prior[other.mask])
+    if ahead > found.log_posterior(found.best) + _BETTER:
+        (found,) = search_views(seen, other.shapes, log_prior=found.log_prior, prior=prior).hands
+    return ViewsComparison((found,))

@@ -27,7 +27,7 @@ from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.fit.views_search import log_likelihood, replace_poses
 from stemfast.microscope import Microscope
 
-__all__ = ["propose_views"]
+__all__ = ["posed_anew", "propose_views", "relaxed_fits"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -41,8 +41,8 @@ _IDEAS = 5  # of each view
 _FIRST = 2  # views that a fit may be grown from, where the first does not lead anywhere
 # Poses of a known shape that are looked at, and then rad around so many of the best.
 _POSES, _ROUNDS, _AROUND = 3000, ((0.12, 30), (0.05, 20)), 20
-_POSED, _POSES_APART = 4, 1.0 + 2.0 * np.cos(np.radians(6.0))  # the trace of a turn by 6°
-_FAIR = 4.0  # standard deviations of χ² beyond its mean that noise alone may reach
+_POSED, _FAR_DEG, _NEAR_DEG = 4, 6.0, 2.5  # how many are fitted, and how far apart
+_FAIR = 5.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
 
 def propose_views(
@@ -172,14 +172,27 @@ def _looked_again(
 ) -> RefinedViews:
     """The fit with other poses of the views that it does not explain, where those are better."""
     for view in _unfair(fit):
-        place = ideas[view][0].shape.position_nm
-        names = _names(fit.shape, seen[view], ideas[view])
-        for shape in names + _posed(replace(fit.shape, position_nm=place), seen[view]):
-            shapes = [*fit.shapes]
-            shapes[view] = shape
-            other = refine_views(seen, shapes, _ALL, prior=prior)
-            fit = max(fit, other, key=lambda one: one.log_likelihood)
+        fit = _best_of(seen, prior, fit, view, _names(fit.shape, seen[view], ideas[view]))
+        if view in _unfair(fit):
+            place = ideas[view][0].shape.position_nm
+            posed = posed_anew(replace(fit.shape, position_nm=place), seen[view])
+            fit = _best_of(seen, prior, fit, view, posed)
     return fit
+
+
+def _best_of(
+    seen: list[Observation],
+    prior: Prior,
+    fit: RefinedViews,
+    view: int,
+    shapes: list[CutCuboid],
+) -> RefinedViews:
+    """The best of a fit and those with one of these shapes in a view."""
+    fits = [fit]
+    for shape in shapes:
+        others = (*fit.shapes[:view], shape, *fit.shapes[view + 1 :])
+        fits.append(refine_views(seen, others, _ALL, prior=prior))
+    return max(fits, key=lambda one: one.log_likelihood)
 
 
 def _names(shape: CutCuboid, seen: Observation, ideas: list[Refined]) -> list[CutCuboid]:
@@ -199,7 +212,24 @@ def _names(shape: CutCuboid, seen: Observation, ideas: list[Refined]) -> list[Cu
     return [posed for _, posed in tried[:_FITTED]]
 
 
-def _posed(shape: CutCuboid, seen: Observation) -> list[CutCuboid]:
+def relaxed_fits(shape: CutCuboid, seen: Observation, prior: Prior) -> list[CutCuboid]:
+    """Shapes like one in other poses near and far, fitted to a view; the most likely first.
+
+    A fit can end in a pose a few degrees off the most likely one.
+    """
+    medium = binned(seen, _BIN, _WAVES)
+    relaxed = replace(prior, cut=(min(_LEAST, prior.cut[0]), prior.cut[1]))
+    fits = [
+        refine_views([medium], [posed], _ALL, prior=relaxed)
+        for posed in posed_anew(shape, medium, apart_deg=_NEAR_DEG)
+    ]
+    fits.sort(key=lambda fit: -fit.log_likelihood)
+    return [_settled(fit, prior)[0] for fit in fits]
+
+
+def posed_anew(
+    shape: CutCuboid, seen: Observation, *, apart_deg: float = _FAR_DEG
+) -> list[CutCuboid]:
     """Poses of a known shape that explain a view, wherever they are."""
     from scipy.spatial.transform import Rotation
 
@@ -217,9 +247,10 @@ def _posed(shape: CutCuboid, seen: Observation) -> list[CutCuboid]:
         every = np.repeat(best[:most], _AROUND, axis=0)
         near = Rotation.from_rotvec(spread * rng.standard_normal((len(every), 3)))
         best = ranked(np.concatenate([best[:most], near.as_matrix() @ every]))
+    trace = 1.0 + 2.0 * np.cos(np.radians(apart_deg))
     chosen: list[Float] = []
     for matrix in best:
-        if len(chosen) < _POSED and all(np.trace(matrix.T @ c) < _POSES_APART for c in chosen):
+        if len(chosen) < _POSED and all(np.trace(matrix.T @ c) < trace for c in chosen):
             chosen.append(matrix)
     return [replace(shape, quaternion=Rotation.from_matrix(m).as_quat()) for m in chosen]
 

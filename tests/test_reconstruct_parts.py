@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -219,30 +220,48 @@ def test_the_networks_corners_are_laid_on_the_particle_every_way():
 class FakeNetwork:
     """Takes what the real one takes, and remembers it."""
 
-    image_shape = (64, 64)
+    image_shape = (128, 128)
+    card: ClassVar = {"recipe": {"field_nm": 32.0, "image_px": 128}}
 
     def predict(self, images, pixel_size_nm, *, turns=None):
         self.asked = images, pixel_size_nm, turns
         return SimpleNamespace(mask=128, severity=np.full(8, 0.4), share=np.array([0.75, 0.25]))
 
 
-def test_the_network_sees_every_particle_at_its_own_size(monkeypatch):
+def test_the_network_sees_every_particle_as_large_as_those_it_learnt_from(monkeypatch):
     fake = FakeNetwork()
     monkeypatch.setattr(network, "_load", lambda: fake)
     images = []
     for k, size in enumerate((0.35, 0.2)):
-        scope = sf.Microscope(scan=sf.Scan(shape=(110, 110), pixel_size_nm=size))
+        scope = sf.Microscope(scan=sf.Scan(shape=(110, 110), pixel_size_nm=size, dwell_us=20))
         images.append(prepare(str(k), sf.simulate(PARTICLE, microscope=scope, seed=1), size))
     answer = network.ask(images, None)
     assert answer is not None
     assert answer.share.tolist() == [0.75, 0.25]
-    stack, sizes, _ = fake.asked
-    assert stack.shape == (2, 64, 64)
-    for view, image, size in zip(images, stack, sizes, strict=True):
-        factor = round(size / view.pixel_size_nm)
-        signal = float((view.image - view.film).sum())
-        film = float(np.median(view.film)) * factor**2
-        assert float((image - film).sum()) == pytest.approx(signal, rel=0.05)
+    stack, size, _ = fake.asked
+    assert stack.shape == (2, 128, 128)
+    assert size == 0.25
+    across = np.mean([2 * np.sqrt(view.area_nm2 / np.pi) for view in images])
+    for view, image in zip(images, stack, strict=True):
+        # As many pixels as 63 across, whatever they were; the middle in the middle; film around.
+        seen = prepare("as asked", image, across / 63.2)
+        assert seen.area_nm2 == pytest.approx(view.area_nm2, rel=0.04)
+        assert np.abs(seen.middle_nm).max() < 0.6
+        film = float(np.median(view.film))
+        assert float(np.median(image[:8])) == pytest.approx(film, rel=0.1)
+
+
+def test_the_network_sees_images_of_the_right_size_as_they_are(monkeypatch):
+    fake = FakeNetwork()
+    monkeypatch.setattr(network, "_load", lambda: fake)
+    scope = sf.Microscope(scan=sf.Scan(shape=(128, 128), pixel_size_nm=0.25))
+    taken = sf.simulate(sf.Cuboid(edges=(16, 13, 11)), microscope=scope, seed=1)
+    network.ask([prepare("one", taken, 0.25)] * 2, None)
+    stack, size, _ = fake.asked
+    assert size == 0.25
+    middle = slice(50, 78)
+    signal = prepare("one", taken, 0.25)
+    assert np.isin(stack[0][middle, middle], signal.image).all()
 
 
 # STL

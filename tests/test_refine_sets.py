@@ -72,7 +72,10 @@ def test_tilts_tell_the_hand_in_the_table_of_the_command(tmp_path):
         (("--views", "2,2"), "expected different numbers"),
         (("--views", "many"), "--views is 'many'"),
         (("--kind", "spin"), "--kind is 'spin'"),
-        (("--set", "particle.displaced_share=0.5"), "expected --set particle.displaced_share=0"),
+        (
+            ("--set", "particle.displaced_share=0.5", "--set", "field_nm=40"),
+            "expected --set particle.displaced_share=0",
+        ),
     ],
 )
 def test_what_it_refuses(words, said, tmp_path):

@@ -183,3 +183,20 @@ def test_sorting_axes_keeps_every_view_the_same():
     expected = again.truth.expected_electrons
     assert answer.explained
     assert float(np.abs(images[0] - expected).mean()) < 1.3 * float(np.sqrt(expected).mean())
+
+
+@pytest.mark.parametrize("solid", ["atoms", "homogeneous"])
+def test_one_image_of_a_truncated_octahedron_has_eight_corners_or_is_not_explained(solid):
+    taken = sf.Microscope(
+        scan=sf.Scan(shape=(64, 64), pixel_size_nm=0.2, dwell_us=20), probe=sf.Probe(fwhm_nm=0.3)
+    )
+    pose = sf.orientation.random(1, seed=0)
+    if solid == "atoms":
+        if not ATOMS.is_file():
+            pytest.skip(f"{ATOMS.name} is not in ../shared/data")
+        image = read_xyz(ATOMS).images(pose, taken, seed=0)[0]
+    else:
+        particle = sf.TruncatedOctahedron(edge=6.9, material="Pt")
+        image = sf.simulate(particle, pose, taken, seed=0)[0]
+    answer = ground_truth(image, 0.2, material="Pt")
+    assert answer.count == 8 if answer.explained else answer.shape_class == NOT_EXPLAINED

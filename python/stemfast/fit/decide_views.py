@@ -177,8 +177,10 @@ def _single(
         refine_views(seen, [other], prior=prior)
         for other in relaxed_fits(best.shape, seen[0], prior)[:_LAID]
     ]
-    other = max(others, key=lambda fit: fit.log_evidence + float(found.log_prior[fit.mask]))
-    ahead = other.log_evidence + float(found.log_prior[other.mask])
-    if ahead > found.log_posterior(found.best) + _BETTER:
-        (found,) = search_views(seen, other.shapes, log_prior=found.log_prior, prior=prior).hands
+    best_log = found.log_posterior(found.best) + _BETTER
+    for other in others:
+        if other.log_evidence + float(found.log_prior[other.mask]) > best_log:
+            again = search_views(seen, other.shapes, log_prior=found.log_prior, prior=prior)
+            (found,) = max((ViewsComparison((found,)), again), key=_log_posterior).hands
+            best_log = found.log_posterior(found.best) + _BETTER
     return ViewsComparison((found,))

@@ -188,11 +188,22 @@ def _best_of(
     shapes: list[CutCuboid],
 ) -> RefinedViews:
     """The best of a fit and those with one of these shapes in a view."""
-    fits = [fit]
-    for shape in shapes:
-        others = (*fit.shapes[:view], shape, *fit.shapes[view + 1 :])
-        fits.append(refine_views(seen, others, _ALL, prior=prior))
+    others = [(*fit.shapes[:view], shape, *fit.shapes[view + 1 :]) for shape in shapes]
+    fits = [fit, *_fits_of(seen, prior, others)]
     return max(fits, key=lambda one: one.log_likelihood)
+
+
+def _fits_of(
+    seen: list[Observation], prior: Prior, starts: Sequence[Sequence[CutCuboid]]
+) -> list[RefinedViews]:
+    """Fits from starts that are guesses; one that breaks down on its way leads nowhere."""
+    fits = []
+    for start in starts:
+        try:
+            fits.append(refine_views(seen, start, _ALL, prior=prior))
+        except np.linalg.LinAlgError:
+            continue
+    return fits
 
 
 def _names(shape: CutCuboid, seen: Observation, ideas: list[Refined]) -> list[CutCuboid]:
@@ -219,10 +230,8 @@ def relaxed_fits(shape: CutCuboid, seen: Observation, prior: Prior) -> list[CutC
     """
     medium = binned(seen, _BIN, _WAVES)
     relaxed = replace(prior, cut=(min(_LEAST, prior.cut[0]), prior.cut[1]))
-    fits = [
-        refine_views([medium], [posed], _ALL, prior=relaxed)
-        for posed in posed_anew(shape, medium, apart_deg=_NEAR_DEG)
-    ]
+    poses = posed_anew(shape, medium, apart_deg=_NEAR_DEG)
+    fits = _fits_of([medium], relaxed, [[pose] for pose in poses])
     fits.sort(key=lambda fit: -fit.log_likelihood)
     return [_settled(fit, prior)[0] for fit in fits]
 

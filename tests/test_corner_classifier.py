@@ -9,7 +9,13 @@ from flax import nnx
 from pydantic import ValidationError
 
 from stemfast import recipes, training
-from stemfast.models import ClassifierConfig, CornerClassifier, logits, make_classifier
+from stemfast.models import (
+    Classifier,
+    ClassifierConfig,
+    CornerClassifier,
+    logits,
+    make_classifier,
+)
 from stemfast.models.corner_questions import any_order, axis_orders, classes, log_prior
 from stemfast.models.view_reader import mask_bits
 from stemfast.training.experiment import Experiment, ModelSettings
@@ -185,22 +191,19 @@ def test_a_run_teaches_corners_and_keeps_a_network_that_answers_the_same(finishe
 
 def test_only_weights_that_fit_are_taken(finished):
     _, folder = finished
-    plain = make_classifier(
-        ClassifierConfig(n_classes=4, image_shape=(128, 128), **SMALL), rngs=nnx.Rngs(0)
-    )
-    with pytest.raises(ValueError, match=r"another variant, expected the same architecture"):
-        start_from(
-            make_classifier(
-                ClassifierConfig(n_classes=4, image_shape=(64, 64), variant="hessian", **SMALL),
-                rngs=nnx.Rngs(0),
-            ),
-            str(folder),
-        )
-    start_from(plain, str(folder))
+
+    def whole_image(variant: str) -> Classifier:
+        config = ClassifierConfig(n_classes=4, image_shape=(64, 64), variant=variant, **SMALL)
+        return make_classifier(config, rngs=nnx.Rngs(0))
+
+    model = whole_image("hessian")
+    start_from(model, str(folder))
     trunk = training.load(folder).model.reader.trunk
-    np.testing.assert_array_equal(plain.norm.scale[...], trunk.norm.scale[...])
+    np.testing.assert_array_equal(model.norm.scale[...], trunk.norm.scale[...])
+    with pytest.raises(ValueError, match=r"another variant, expected the same architecture"):
+        start_from(whole_image("plain"), str(folder))
     with pytest.raises(ValueError, match=r"that is a network that reads several images, expected"):
-        start_from(plain, "ground-truth")
+        start_from(model, "ground-truth")
     with pytest.raises(ValueError, match=r"another variant, widths, blocks, stem_stride"):
         start_from(network(image_shape=(128, 128)), "ground-truth")
 

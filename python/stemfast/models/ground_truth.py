@@ -354,8 +354,13 @@ def _severities(
     orbit: jax.Array, reading: ViewReading, there: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Severity (B, 8) of the corners of the most likely class, and the logarithm of its sd."""
-    masks = jnp.asarray(corners.symmetry().classes.astype(np.int32))[orbit.argmax(axis=1)]
-    wrong = 1.0 - jnp.exp(jax.nn.log_softmax(orbit).max(axis=1))
+    best = orbit.argmax(axis=1)
+    masks = jnp.asarray(corners.symmetry().classes.astype(np.int32))[best]
+    chance = jax.nn.softmax(orbit)
+    # A class and its mirror image have the same severities.
+    twin = jnp.asarray(corners.mirrors())[best]
+    either = jnp.take_along_axis(chance, jnp.stack([best, twin], axis=1), axis=1)
+    wrong = 1.0 - jnp.where(twin == best, either[:, 0], either.sum(axis=1))
     turned = jnp.asarray(corners.flips())[:, masks].T  # (B, 8) the mask as each view may see it
     score = jnp.take_along_axis(reading.masks, turned[:, None, :], axis=2)
     share = jax.nn.softmax(score, axis=2)  # (B, K, flip)
@@ -364,8 +369,13 @@ def _severities(
     weight = share[..., None] / jnp.clip(spread, 0.02, 1.0) ** 2 * there[..., None, None]
     total = weight.sum(axis=(1, 2))
     mean = (weight * each).sum(axis=(1, 2)) / total
+    # Corners that a symmetry of the mask exchanges are told apart by no number of images.
+    own = (share[..., None] * each).sum(axis=2, keepdims=True)
+    exchanged = (share[..., None] * jnp.square(each - own)).sum(axis=2)
+    views = weight.sum(axis=2)
+    exchanged = (views * exchanged).sum(axis=1) / total
     deformed = jnp.asarray(mask_bits())[masks] > 0
-    sd = jnp.where(deformed, jnp.sqrt(1.0 / total + 0.02**2), 0.01)
+    sd = jnp.where(deformed, jnp.sqrt(1.0 / total + exchanged + 0.02**2), 0.01)
     sd = jnp.sqrt(sd**2 + (0.35**2) * wrong[:, None])
     return jnp.where(deformed, mean, 0.0), jnp.log(sd)
 

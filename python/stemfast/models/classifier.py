@@ -7,6 +7,7 @@ has the measurements). So the stem makes the image small at once, and the rest i
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -124,7 +125,7 @@ class CornerMap(nnx.Module):
             2 * channels // ORDER if symmetric else channels,
             2,
             kernel_init=nnx.initializers.zeros_init(),
-            bias_init=nnx.initializers.constant(float(jnp.log(FEW))),
+            bias_init=nnx.initializers.constant(math.log(FEW)),
             rngs=rngs,
         )
 

@@ -24,8 +24,8 @@ from stemfast.training.weights import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     _compact,
-    _fill,
     _flat,
+    filled,
     read_config,
 )
 
@@ -337,15 +337,16 @@ def load(directory: str | Path) -> TrainedGroundTruth:
             f"{folder / WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written with "
             "(SHA-256 differs): train the network again or copy both files anew"
         )
-    trunk = Classifier(ClassifierConfig.model_validate(config["trunk"]), rngs=nnx.Rngs(0))
-    network: Any = GroundTruthNetwork(
-        # Networks of earlier versions do not say.
-        ViewReader(trunk, spin=config.get("spin", False), rngs=nnx.Rngs(0)),
-        GroundTruthConfig.model_validate(config["sets"]),
-        rngs=nnx.Rngs(0),
-    )
-    _fill(network, from_bytes(content), folder)
-    return TrainedGroundTruth(network, config["card"])
+    convolutions = ClassifierConfig.model_validate(config["trunk"])
+    sets = GroundTruthConfig.model_validate(config["sets"])
+    spin = config.get("spin", False)  # networks of earlier versions do not say
+
+    def make() -> GroundTruthNetwork:
+        trunk = Classifier(convolutions, rngs=nnx.Rngs(0))
+        reader = ViewReader(trunk, spin=spin, rngs=nnx.Rngs(0))
+        return GroundTruthNetwork(reader, sets, rngs=nnx.Rngs(0))
+
+    return TrainedGroundTruth(filled(make, from_bytes(content), folder), config["card"])
 
 
 def card_text(trained: TrainedGroundTruth) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -252,8 +253,9 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
         architecture = ClassifierConfig.model_validate(config["architecture"])
     except ValidationError as error:
         raise ValueError(f"{folder / CONFIG_FILE} has a wrong architecture: {error}") from error
-    model = make_classifier(architecture, rngs=nnx.Rngs(0))
-    _fill(model, from_bytes(content), folder)
+    model = filled(
+        lambda: make_classifier(architecture, rngs=nnx.Rngs(0)), from_bytes(content), folder
+    )
     return TrainedClassifier(
         model, names, float(config["temperature"]), config["card"], _familiar(folder, config, model)
     )
@@ -289,12 +291,22 @@ def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Famili
     return familiar
 
 
-def _fill(model: Classifier, weights: dict[str, NDArray[Any]], folder: Path) -> None:
-    expected = _flat(model)
-    shapes = {name: array.shape for name, array in weights.items()}
-    if shapes != {name: array.shape for name, array in expected.items()}:
+def filled(make: Callable[[], nnx.Module], weights: dict[str, NDArray[Any]], folder: Path) -> Any:
+    """A network with these weights; its first ones, which would cost seconds, are never drawn.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of such a network.
+    """
+    graph, state = nnx.split(nnx.eval_shape(make))
+    empty = nnx.to_flat_state(state)
+    names = [".".join(str(part) for part in path) for path, _ in empty]
+    expected = {name: variable.shape for name, (_, variable) in zip(names, empty, strict=True)}
+    if {name: array.shape for name, array in weights.items()} != expected:
         raise ValueError(f"the weights in {folder} do not fit the architecture in {CONFIG_FILE}")
-    for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param)):
-        stored = weights[".".join(str(part) for part in path)]
-        variable[...] = jnp.asarray(stored, variable[...].dtype)
-        nnx.update(model, nnx.from_flat_state([(path, variable)]))
+    full = [
+        (path, variable.replace(jnp.asarray(weights[name], variable.dtype)))
+        for name, (path, variable) in zip(names, empty, strict=True)
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(full))

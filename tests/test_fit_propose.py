@@ -173,6 +173,14 @@ def test_goodness_is_that_of_noise():
     assert min(p_values) > 0.001
 
 
+def test_a_fit_that_shows_nothing_explains_nothing():
+    shape = drawn(1, 0)
+    image = observe(image_of(shape, scope()), scope(), shape)
+    nothing = goodness(image, np.zeros_like(image.counts))
+    assert not nothing.explained
+    assert nothing.misfit == 1.0
+
+
 def test_a_small_error_of_the_model_is_forgiven_and_a_large_one_is_not():
     scope_ = scope(2e4)
     truth = drawn(5, 0)

@@ -96,6 +96,10 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
     variance = _joined(np.where(on, mean, 0.0), side)
     strength = _joined(np.where(on, signal, 0.0), side)
     counted = variance > 0
+    if not counted.any():
+        # A fit that shows nothing, far outside of the image or shrunk away, explains nothing.
+        square = float(np.square(observation.counts).sum())
+        return Goodness(square, 1.0, float(np.sqrt(2.0)), 1.0, 0.0)
     off, variance, strength = off[counted], variance[counted], strength[counted]
     n = max(len(variance) - used, 1)
     chi2 = float((off**2 / variance).sum())

@@ -16,8 +16,8 @@ from stemfast.models import (
     logits,
     make_classifier,
 )
-from stemfast.models.corner_questions import any_order, axis_orders, classes, log_prior
 from stemfast.models.view_reader import mask_bits
+from stemfast.symmetry.corner_questions import any_order, axis_orders, classes, log_prior
 from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.reader_loss import ReaderTruth, reader_truth, reordered
 from stemfast.training.start import start_from

@@ -15,7 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["new_folder", "remove_leftovers", "replacing", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "json_text",
+    "new_folder",
+    "remove_leftovers",
+    "replacing",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 def _flush(path: Path) -> None:
@@ -141,6 +149,17 @@ def write_text(path: str | Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
+def json_text(content: object) -> str:
+    """`content` as indented JSON with an end of line.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN or infinity, which JSON has no word for.
+    """
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: str | Path, content: object) -> None:
     """Write `content` to `path` as indented JSON, whole or not at all.
 
@@ -159,5 +178,4 @@ def write_json(path: str | Path, content: object) -> None:
       "e⁻/px": 42
     }
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    write_text(path, json_text(content))

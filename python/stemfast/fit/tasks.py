@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.rivals import MASKS, count_prior
-from stemfast.symmetry import corner_permutation, cuboid_symmetry
+from stemfast.fit.rivals import MASKS
+from stemfast.symmetry import corner_permutation
+from stemfast.symmetry.corner_questions import CornerQuestion, classes, log_prior
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -20,9 +23,8 @@ Float: TypeAlias = NDArray[np.float64]
 Int: TypeAlias = NDArray[np.int64]
 
 #: Tasks of corners, and all that the observer reads.
-CORNER_TASKS = ("deformed", "count", "pairs-cube", "pairs-cuboid", "corners")
+CORNER_TASKS: tuple[CornerQuestion, ...] = get_args(CornerQuestion)
 TASKS = ("shapes", *CORNER_TASKS)
-_COUNTS = np.array([mask.bit_count() for mask in range(MASKS)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,35 +101,21 @@ def question(task: str, edges_nm: ArrayLike) -> Question:
     """
     if task not in CORNER_TASKS:
         raise ValueError(f"task is {task!r}, expected one of {', '.join(CORNER_TASKS)}")
-    if task == "count":
-        return Question(_COUNTS.astype(np.int64), count_prior(), False, False)
-    if task == "deformed":
-        # One in two is whole; in the others each count of 1 … 8 is as likely.
-        prior = count_prior() + np.where(_COUNTS == 0, np.log(9 / 2), np.log(9 / 16))
-        return Question((_COUNTS > 0).astype(np.int64), prior, False, False)
-    classes = _orbits(task, np.asarray(edges_nm, np.float64))
-    size = np.bincount(classes[classes >= 0])
-    log_prior = np.full(MASKS, -np.inf)
-    possible = classes >= 0
-    log_prior[possible] = -np.log(len(size) * size[classes[possible]])
-    return Question(classes, log_prior, True, task == "pairs-cube")
+    laid = _laid(tuple(np.argsort(-np.asarray(edges_nm, np.float64), kind="stable").tolist()))
+    own = classes(task)[laid]
+    chance = log_prior(task)[laid]
+    return Question(
+        class_of_mask=own,
+        log_prior=chance.max(axis=1) - math.log(chance.shape[1]),
+        elsewhere=task not in ("count", "deformed"),
+        equal_edges=task == "pairs-cube",
+    )
 
 
-def _orbits(task: str, edges: Float) -> Int:
-    if task == "pairs-cube":
-        symmetry = cuboid_symmetry((1.0, 1.0, 1.0), tolerance_nm=0.0)
-        number = symmetry.class_table.astype(np.int64)
-    else:
-        symmetry = cuboid_symmetry((3.0, 2.0, 1.0), tolerance_nm=0.0)
-        # Lay the longest edge along x and the shortest along z.
-        matrix = np.zeros((3, 3), np.int8)
-        matrix[np.arange(3), np.argsort(-edges, kind="stable")] = 1
-        target = 1 << corner_permutation(matrix).astype(np.int64)
-        masks = ((np.arange(MASKS)[:, None] >> np.arange(8) & 1) * target).sum(axis=1)
-        number = symmetry.class_table_up_to_mirror[masks].astype(np.int64)
-    if task == "corners":
-        return number
-    pairs = np.unique(number[_COUNTS == 2])
-    found = np.full(MASKS, -1, np.int64)
-    found[_COUNTS == 2] = np.searchsorted(pairs, number[_COUNTS == 2])
-    return found
+@cache
+def _laid(order: tuple[int, ...]) -> Int:
+    """(256,) each mask of a cuboid once its longest edge lies along x and its shortest along z."""
+    matrix = np.zeros((3, 3), np.int8)
+    matrix[np.arange(3), order] = 1
+    target = 1 << corner_permutation(matrix).astype(np.int64)
+    return np.asarray(((np.arange(MASKS)[:, None] >> np.arange(8) & 1) * target).sum(axis=1))

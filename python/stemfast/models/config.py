@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from stemfast.models.corner_questions import Question, classes
+from stemfast.symmetry.corner_questions import CornerQuestion, classes
 
 __all__ = ["READER_PX", "ClassifierConfig", "Variant"]
 
@@ -71,7 +71,7 @@ class ClassifierConfig(BaseModel):
     scales_px: tuple[float, ...] = Field(default=(1.0, 1.8, 3.0), min_length=1)
     corner_maps: tuple[int, ...] = ()
     binning: Literal[1, 2, 4] = 1
-    question: Question | None = None
+    question: CornerQuestion | None = None
 
     def trunk(self) -> ClassifierConfig:
         """The convolutions of a network that finds corners."""
@@ -133,7 +133,7 @@ class ClassifierConfig(BaseModel):
             self._can_find_corners(self.question)
         return self
 
-    def _can_find_corners(self, question: Question) -> None:
+    def _can_find_corners(self, question: CornerQuestion) -> None:
         if self.symmetric or not self.corner_maps:
             raise ValueError(
                 f"question is {question!r} for a {self.variant} network with corner_maps "

@@ -13,10 +13,14 @@ from flax import nnx
 
 from stemfast.models.classifier import Classifier, binned
 from stemfast.models.config import READER_PX, ClassifierConfig
-from stemfast.models.corner_questions import Question, log_prior
 from stemfast.models.view_reader import Found, ViewReader
+from stemfast.symmetry.corner_questions import CornerQuestion, log_prior
 
-__all__ = ["CornerClassifier", "make_classifier"]
+__all__ = ["HARDLY", "CornerClassifier", "make_classifier"]
+
+
+#: Logarithm of the chance of what is not in a class, so that all sums are finite.
+HARDLY = -1e4
 
 
 class CornerClassifier(Classifier):
@@ -43,7 +47,7 @@ class CornerClassifier(Classifier):
         self.head.kernel[...] = jnp.asarray(start)
 
     @property
-    def question(self) -> Question:
+    def question(self) -> CornerQuestion:
         """What is asked of the corners."""
         assert self.config.question is not None
         return self.config.question
@@ -69,7 +73,8 @@ class CornerClassifier(Classifier):
         margins = [((READER_PX - side) // 2, (READER_PX - side + 1) // 2) for side in x.shape[1:3]]
         x = jnp.pad(x, [(0, 0), *margins, (0, 0)], mode="edge")
         found = self.reader.look(x, jnp.ones(len(x)), shown=shown, dtype=dtype)
-        likelihood = found.reading.masks[..., None] + jnp.asarray(log_prior(self.question))
+        inside = np.maximum(log_prior(self.question), HARDLY).astype(np.float32)
+        likelihood = found.reading.masks[..., None] + jnp.asarray(inside)
         evidence = jax.nn.logsumexp(likelihood, axis=1)
         return jnp.concatenate([evidence, found.reading.token], axis=1), found
 

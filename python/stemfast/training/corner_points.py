@@ -16,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.symmetry import CORNER_SIGNS
+
 __all__ = ["COLUMNS", "corner_points", "point_loss", "turned"]
 
 CORNERS = 8
 #: What a recipe must have drawn for its corners to be known.
 COLUMNS = ("edges_nm", "corner_mask", "orientation_xyzw", "position_nm")
-_SIGNS = np.array([[1.0 if corner >> bit & 1 else -1.0 for bit in range(3)] for corner in range(8)])
 
 
 def corner_points(
@@ -61,7 +62,7 @@ def corner_points(
 
     edges, masks = np.asarray(columns["edges_nm"]), np.asarray(columns["corner_mask"])
     turns = Rotation.from_quat(columns["orientation_xyzw"]).as_matrix()
-    corners = 0.5 * _SIGNS * edges[:, None]
+    corners = 0.5 * CORNER_SIGNS * edges[:, None]
     placed = np.einsum("nij,nkj->nki", turns, corners) + columns["position_nm"][:, None]
     yx = placed[..., 1::-1] / pixel_size_nm + (image_px - 1) / 2
     deformed = np.unpackbits(masks.astype(np.uint8)[:, None], axis=1, bitorder="little")

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from stemfast.models import CornerClassifier
 from stemfast.models.config import READER_PX
-from stemfast.models.corner_questions import any_order, log_prior
+from stemfast.models.corner_classifier import HARDLY
+from stemfast.symmetry.corner_questions import any_order, log_prior
 from stemfast.training.corner_points import corner_points, point_loss
 from stemfast.training.reader_loss import (
-    SHOWN_SD_PX,
     ReaderTruth,
-    canonical,
+    first_look,
     reader_loss,
     reader_truth,
     reordered,
@@ -27,8 +27,7 @@ from stemfast.training.step import Seen, State, Step, optimised
 
 __all__ = ["CornerRun"]
 
-#: Over this first share of the steps, half of the images are looked at about where their corners
-#: truly are, so that corners are learnt before arrows are.
+#: First share of the steps in which some images are looked at about where their corners truly are.
 SHOWN = 0.2
 
 
@@ -41,7 +40,8 @@ class CornerRun(Run):
         key, map_weight = jax.random.key(self.experiment.seed), self.experiment.corner_weight
         free = any_order(model.question)
         # All classes are alike.
-        prior = np.logaddexp.reduce(log_prior(model.question), axis=1).astype(np.float32)
+        chance = np.logaddexp.reduce(log_prior(model.question), axis=1)
+        prior = np.maximum(chance, HARDLY).astype(np.float32)
 
         def loss_of(
             network: CornerClassifier,
@@ -52,12 +52,7 @@ class CornerRun(Run):
             points: jax.Array,
         ) -> tuple[jax.Array, Seen]:
             count = len(images)
-            about = SHOWN_SD_PX * jax.random.normal(jax.random.fold_in(key, number), (count, 4, 2))
-            shown = (
-                (jnp.arange(count) % 2 == 0) & (number < SHOWN * total_steps),
-                jnp.asarray(truth.centre) + about[:, 3],
-                canonical(jnp.asarray(truth.arrows) + about[:, :3]),
-            )
+            shown = first_look(truth, jax.random.fold_in(key, number), number < SHOWN * total_steps)
             features, found = network.look(
                 images.astype(jnp.float32), shown=shown, dtype=self.dtype
             )

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stemfast.models import Classifier, ClassifierConfig, make_classifier
 from stemfast.models.config import Variant
-from stemfast.models.corner_questions import Question
 from stemfast.recipes import Recipe
+from stemfast.symmetry.corner_questions import CornerQuestion
 from stemfast.training.start import start_from
 
 __all__ = ["Experiment", "ModelSettings", "get", "names"]
@@ -41,6 +41,10 @@ class ModelSettings(Frozen):
     corner_maps: tuple[int, ...] = ()
     binning: int = 1
     reader: bool = False
+
+    def architecture(self) -> dict[str, Any]:
+        """What :class:`stemfast.models.ClassifierConfig` takes of this."""
+        return self.model_dump(exclude={"reader"})
 
 
 class Experiment(Frozen):
@@ -119,10 +123,10 @@ class Experiment(Frozen):
                 f"corner_weight is {self.corner_weight} and model.corner_maps is "
                 f"{self.model.corner_maps}, expected both or neither"
             )
-        if self.model.reader and self.recipe not in get_args(Question):
+        if self.model.reader and self.recipe not in get_args(CornerQuestion):
             raise ValueError(
                 f"model.reader is true for the recipe {self.recipe!r}, expected one whose classes "
-                f"are of corners: {', '.join(get_args(Question))}"
+                f"are of corners: {', '.join(get_args(CornerQuestion))}"
             )
         return self
 
@@ -155,7 +159,7 @@ class Experiment(Frozen):
         from flax import nnx
 
         settings = {
-            **self.model.model_dump(exclude={"reader"}),
+            **self.model.architecture(),
             "n_classes": len(recipe.class_names),
             "image_shape": recipe.image_shape,
             "question": self.recipe if self.model.reader else None,

@@ -107,7 +107,7 @@ class GroundTruthExperiment(Experiment):
         trunk = Classifier(
             ClassifierConfig.model_validate(
                 {
-                    **self.model.model_dump(exclude={"reader"}),
+                    **self.model.architecture(),
                     "n_classes": 9,
                     "image_shape": (self.image_px, self.image_px),
                 }

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,10 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast import atomic
-from stemfast.dataset.stream import stream
 from stemfast.models.ground_truth import GroundTruthNetwork
 from stemfast.training import ground_truth_weights as weights
 from stemfast.training import pretrained
 from stemfast.training.corner_points import corner_points, point_loss
-from stemfast.training.devices import batch_sharding, pick
-from stemfast.training.event_log import check_installed
 from stemfast.training.ground_truth_experiment import GroundTruthExperiment
 from stemfast.training.ground_truth_sets import (
     ReadSets,
@@ -42,20 +38,19 @@ from stemfast.training.ground_truth_sets import (
 from stemfast.training.ground_truth_spin import SpinRun, learn_spin
 from stemfast.training.ground_truth_step import set_loss
 from stemfast.training.reader_loss import (
-    SHOWN_SD_PX,
     ReaderTruth,
-    canonical,
+    first_look,
     reader_loss,
     reader_truth,
 )
-from stemfast.training.run import WATCHED, Run, begin, earlier_record, loop
+from stemfast.training.run import Run, begin, earlier_record, loop
+from stemfast.training.sitting import Sitting
 from stemfast.training.start import halved
 from stemfast.training.step import Seen, State, Step, optimised, padded_size
 
 __all__ = ["ReaderRun", "SetRun", "train"]
 
-#: Over this first share of the steps, half of the images are looked at about where their corners
-#: truly are: corners are learnt before arrows are.
+#: First share of the steps in which some images are looked at about where their corners truly are.
 SHOWN = 0.4
 
 
@@ -75,19 +70,12 @@ class ReaderRun(Run):
             truth: ReaderTruth,
             points: jax.Array,
         ) -> tuple[jax.Array, Seen]:
-            count = len(images)
-            chance = jax.random.fold_in(key, number)
-            about = SHOWN_SD_PX * jax.random.normal(chance, (count, 4, 2))
-            shown = (
-                (jnp.arange(count) % 2 == 0) & (number < SHOWN * total_steps),
-                truth.centre + about[:, 3],
-                canonical(jnp.asarray(truth.arrows) + about[:, :3]),
-            )
+            shown = first_look(truth, jax.random.fold_in(key, number), number < SHOWN * total_steps)
             found = reader.look(images.astype(jnp.float32), pixel, shown=shown, dtype=self.dtype)
             loss, parts = reader_loss(found, truth, pixel)
             maps = [point_loss(one, points, size, padded) for one in found.maps]
             total = loss + map_weight * jnp.stack(maps).mean()
-            right = jnp.round(parts["count"] * count).astype(jnp.int32)
+            right = jnp.round(parts["count"] * len(images)).astype(jnp.int32)
             return total, Seen(parts["mask"], total - parts["mask"], right)
 
         state, step = optimised(self.model, self.experiment, total_steps, loss_of)
@@ -108,17 +96,7 @@ class ReaderRun(Run):
 
     def watched(self) -> Any:
         """Validation images with their truth."""
-        count = min(WATCHED, self.experiment.validation_images)
-        one = stream(
-            self.recipe,
-            seed=self.experiment.seed,
-            split="validation",
-            batch_size=count,
-            stop=count,
-            n_threads=self.n_threads,
-        )
-        with one as simulated:
-            batch = next(simulated)
+        batch = self.first_validation()
         return self.arguments(batch.images, batch.labels, batch.columns)
 
     def watch(self, model: Any, watched: Any) -> dict[str, float]:
@@ -198,29 +176,6 @@ def _set_parts(model: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Ar
     return seen.loss, seen.right / len(views.there)
 
 
-@dataclass
-class _Settings:
-    """How both stages are run."""
-
-    folder: Path
-    devices: Any
-    n_threads: int
-    checkpoint_s: float
-    tensorboard: bool
-
-    @cached_property
-    def common(self) -> dict[str, Any]:
-        """What both have in common."""
-        gpu = self.devices[0].platform == "gpu"
-        return {
-            "folder": self.folder,
-            "dtype": jnp.bfloat16 if gpu else jnp.float32,
-            "n_threads": self.n_threads,
-            "checkpoint_s": self.checkpoint_s,
-            "tensorboard": self.tensorboard,
-        }
-
-
 def train(
     experiment: GroundTruthExperiment,
     folder: str | Path,
@@ -248,20 +203,17 @@ def train(
     -------
     GroundTruthJudgement
     """
-    if tensorboard:
-        check_installed()
-    settings = _Settings(Path(folder), pick(device), n_threads, checkpoint_s, tensorboard)
-    earlier = earlier_record(settings.folder, resume, minutes)
+    sitting = Sitting(Path(folder), device, n_threads, checkpoint_s, tensorboard)
+    earlier = earlier_record(sitting.folder, resume, minutes)
     if earlier is not None:
         experiment = GroundTruthExperiment.model_validate(earlier["experiment"])
     if (origin := _whole(experiment.start_from)) is not None:
-        return _add_spin(experiment, origin, settings, earlier, minutes, command)
+        return _add_spin(experiment, origin, sitting, earlier, minutes, command)
     first = ReaderRun(
         experiment=experiment,
         recipe=experiment.make_recipe(),
         model=experiment.make_reader(),
-        sharding=batch_sharding(settings.devices, experiment.batch_size),
-        **settings.common,
+        **sitting.of_run(experiment.batch_size),
     )
     if earlier is not None:
         first.record = earlier
@@ -270,7 +222,7 @@ def train(
     state, seconds = loop(first)
     reader = halved(first.averaged(state))
     experiment = GroundTruthExperiment.model_validate(first.experiment.model_dump())
-    network, more = _train_sets(experiment, reader, settings)
+    network, more = _train_sets(experiment, reader, sitting)
     card = {
         **first.record,
         "images_seen": int(state.step) * experiment.batch_size,
@@ -278,22 +230,22 @@ def train(
         "seconds_sets": more,
     }
     if experiment.spin_images:
-        spent = learn_spin(experiment, network, devices=settings.devices, **settings.common)
+        spent = learn_spin(experiment, network, sitting)
         card["seconds_spin"] = spent
-    return _finish(weights.TrainedGroundTruth(network, card), settings)
+    return _finish(weights.TrainedGroundTruth(network, card), sitting)
 
 
-def _finish(trained: weights.TrainedGroundTruth, settings: _Settings) -> Any:
+def _finish(trained: weights.TrainedGroundTruth, sitting: Sitting) -> Any:
     """Judge on test particles, write network, figures and card."""
     from stemfast.training.ground_truth_judge import judge
 
-    found = judge(trained, n_threads=settings.n_threads)
+    found = judge(trained, n_threads=sitting.n_threads)
     trained.card["test"] = found.to_dict()
-    weights.save(settings.folder, trained)
+    weights.save(sitting.folder, trained)
     atomic.write_text(
-        settings.folder / "evaluation.json", json.dumps(found.to_dict(), indent=2) + "\n"
+        sitting.folder / "evaluation.json", json.dumps(found.to_dict(), indent=2) + "\n"
     )
-    atomic.write_text(settings.folder / "model_card.md", weights.card_text(trained))
+    atomic.write_text(sitting.folder / "model_card.md", weights.card_text(trained))
     return found
 
 
@@ -309,7 +261,7 @@ def _whole(name: str | None) -> Path | None:
 def _add_spin(
     experiment: GroundTruthExperiment,
     origin: Path,
-    settings: _Settings,
+    sitting: Sitting,
     earlier: dict[str, Any] | None,
     minutes: float | None,
     command: str,
@@ -326,12 +278,11 @@ def _add_spin(
         experiment=experiment,
         recipe=experiment.of_spins().make_recipe(),
         model=trained.model.encoder,
-        sharding=batch_sharding(settings.devices, experiment.spin_batch),
-        **settings.common,
+        **sitting.of_run(experiment.spin_batch),
     )
     if earlier is None:
         begin(first, None, command)
-    spent = learn_spin(experiment, trained.model, devices=settings.devices, **settings.common)
+    spent = learn_spin(experiment, trained.model, sitting)
     third = ("spin_images", "spin_steps", "spin_batch", "spin_learning_rate", "test_particles")
     known = {key: getattr(experiment, key) for key in third}
     card = {
@@ -340,17 +291,17 @@ def _add_spin(
         "seconds_spin": spent,
         "command_spin": (earlier or first.record)["command"],
     }
-    return _finish(weights.TrainedGroundTruth(trained.model, card), settings)
+    return _finish(weights.TrainedGroundTruth(trained.model, card), sitting)
 
 
 def _train_sets(
-    experiment: GroundTruthExperiment, reader: Any, settings: _Settings
+    experiment: GroundTruthExperiment, reader: Any, sitting: Sitting
 ) -> tuple[GroundTruthNetwork, float]:
     """The second stage: the whole network, and the time it took [s]."""
-    made = {"seed": experiment.seed, "n_threads": settings.n_threads}
+    made = {"seed": experiment.seed, "n_threads": sitting.n_threads}
     numbers = {"train": experiment.set_particles, "validation": min(1000, experiment.set_particles)}
     for split, particles in numbers.items():
-        path = settings.folder / f"readings-{split}.npz"
+        path = sitting.folder / f"readings-{split}.npz"
         if not path.exists():
             save_sets(path, read_sets(experiment, reader, split, particles, **made))
     whole = GroundTruthNetwork(reader, experiment.make_config(), rngs=nnx.Rngs(experiment.seed + 2))
@@ -359,10 +310,9 @@ def _train_sets(
         experiment=second,
         recipe=second.make_recipe(),
         model=whole.sets,
-        sharding=batch_sharding(settings.devices, second.batch_size),
-        sets=load_sets(settings.folder / "readings-train.npz"),
-        held_out=load_sets(settings.folder / "readings-validation.npz"),
-        **settings.common,
+        sets=load_sets(sitting.folder / "readings-train.npz"),
+        held_out=load_sets(sitting.folder / "readings-validation.npz"),
+        **sitting.of_run(second.batch_size),
     )
     run.metrics.touch()
     state, seconds = loop(run)

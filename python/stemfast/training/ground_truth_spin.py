@@ -23,9 +23,9 @@ from stemfast.models.corner_evidence import flips, log_mask_prior
 from stemfast.models.flip_mix import CORNER_SIGNS
 from stemfast.models.spin_look import SpinSaid, SpinSeen, appearances
 from stemfast.models.view_reader import mask_bits
-from stemfast.training.devices import batch_sharding
 from stemfast.training.ground_truth_truth import spins_of, view_truth
 from stemfast.training.run import Run, loop
+from stemfast.training.sitting import Sitting
 from stemfast.training.start import halved
 from stemfast.training.step import Seen, State, Step, optimised
 
@@ -249,9 +249,7 @@ def _parts(model: Any, images: SpinImages) -> dict[str, jax.Array]:
 def learn_spin(
     experiment: GroundTruthExperiment,
     network: GroundTruthNetwork,
-    *,
-    devices: Any,
-    **common: Any,
+    sitting: Sitting,
 ) -> float:
     """The third stage: give a network the part for known spins, and leave the rest as it is.
 
@@ -261,10 +259,8 @@ def learn_spin(
         How many images, and how.
     network : GroundTruthNetwork
         Of two stages; changed in place.
-    devices : list of jax.Device
-        What to compute on.
-    common : dict
-        What :class:`stemfast.training.run.Run` takes besides.
+    sitting : Sitting
+        How the run is carried out.
 
     Returns
     -------
@@ -279,8 +275,7 @@ def learn_spin(
         recipe=own.make_recipe(),
         model=reader.spin_look,
         reader=reader,
-        sharding=batch_sharding(devices, own.batch_size),
-        **common,
+        **sitting.of_run(own.batch_size),
     )
     run.metrics.touch()
     state, seconds = loop(run)

@@ -23,10 +23,11 @@ from stemfast.models.view_reader import ViewReader
 from stemfast.training.weights import (
     CONFIG_FILE,
     WEIGHTS_FILE,
-    _compact,
-    _flat,
+    compact,
     filled,
+    flat,
     read_config,
+    same_bytes,
 )
 
 __all__ = ["GroundTruthAnswer", "TrainedGroundTruth", "is_model", "load", "save"]
@@ -300,7 +301,7 @@ def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     network: Any = trained.model
-    content = to_bytes({name: _compact(x) for name, x in _flat(network).items()})
+    content = to_bytes({name: compact(x) for name, x in flat(network).items()})
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -310,7 +311,7 @@ def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "card": trained.card,
     }
-    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = atomic.json_text(config)  # refused before anything is written
     atomic.write_bytes(folder / WEIGHTS_FILE, content)
     atomic.write_text(folder / CONFIG_FILE, text)
 
@@ -329,14 +330,7 @@ def load(directory: str | Path) -> TrainedGroundTruth:
 
     folder = Path(directory)
     config = read_config(folder, kind="ground-truth network", form=FORMAT, version=FORMAT_VERSION)
-    if not (folder / WEIGHTS_FILE).is_file():
-        raise FileNotFoundError(f"directory {folder} holds no {WEIGHTS_FILE}")
-    content = (folder / WEIGHTS_FILE).read_bytes()
-    if hashlib.sha256(content).hexdigest() != config.get("weights_sha256"):
-        raise ValueError(
-            f"{folder / WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written with "
-            "(SHA-256 differs): train the network again or copy both files anew"
-        )
+    content = same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
     convolutions = ClassifierConfig.model_validate(config["trunk"])
     sets = GroundTruthConfig.model_validate(config["sets"])
     spin = config.get("spin", False)  # networks of earlier versions do not say

@@ -11,21 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.models.corner_evidence import flips, log_mask_prior
-from stemfast.models.corner_questions import axis_orders
 from stemfast.models.view_reader import LENGTH_PX, Found, mask_bits, to_double_angle
+from stemfast.symmetry.corner_questions import axis_orders
 from stemfast.training.ground_truth_truth import view_truth
 
 __all__ = [
-    "SHOWN_SD_PX",
     "ReaderTruth",
-    "canonical",
+    "first_look",
     "reader_loss",
     "reader_truth",
     "reordered",
 ]
 
 #: Error of the arrows and centres that are shown early in training [px].
-SHOWN_SD_PX = 2.0
+_SHOWN_SD_PX = 2.0
 _LOG_SD = (-4.0, 3.0)
 Numbers: TypeAlias = NDArray[Any] | jax.Array
 
@@ -66,7 +65,32 @@ def reader_truth(columns: Mapping[str, NDArray[Any]], pixel_size_nm: float) -> R
     )
 
 
-def canonical(arrows: jax.Array) -> jax.Array:
+def first_look(
+    truth: ReaderTruth, key: jax.Array, early: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Where to look at half of the images early in training: about where their corners truly are.
+
+    So corners are learnt before arrows are. See `shown` of :meth:`ViewReader.look`.
+
+    Parameters
+    ----------
+    truth : ReaderTruth
+        Of N images.
+    key : jax.Array
+        Of the random errors of what is shown.
+    early : () bool
+        Whether this step is one of the early ones.
+    """
+    count = len(truth.centre)
+    about = _SHOWN_SD_PX * jax.random.normal(key, (count, 4, 2))
+    return (
+        (jnp.arange(count) % 2 == 0) & early,
+        jnp.asarray(truth.centre) + about[:, 3],
+        _canonical(jnp.asarray(truth.arrows) + about[:, :3]),
+    )
+
+
+def _canonical(arrows: jax.Array) -> jax.Array:
     """Arrows (N, 3, 2) with the signs that the reader gives: to the right."""
     return arrows * jnp.where(arrows[..., :1] < 0, -1.0, 1.0)
 

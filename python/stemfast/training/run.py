@@ -24,16 +24,18 @@ from jax.sharding import NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from stemfast import atomic
+from stemfast.dataset.batch import Batch
 from stemfast.dataset.stream import stream
 from stemfast.recipes import Recipe
 from stemfast.training import checkpoint, metric_lines, weights
 from stemfast.training.corner_points import corner_points
-from stemfast.training.devices import batch_sharding, machine, pick
-from stemfast.training.event_log import EventLog, check_installed
+from stemfast.training.devices import machine
+from stemfast.training.event_log import EventLog
 from stemfast.training.experiment import Experiment
 from stemfast.training.finish import finish
 from stemfast.training.judge import Judgement
 from stemfast.training.progress import Progress
+from stemfast.training.sitting import Sitting
 from stemfast.training.start import origin
 from stemfast.training.step import Seen, State, Step, make_step
 
@@ -130,11 +132,15 @@ class Run:
 
     def watched(self) -> Any:
         """Validation images that :meth:`watch` looks at again and again."""
+        batch = self.first_validation()
+        return batch.images, batch.labels
+
+    def first_validation(self) -> Batch:
+        """The first validation images, in one batch."""
         count = min(WATCHED, self.experiment.validation_images)
         settings = {"seed": self.experiment.seed, "batch_size": count, "stop": count}
         with stream(self.recipe, split="validation", n_threads=self.n_threads, **settings) as one:
-            batch = next(one)
-        return batch.images, batch.labels
+            return next(one)
 
     def watch(self, model: Any, watched: Any) -> dict[str, float]:
         """How good the averaged weights are on them."""
@@ -198,11 +204,8 @@ def train(
     """
     from stemfast.training.corner_run import CornerRun
 
-    if tensorboard:
-        check_installed()
-    target = Path(folder)
-    devices = pick(device)
-    earlier = earlier_record(target, resume, minutes)
+    sitting = Sitting(Path(folder), device, n_threads, checkpoint_s, tensorboard)
+    earlier = earlier_record(sitting.folder, resume, minutes)
     if earlier is not None:
         experiment = Experiment.model_validate(earlier["experiment"])
     recipe = experiment.make_recipe()
@@ -210,12 +213,7 @@ def train(
         experiment=experiment,
         recipe=recipe,
         model=experiment.make_model(recipe),
-        folder=target,
-        sharding=batch_sharding(devices, experiment.batch_size),
-        dtype=jnp.bfloat16 if devices[0].platform == "gpu" else jnp.float32,
-        n_threads=n_threads,
-        checkpoint_s=checkpoint_s,
-        tensorboard=tensorboard,
+        **sitting.of_run(experiment.batch_size),
     )
     if earlier is not None:
         run.record = earlier

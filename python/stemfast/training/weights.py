@@ -20,7 +20,17 @@ from stemfast.models import Classifier, ClassifierConfig, make_classifier, proba
 from stemfast.training.cloud import QUANTILE
 from stemfast.training.novelty import Familiar, look
 
-__all__ = ["Prediction", "TrainedClassifier", "load", "save"]
+__all__ = [
+    "Prediction",
+    "TrainedClassifier",
+    "compact",
+    "filled",
+    "flat",
+    "load",
+    "read_config",
+    "same_bytes",
+    "save",
+]
 
 FORMAT = "stemfast classifier"
 FORMAT_VERSION = 2
@@ -129,7 +139,7 @@ class TrainedClassifier:
         return self.familiar.novelty(look(self.model, images)[0], images)
 
 
-def _flat(model: Classifier) -> dict[str, NDArray[Any]]:
+def flat(model: Classifier) -> dict[str, NDArray[Any]]:
     """Weights by dotted name, in the order of the names."""
     found = {
         ".".join(str(part) for part in path): np.asarray(variable[...])
@@ -138,7 +148,7 @@ def _flat(model: Classifier) -> dict[str, NDArray[Any]]:
     return dict(sorted(found.items()))
 
 
-def _compact(array: NDArray[Any]) -> NDArray[Any]:
+def compact(array: NDArray[Any]) -> NDArray[Any]:
     """The same numbers in 16 bits, where that loses nothing."""
     with np.errstate(over="ignore"):
         half = array.astype(np.float16)
@@ -159,7 +169,7 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
 
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    content = to_bytes({name: _compact(array) for name, array in _flat(trained.model).items()})
+    content = to_bytes({name: compact(array) for name, array in flat(trained.model).items()})
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -176,7 +186,7 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
             "sha256": hashlib.sha256(known).hexdigest(),
         }
     config["card"] = trained.card
-    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = atomic.json_text(config)  # refused before anything is written
     atomic.write_bytes(folder / WEIGHTS_FILE, content)
     if known:
         atomic.write_bytes(folder / NOVELTY_FILE, known)
@@ -243,7 +253,7 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
 
     folder = Path(directory)
     config = read_config(folder)
-    content = _same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
+    content = same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
     names = tuple(config["class_names"])
     if class_names is not None and names != tuple(class_names):
         raise ValueError(
@@ -261,7 +271,7 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
     )
 
 
-def _same_bytes(folder: Path, name: str, digest: str | None) -> bytes:
+def same_bytes(folder: Path, name: str, digest: str | None) -> bytes:
     """A file's content, if it is the one that the configuration was written with."""
     if not (folder / name).is_file():
         raise FileNotFoundError(f"directory {folder} holds no {name}")
@@ -281,7 +291,7 @@ def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Famili
     stored = config.get("novelty")
     if stored is None:
         return None
-    arrays = from_bytes(_same_bytes(folder, NOVELTY_FILE, stored["sha256"]))
+    arrays = from_bytes(same_bytes(folder, NOVELTY_FILE, stored["sha256"]))
     try:
         familiar = Familiar.of_arrays(arrays)
     except ValueError as error:

@@ -13,19 +13,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.symmetry import CuboidSymmetry, cuboid_symmetry
+from stemfast.symmetry.corner_masks import CuboidSymmetry, cuboid_symmetry
 
-__all__ = ["Question", "any_order", "axis_orders", "classes", "log_prior"]
+__all__ = ["CornerQuestion", "any_order", "axis_orders", "classes", "log_prior"]
 
 #: Named like the recipes whose labels they are.
-Question = Literal["deformed", "count", "pairs-cube", "pairs-cuboid", "corners"]
+CornerQuestion = Literal["deformed", "count", "pairs-cube", "pairs-cuboid", "corners"]
 
 _MASKS, _CORNERS, _AXES = 256, 8, 3
 _COUNT = np.array([mask.bit_count() for mask in range(_MASKS)])
 
 
 @cache
-def classes(question: Question) -> NDArray[np.int64]:
+def classes(question: CornerQuestion) -> NDArray[np.int64]:
     """(256,) class of each choice of corners, −1 for one that is not asked about.
 
     Corner c of the cuboid, whose axes are sorted by the length of its edges, longest first, is bit
@@ -55,19 +55,19 @@ def _only_pairs(own: CuboidSymmetry, found: NDArray[np.int64]) -> NDArray[np.int
 
 
 @cache
-def log_prior(question: Question) -> NDArray[np.float32]:
+def log_prior(question: CornerQuestion) -> NDArray[np.float64]:
     """(256, C) logarithm of the chance of each choice of corners within each class.
 
-    In a class every number of corners that it has is alike, and so is every choice of that many.
-    What is not in a class has hardly a chance, so that all sums are finite.
+    In a class every number of corners that it has is alike, and so is every choice of that many;
+    -inf for what is not in a class.
     """
     own = classes(question)
-    table = np.full((_MASKS, own.max() + 1), -1e4)
+    table = np.full((_MASKS, own.max() + 1), -np.inf)
     for column in range(table.shape[1]):
         inside = own == column
         size = np.bincount(_COUNT[inside], minlength=_CORNERS + 1)
         table[inside, column] = -np.log(size[_COUNT[inside]] * np.count_nonzero(size))
-    return table.astype(np.float32)
+    return table
 
 
 @cache
@@ -83,7 +83,7 @@ def axis_orders() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 @cache
-def any_order(question: Question) -> bool:
+def any_order(question: CornerQuestion) -> bool:
     """Whether the answer is the same whichever order the axes come in.
 
     Examples

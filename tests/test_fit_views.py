@@ -20,6 +20,7 @@ from stemfast.fit import (
     refine_views,
     search_views,
 )
+from stemfast.fit.jacobian import thickness_and_jacobian
 from stemfast.fit.naming import mirrored
 from stemfast.fit.refine import refine_observation
 from stemfast.fit.views_search import same_particle
@@ -225,3 +226,13 @@ def test_what_cannot_be_joined_is_refused():
         propose_views(images, [microscope])
     with pytest.raises(ValueError, match="images is empty"):
         propose_views([], [])
+
+
+def test_a_face_almost_along_the_beam_does_not_fix_the_pose_by_one_pixel():
+    """All of its slope falls on one pixel: the pose seemed known to a millionth of a radian."""
+    cuboid, pose = sf.Cuboid(edges=(12, 9.6, 16.9)), Rotation.from_rotvec([0, 1e-4, 0])
+    x = np.linspace(5.99, 6.01, 1001)
+    t, jacobian = thickness_and_jacobian(CutCuboid.of(cuboid, pose), x, np.zeros(1001))
+    on_the_slope = (t > 0.1) & (t < 16.8)
+    assert on_the_slope.sum() > 20
+    assert 1e3 < abs(jacobian[on_the_slope]).max() < 1e4

@@ -142,6 +142,7 @@ def binned(observation: Observation, factor: int, most_waves: int) -> Observatio
         blur_columns=blur_matrix(columns, sigma),
         dose=observation.dose * factor**2,
         noise=observation.noise * factor**2,
+        charge=replace(observation.charge, came=np.zeros(0), off=np.zeros(0)),
         film_nm=joined(observation.film_nm).mean(axis=(1, 3)),
         waves=FilmWaves(maps, waves.variance[:most_waves], waves.rest),
     )

@@ -86,7 +86,7 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
     from scipy import stats
 
     excess = observation.excess
-    mean = np.maximum((electrons + observation.noise / excess) / excess, 1e-6)
+    mean = observation.means(electrons)
     empty = observation.dose * -np.expm1(-observation.film_nm / observation.film_path_nm)
     signal = np.maximum(electrons - empty, 0.0) / excess
     on = (signal > 0.05 * signal.max()) & (observation.weight > 0)

@@ -38,6 +38,9 @@ Planes: TypeAlias = tuple[Float, Float, Float, Float]
 SHAPE_PARAMETERS = 8
 _SIGNS = CORNER_SIGNS.astype(np.float64)
 _STEEPEST = 1e-9  # n_z of a plane along the beam, kept from 0
+# A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian
+# makes or unmakes its slope: as it stands, that one pixel would fix the pose to a millionth.
+_STEEPEST_SLOPE = 2e-3
 
 
 def shape_parameters(mask: int) -> tuple[str, ...]:
@@ -179,7 +182,8 @@ def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float
     d_nz = d_normals[:, :, 2, None] * coefficients[:, None, :]
     rates = np.stack([d_heights, -d_normals[:, :, 0], -d_normals[:, :, 1]], axis=2) - d_nz
     nz = normals[:, 2]
-    rates = rates / np.where(np.abs(nz) < _STEEPEST, np.copysign(_STEEPEST, nz), nz)[:, None, None]
+    nz = np.copysign(np.maximum(np.abs(nz), _STEEPEST_SLOPE), nz)
+    rates = rates / nz[:, None, None]
     slopes = rates.astype(np.float32)  # (F, P, 3)
     rows = basis[:, hit].T.astype(np.float32)
     change = np.zeros((len(hit), slopes.shape[1]), np.float32)

@@ -1,10 +1,10 @@
 """How likely an image is, given a particle: electrons counted one by one, and a detector's noise.
 
-A pixel value is v = gain·q + offset + noise, q the charge of N electrons of mean μ. Its variance in
-electrons is F²μ + s², with s² from the read noise, the rounding and what of the film's roughness is
-not fitted. So y = ((v − offset)/gain + s²/F²)/F² has both mean and variance equal to
-(μ + s²/F²)/F², and is taken for a Poisson number of that mean: exact for an ideal detector, and as
-good as a normal approximation where the detector adds noise.
+A pixel value is read as a charge of q electrons (`stemfast.fit.charge`). Where a mean of μ comes,
+its mean is μ, but for few electrons; its variance is F²μ + s², with s² from the read noise, the
+rounding and what of the film's roughness is not fitted. So y = (q + s²/F²)/F² has both mean and
+variance equal to (μ + s²/F²)/F², and is taken for a Poisson number of that mean: exact for an ideal
+detector, and as good as a normal approximation where the detector adds noise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.fit.charge import Charge, charge_of, counts_whole
 from stemfast.fit.cuboid import CutCuboid, rotation_matrix
 from stemfast.fit.film import FilmWaves, film_waves, mean_film
 from stemfast.fit.jacobian import thickness, thickness_and_jacobian
@@ -59,6 +60,8 @@ class Observation:
         Electrons per pixel, and the mean free paths of particle and film [nm].
     excess, noise : float
         F² and s² [e^2].
+    charge : Charge
+        How pixel values were read.
     film_nm : (rows, columns) float64
         The film's mean [nm].
     waves : FilmWaves
@@ -76,6 +79,7 @@ class Observation:
     film_path_nm: float
     excess: float
     noise: float
+    charge: Charge
     film_nm: Float
     waves: FilmWaves
 
@@ -147,36 +151,39 @@ class Observation:
 
     def log_likelihood(self, electrons: Float) -> float:
         """Logarithm of P(image | expected electrons)."""
-        mean = self._means(electrons)
+        mean = self.means(electrons)
         logs = self.counts * np.log(mean) - mean
         return float((self.weight * logs).sum()) - self._constant
 
     def gradient(self, expected: Expected) -> Float:
         """Derivative of the log-likelihood by every parameter."""
         assert expected.jacobian is not None
-        mean = self._means(expected.electrons)
+        mean = self.means(expected.electrons)
         jacobian = expected.jacobian.reshape(mean.size, -1)
-        residual = self.weight * (self.counts / mean - 1.0) / self.excess
+        slope = self.charge.slope(expected.electrons) / self.excess
+        residual = self.weight * (self.counts / mean - 1.0) * slope
         return np.asarray(residual.reshape(-1).astype(np.float32) @ jacobian, np.float64)
 
     def gradient_and_information(self, expected: Expected) -> tuple[Float, Float]:
         """Derivative of the log-likelihood by every parameter, and their Fisher information."""
         assert expected.jacobian is not None
-        mean = self._means(expected.electrons)
+        mean = self.means(expected.electrons)
         jacobian = expected.jacobian.reshape(mean.size, -1)
         # In float64, or rounding could leave it without a Cholesky factor.
-        scaled = jacobian * (np.sqrt(self.weight / mean) / self.excess).reshape(-1, 1)
+        slope = self.charge.slope(expected.electrons) / self.excess
+        scaled = jacobian * (np.sqrt(self.weight / mean) * slope).reshape(-1, 1)
         return self.gradient(expected), scaled.T @ scaled
 
     def deviance(self, electrons: Float) -> tuple[float, int]:
         """Twice the log-likelihood lost against a perfect fit, and the number of pixels."""
-        mean = self._means(electrons)
+        mean = self.means(electrons)
         y = np.maximum(self.counts, 0.0)
         logs = np.where(y > 0, y * np.log(np.maximum(y, 1e-300) / mean), 0.0)
         return float(2.0 * (self.weight * (logs - y + mean)).sum()), int(self.weight.sum())
 
-    def _means(self, electrons: Float) -> Float:
-        mean = (electrons + self.noise / self.excess) / self.excess
+    def means(self, electrons: Float) -> Float:
+        """Mean of `counts` where so many electrons are expected."""
+        mean = (self.charge.mean(electrons) + self.noise / self.excess) / self.excess
         return np.asarray(np.maximum(mean, _LEAST_MEAN))
 
 
@@ -229,19 +236,18 @@ def observe(
     part = pixels[window].astype(np.float64)
     film_path = microscope.mean_free_path_nm(microscope.film.material)
     dose = microscope.electrons_per_pixel
+    charge = charge_of(part, detector)
     # The error of a wave's amplitude, were it alone: √(variance of all pixels)/(slope · √pixels).
-    brightness = max(float(np.mean(part - detector.offset)) / detector.gain, 0.1)
+    brightness = max(float(charge.electrons.mean()), 0.1)
     error = math.sqrt(detector.excess_noise_factor * brightness / part.size) * film_path / dose
     waves = film_waves(microscope.film, part.shape, scan.pixel_size_nm, _TELLING * error)
-    rounding = 1.0 / 12.0 if detector.bits and not _counts_whole(microscope) else 0.0
-    noise = (detector.read_noise**2 + rounding) / detector.gain**2
-    noise += waves.rest * (dose / film_path) ** 2
+    noise = charge.variance + waves.rest * (dose / film_path) ** 2
     excess = detector.excess_noise_factor
     highest = np.inf if detector.bits is None else 2**detector.bits - 1
-    lowest = 0 if _counts_whole(microscope) or detector.bits is None else 1
+    lowest = 0 if counts_whole(detector) or detector.bits is None else 1
     inside = (part < highest) & (part >= (lowest if detector.bits else -np.inf))
     return Observation(
-        counts=((part - detector.offset) / detector.gain + noise / excess) / excess,
+        counts=(charge.electrons + noise / excess) / excess,
         weight=inside.astype(np.float64),
         x_nm=x[window],
         y_nm=y[window],
@@ -252,16 +258,10 @@ def observe(
         film_path_nm=film_path,
         excess=excess,
         noise=noise,
+        charge=charge,
         film_nm=mean_film(microscope.film, x[window], y[window]),
         waves=waves,
     )
-
-
-def _counts_whole(microscope: Microscope) -> bool:
-    """Whether pixel values are the counted electrons themselves."""
-    detector = microscope.detector
-    exact = detector.read_noise == 0 and detector.excess_noise_factor == 1
-    return exact and detector.gain == 1 and float(detector.offset).is_integer()
 
 
 def _check(pixels: NDArray[np.generic], microscope: Microscope) -> None:

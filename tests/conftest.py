@@ -1,16 +1,30 @@
 """What the whole test run needs."""
 
+import os
 import signal
 
 import pytest
 
+# Everything that JAX compiles is kept, in the folder that pytest keeps its own notes in.
+COMPILED = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
-def pytest_configure() -> None:
-    """Let Ctrl-C through to the processes that tests start.
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share what JAX compiles, and let Ctrl-C through to the processes that tests start.
+
+    The files of tests run side by side and start programs of their own, all of which build the same
+    networks: compiled once, they take half the time, and a third in the next run. It is set before
+    JAX is loaded, and processes inherit it.
 
     A shell starts background jobs with SIGINT ignored, and children inherit that; the tests that
     stop a child with it would wait for ever.
     """
+    cache = getattr(config, "cache", None)
+    if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        os.environ |= {"JAX_COMPILATION_CACHE_DIR": str(cache.mkdir("jax")), **COMPILED}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -13,15 +13,19 @@ COMPILED = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Share what JAX compiles, and let Ctrl-C through to the processes that tests start.
+    """Share what JAX compiles and the cores, and let Ctrl-C through to what tests start.
 
     The files of tests run side by side and start programs of their own, all of which build the same
     networks: compiled once, they take half the time, and a third in the next run. It is set before
     JAX is loaded, and processes inherit it.
 
+    Linear algebra gets one thread: files of tests share the cores as it is, and threads that wait
+    for each other on busy cores take many times as long.
+
     A shell starts background jobs with SIGINT ignored, and children inherit that; the tests that
     stop a child with it would wait for ever.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     cache = getattr(config, "cache", None)
     if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         os.environ |= {"JAX_COMPILATION_CACHE_DIR": str(cache.mkdir("jax")), **COMPILED}

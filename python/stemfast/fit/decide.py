@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.goodness import Goodness, goodness
 from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import are_apart, likely_mask, proposals
 from stemfast.fit.rivals import Comparison, search
@@ -61,6 +62,7 @@ class Decision:
         return int(self.probability.argmax())
 
 
+@one_thread
 def decide(
     image: ArrayLike,
     microscope: Microscope,

@@ -71,7 +71,7 @@ def test_tilts_tell_the_hand_in_the_table_of_the_command(tmp_path):
         (("--views", "17"), "views must be"),
         (("--views", "2,2"), "expected different numbers"),
         (("--views", "many"), "--views is 'many'"),
-        (("--kind", "spin"), "--kind is 'spin'"),
+        (("--kind", "rest"), "--kind is 'rest'"),
         (
             ("--set", "particle.displaced_share=0.5", "--set", "field_nm=40"),
             "expected --set particle.displaced_share=0",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
 Float = NDArray[np.float64]
+
+#: Farthest that a particle may be said to turn during a frame [degrees].
+MOST_SPIN_DEG = 180.0
 
 
 class PosePath:
@@ -110,6 +113,57 @@ def spin_lengths(spin_rad_s: ArrayLike | None) -> tuple[Float, int]:
     """Return the angular velocities and the number of images they stand for (0: any)."""
     spin = vectors("spin_rad_s", spin_rad_s, "rad/s")
     return spin, len(spin) if spin_rad_s is not None and np.ndim(spin_rad_s) == 2 else 0
+
+
+def frame_spins(spin: ArrayLike | Sequence[ArrayLike | None] | None, n: int) -> list[Float | None]:
+    """How a particle turns during each of n frames, or None where that is not known.
+
+    Parameters
+    ----------
+    spin : (3,) array_like, or n of them or None, or None
+        Rotation vectors of the turn from the beginning to the end of a frame, one for all or one
+        for each [degrees].
+    n : int
+        Frames.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, not finite, or a turn by more than 180 degrees.
+
+    Examples
+    --------
+    >>> [None if one is None else one.tolist() for one in frame_spins([[0, 35, 0], None], 2)]
+    [[0.0, 35.0, 0.0], None]
+    """
+    if spin is None:
+        return [None] * n
+    if isinstance(spin, str) or not hasattr(spin, "__len__"):
+        raise ValueError(f"spin is {spin!r}, expected 3 numbers [degrees], or {n} x 3")
+    each = list(cast("Sequence[ArrayLike | None]", spin))
+    if each and not any(one is None or np.ndim(one) for one in each):
+        each = [cast("ArrayLike", each)] * n
+    if len(each) != n:
+        raise ValueError(f"spin holds {len(each)} vectors, expected 3 numbers, or {n} x 3")
+    found: list[Float | None] = []
+    for i, one in enumerate(each):
+        found.append(None)
+        if one is None:
+            continue
+        try:
+            vector = np.asarray(one, np.float64)
+        except (TypeError, ValueError):
+            vector = np.full(1, np.nan)
+        if vector.shape != (3,) or not np.isfinite(vector).all():
+            raise ValueError(f"spin of image {i} is {one}, expected 3 numbers [degrees], or None")
+        turn = float(np.linalg.norm(vector))
+        if turn > MOST_SPIN_DEG:
+            raise ValueError(
+                f"spin of image {i} turns by {turn:.0f} degrees during the frame, expected at most "
+                f"{MOST_SPIN_DEG:g}"
+            )
+        found[-1] = vector
+    return found
 
 
 def scan_columns(

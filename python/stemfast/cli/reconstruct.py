@@ -62,6 +62,15 @@ def reconstruct(
     tilt_sd_deg: Annotated[
         float, typer.Option(metavar="DEG", help="How far a tilt may be off, one sigma.")
     ] = 0.5,
+    spin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y,Z",
+            help="How the particle turned during each frame, if it did: a vector along the axis, x "
+            "right, y down, z along the beam, as long as the angle in degrees. Once for all images "
+            "or once for each.",
+        ),
+    ] = None,
     no_tilts: Annotated[
         bool, typer.Option("--no-tilts", help="Take all poses as unknown, whatever files say.")
     ] = False,
@@ -91,6 +100,7 @@ def reconstruct(
         check_folder(out)
     if no_tilts and tilt:
         raise ValueError("--tilt and --no-tilts: got both, expected one of them")
+    spins = [_vector(one) for one in spin or []]
     series = package.read_series(
         files, pixel_size_nm=pixel_size_nm, views=views, index=index or None, dataset=dataset
     )
@@ -104,6 +114,7 @@ def reconstruct(
             None if no_tilts else known,
             tilt_axis_deg=tilt_axis_deg,
             tilt_sd_deg=tilt_sd_deg,
+            spin=spins[0] if len(spins) == 1 else spins or None,
             material=material,
             probe_fwhm_nm=probe_fwhm_nm,
             energy_kev=energy_kev or series.energy_kev,
@@ -114,6 +125,14 @@ def reconstruct(
     if out is not None:
         for path in package.write_answer(out, answer):
             typer.echo(f"wrote {path}")
+
+
+def _vector(text: str) -> list[float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--spin is {text!r}, expected three numbers such as 0,35,0") from None
+    return [x, y, z]
 
 
 class _Told:

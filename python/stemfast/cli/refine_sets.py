@@ -11,7 +11,11 @@ from stemfast.cli.reading import Progress
 __all__ = ["refine_sets"]
 
 _VIEWS = "1,2,4,8"
-_KINDS = ("static", "tilts")
+_KINDS = {
+    "static": "unknown poses",
+    "tilts": "tilts known to half a degree",
+    "spin": "unknown poses, the spin during each scan known",
+}
 
 
 def refine_sets(
@@ -34,15 +38,13 @@ def refine_sets(
     from stemfast.fit import sets_figures
     from stemfast.fit.sets_trial import read_sets
 
-    chosen = kind or _KINDS[0]
+    chosen = kind or "static"
     if chosen not in _KINDS:
-        raise ValueError(f"--kind is {chosen!r}, expected {' or '.join(_KINDS)}")
+        raise ValueError(f"--kind is {chosen!r}, expected static, tilts or spin")
     numbers = _numbers(views or _VIEWS)
+    told = "spin=true" if chosen == "spin" else f'series.kind="{chosen}"'
     recipe = recipes.resolve(
-        "ground-truth",
-        conditions=conditions,
-        image_px=size,
-        sets=[*sets, f'series.kind="{chosen}"'],
+        "ground-truth", conditions=conditions, image_px=size, sets=[*sets, told]
     )
     asked = None
     if network:
@@ -56,8 +58,7 @@ def refine_sets(
         readings = read_sets(
             recipe, n, numbers, seed=seed, network=asked, path=path, report=progress
         )
-    poses = "unknown poses" if chosen == "static" else "tilts known to half a degree"
-    typer.echo(f"{n} particles, {poses}; 95 % intervals\n")
+    typer.echo(f"{n} particles, {_KINDS[chosen]}; 95 % intervals\n")
     typer.echo(sets_figures.table(readings))
     wrong = [reading for reading in readings if reading.missed is not None]
     typer.echo(f"\nwrong answers of the fit: {len(wrong)} of {len(readings)}")

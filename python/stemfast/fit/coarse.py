@@ -129,7 +129,7 @@ def binned(observation: Observation, factor: int, most_waves: int) -> Observatio
 
     size = joined(observation.weight).sum(axis=(1, 3))
     share = factor**2 / np.maximum(size, 1.0)
-    waves = observation.waves
+    waves, turned = observation.waves, observation.turned
     maps = joined(waves.maps[:, :, :most_waves]).mean(axis=(1, 3))
     sigma = math.hypot(_blur_px(observation), math.sqrt((factor**2 - 1) / 12.0)) / factor
     return replace(
@@ -145,6 +145,7 @@ def binned(observation: Observation, factor: int, most_waves: int) -> Observatio
         charge=replace(observation.charge, came=np.zeros(0), off=np.zeros(0)),
         film_nm=joined(observation.film_nm).mean(axis=(1, 3)),
         waves=FilmWaves(maps, waves.variance[:most_waves], waves.rest),
+        turned=None if turned is None else turned[factor // 2 :: factor][:rows],
     )
 
 

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.decide import decide
 from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose_views import propose_views, relaxed_fits
+from stemfast.fit.propose_views import checked_turned, propose_views, relaxed_fits
 from stemfast.fit.rivals import Comparison, count_prior
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
@@ -39,6 +40,7 @@ _ROOM = 1.1  # around a first idea, for what it is wrong by
 _FAIR = 4.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
 
+@one_thread
 def decide_views(
     images: Sequence[ArrayLike],
     microscopes: Sequence[Microscope],
@@ -46,6 +48,7 @@ def decide_views(
     material: str = "Au",
     prior: Prior | None = None,
     turns: Turns | None = None,
+    turned: Sequence[Float | None] | None = None,
     starts: Starts | None = None,
 ) -> ViewsComparison:
     """Find the particle of several images from the images alone, or with a network's help.
@@ -64,6 +67,9 @@ def decide_views(
         Limits of the cuts and the like.
     turns : Turns, optional
         How the views are turned against each other, if that is known.
+    turned : sequence of (rows, 3, 3) float64 or None, optional
+        How the particle is turned in each row of each image, from `row_turns`, if it spins during
+        the scan.
     starts : callable, optional
         Given the particle as it was found in each view, returns others in the same poses to be
         tried as well, each a shape for each view: with the corners that a network names.
@@ -87,16 +93,17 @@ def decide_views(
     >>> np.sort(found.best.shape.edges_nm).round().tolist(), found.best.mask.bit_count()
     ([10.0, 12.0, 14.0], 1)
     """
-    known = prior or Prior()
-    if len(images) == 1 and len(microscopes) == 1:
+    known, rows = prior or Prior(), checked_turned(turned, len(images))
+    spins = any(row is not None for row in rows)
+    if len(images) == 1 and len(microscopes) == 1 and not spins:
         return _single(images[0], microscopes[0], material, known, starts)
     weights = count_prior()
     ideas = propose_views(
-        images, microscopes, material=material, prior=known, turns=turns, most=_IDEAS
+        images, microscopes, material=material, prior=known, turns=turns, turned=rows, most=_IDEAS
     )
     seen = [
-        observe(image, scope, shape)
-        for image, scope, shape in zip(images, microscopes, ideas[0], strict=True)
+        observe(image, scope, shape, turned=row)
+        for image, scope, shape, row in zip(images, microscopes, ideas[0], rows, strict=True)
     ]
     fits = [refine_views(seen, idea, prior=known, turns=turns) for idea in ideas]
 

@@ -19,9 +19,12 @@ from stemfast.symmetry import CORNER_SIGNS
 
 __all__ = [
     "SHAPE_PARAMETERS",
+    "STEEPEST",
+    "STEEPEST_SLOPE",
     "Planes",
     "chords",
     "chords_and_jacobian",
+    "planes",
     "shape_parameters",
     "thickness",
     "thickness_and_jacobian",
@@ -37,10 +40,11 @@ Planes: TypeAlias = tuple[Float, Float, Float, Float]
 #: Rotation vector, position, edges; the cuts of the cut corners follow.
 SHAPE_PARAMETERS = 8
 _SIGNS = CORNER_SIGNS.astype(np.float64)
-_STEEPEST = 1e-9  # n_z of a plane along the beam, kept from 0
-# A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian
-# makes or unmakes its slope: as it stands, that one pixel would fix the pose to a millionth.
-_STEEPEST_SLOPE = 2e-3
+#: n_z of a plane along the beam, kept from 0.
+STEEPEST = 1e-9
+#: A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian
+#: makes or unmakes its slope: as it stands, that one pixel would fix the pose to a millionth.
+STEEPEST_SLOPE = 2e-3
 
 
 def shape_parameters(mask: int) -> tuple[str, ...]:
@@ -56,7 +60,7 @@ def shape_parameters(mask: int) -> tuple[str, ...]:
     return (*first, *edges, *(f"cut_{corner}" for corner in range(CORNERS) if mask >> corner & 1))
 
 
-def _planes(shape: CutCuboid) -> Planes:
+def planes(shape: CutCuboid) -> Planes:
     """All faces, and their derivatives.
 
     Normals are not of length 1: a cut is Σ s_k r_k/e_k <= 3/2 − f in the cuboid's frame.
@@ -91,7 +95,7 @@ def _crossings(normals: Float, heights: Float) -> tuple[Float, NDArray[np.bool_]
     """Coefficients (F, 3) of z = c0 + c1 x + c2 y on every plane, and which are exits."""
     nz = normals[:, 2]
     leaves = nz >= 0
-    nz = np.where(np.abs(nz) < _STEEPEST, np.where(leaves, _STEEPEST, -_STEEPEST), nz)
+    nz = np.where(np.abs(nz) < STEEPEST, np.where(leaves, STEEPEST, -STEEPEST), nz)
     return np.stack([heights, -normals[:, 0], -normals[:, 1]], axis=1) / nz[:, None], leaves
 
 
@@ -116,7 +120,7 @@ def thickness(shape: CutCuboid, x_nm: Float, y_nm: Float) -> Float:
     >>> thickness(cube, np.array([0.0, 4.9, 5.1]), np.zeros(3)).round(9).tolist()
     [10.0, 10.0, 0.0]
     """
-    normals, heights, _, _ = _planes(shape)
+    normals, heights, _, _ = planes(shape)
     return chords(normals, heights, x_nm, y_nm)
 
 
@@ -159,7 +163,7 @@ def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[
     >>> jacobian.round(6)[0, 5:].tolist()
     [0.0, 0.0, 1.0]
     """
-    return chords_and_jacobian(_planes(shape), x_nm, y_nm)
+    return chords_and_jacobian(planes(shape), x_nm, y_nm)
 
 
 def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float, Float32]:
@@ -182,7 +186,7 @@ def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float
     d_nz = d_normals[:, :, 2, None] * coefficients[:, None, :]
     rates = np.stack([d_heights, -d_normals[:, :, 0], -d_normals[:, :, 1]], axis=2) - d_nz
     nz = normals[:, 2]
-    nz = np.copysign(np.maximum(np.abs(nz), _STEEPEST_SLOPE), nz)
+    nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
     rates = rates / nz[:, None, None]
     slopes = rates.astype(np.float32)  # (F, P, 3)
     rows = basis[:, hit].T.astype(np.float32)

@@ -21,6 +21,7 @@ from stemfast.fit.charge import Charge, charge_of, counts_whole
 from stemfast.fit.cuboid import CutCuboid, rotation_matrix
 from stemfast.fit.film import FilmWaves, film_waves, mean_film
 from stemfast.fit.jacobian import thickness, thickness_and_jacobian
+from stemfast.fit.spinning import spinning_thickness, spinning_thickness_and_jacobian
 from stemfast.microscope import Microscope
 from stemfast.reference import pixel_centres
 
@@ -66,6 +67,9 @@ class Observation:
         The film's mean [nm].
     waves : FilmWaves
         Of its roughness.
+    turned : (rows, 3, 3) float64 or None
+        How the particle is turned in each row from its pose in the middle of the frame, if it
+        spins during the scan.
     """
 
     counts: Float
@@ -82,6 +86,7 @@ class Observation:
     charge: Charge
     film_nm: Float
     waves: FilmWaves
+    turned: Float | None = None
 
     @cached_property
     def _blurs32(self) -> tuple[Float32, Float32]:
@@ -110,11 +115,17 @@ class Observation:
             Whether to add the jacobian, float32, (rows, columns, parameters): by those of the
             shape, the waves, and the logarithm of the dose.
         """
-        if derivatives:
-            t, slopes = thickness_and_jacobian(shape, self.x_nm, self.y_nm)
-            return self.through_optics(t, slopes, waves_nm, log_scale)
-        t = thickness(shape, self.x_nm, self.y_nm)
-        return self.through_optics(t, None, waves_nm, log_scale)
+        x, y, turned = self.x_nm, self.y_nm, self.turned
+        slopes = None
+        if derivatives and turned is None:
+            t, slopes = thickness_and_jacobian(shape, x, y)
+        elif derivatives and turned is not None:
+            t, slopes = spinning_thickness_and_jacobian(shape, turned, x, y)
+        elif turned is None:
+            t = thickness(shape, x, y)
+        else:
+            t = spinning_thickness(shape, turned, x, y)
+        return self.through_optics(t, slopes, waves_nm, log_scale)
 
     def through_optics(
         self, t: Float, slopes: Float32 | None, waves_nm: Float, log_scale: float = 0.0
@@ -193,6 +204,7 @@ def observe(
     around: CutCuboid,
     *,
     beam_nm: ArrayLike | None = None,
+    turned: ArrayLike | None = None,
 ) -> Observation:
     """Cut out what matters of an image, and bring it into the form that fits need.
 
@@ -206,6 +218,9 @@ def observe(
         A first idea of the particle: its place, size and material.
     beam_nm : (rows, columns, 2) array_like, optional
         Where the beam stood [nm]; without it, on its grid.
+    turned : (rows, 3, 3) array_like, optional
+        How the particle is turned in each row of the image, from `row_turns`, if it spins during
+        the scan. Its pose is that in the middle of the frame.
 
     Raises
     ------
@@ -231,6 +246,9 @@ def observe(
         x, y = np.moveaxis(np.asarray(beam_nm, np.float64), -1, 0)
         if x.shape != scan.shape:
             raise ValueError(f"beam_nm is for {x.shape} pixels, expected {scan.shape}")
+    rows = None if turned is None else np.asarray(turned, np.float64)
+    if rows is not None and rows.shape != (scan.shape[0], 3, 3):
+        raise ValueError(f"turned has shape {rows.shape}, expected {(scan.shape[0], 3, 3)}")
     sigma = microscope.probe.sigma_nm / scan.pixel_size_nm
     window = _window(around, microscope)
     part = pixels[window].astype(np.float64)
@@ -261,6 +279,7 @@ def observe(
         charge=charge,
         film_nm=mean_film(microscope.film, x[window], y[window]),
         waves=waves,
+        turned=None if rows is None else rows[window[0]],
     )
 
 

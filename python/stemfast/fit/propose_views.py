@@ -27,7 +27,7 @@ from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.fit.views_search import log_likelihood, replace_poses
 from stemfast.microscope import Microscope
 
-__all__ = ["posed_anew", "propose_views", "relaxed_fits"]
+__all__ = ["checked_turned", "posed_anew", "propose_views", "relaxed_fits"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -52,6 +52,7 @@ def propose_views(
     material: str = "Au",
     prior: Prior | None = None,
     turns: Turns | None = None,
+    turned: Sequence[Float | None] | None = None,
     most: int = 2,
 ) -> list[tuple[CutCuboid, ...]]:
     """Particles that may have made several images, found from these alone.
@@ -68,6 +69,8 @@ def propose_views(
         Limits of the cuts and the like.
     turns : Turns, optional
         How the views are turned against each other, if that is known.
+    turned : sequence of (rows, 3, 3) float64 or None, optional
+        How the particle is turned in each row of each image, if it spins during the scan.
     most : int
         How many starts are wanted at most.
 
@@ -75,7 +78,8 @@ def propose_views(
     -------
     list of tuple of CutCuboid
         Starts for `refine_views` and `search_views`, the most likely first: the particle in each
-        view, with the cuts that the images ask for. Without turns, there is one.
+        view, with the cuts that the images ask for. Without turns, there is one, or one of each
+        hand of a spinning particle.
 
     Raises
     ------
@@ -89,6 +93,7 @@ def propose_views(
         raise ValueError(f"microscopes are {len(microscopes)}, expected one for each of {k} images")
     if turns is not None and len(turns) != k:
         raise ValueError(f"turns are {len(turns)}, expected one for each of {k} images")
+    rows = checked_turned(turned, k)
     known = prior or Prior()
     relaxed = replace(known, cut=(min(_LEAST, known.cut[0]), known.cut[1]))
     ideas = [
@@ -96,15 +101,28 @@ def propose_views(
         for image, microscope in zip(images, microscopes, strict=True)
     ]
     seen = [
-        binned(observe(image, microscope, idea[0].shape), _BIN, _WAVES)
-        for image, microscope, idea in zip(images, microscopes, ideas, strict=True)
+        binned(observe(image, microscope, idea[0].shape, turned=row), _BIN, _WAVES)
+        for image, microscope, idea, row in zip(images, microscopes, ideas, rows, strict=True)
     ]
     if turns is not None:
         fits = _turned(seen, ideas, relaxed, turns)
     else:
         fits = [_gathered(seen, ideas, relaxed)]
+        if any(row is not None for row in rows):
+            # What an image at rest says of one hand it says of the other.
+            twins = [[replace(idea, shape=mirrored(idea.shape)) for idea in own] for own in ideas]
+            fits.append(_gathered(seen, twins, relaxed))
     fits.sort(key=lambda fit: -fit.log_likelihood)
     return [_settled(fit, known) for fit in fits[:most]]
+
+
+def checked_turned(turned: Sequence[Float | None] | None, k: int) -> Sequence[Float | None]:
+    """One for each of k images, whether they spin or not."""
+    if turned is None:
+        return [None] * k
+    if len(turned) != k:
+        raise ValueError(f"turned are {len(turned)}, expected one for each of {k} images")
+    return turned
 
 
 def _turned(

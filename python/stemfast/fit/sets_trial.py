@@ -2,7 +2,7 @@
 
 The particles, and the images of them, are those that ``stemfast evaluate ground-truth`` judges the
 network by. The fit knows the microscope and the recipe's ranges; poses are unknown, or those of a
-goniometer that is off by half a degree.
+goniometer that is off by half a degree; or the particle spins during each scan, as is known.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from stemfast.fit.prior import prior_of
 from stemfast.fit.record import Entry, Record
 from stemfast.fit.rivals import count_prior
 from stemfast.fit.sets_answer import Said, Truth, of_fit, of_network, orbits
+from stemfast.fit.spinning import row_turns
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
 
@@ -129,7 +130,7 @@ def read_sets(
     Parameters
     ----------
     recipe : Recipe
-        ``ground-truth``, static or tilts; its number of views does not matter.
+        ``ground-truth``, static, tilts or spinning; its number of views does not matter.
     n : int
         Particles, from the first of the test split on.
     views : sequence of int
@@ -191,8 +192,6 @@ def check_sets_recipe(recipe: Recipe) -> None:
     """Refuse what there is no model for."""
     if recipe.name != "ground-truth":
         raise ValueError(f"recipe is {recipe.name!r}, expected 'ground-truth'")
-    if getattr(recipe, "spin", False):
-        raise ValueError("the fit reads particles at rest, expected no spin")
     share = recipe.particle.displaced_share  # type: ignore[attr-defined]
     if share > 0:
         raise ValueError(
@@ -210,9 +209,10 @@ def read_set(
     series = recipe.series_settings
     kind = "static" if series is None else series.kind
     which = chosen_views(kind, scenes.views, count)
-    images = scenes.simulate(n_threads=1)[0][which]
+    images = scenes.simulate(n_threads=1).reshape(-1, *scenes.microscope(0).scan.shape)[which]
     microscopes = [scenes.microscope(0, view) for view in which]
     turns = _told(scenes, which) if kind == "tilts" and count > 1 else None
+    spins = _spins(scenes, which)
     answer, asked = None, 0.0
     if network is not None:
         begun = time.process_time()
@@ -220,6 +220,7 @@ def read_set(
             images,
             recipe.pixel_size_nm,
             turns=None if turns is None else turns.rotations,
+            spin=spins,
         )
         asked = time.process_time() - begun
     starts = None
@@ -231,11 +232,12 @@ def read_set(
 
     begun = time.process_time()
     found = decide_views(
-        images,
+        list(images),
         microscopes,
         material=scenes.materials[0].decode(),
         prior=prior_of(recipe),
         turns=turns,
+        turned=_turned(spins, scenes, count),
         starts=starts,
     )
     seconds = time.process_time() - begun
@@ -243,7 +245,8 @@ def read_set(
         CutCuboid.of(scenes.particle(0), scenes.orientation(0, view), scenes.positions_nm[0, view])
         for view in which
     ]
-    truth, said, mirror = Truth.of(shapes[0]), of_fit(found), turns is None
+    mirror = turns is None and spins is None
+    truth, said = Truth.of(shapes[0]), of_fit(found)
     own = orbits()
     folded = own.class_index(own.classes, mirror=True)
     label = int(folded[truth.orbit]) if mirror else truth.orbit
@@ -264,7 +267,11 @@ def read_set(
         fit=_told_of(said, truth, mirror),
         misfit=round(max(good.misfit for good in found.best.goodness), _DIGITS),
         p_value=worst.p_value,
-        missed=None if right else _missed(images, microscopes, shapes, recipe, turns, found.best),
+        missed=None
+        if right
+        else _missed(
+            images, microscopes, shapes, recipe, turns, _turned(spins, scenes, count), found.best
+        ),
         fits=sum(len(hand.fits) for hand in found.hands),
         seconds=round(seconds, 3),
         network_seconds=round(asked, 3),
@@ -289,6 +296,22 @@ def _told(scenes: Scenes, which: list[int]) -> Turns:
     poses = Rotation.from_quat(scenes.orientations[0, which])
     wrong = Rotation.from_rotvec(np.radians(off)[:, None] * axis)
     return Turns(wrong * poses * poses[0].inv(), TILT_SD_DEG, axis)
+
+
+def _spins(scenes: Scenes, which: list[int]) -> list[Float] | None:
+    """Turn of the particle during each frame, as rotation vectors [degrees]."""
+    if scenes.spin_rad_s is None:
+        return None
+    scan = scenes.microscope(0).scan
+    rows, columns = scan.shape
+    frame_s = 1e-6 * rows * (columns * scan.dwell_us + scan.flyback_us)
+    return list(np.degrees(scenes.spin_rad_s[0, which]) * frame_s)
+
+
+def _turned(spins: list[Float] | None, scenes: Scenes, count: int) -> list[Float | None]:
+    if spins is None:
+        return [None] * count
+    return [row_turns(spin, scenes.microscope(0).scan.shape[0]) for spin in spins]
 
 
 def _told_of(said: Said, truth: Truth, mirror: bool) -> dict[str, Any]:
@@ -320,13 +343,14 @@ def _missed(
     truth: list[CutCuboid],
     recipe: Recipe,
     turns: Turns | None,
+    turned: Sequence[Float | None],
     best: RefinedViews,
 ) -> float:
     """By how much the truth, fitted, is more probable than what was found."""
     prior, weights = prior_of(recipe), count_prior()
     seen = [
-        observe(image, scope, replace(shape, edges_nm=_ROOM * shape.edges_nm))
-        for image, scope, shape in zip(images, microscopes, truth, strict=True)
+        observe(image, scope, replace(shape, edges_nm=_ROOM * shape.edges_nm), turned=rows)
+        for image, scope, shape, rows in zip(images, microscopes, truth, turned, strict=True)
     ]
     value = [
         fit.log_evidence + float(weights[fit.mask])

@@ -35,8 +35,8 @@ class ViewsComparison:
     Attributes
     ----------
     hands : tuple of Comparison
-        The first holds the best fit and its rivals; a second, where turns are known, those of the
-        mirror image, unless the particle is its own.
+        The first holds the best fit and its rivals; a second, where turns or a spin are known,
+        those of the mirror image, unless the particle is its own.
     """
 
     hands: tuple[Comparison[RefinedViews], ...]
@@ -123,23 +123,15 @@ def search_views(
         )
 
     own = compared(fitted_views(seen, shapes, before, shapes[0].mask, prior, turns, starts))
-    if turns is None or len(seen) == 1:
+    spins = any(one.turned is not None for one in seen)
+    if not spins and (turns is None or len(seen) == 1):
         return ViewsComparison((own,))
     found = own.fits[own.best]
-    # What fits one view turns the wrong way to the others: any may be the start.
     ideas = [tuple(mirrored(shape) for shape in some) for some in (found.shapes, shapes)]
-    tried = [
-        (replace_poses(idea, turns, pose_before(idea[view], turns, view)), idea, view)
-        for idea in ideas
-        if np.isfinite(weights[idea[0].mask])
-        for view in range(len(seen))
-    ]
-    tried.sort(key=lambda one: -log_likelihood(seen, one[0]))
+    ideas = [idea for idea in ideas if np.isfinite(weights[idea[0].mask])]
     fits = [
-        fitted_views(
-            seen, idea, pose_before(idea[view], turns, view), idea[0].mask, prior, turns, 1
-        )
-        for _, idea, view in tried[:_TWINS]
+        fitted_views(seen, idea, pose, idea[0].mask, prior, turns, 1)
+        for idea, pose in _twins(seen, ideas, turns)
     ]
     # From so far off, edges can change places on the way, and then it is the first idea again.
     fits = [one for one in fits if not same_particle(one.shape, found.shape)]
@@ -155,6 +147,22 @@ def search_views(
         if not any(same_particle(one.shape, mine.shape) for mine in own.fits.values())
     }
     return _ranked(own, Comparison(apart, weights)) if apart else ViewsComparison((own,))
+
+
+def _twins(
+    seen: Sequence[Observation], ideas: Sequence[tuple[CutCuboid, ...]], turns: Turns | None
+) -> list[tuple[tuple[CutCuboid, ...], Float]]:
+    """Mirror images and their poses before the turns: those that are the most likely starts."""
+    if turns is None:
+        return [(idea, idea[0].quaternion) for idea in ideas]
+    # What fits one view turns the wrong way to the others: any may be the start.
+    tried = [
+        (log_likelihood(seen, replace_poses(idea, turns, pose)), idea, pose)
+        for idea in ideas
+        for pose in (pose_before(idea[view], turns, view) for view in range(len(seen)))
+    ]
+    tried.sort(key=lambda one: -one[0])
+    return [(idea, pose) for _, idea, pose in tried[:_TWINS]]
 
 
 def _ranked(*hands: Comparison[RefinedViews]) -> ViewsComparison:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import stemfast
 from stemfast.fit import CutCuboid
+from stemfast.motion import MOST_SPIN_DEG
 from stemfast.reconstruct.axes import sorted_axes
 from stemfast.reconstruct.prepare import View
 from stemfast.symmetry import cuboid_symmetry
@@ -48,10 +49,22 @@ class Proposal:
     share: Float
 
 
-def ask(views: Sequence[View], turns: Rotation | None) -> Proposal | None:
+def ask(
+    views: Sequence[View],
+    turns: Rotation | None,
+    spins_deg_px: Sequence[Float | None] | None = None,
+) -> Proposal | None:
     """Ask the network that comes with the package; None where there is none.
 
     It is left out where JAX is not installed, too.
+
+    Parameters
+    ----------
+    views : sequence of K View
+    turns : Rotation or None
+        How the particle was turned between them.
+    spins_deg_px : sequence of K (3,) float64 or None, optional
+        How far it turns from one row of a view to the next [degrees].
     """
     network = _load()
     if network is None:
@@ -64,12 +77,32 @@ def ask(views: Sequence[View], turns: Rotation | None) -> Proposal | None:
         np.stack([_fitted(view, network.image_shape, scale_nm) for view in views]),
         own_nm,
         turns=turns,
+        spin=_spins(views, spins_deg_px, network, scale_nm),
     )
     return Proposal(
         int(answer.mask),
         np.asarray(answer.severity, np.float64),
         np.asarray(answer.share, np.float64),
     )
+
+
+def _spins(
+    views: Sequence[View],
+    spins_deg_px: Sequence[Float | None] | None,
+    network: Any,
+    scale_nm: float,
+) -> list[Float | None] | None:
+    """The spins during as many rows as the network is shown, where it can use them."""
+    if spins_deg_px is None or not network.knows_spin:
+        return None
+    shown = [network.image_shape[0] * scale_nm / view.pixel_size_nm for view in views]
+    spins = [
+        None if spin is None else spin * rows
+        for spin, rows in zip(spins_deg_px, shown, strict=True)
+    ]
+    return [
+        None if spin is None or np.linalg.norm(spin) > MOST_SPIN_DEG else spin for spin in spins
+    ]
 
 
 def _load() -> Any:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from stemfast.fit import CutCuboid, Observation, Prior, count_prior, observe
 from stemfast.fit.likelihood import blur_matrix
+from stemfast.fit.naming import mirrored
 from stemfast.fit.propose import propose
-from stemfast.fit.propose_views import propose_views
+from stemfast.fit.propose_views import checked_turned, propose_views
 from stemfast.fit.rivals import Comparison
 from stemfast.fit.views import refine_views
 from stemfast.fit.views_search import ViewsComparison, search_views
@@ -74,6 +75,7 @@ def decide(
     *,
     material: str,
     turns: Turns | None,
+    turned: Sequence[Float | None] | None = None,
     dose_sd: float,
     fit_probe: bool,
     proposal: Proposal | None = None,
@@ -87,6 +89,8 @@ def decide(
     material : str
     turns : Turns or None
         How the particle was turned between them.
+    turned : sequence of K (rows, 3, 3) float64 or None, optional
+        How it is turned in each row of each view, if it spins during the scan.
     dose_sd : float
         Uncertainty of the logarithm of the doses.
     fit_probe : bool
@@ -99,16 +103,18 @@ def decide(
     side = math.sqrt(np.mean([view.area_nm2 for view in views]) / 1.5)
     prior = Prior(cut=CUTS, dose_sd=dose_sd, edge_nm=(side, _EDGE_SHARE * side))
     images = [view.image for view in views]
-    used = list(microscopes)
+    used, rows = list(microscopes), checked_turned(turned, len(views))
     report("proposing shapes and poses")
-    ideas = propose_views(images, used, material=material, prior=prior, turns=turns, most=_IDEAS)
-    seen = _observe(images, used, ideas[0])
+    ideas = propose_views(
+        images, used, material=material, prior=prior, turns=turns, turned=rows, most=_IDEAS
+    )
+    seen = _observe(images, used, ideas[0], rows)
     report(f"fitting {len(ideas)} proposals")
     fits = [refine_views(seen, idea, prior=prior, turns=turns) for idea in ideas]
     fits.sort(key=lambda fit: -fit.log_likelihood)
     if fit_probe:
         used = _probes(used, seen, fits[0])
-        seen = _observe(images, used, fits[0].shapes)
+        seen = _observe(images, used, fits[0].shapes, rows)
         fits = [refine_views(seen, fit.shapes, prior=prior, turns=turns) for fit in fits]
         fits.sort(key=lambda fit: -fit.log_likelihood)
     if proposal is not None:
@@ -123,7 +129,7 @@ def decide(
         report("nothing of this family explains the images")
         nearest = Comparison({fits[0].mask: fits[0]}, count_prior())
         verdict = Verdict(ViewsComparison((nearest,)), tuple(seen), tuple(used))
-        return _apart(verdict, images, material, prior, report)
+        return _apart(verdict, images, rows, material, prior, report)
     near = [fit for fit in fits if fit.log_likelihood > fits[0].log_likelihood - _HOPELESS]
     found = []
     for number, fit in enumerate(near[:_STARTS], start=1):
@@ -135,22 +141,27 @@ def decide(
         # A probe read off a wrong first fit spoils the right one: once more, from the best.
         report("reading the probe off the best fit, and comparing again")
         used = _probes(used, seen, best.best)
-        seen = _observe(images, used, best.best.shapes)
+        seen = _observe(images, used, best.best.shapes, rows)
         best = search_views(
             seen, best.best.shapes, log_prior=count_prior(), prior=prior, turns=turns
         )
     verdict = Verdict(best, tuple(seen), tuple(used))
-    return _apart(verdict, images, material, prior, report)
+    return _apart(verdict, images, rows, material, prior, report)
 
 
 def _apart(
-    verdict: Verdict, images: Sequence[Float], material: str, prior: Prior, report: Report
+    verdict: Verdict,
+    images: Sequence[Float],
+    turned: Sequence[Float | None],
+    material: str,
+    prior: Prior,
+    report: Report,
 ) -> Verdict:
     """Look at each image alone where they are not explained together."""
     if len(images) == 1 or any(good.explained for good in verdict.best.goodness):
         return verdict
     report("looking at each image alone")
-    return replace(verdict, alone=_alone(images, verdict.microscopes, material, prior))
+    return replace(verdict, alone=_alone(images, verdict.microscopes, turned, material, prior))
 
 
 def _log_posterior(compared: ViewsComparison) -> float:
@@ -158,26 +169,34 @@ def _log_posterior(compared: ViewsComparison) -> float:
 
 
 def _alone(
-    images: Sequence[Float], microscopes: Sequence[Microscope], material: str, prior: Prior
+    images: Sequence[Float],
+    microscopes: Sequence[Microscope],
+    turned: Sequence[Float | None],
+    material: str,
+    prior: Prior,
 ) -> tuple[bool, ...]:
     """Whether a particle of its own explains each image."""
     explained = []
-    for image, scope in zip(images, microscopes, strict=True):
+    for image, scope, rows in zip(images, microscopes, turned, strict=True):
         idea = propose(image, scope, material=material, prior=prior, most=1)[0]
-        seen = observe(image, scope, idea)
-        fit = refine_views([seen], [idea], _ALL, prior=prior)
-        explained.append(fit.goodness[0].explained)
+        seen = observe(image, scope, idea, turned=rows)
+        hands = [idea] if rows is None else [idea, mirrored(idea)]
+        fits = [refine_views([seen], [hand], _ALL, prior=prior) for hand in hands]
+        explained.append(any(fit.goodness[0].explained for fit in fits))
         if not explained[-1]:
             break
     return tuple(explained)
 
 
 def _observe(
-    images: Sequence[Float], microscopes: Sequence[Microscope], shapes: Sequence[CutCuboid]
+    images: Sequence[Float],
+    microscopes: Sequence[Microscope],
+    shapes: Sequence[CutCuboid],
+    turned: Sequence[Float | None],
 ) -> list[Observation]:
     return [
-        observe(image, scope, replace(shape, edges_nm=_ROOM * shape.edges_nm))
-        for image, scope, shape in zip(images, microscopes, shapes, strict=True)
+        observe(image, scope, replace(shape, edges_nm=_ROOM * shape.edges_nm), turned=rows)
+        for image, scope, shape, rows in zip(images, microscopes, shapes, turned, strict=True)
     ]
 
 

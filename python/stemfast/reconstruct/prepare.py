@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.features import FeatureError
 from stemfast.features.isolate import Isolated, isolate
+from stemfast.fit.spinning import row_turns
 from stemfast.micrograph.read import checked_image
 from stemfast.microscope import Microscope
 
@@ -72,6 +73,24 @@ class View:
     def area_nm2(self) -> float:
         """Projected area of the particle [nm^2]."""
         return int(self.particle.sum()) * self.pixel_size_nm**2
+
+    def turned(self, spin_deg: ArrayLike, whole_rows: int) -> Float:
+        """How a particle is turned in each row of this part from the middle of the whole frame.
+
+        Parameters
+        ----------
+        spin_deg : (3,) array_like
+            Rotation vector of the turn during the whole frame [degrees].
+        whole_rows : int
+            Rows of the whole image.
+
+        Returns
+        -------
+        (rows, 3, 3) float64
+        """
+        rows, frame = self.shape[0], whole_rows / self.joined
+        off = float(self.middle_nm[1]) / self.pixel_size_nm
+        return row_turns(spin_deg, rows, of=frame, first=0.5 * (frame - rows) + off)
 
     def microscope(self, whole: Microscope) -> Microscope:
         """The microscope of the whole image as one that took this part."""

@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import materials
 from stemfast.arguments import finite_number, positive_number
+from stemfast.fit.one_thread import one_thread
 from stemfast.fit.turns import Turns
 from stemfast.micrograph.calibration import checked
 from stemfast.microscope import Microscope
+from stemfast.motion import frame_spins
 from stemfast.reconstruct import network
 from stemfast.reconstruct.answer import GroundTruth
 from stemfast.reconstruct.instrument import DOSE_SD, estimate, span
@@ -34,6 +36,7 @@ _FOUND_AXIS_SD_DEG = 2.0
 _SAME_DEG = 0.5  # turns closer than this tell nothing of hands
 
 
+@one_thread
 def ground_truth(
     images: ArrayLike | Sequence[ArrayLike],
     pixel_size_nm: float | Sequence[float],
@@ -41,6 +44,7 @@ def ground_truth(
     *,
     tilt_axis_deg: float | None = None,
     tilt_sd_deg: float = 0.5,
+    spin: ArrayLike | Sequence[ArrayLike | None] | None = None,
     microscope: Microscope | Sequence[Microscope] | None = None,
     material: str = "Au",
     probe_fwhm_nm: float | None = None,
@@ -69,6 +73,11 @@ def ground_truth(
         images, and as its sense is then open nothing is known of the hand.
     tilt_sd_deg : float
         How far each tilt may be off, one standard deviation [degrees].
+    spin : (3,) or (K, 3) array_like, optional
+        How the particle turned while each image was scanned, where it did and that is known: a
+        vector along the axis of the rotation, x right, y down, z along the beam, as long as the
+        angle from the beginning to the end of the frame [degrees]; None for an image in which it
+        rested. It tells the hand, even from one image. Rows are taken to be scanned from the top.
     microscope : Microscope or a sequence of K, optional
         What took the images. Without, dose, gain, film and probe are estimated from them.
     material : str
@@ -118,6 +127,7 @@ def ground_truth(
         finite_number("tilt_axis_deg", tilt_axis_deg)
         if angles is None:
             raise ValueError("tilt_axis_deg: got an axis, but no tilts; expected tilts as well")
+    spins = frame_spins(spin, n)
     given = _microscopes(microscope, pictures, sizes)
     tell("finding the particle in each image")
     views = [
@@ -126,6 +136,9 @@ def ground_truth(
     ]
     warnings = [warning for view in views for warning in view.warnings]
     turns, hand = _turns(views, angles, tilt_axis_deg, tilt_sd_deg, warnings)
+    rows = [len(picture) for picture in pictures]
+    if any(one is not None and np.hypot(one[0], one[1]) > _SAME_DEG for one in spins):
+        hand = ""
     assumptions: list[str] = []
     if given is None:
         scopes, assumptions = estimate(
@@ -134,13 +147,24 @@ def ground_truth(
     else:
         scopes = [view.microscope(scope) for view, scope in zip(views, given, strict=True)]
     fit_probe = given is None and probe_fwhm_nm is None
-    proposal = network.ask(views, None if turns is None else turns.rotations)
+    proposal = network.ask(
+        views,
+        None if turns is None else turns.rotations,
+        [
+            None if one is None else one * view.joined / row
+            for one, view, row in zip(spins, views, rows, strict=True)
+        ],
+    )
     try:
         verdict = decide(
             views,
             scopes,
             material=material,
             turns=turns,
+            turned=[
+                None if one is None or not one.any() else view.turned(one, row)
+                for one, view, row in zip(spins, views, rows, strict=True)
+            ],
             dose_sd=DOSE_SD if given is None else 0.0,
             fit_probe=fit_probe,
             proposal=proposal,

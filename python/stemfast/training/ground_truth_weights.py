@@ -20,6 +20,7 @@ from stemfast.models.corner_evidence import mirrors, symmetry
 from stemfast.models.ground_truth import Answer, GroundTruthConfig, GroundTruthNetwork, Views
 from stemfast.models.predict import check_images
 from stemfast.models.view_reader import ViewReader
+from stemfast.motion import frame_spins
 from stemfast.training.weights import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -36,7 +37,6 @@ FORMAT = "stemfast ground-truth network"
 FORMAT_VERSION = 1
 Floats = NDArray[np.float64]
 #: Turn during a frame above which no image is read: half a turn shows both sides.
-MOST_SPIN_DEG = 180.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,28 +215,10 @@ class TrainedGroundTruth:
             raise ValueError(
                 "spin is given, but this network learnt from particles at rest: leave it out"
             )
-        if not hasattr(spin, "__len__"):
-            raise ValueError(f"spin is {spin}, expected 3 numbers [degrees], or {count} x 3")
-        each: list[Any] = list(spin)
-        if not any(one is None or np.ndim(one) for one in each):
-            each = [each] * count
-        if len(each) != count:
-            raise ValueError(f"spin holds {len(each)} vectors, expected 3 numbers, or {count} x 3")
         found, known = nothing
-        for i, one in enumerate(each):
-            if one is None:
-                continue
-            vector = np.asarray(one, np.float64)
-            if vector.shape != (3,) or not np.isfinite(vector).all():
-                raise ValueError(
-                    f"spin of image {i} is {one}, expected 3 numbers [degrees], or None"
-                )
-            if np.linalg.norm(vector) > MOST_SPIN_DEG:
-                raise ValueError(
-                    f"spin of image {i} turns by {np.linalg.norm(vector):.0f} degrees during the "
-                    f"frame, expected at most {MOST_SPIN_DEG:g}"
-                )
-            found[i], known[i] = vector, True
+        for i, vector in enumerate(frame_spins(spin, count)):
+            if vector is not None:
+                found[i], known[i] = vector, True
         return found, known
 
 

@@ -133,4 +133,6 @@ def _draw(axes: Any, rows: list[dict[str, Any]], wanted: dict[str, str], against
         axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    # Many lines leave no corner free: wide and low, below the coin's 50 %.
+    many = len(axes.get_legend_handles_labels()[1]) > 8
+    axes.legend(fontsize=7, ncols=2 if many else 1, loc="lower center" if many else "best")

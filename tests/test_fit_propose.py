@@ -279,3 +279,19 @@ def test_tasks_that_are_not_of_corners_are_refused(tmp_path, monkeypatch):
 def test_an_empty_image_is_refused():
     with pytest.raises(ValueError, match="no particle"):
         propose(np.random.default_rng(0).poisson(50, (96, 96)), scope())
+
+
+def test_a_pose_that_cuts_make_up_for_is_left_again():
+    """Test particle 94 of ground-truth: a whole cuboid whose first fit had four cut corners."""
+    recipe = recipes.get("ground-truth").replace(views=8)
+    index = first_index("test") + 94
+
+    scenes = recipe.sample(0, index, index + 1)
+    decision = decide(
+        scenes.simulate(n_threads=1)[0, 0],
+        scenes.microscope(0),
+        material=scenes.materials[0].decode(),
+        prior=prior_of(recipe),
+    )
+    assert decision.answer == 0
+    assert decision.goodness.explained

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.fit.coarse import binned
+from stemfast.fit.cuboid import CORNERS
 from stemfast.fit.goodness import Goodness, goodness
 from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose import are_apart, likely_mask, proposals
+from stemfast.fit.propose import are_apart, likely_mask, proposals, refitted
+from stemfast.fit.propose_views import posed_anew
 from stemfast.fit.rivals import Comparison, search
 from stemfast.fit.tasks import Question, question
 
@@ -26,6 +29,7 @@ __all__ = ["Decision", "decide"]
 Float: TypeAlias = NDArray[np.float64]
 
 _IDEAS = 5
+_WAVES = 6  # of the film, where poses are looked for
 _HOPELESS = 40.0  # logarithms of likelihood behind the best proposal
 _FAIR = 2.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
@@ -122,16 +126,10 @@ def decide(
         image, microscope, material=material, prior=known, most=_IDEAS, beam_nm=beam_nm
     )
     observation = observe(image, microscope, ideas[0].shape, beam_nm=beam_nm)
-    found: list[Comparison[Refined]] = []
-    fair = False
-    for idea in ideas:
-        near = idea.log_likelihood > ideas[0].log_likelihood - _HOPELESS
-        # With all corners free a fit can end in a lower maximum, and its pose be right all the
-        # same: while noise alone does not explain what is left, the others are looked at, too.
-        if not near and fair:
-            break
+
+    def compared(idea: Refined) -> Comparison[Refined]:
         asked = question(task, idea.shape.edges_nm)
-        compared = search(
+        return search(
             observation,
             likely_mask(idea, known, asked.log_prior),
             log_prior=asked.log_prior,
@@ -140,10 +138,29 @@ def decide(
             starts=starts,
             quick=True,
         )
-        found.append(compared)
-        left = _goodness(observation, compared.fits[compared.best])
-        fair = fair or left.chi2 < left.expected + _FAIR * left.spread
-    found.sort(key=lambda compared: -compared.log_posterior(compared.best))
+
+    def is_fair(one: Comparison[Refined]) -> bool:
+        left = _goodness(observation, one.fits[one.best])
+        return left.chi2 < left.expected + _FAIR * left.spread
+
+    found: list[Comparison[Refined]] = []
+    fair = False
+    for idea in ideas:
+        near = idea.log_likelihood > ideas[0].log_likelihood - _HOPELESS
+        # With all corners free a fit can end in a lower maximum, and its pose be right all the
+        # same: while noise alone does not explain what is left, the others are looked at, too.
+        if not near and fair:
+            break
+        found.append(compared(idea))
+        fair = fair or is_fair(found[-1])
+    found.sort(key=_log_posterior, reverse=True)
+    if not fair:
+        # Cuts can make up for a wrong pose, and then hold it: poses are looked for once more, of
+        # the cuboid with all its corners.
+        shape = found[0].fits[found[0].best].shape
+        poses = posed_anew(replace(shape, cuts=np.zeros(CORNERS)), binned(observation, 2, _WAVES))
+        found.append(compared(refitted(observation, poses, known)[0]))
+        found.sort(key=_log_posterior, reverse=True)
     found = _distinct(found)
     best = found[0].fits[found[0].best]
     return Decision(
@@ -152,6 +169,10 @@ def decide(
         probability=_probability(found, task),
         goodness=_goodness(observation, best),
     )
+
+
+def _log_posterior(compared: Comparison[Refined]) -> float:
+    return compared.log_posterior(compared.best)
 
 
 def _goodness(observation: Observation, fit: Refined) -> Goodness:

@@ -8,6 +8,7 @@ poses are found before anyone asks which corners are cut, and the cuts come out 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -23,7 +24,7 @@ from stemfast.fit.prior import Prior
 from stemfast.fit.rivals import MASKS
 from stemfast.microscope import Microscope
 
-__all__ = ["are_apart", "likely_mask", "proposals", "propose"]
+__all__ = ["are_apart", "likely_mask", "proposals", "propose", "refitted"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -129,12 +130,31 @@ def proposals(
         [candidates(coarse, seen, pixel, cut=cut, most_ratio=longest) for cut in _TEMPLATES],
         _LOOKED_AT,
     )
-    relaxed = replace(prior, cut=(min(_LEAST_CUT, prior.cut[0]), prior.cut[1]))
+    relaxed = _relaxed(prior)
     starts = [_shape(ranked, k, seen.centre_nm, material) for k in _spread_out(ranked)]
     fits = _by_likelihood([_fitted(coarse, start, relaxed) for start in starts])
     medium = binned(fine, min(factor, 2), _WAVES)
     fits = [_fitted(medium, fit.shape, relaxed) for fit in _different(fits, _REFINED)]
     return _different(_by_likelihood(fits), most)
+
+
+def refitted(observation: Observation, shapes: Sequence[CutCuboid], prior: Prior) -> list[Refined]:
+    """Fits such as those behind `proposals`, from other starts; the most likely first.
+
+    Parameters
+    ----------
+    observation : Observation
+        At full size.
+    shapes : sequence of CutCuboid
+        Where to start.
+    prior : Prior
+    """
+    medium = binned(observation, 2, _WAVES)
+    return _by_likelihood([_fitted(medium, shape, _relaxed(prior)) for shape in shapes])
+
+
+def _relaxed(prior: Prior) -> Prior:
+    return replace(prior, cut=(min(_LEAST_CUT, prior.cut[0]), prior.cut[1]))
 
 
 def _spread_out(found: Candidates) -> list[int]:

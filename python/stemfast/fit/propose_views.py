@@ -78,8 +78,8 @@ def propose_views(
     -------
     list of tuple of CutCuboid
         Starts for `refine_views` and `search_views`, the most likely first: the particle in each
-        view, with the cuts that the images ask for. Without turns, there is one, or one of each
-        hand of a spinning particle.
+        view, with the cuts that the images ask for. Of several views without turns, there is one,
+        or one of each hand of a spinning particle.
 
     Raises
     ------
@@ -107,11 +107,15 @@ def propose_views(
     if turns is not None:
         fits = _turned(seen, ideas, relaxed, turns)
     else:
-        fits = [_gathered(seen, ideas, relaxed)]
+        hands = [ideas]
         if any(row is not None for row in rows):
             # What an image at rest says of one hand it says of the other.
-            twins = [[replace(idea, shape=mirrored(idea.shape)) for idea in own] for own in ideas]
-            fits.append(_gathered(seen, twins, relaxed))
+            hands.append(
+                [[replace(idea, shape=mirrored(idea.shape)) for idea in own] for own in ideas]
+            )
+        if k == 1:  # no other view will tell the ideas apart
+            hands = [[[idea]] for hand in hands for idea in hand[0]]
+        fits = [_gathered(seen, hand, relaxed) for hand in hands]
     fits.sort(key=lambda fit: -fit.log_likelihood)
     return [_settled(fit, known) for fit in fits[:most]]
 

@@ -73,11 +73,12 @@ def ask(
     scale_nm = _scale_nm(views, own_nm)
     # What is as large as what it learnt from, it reads best; a particle twice as large, imaged on
     # pixels twice as large, has the same corners.
+    spins = _spins(views, spins_deg_px, network, scale_nm)
     answer = network.predict(
         np.stack([_fitted(view, network.image_shape, scale_nm) for view in views]),
         own_nm,
         turns=turns,
-        spin=_spins(views, spins_deg_px, network, scale_nm),
+        **({} if spins is None else {"spin": spins}),
     )
     return Proposal(
         int(answer.mask),
@@ -93,7 +94,9 @@ def _spins(
     scale_nm: float,
 ) -> list[Float | None] | None:
     """The spins during as many rows as the network is shown, where it can use them."""
-    if spins_deg_px is None or not network.knows_spin:
+    if spins_deg_px is None or all(one is None for one in spins_deg_px):
+        return None
+    if not network.knows_spin:
         return None
     shown = [network.image_shape[0] * scale_nm / view.pixel_size_nm for view in views]
     spins = [

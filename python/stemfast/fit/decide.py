@@ -29,7 +29,8 @@ __all__ = ["Decision", "decide"]
 Float: TypeAlias = NDArray[np.float64]
 
 _IDEAS = 5
-_WAVES = 6  # of the film, where poses are looked for
+# Where poses are looked for again: waves of the film, how far apart, and how many are searched.
+_WAVES, _APART_DEG, _AGAIN = 6, 2.5, 2
 _HOPELESS = 40.0  # logarithms of likelihood behind the best proposal
 _FAIR = 2.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
@@ -155,11 +156,16 @@ def decide(
         fair = fair or is_fair(found[-1])
     found.sort(key=_log_posterior, reverse=True)
     if not fair:
-        # Cuts can make up for a wrong pose, and then hold it: poses are looked for once more, of
-        # the cuboid with all its corners.
+        # Poses are looked for once more, of what was found, and of the cuboid with all its corners:
+        # cuts can make up for a wrong pose, and then hold it.
         shape = found[0].fits[found[0].best].shape
-        poses = posed_anew(replace(shape, cuts=np.zeros(CORNERS)), binned(observation, 2, _WAVES))
-        found.append(compared(refitted(observation, poses, known)[0]))
+        medium = binned(observation, 2, _WAVES)
+        poses = [
+            pose
+            for cuts in (shape.cuts, np.zeros(CORNERS))
+            for pose in posed_anew(replace(shape, cuts=cuts), medium, apart_deg=_APART_DEG)
+        ]
+        found += [compared(idea) for idea in refitted(observation, poses, known)[:_AGAIN]]
         found.sort(key=_log_posterior, reverse=True)
     found = _distinct(found)
     best = found[0].fits[found[0].best]

@@ -139,7 +139,7 @@ def proposals(
 
 
 def refitted(observation: Observation, shapes: Sequence[CutCuboid], prior: Prior) -> list[Refined]:
-    """Fits such as those behind `proposals`, from other starts; the most likely first.
+    """Fits such as those behind `proposals`, from other starts; apart, the most likely first.
 
     Parameters
     ----------
@@ -150,7 +150,8 @@ def refitted(observation: Observation, shapes: Sequence[CutCuboid], prior: Prior
     prior : Prior
     """
     medium = binned(observation, 2, _WAVES)
-    return _by_likelihood([_fitted(medium, shape, _relaxed(prior)) for shape in shapes])
+    fits = _by_likelihood([_fitted(medium, shape, _relaxed(prior)) for shape in shapes])
+    return _different(fits, len(fits))
 
 
 def _relaxed(prior: Prior) -> Prior:

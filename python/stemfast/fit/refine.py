@@ -17,6 +17,7 @@ __all__ = ["Prior", "Refined", "out_of_question", "refine", "refine_observation"
 
 OUT = 30.0  # logarithms of likelihood
 _TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
+_DEPTHS = (1 / 3, 0.05, 2 / 3)  # of a new cut, between its limits
 
 
 def refine(
@@ -103,7 +104,7 @@ def refine_observation(
         raise ValueError(f"starts must be at least 1, got {starts}")
     fit = Maximisation(observation, wanted, prior)
     calm = np.zeros(len(observation.waves.variance))
-    first = _with_corners(start, wanted, prior)
+    first = _likeliest(observation, start, wanted, prior)
     rng = np.random.default_rng(wanted)  # the same starts each time
     places = [first, *(_nearby(first, prior, rng) for _ in range(starts - 1))]
     fits = [fit.run(State(place, calm, 0.0)) for place in places]
@@ -140,11 +141,31 @@ def out_of_question(
     return log_likelihood + 2.0 * promise + lead < near.log_likelihood - OUT
 
 
-def _with_corners(start: CutCuboid, mask: int, prior: Prior) -> CutCuboid:
+def _likeliest(observation: Observation, start: CutCuboid, mask: int, prior: Prior) -> CutCuboid:
+    """The start with corners that it has not got cut by as much as looks best.
+
+    From too deep a cut a fit can end in a lower maximum.
+    """
+    new = mask & ~start.mask
+    tried = [
+        _with_corners(start, mask, prior, depth) for depth in (_DEPTHS if new else _DEPTHS[:1])
+    ]
+    if len(tried) == 1:
+        return tried[0]
+    calm = np.zeros(len(observation.waves.variance))
+
+    def likelihood(shape: CutCuboid) -> float:
+        expected = observation.expected(shape, calm, derivatives=False)
+        return observation.log_likelihood(expected.electrons)
+
+    return max(tried, key=likelihood)
+
+
+def _with_corners(start: CutCuboid, mask: int, prior: Prior, depth: float) -> CutCuboid:
     low, high = prior.cut
     chosen = np.array([bool(mask >> corner & 1) for corner in range(CORNERS)])
     kept = np.clip(start.cuts, low, high)
-    cuts = np.where(start.cuts > 0, kept, low + (high - low) / 3)
+    cuts = np.where(start.cuts > 0, kept, low + depth * (high - low))
     edges = np.full(3, np.cbrt(start.edges_nm.prod())) if prior.equal_edges else start.edges_nm
     return replace(start, edges_nm=edges, cuts=np.where(chosen, cuts, 0.0))
 

@@ -79,6 +79,7 @@ def test_the_command_takes_the_spin(image, tmp_path, stemfast):
     result = stemfast(*told, "--out", "answer")
     assert result.exit_code == 0, result.output
     assert "right-handed" in result.output
+    assert "assumed: the particle turned by 36° during the scan, as told" in result.output
     answer = json.loads((tmp_path / "answer" / "reconstruct.json").read_text())
     assert answer["explained"]
 

@@ -36,7 +36,8 @@ def refine(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="ground-truth: static, at unknown poses, or tilts, known to 0.5°. Default static.",
+            help="ground-truth: static, at unknown poses; tilts, known to 0.5°; spin, a known turn "
+            "during the scan. Default static.",
         ),
     ] = None,
     out: Annotated[Path | None, record_option("refine")] = None,

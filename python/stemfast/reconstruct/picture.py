@@ -99,7 +99,11 @@ def _panels(figure: Figure, grid: Any, answer: GroundTruth) -> None:
     for row, text in enumerate(("measured", "re-simulated", "difference")):
         rows[row][0].set_ylabel(text, fontsize=7.5)
     assert picture is not None
-    bar = figure.colorbar(picture, ax=rows[2], fraction=0.08, pad=0.01)
+    # It takes room from all rows alike, so that images stay above each other.
+    every = [axes for row in rows for axes in row]
+    bar = figure.colorbar(
+        picture, ax=every, fraction=0.08, pad=0.01, shrink=0.32, anchor=(0.0, 0.0)
+    )
     bar.set_label("noise σ", fontsize=6.5)
     bar.ax.tick_params(labelsize=6)
 
@@ -119,7 +123,9 @@ def _bars(figure: Figure, grid: Any, answer: GroundTruth) -> None:
     if network:
         attention = [100 * (image.attention or 0.0) for image in answer.images]
         weight.bar(places + shift, attention, width, color=_NETWORK, label="network's attention")
-        weight.legend(fontsize=6, frameon=False)
+        weight.legend(
+            fontsize=6, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.94)
+        )
     weight.set_ylabel("weight [%]", fontsize=7)
     for axes in (misfit, weight):
         axes.set_xlim(-0.5, len(places) - 0.5)

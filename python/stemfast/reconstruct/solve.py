@@ -147,6 +147,8 @@ def ground_truth(
     else:
         scopes = [view.microscope(scope) for view, scope in zip(views, given, strict=True)]
     fit_probe = given is None and probe_fwhm_nm is None
+    assumptions += _turning(spins)
+    tell("asking the network")
     proposal = network.ask(
         views,
         None if turns is None else turns.rotations,
@@ -188,6 +190,16 @@ def ground_truth(
         warnings=tuple(warnings),
     )
     return summarise(views, verdict, known)
+
+
+def _turning(spins: Sequence[Float | None]) -> list[str]:
+    """What the answer says of spins that it was told."""
+    turns = [float(np.linalg.norm(spin)) for spin in spins if spin is not None and spin.any()]
+    if not turns:
+        return []
+    least, most = round(min(turns)), round(max(turns))
+    words = f"{least}°" if least == most else f"{least}° to {most}°"
+    return [f"the particle turned by {words} during the scan, as told"]
 
 
 def _pictures(images: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[Any]]:

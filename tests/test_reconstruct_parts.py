@@ -223,7 +223,7 @@ class FakeNetwork:
     image_shape = (128, 128)
     card: ClassVar = {"recipe": {"field_nm": 32.0, "image_px": 128}}
 
-    def predict(self, images, pixel_size_nm, *, turns=None):
+    def predict(self, images, pixel_size_nm, *, turns=None, spin=None):
         self.asked = images, pixel_size_nm, turns
         return SimpleNamespace(mask=128, severity=np.full(8, 0.4), share=np.array([0.75, 0.25]))
 

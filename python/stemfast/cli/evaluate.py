@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .numbers import numbers
+
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
     from stemfast.training.curves import Point
@@ -82,7 +84,7 @@ def evaluate(
         raise ValueError("--at gives the values of a curve, expected --against with it")
     if against is not None:
         _refuse_clash(against, sets or [], spin)
-    values = None if at is None else _numbers(at)
+    values = None if at is None else numbers("--at", at, float, "numbers such as 1,10,100")
     trained = open_network(name)
     experiment = trained.card.get("experiment")
     if experiment is None:
@@ -161,13 +163,6 @@ class _Rows:
         low, high = (f"{100 * end:.1f}" for end in point.interval)
         last = "" if near is None else f"  {100 * near:8.2f} %"
         typer.echo(f"{point.value:38g}  {100 * point.accuracy:6.1f} %  {low:>5} to {high:>5}{last}")
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise ValueError(f"--at is {text!r}, expected numbers such as 1,10,100") from None
 
 
 def open_network(name: str) -> Any:

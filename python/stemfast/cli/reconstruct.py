@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .errors import stderr_is_terminal
+from .numbers import numbers
 
 
 def reconstruct(
@@ -100,7 +101,8 @@ def reconstruct(
         check_folder(out)
     if no_tilts and tilt:
         raise ValueError("--tilt and --no-tilts: got both, expected one of them")
-    spins = [_vector(one) for one in spin or []]
+    three = "three numbers such as 0,35,0"
+    spins = [numbers("--spin", one, float, three, count=3) for one in spin or []]
     series = package.read_series(
         files, pixel_size_nm=pixel_size_nm, views=views, index=index or None, dataset=dataset
     )
@@ -125,14 +127,6 @@ def reconstruct(
     if out is not None:
         for path in package.write_answer(out, answer):
             typer.echo(f"wrote {path}")
-
-
-def _vector(text: str) -> list[float]:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--spin is {text!r}, expected three numbers such as 0,35,0") from None
-    return [x, y, z]
 
 
 class _Told:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from stemfast.cli.numbers import numbers
 from stemfast.cli.reading import Progress
 
 __all__ = ["refine_sets"]
@@ -41,7 +42,7 @@ def refine_sets(
     chosen = kind or "static"
     if chosen not in _KINDS:
         raise ValueError(f"--kind is {chosen!r}, expected static, tilts or spin")
-    numbers = _numbers(views or _VIEWS)
+    counts = numbers("--views", views or _VIEWS, int, f"numbers such as {_VIEWS}")
     told = "spin=true" if chosen == "spin" else f'series.kind="{chosen}"'
     recipe = recipes.resolve(
         "ground-truth", conditions=conditions, image_px=size, sets=[*sets, told]
@@ -54,9 +55,9 @@ def refine_sets(
         if asked.image_shape != (size, size):
             asked = None
     path = out or Path(f"refine-ground-truth-{chosen}-{conditions}.jsonl")
-    with Progress(n * len(numbers)) as progress:
+    with Progress(n * len(counts)) as progress:
         readings = read_sets(
-            recipe, n, numbers, seed=seed, network=asked, path=path, report=progress
+            recipe, n, counts, seed=seed, network=asked, path=path, report=progress
         )
     typer.echo(f"{n} particles, {_KINDS[chosen]}; 95 % intervals\n")
     typer.echo(sets_figures.table(readings))
@@ -69,10 +70,3 @@ def refine_sets(
             f"{abs(one.missed or 0.0):.1f} times {said} probable"
         )
     typer.echo(f"wrote {path}")
-
-
-def _numbers(views: str) -> list[int]:
-    try:
-        return [int(part) for part in views.split(",")]
-    except ValueError:
-        raise ValueError(f"--views is {views!r}, expected numbers such as 1,2,4,8") from None

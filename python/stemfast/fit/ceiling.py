@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.likelihood import observe
+from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import prior_of
 from stemfast.fit.record import Record, read_test_images
 from stemfast.fit.rivals import search
@@ -106,6 +107,7 @@ class Ceiling:
         )
 
 
+@one_thread
 def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
     """Have the observer read one image.
 

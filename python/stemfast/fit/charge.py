@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from stemfast.microscope import Detector
 
-__all__ = ["Charge", "charge_of", "counts_whole"]
+__all__ = ["RIGHT", "MeanReading", "counts_whole", "electrons_of"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -36,23 +36,17 @@ _POINTS = 300
 
 
 @dataclass(frozen=True, eq=False)
-class Charge:
-    """Electrons of pixel values.
+class MeanReading:
+    """What pixels read on average.
 
     Attributes
     ----------
-    electrons : (rows, columns) float64
-        What each pixel value is read as.
-    variance : float
-        That reading out adds: of the read noise and the rounding, mean over the pixels [e^2].
     came : (n,) float64
         Mean numbers of electrons, from 0 on; none where readings are right on average.
     off : (n,) float64
         How far the mean of the readings is off there, 0 at the last [e].
     """
 
-    electrons: Float
-    variance: float
     came: Float
     off: Float
 
@@ -71,6 +65,10 @@ class Charge:
         return np.asarray(1.0 + slopes[np.maximum(before, 0)])
 
 
+#: Where readings are right on average.
+RIGHT = MeanReading(np.zeros(0), np.zeros(0))
+
+
 def counts_whole(detector: Detector) -> bool:
     """Whether pixel values are the counted electrons themselves, but for an offset.
 
@@ -83,7 +81,7 @@ def counts_whole(detector: Detector) -> bool:
     return exact and detector.gain == 1 and float(detector.offset).is_integer()
 
 
-def charge_of(pixels: Float, detector: Detector) -> Charge:
+def electrons_of(pixels: Float, detector: Detector) -> tuple[Float, float, MeanReading]:
     """Read pixel values.
 
     Parameters
@@ -91,6 +89,15 @@ def charge_of(pixels: Float, detector: Detector) -> Charge:
     pixels : (rows, columns) float64
         Pixel values.
     detector : Detector
+
+    Returns
+    -------
+    electrons : (rows, columns) float64
+        What each pixel value is read as.
+    variance : float
+        That reading out adds: of the read noise and the rounding, mean over the pixels [e^2].
+    reading : MeanReading
+        Of electrons that are expected.
 
     Notes
     -----
@@ -103,27 +110,26 @@ def charge_of(pixels: Float, detector: Detector) -> Charge:
     the 10 that -1 would. So empty pixels are read half an electron low, and brighter ones rightly:
 
     >>> detector = Detector(bits=8, gain=0.5, offset=10.25)
-    >>> charge = charge_of(np.array([[17.0, 18.0]]), detector)
-    >>> charge.electrons.round(6).tolist(), round(charge.variance, 6)
+    >>> electrons, variance, reading = electrons_of(np.array([[17.0, 18.0]]), detector)
+    >>> electrons.round(6).tolist(), round(variance, 6)
     ([[13.5, 15.5]], 0.25)
-    >>> charge.mean(np.array([0.0, 0.5, 50.0])).round(2).tolist()
+    >>> reading.mean(np.array([0.0, 0.5, 50.0])).round(2).tolist()
     [-0.5, 0.32, 50.0]
     """
     line = (pixels - detector.offset) / detector.gain
     read = (detector.read_noise / detector.gain) ** 2
-    none = np.zeros(0)
     if detector.bits is None or counts_whole(detector):
-        return Charge(line, read, none, none)
+        return line, read, RIGHT
     rounded = 1.0 / 12.0 / detector.gain**2
     if detector.excess_noise_factor != 1 or detector.read_noise > _SMOOTH:
-        return Charge(line, read + rounded, none, none)
+        return line, read + rounded, RIGHT
     values, which, times = np.unique(pixels, return_inverse=True, return_counts=True)
     mean, variance = _read(values, detector)
     reached = np.isfinite(mean)  # values between those that electrons give
     mean = np.where(reached, mean, (values - detector.offset) / detector.gain)
     variance = np.where(reached, variance, read + rounded)
     added = float(times @ variance) / float(times.sum())
-    return Charge(mean[which.reshape(pixels.shape)], added, *_few(detector))
+    return mean[which.reshape(pixels.shape)], added, _few(detector)
 
 
 def _chances(values: Float, number: Float, detector: Detector) -> Float:
@@ -155,8 +161,8 @@ def _read(values: Float, detector: Detector) -> tuple[Float, Float]:
 
 
 @lru_cache(maxsize=64)  # the images of one sitting share a detector
-def _few(detector: Detector) -> tuple[Float, Float]:
-    """Mean numbers of electrons, and by how much the mean reading is off there."""
+def _few(detector: Detector) -> MeanReading:
+    """Where few electrons come."""
     from scipy.stats import poisson
 
     came = _MANY * np.linspace(0.0, 1.0, _POINTS) ** 2
@@ -169,4 +175,4 @@ def _few(detector: Detector) -> tuple[Float, Float]:
     mean = (_chances(values, number[:, None], detector) * read).sum(axis=1)
     off = poisson.pmf(number, came[:, None]) @ (mean - number)
     off[-1] = 0.0
-    return came, off
+    return MeanReading(came, off)

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.fit.charge import RIGHT
 from stemfast.fit.cuboid import CORNERS
 from stemfast.fit.film import FilmWaves
 from stemfast.fit.likelihood import Observation, blur_matrix
@@ -142,7 +143,7 @@ def binned(observation: Observation, factor: int, most_waves: int) -> Observatio
         blur_columns=blur_matrix(columns, sigma),
         dose=observation.dose * factor**2,
         noise=observation.noise * factor**2,
-        charge=replace(observation.charge, came=np.zeros(0), off=np.zeros(0)),
+        reading=RIGHT,
         film_nm=joined(observation.film_nm).mean(axis=(1, 3)),
         waves=FilmWaves(maps, waves.variance[:most_waves], waves.rest),
         turned=None if turned is None else turned[factor // 2 :: factor][:rows],

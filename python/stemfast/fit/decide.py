@@ -141,8 +141,7 @@ def decide(
         )
 
     def is_fair(one: Comparison[Refined]) -> bool:
-        left = _goodness(observation, one.fits[one.best])
-        return left.chi2 < left.expected + _FAIR * left.spread
+        return _goodness(observation, one.fits[one.best]).beyond < _FAIR
 
     found: list[Comparison[Refined]] = []
     fair = False

@@ -14,8 +14,9 @@ from stemfast.fit.decide import decide
 from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose_views import checked_turned, propose_views, relaxed_fits
+from stemfast.fit.propose_views import propose_views, relaxed_fits
 from stemfast.fit.rivals import Comparison, count_prior
+from stemfast.fit.spinning import checked_turned
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.fit.views_search import (
@@ -128,7 +129,7 @@ def decide_views(
 
 def is_fair(fit: RefinedViews) -> bool:
     """Whether noise alone explains what a fit leaves in every image."""
-    return all(left.chi2 < left.expected + _FAIR * left.spread for left in fit.goodness)
+    return all(left.beyond < _FAIR for left in fit.goodness)
 
 
 def _log_posterior(compared: ViewsComparison) -> float:

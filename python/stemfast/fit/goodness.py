@@ -53,6 +53,11 @@ class Goodness:
     p_value: float
 
     @property
+    def beyond(self) -> float:
+        """How far χ² is beyond its mean, in its standard deviations."""
+        return (self.chi2 - self.expected) / self.spread
+
+    @property
     def explained(self) -> bool:
         """Whether the model explains the image: a p-value of at least 0.001."""
         return self.p_value >= LEAST_P

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.charge import Charge, charge_of, counts_whole
+from stemfast.fit.charge import MeanReading, counts_whole, electrons_of
 from stemfast.fit.cuboid import CutCuboid, rotation_matrix
 from stemfast.fit.film import FilmWaves, film_waves, mean_film
 from stemfast.fit.jacobian import thickness, thickness_and_jacobian
@@ -61,8 +61,8 @@ class Observation:
         Electrons per pixel, and the mean free paths of particle and film [nm].
     excess, noise : float
         F² and s² [e^2].
-    charge : Charge
-        How pixel values were read.
+    reading : MeanReading
+        What pixels read on average where some electrons are expected.
     film_nm : (rows, columns) float64
         The film's mean [nm].
     waves : FilmWaves
@@ -83,7 +83,7 @@ class Observation:
     film_path_nm: float
     excess: float
     noise: float
-    charge: Charge
+    reading: MeanReading
     film_nm: Float
     waves: FilmWaves
     turned: Float | None = None
@@ -115,16 +115,18 @@ class Observation:
             Whether to add the jacobian, float32, (rows, columns, parameters): by those of the
             shape, the waves, and the logarithm of the dose.
         """
-        x, y, turned = self.x_nm, self.y_nm, self.turned
-        slopes = None
-        if derivatives and turned is None:
-            t, slopes = thickness_and_jacobian(shape, x, y)
-        elif derivatives and turned is not None:
-            t, slopes = spinning_thickness_and_jacobian(shape, turned, x, y)
-        elif turned is None:
-            t = thickness(shape, x, y)
+        x, y = self.x_nm, self.y_nm
+        t: Float
+        slopes: Float32 | None = None
+        if self.turned is None:
+            if derivatives:
+                t, slopes = thickness_and_jacobian(shape, x, y)
+            else:
+                t = thickness(shape, x, y)
+        elif derivatives:
+            t, slopes = spinning_thickness_and_jacobian(shape, self.turned, x, y)
         else:
-            t = spinning_thickness(shape, turned, x, y)
+            t = spinning_thickness(shape, self.turned, x, y)
         return self.through_optics(t, slopes, waves_nm, log_scale)
 
     def through_optics(
@@ -166,12 +168,17 @@ class Observation:
         logs = self.counts * np.log(mean) - mean
         return float((self.weight * logs).sum()) - self._constant
 
+    def log_likelihood_of(self, shape: CutCuboid) -> float:
+        """The same of a shape on a smooth film."""
+        calm = np.zeros(len(self.waves.variance))
+        return self.log_likelihood(self.expected(shape, calm, derivatives=False).electrons)
+
     def gradient(self, expected: Expected) -> Float:
         """Derivative of the log-likelihood by every parameter."""
         assert expected.jacobian is not None
         mean = self.means(expected.electrons)
         jacobian = expected.jacobian.reshape(mean.size, -1)
-        slope = self.charge.slope(expected.electrons) / self.excess
+        slope = self.reading.slope(expected.electrons) / self.excess
         residual = self.weight * (self.counts / mean - 1.0) * slope
         return np.asarray(residual.reshape(-1).astype(np.float32) @ jacobian, np.float64)
 
@@ -181,7 +188,7 @@ class Observation:
         mean = self.means(expected.electrons)
         jacobian = expected.jacobian.reshape(mean.size, -1)
         # In float64, or rounding could leave it without a Cholesky factor.
-        slope = self.charge.slope(expected.electrons) / self.excess
+        slope = self.reading.slope(expected.electrons) / self.excess
         scaled = jacobian * (np.sqrt(self.weight / mean) * slope).reshape(-1, 1)
         return self.gradient(expected), scaled.T @ scaled
 
@@ -194,7 +201,7 @@ class Observation:
 
     def means(self, electrons: Float) -> Float:
         """Mean of `counts` where so many electrons are expected."""
-        mean = (self.charge.mean(electrons) + self.noise / self.excess) / self.excess
+        mean = (self.reading.mean(electrons) + self.noise / self.excess) / self.excess
         return np.asarray(np.maximum(mean, _LEAST_MEAN))
 
 
@@ -254,18 +261,18 @@ def observe(
     part = pixels[window].astype(np.float64)
     film_path = microscope.mean_free_path_nm(microscope.film.material)
     dose = microscope.electrons_per_pixel
-    charge = charge_of(part, detector)
+    electrons, read_out, reading = electrons_of(part, detector)
     # The error of a wave's amplitude, were it alone: √(variance of all pixels)/(slope · √pixels).
-    brightness = max(float(charge.electrons.mean()), 0.1)
+    brightness = max(float(electrons.mean()), 0.1)
     error = math.sqrt(detector.excess_noise_factor * brightness / part.size) * film_path / dose
     waves = film_waves(microscope.film, part.shape, scan.pixel_size_nm, _TELLING * error)
-    noise = charge.variance + waves.rest * (dose / film_path) ** 2
+    noise = read_out + waves.rest * (dose / film_path) ** 2
     excess = detector.excess_noise_factor
     highest = np.inf if detector.bits is None else 2**detector.bits - 1
     lowest = 0 if counts_whole(detector) or detector.bits is None else 1
     inside = (part < highest) & (part >= (lowest if detector.bits else -np.inf))
     return Observation(
-        counts=(charge.electrons + noise / excess) / excess,
+        counts=(electrons + noise / excess) / excess,
         weight=inside.astype(np.float64),
         x_nm=x[window],
         y_nm=y[window],
@@ -276,7 +283,7 @@ def observe(
         film_path_nm=film_path,
         excess=excess,
         noise=noise,
-        charge=charge,
+        reading=reading,
         film_nm=mean_film(microscope.film, x[window], y[window]),
         waves=waves,
         turned=None if rows is None else rows[window[0]],

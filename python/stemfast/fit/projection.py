@@ -183,8 +183,9 @@ def log_likelihood(shape: Shape, observation: Observation) -> jax.Array:
     electrons = expected_electrons(
         shape, seen, jnp.asarray(observation.x_nm), jnp.asarray(observation.y_nm)
     )
-    excess, noise, charge = observation.excess, observation.noise, observation.charge
-    read = electrons + (jnp.interp(electrons, charge.came, charge.off) if len(charge.came) else 0.0)
-    mean = jnp.maximum((read + noise / excess) / excess, 1e-6)
+    excess, noise, reading = observation.excess, observation.noise, observation.reading
+    if len(reading.came):
+        electrons = electrons + jnp.interp(electrons, reading.came, reading.off)
+    mean = jnp.maximum((electrons + noise / excess) / excess, 1e-6)
     logs = jnp.asarray(observation.counts) * jnp.log(mean) - mean
     return (jnp.asarray(observation.weight) * logs).sum()

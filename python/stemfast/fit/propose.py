@@ -24,7 +24,7 @@ from stemfast.fit.prior import Prior
 from stemfast.fit.rivals import MASKS
 from stemfast.microscope import Microscope
 
-__all__ = ["are_apart", "likely_mask", "proposals", "propose", "refitted"]
+__all__ = ["are_apart", "likely_mask", "proposals", "propose", "refitted", "relaxed_prior"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -130,7 +130,7 @@ def proposals(
         [candidates(coarse, seen, pixel, cut=cut, most_ratio=longest) for cut in _TEMPLATES],
         _LOOKED_AT,
     )
-    relaxed = _relaxed(prior)
+    relaxed = relaxed_prior(prior)
     starts = [_shape(ranked, k, seen.centre_nm, material) for k in _spread_out(ranked)]
     fits = _by_likelihood([_fitted(coarse, start, relaxed) for start in starts])
     medium = binned(fine, min(factor, 2), _WAVES)
@@ -150,11 +150,12 @@ def refitted(observation: Observation, shapes: Sequence[CutCuboid], prior: Prior
     prior : Prior
     """
     medium = binned(observation, 2, _WAVES)
-    fits = _by_likelihood([_fitted(medium, shape, _relaxed(prior)) for shape in shapes])
+    fits = _by_likelihood([_fitted(medium, shape, relaxed_prior(prior)) for shape in shapes])
     return _different(fits, len(fits))
 
 
-def _relaxed(prior: Prior) -> Prior:
+def relaxed_prior(prior: Prior) -> Prior:
+    """One that lets cuts be as small as a corner that is whole may pass for."""
     return replace(prior, cut=(min(_LEAST_CUT, prior.cut[0]), prior.cut[1]))
 
 

@@ -21,13 +21,14 @@ from stemfast.fit.likelihood import Observation, observe
 from stemfast.fit.maximum import Refined
 from stemfast.fit.naming import axis_turns, mirrored, renamed
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose import proposals
+from stemfast.fit.propose import proposals, relaxed_prior
+from stemfast.fit.spinning import checked_turned
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.fit.views_search import log_likelihood, replace_poses
 from stemfast.microscope import Microscope
 
-__all__ = ["checked_turned", "posed_anew", "propose_views", "relaxed_fits"]
+__all__ = ["posed_anew", "propose_views", "relaxed_fits"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -36,7 +37,6 @@ _WAVES = 6
 _ALL = 255
 _EDGES_APART = 0.15  # of ln: names under which edges differ by more are not tried
 _FITTED = 4  # names of each proposal that are fitted
-_LEAST = 0.02
 _IDEAS = 5  # of each view
 _FIRST = 2  # views that a fit may be grown from, where the first does not lead anywhere
 # Poses of a known shape that are looked at, and then rad around so many of the best.
@@ -95,7 +95,7 @@ def propose_views(
         raise ValueError(f"turns are {len(turns)}, expected one for each of {k} images")
     rows = checked_turned(turned, k)
     known = prior or Prior()
-    relaxed = replace(known, cut=(min(_LEAST, known.cut[0]), known.cut[1]))
+    relaxed = relaxed_prior(known)
     ideas = [
         proposals(image, microscope, material=material, prior=known, most=_IDEAS)
         for image, microscope in zip(images, microscopes, strict=True)
@@ -118,15 +118,6 @@ def propose_views(
         fits = [_gathered(seen, hand, relaxed) for hand in hands]
     fits.sort(key=lambda fit: -fit.log_likelihood)
     return [_settled(fit, known) for fit in fits[:most]]
-
-
-def checked_turned(turned: Sequence[Float | None] | None, k: int) -> Sequence[Float | None]:
-    """One for each of k images, whether they spin or not."""
-    if turned is None:
-        return [None] * k
-    if len(turned) != k:
-        raise ValueError(f"turned are {len(turned)}, expected one for each of {k} images")
-    return turned
 
 
 def _turned(
@@ -185,7 +176,7 @@ def _grown(
 
 def _unfair(fit: RefinedViews) -> list[int]:
     """Views that a fit leaves more of than noise would, the worst first."""
-    beyond = [(left.chi2 - left.expected) / left.spread for left in fit.goodness]
+    beyond = [left.beyond for left in fit.goodness]
     return [view for view in np.argsort(beyond)[::-1].tolist() if beyond[view] > _FAIR]
 
 
@@ -251,9 +242,8 @@ def relaxed_fits(shape: CutCuboid, seen: Observation, prior: Prior) -> list[CutC
     A fit can end in a pose a few degrees off the most likely one.
     """
     medium = binned(seen, _BIN, _WAVES)
-    relaxed = replace(prior, cut=(min(_LEAST, prior.cut[0]), prior.cut[1]))
     poses = posed_anew(shape, medium, apart_deg=_NEAR_DEG)
-    fits = _fits_of([medium], relaxed, [[pose] for pose in poses])
+    fits = _fits_of([medium], relaxed_prior(prior), [[pose] for pose in poses])
     fits.sort(key=lambda fit: -fit.log_likelihood)
     return [_settled(fit, prior)[0] for fit in fits]
 

@@ -13,7 +13,7 @@ from stemfast.fit.maximum import Maximisation, Refined, State
 from stemfast.fit.prior import Prior
 from stemfast.microscope import Microscope
 
-__all__ = ["Prior", "Refined", "out_of_question", "refine", "refine_observation"]
+__all__ = ["Prior", "Refined", "out_of_question", "refine", "refine_observation", "with_corners"]
 
 OUT = 30.0  # logarithms of likelihood
 _TURN_SD, _PLACE_SD, _EDGE_SD = 0.02, 0.05, 0.01  # rad, nm, share: other starts
@@ -146,22 +146,25 @@ def _likeliest(observation: Observation, start: CutCuboid, mask: int, prior: Pri
 
     From too deep a cut a fit can end in a lower maximum.
     """
-    new = mask & ~start.mask
-    tried = [
-        _with_corners(start, mask, prior, depth) for depth in (_DEPTHS if new else _DEPTHS[:1])
-    ]
-    if len(tried) == 1:
-        return tried[0]
-    calm = np.zeros(len(observation.waves.variance))
-
-    def likelihood(shape: CutCuboid) -> float:
-        expected = observation.expected(shape, calm, derivatives=False)
-        return observation.log_likelihood(expected.electrons)
-
-    return max(tried, key=likelihood)
+    if not mask & ~start.mask:
+        return with_corners(start, mask, prior)
+    tried = [with_corners(start, mask, prior, depth) for depth in _DEPTHS]
+    return max(tried, key=observation.log_likelihood_of)
 
 
-def _with_corners(start: CutCuboid, mask: int, prior: Prior, depth: float) -> CutCuboid:
+def with_corners(start: CutCuboid, mask: int, prior: Prior, depth: float = _DEPTHS[0]) -> CutCuboid:
+    """A shape with these cut corners: its own cuts where it has them, others of this depth.
+
+    Parameters
+    ----------
+    start : CutCuboid
+    mask : int
+        The corners that are cut.
+    prior : Prior
+        Whose limits the cuts are kept within, and whether edges are equal.
+    depth : float
+        Of a new cut, between its limits.
+    """
     low, high = prior.cut
     chosen = np.array([bool(mask >> corner & 1) for corner in range(CORNERS)])
     kept = np.clip(start.cuts, low, high)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.decide_views import decide_views
-from stemfast.fit.goodness import LEAST_P
 from stemfast.fit.likelihood import observe
 from stemfast.fit.prior import prior_of
-from stemfast.fit.record import Entry, Record
+from stemfast.fit.record import Record
 from stemfast.fit.rivals import count_prior
 from stemfast.fit.sets_answer import Said, Truth, of_fit, of_network, orbits
+from stemfast.fit.sets_reading import SetReading
 from stemfast.fit.spinning import row_turns
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from stemfast.recipes.scenes import Scenes
     from stemfast.training.ground_truth_weights import TrainedGroundTruth
 
-__all__ = ["TILT_SD_DEG", "SetReading", "chosen_views", "read_set", "read_sets"]
+__all__ = ["TILT_SD_DEG", "chosen_views", "read_set", "read_sets"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -42,62 +42,6 @@ TILT_SD_DEG = 0.5
 _USUAL, _MOST = 8, 16  # views of the test particles: 16 where more than 8 are asked for
 _DIGITS = 5
 _ROOM = 1.12
-
-
-@dataclass(frozen=True)
-class SetReading(Entry):
-    """What was read from several images of one particle.
-
-    `label` and `answer` are classes of corners, up to the mirror at unknown poses; `probability`
-    is that of the answer. Network and fit are `Said`, as far as it is told:
-
-    Attributes
-    ----------
-    views : int
-        Images.
-    truth, network, fit : dict
-        ``count``, ``orbit``, ``orbit_up_to_mirror``, ``hand`` (of the answer, whether it is right),
-        ``edges_off`` and ``volume_off`` (relative), ``edges_z``, ``volume_z`` and ``cuts_z`` (in
-        error bars), ``cuts_off``; of the truth the first three. The network's is empty without one.
-    misfit, p_value : float
-        Of the image that the fit explains least; see `Goodness`.
-    missed : float or None
-        Of a wrong answer: by how much a fit that starts from the truth is more probable, in
-        natural logarithms. Where that is not above 0, the images say so.
-    fits : int
-        Sets of corners that were fitted.
-    seconds, network_seconds : float
-        Of one core.
-    """
-
-    views: int
-    truth: dict[str, Any]
-    network: dict[str, Any]
-    fit: dict[str, Any]
-    misfit: float
-    p_value: float
-    missed: float | None
-    fits: int
-    seconds: float
-    network_seconds: float
-
-    @property
-    def key(self) -> int:
-        """What tells it from the others of a record."""
-        return (self.index << 5) + self.views
-
-    @property
-    def explained(self) -> bool:
-        """Whether the fit explains every image."""
-        return self.p_value >= LEAST_P
-
-    def said(self, who: str) -> dict[str, Any]:
-        """What the "fit", the "network" or both "together" say.
-
-        Together it is the fit where it explains every image, or else the network.
-        """
-        alone = who == "fit" or (who == "together" and self.explained)
-        return self.fit if alone or not self.network else self.network
 
 
 def chosen_views(kind: str, views: int, count: int) -> list[int]:
@@ -304,6 +248,7 @@ def _spins(scenes: Scenes, which: list[int]) -> list[Float] | None:
         return None
     scan = scenes.microscope(0).scan
     rows, columns = scan.shape
+    # Of all rows and as many fly-backs, as `row_turns` shares it out.
     frame_s = 1e-6 * rows * (columns * scan.dwell_us + scan.flyback_us)
     return list(np.degrees(scenes.spin_rad_s[0, which]) * frame_s)
 

@@ -7,6 +7,7 @@ row the same minimum over the planes the beam leaves by and maximum over those i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -16,7 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.fit.cuboid import CutCuboid
 from stemfast.fit.jacobian import STEEPEST, STEEPEST_SLOPE, planes
 
-__all__ = ["row_turns", "spinning_thickness", "spinning_thickness_and_jacobian"]
+__all__ = [
+    "checked_turned",
+    "row_turns",
+    "spinning_thickness",
+    "spinning_thickness_and_jacobian",
+]
 
 Float: TypeAlias = NDArray[np.float64]
 Float32: TypeAlias = NDArray[np.float32]
@@ -59,6 +65,21 @@ def row_turns(
     share = (first + np.arange(rows) - 0.5 * (total - 1)) / total
     vector = np.radians(np.asarray(spin_deg, np.float64))
     return np.asarray(Rotation.from_rotvec(share[:, None] * vector).as_matrix())
+
+
+def checked_turned(turned: Sequence[Float | None] | None, k: int) -> Sequence[Float | None]:
+    """One for each of k images: its rows' turns, or None where the particle rests.
+
+    Raises
+    ------
+    ValueError
+        If their number is another.
+    """
+    if turned is None:
+        return [None] * k
+    if len(turned) != k:
+        raise ValueError(f"turned are {len(turned)}, expected one for each of {k} images")
+    return turned
 
 
 def spinning_thickness(shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float) -> Float:

@@ -19,6 +19,7 @@ from stemfast.fit.jacobian import SHAPE_PARAMETERS, shape_parameters
 from stemfast.fit.joint import Joint
 from stemfast.fit.likelihood import Observation
 from stemfast.fit.prior import Prior
+from stemfast.fit.refine import with_corners
 from stemfast.fit.rivals import MASKS
 from stemfast.fit.turns import Turns
 
@@ -219,7 +220,7 @@ def fitted_views(
         As for `refine_views`.
     """
     fit = Joint(observations, mask, prior, turns)
-    shapes = _with_corners(shapes, mask, prior)
+    shapes = tuple(with_corners(shape, mask, prior) for shape in shapes)
     rng = np.random.default_rng(mask)  # the same starts each time
     places = [(shapes, before)]
     places += [_nearby(shapes, before, prior, rng) for _ in range(starts - 1)]
@@ -282,18 +283,6 @@ def view_starts(
     if turns is None:
         return shapes, shapes[0].quaternion
     return shapes, pose_before(shapes[0], turns, 0)
-
-
-def _with_corners(
-    shapes: tuple[CutCuboid, ...], wanted: int, prior: Prior
-) -> tuple[CutCuboid, ...]:
-    low, high = prior.cut
-    first = shapes[0]
-    chosen = np.array([bool(wanted >> corner & 1) for corner in range(CORNERS)])
-    cuts = np.where(first.cuts > 0, np.clip(first.cuts, low, high), low + (high - low) / 3)
-    cuts = np.where(chosen, cuts, 0.0)
-    edges = np.full(3, np.cbrt(first.edges_nm.prod())) if prior.equal_edges else first.edges_nm
-    return tuple(replace(shape, edges_nm=edges, cuts=cuts) for shape in shapes)
 
 
 def _nearby(

@@ -210,11 +210,7 @@ def replace_poses(
 
 def log_likelihood(seen: Sequence[Observation], shapes: Sequence[CutCuboid]) -> float:
     """Of shapes on smooth films, all images together."""
-    total = 0.0
-    for one, shape in zip(seen, shapes, strict=True):
-        calm = np.zeros(len(one.waves.variance))
-        total += one.log_likelihood(one.expected(shape, calm, derivatives=False).electrons)
-    return total
+    return sum(one.log_likelihood_of(shape) for one, shape in zip(seen, shapes, strict=True))
 
 
 def _out_of_question(

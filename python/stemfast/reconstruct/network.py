@@ -73,12 +73,11 @@ def ask(
     scale_nm = _scale_nm(views, own_nm)
     # What is as large as what it learnt from, it reads best; a particle twice as large, imaged on
     # pixels twice as large, has the same corners.
-    spins = _spins(views, spins_deg_px, network, scale_nm)
     answer = network.predict(
         np.stack([_fitted(view, network.image_shape, scale_nm) for view in views]),
         own_nm,
         turns=turns,
-        **({} if spins is None else {"spin": spins}),
+        spin=_spins(views, spins_deg_px, network, scale_nm),
     )
     return Proposal(
         int(answer.mask),
@@ -94,18 +93,15 @@ def _spins(
     scale_nm: float,
 ) -> list[Float | None] | None:
     """The spins during as many rows as the network is shown, where it can use them."""
-    if spins_deg_px is None or all(one is None for one in spins_deg_px):
+    told = spins_deg_px is not None and any(one is not None for one in spins_deg_px)
+    if spins_deg_px is None or not told or not network.knows_spin:
         return None
-    if not network.knows_spin:
-        return None
-    shown = [network.image_shape[0] * scale_nm / view.pixel_size_nm for view in views]
-    spins = [
-        None if spin is None else spin * rows
-        for spin, rows in zip(spins_deg_px, shown, strict=True)
-    ]
-    return [
-        None if spin is None or np.linalg.norm(spin) > MOST_SPIN_DEG else spin for spin in spins
-    ]
+    spins: list[Float | None] = []
+    for view, spin in zip(views, spins_deg_px, strict=True):
+        rows = network.image_shape[0] * scale_nm / view.pixel_size_nm
+        usable = spin is not None and np.linalg.norm(spin) * rows <= MOST_SPIN_DEG
+        spins.append(spin * rows if spin is not None and usable else None)
+    return spins
 
 
 def _load() -> Any:

@@ -14,8 +14,9 @@ from stemfast.fit import CutCuboid, Observation, Prior, count_prior, observe
 from stemfast.fit.likelihood import blur_matrix
 from stemfast.fit.naming import mirrored
 from stemfast.fit.propose import propose
-from stemfast.fit.propose_views import checked_turned, propose_views
+from stemfast.fit.propose_views import propose_views
 from stemfast.fit.rivals import Comparison
+from stemfast.fit.spinning import checked_turned
 from stemfast.fit.views import refine_views
 from stemfast.fit.views_search import ViewsComparison, search_views
 from stemfast.microscope import Microscope, Probe
@@ -218,9 +219,7 @@ def _probes(
                 blur_rows=blur_matrix(rows, sigma),
                 blur_columns=blur_matrix(columns, sigma),
             )
-            calm = np.zeros(len(observation.waves.variance))
-            electrons = blurred.expected(shape, calm, derivatives=False).electrons
-            total += blurred.log_likelihood(electrons)
+            total += blurred.log_likelihood_of(shape)
         return total
 
     best = max(_PROBES_PX, key=likelihood)

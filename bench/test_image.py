@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import peers_image as peers
 import stemfast as sf
-from stemfast import stage_times
+from stemfast.simulation import stage_times
 
 CUT = sf.Cuboid(
     (24, 20, 16), corners={7: sf.Truncation(0.3), 0: sf.Truncation((0.2, 0.3, 0.4))}, material="Cu"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from stemfast import recipes, training
-from stemfast.training import off_distribution
+from stemfast.studies import off_distribution
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)

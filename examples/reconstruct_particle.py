@@ -11,7 +11,7 @@ from pathlib import Path
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast import reconstruct
+from stemfast import reconstruction as reconstruct
 from stemfast.fit.turns import Turns
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -248,7 +248,7 @@ def like_for_like() -> str:
 
 def runs() -> str:
     """Comparisons of finished runs, one table and picture for each record."""
-    from stemfast.training import runs as finished
+    from stemfast.studies import runs as finished
 
     parts = []
     for path in sorted(RECORDS.glob("runs-*.json")):
@@ -297,7 +297,7 @@ def add(path: Path) -> Path:
     record = json.loads(path.read_text(encoding="utf-8"))
     kind = record.get("format", "")
     if kind.startswith("stemfast curve"):
-        from stemfast.training import curve_pictures
+        from stemfast.studies import curve_pictures
 
         against, name = record["against"], record["network"]
         if (WEIGHTS / name).is_dir():
@@ -306,8 +306,8 @@ def add(path: Path) -> Path:
         curve_pictures.draw(curve_records(against), RECORDS / f"curve-{against}.png")
         return target
     if kind.startswith("stemfast runs"):
-        from stemfast.training import run_pictures
-        from stemfast.training import runs as finished
+        from stemfast.studies import run_pictures
+        from stemfast.studies import runs as finished
 
         name = f"runs-{path.parent.name}"
         run_pictures.draw(finished.from_dict(record), RECORDS / f"{name}.png")
@@ -334,7 +334,7 @@ def keep(name: str, record: Record) -> Path:
 def sum_up(file: Path) -> Path:
     """What ``stemfast ceiling`` wrote of single images, as one record."""
     from stemfast import recipes
-    from stemfast.fit.ceiling import ceiling as have_it_read
+    from stemfast.studies.ceiling import ceiling as have_it_read
 
     first, *lines = file.read_text(encoding="utf-8").splitlines()
     head = json.loads(first)

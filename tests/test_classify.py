@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from stemfast import micrograph
-from stemfast.classify import NOT_SURE, classify
-from stemfast.image import Image
+from stemfast.micrograph.classify import NOT_SURE, classify
+from stemfast.pretrained.novelty import measure
+from stemfast.simulation.image import Image
 from stemfast.training import Experiment, save
-from stemfast.training.novelty import measure
 from untrained import undecided
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")

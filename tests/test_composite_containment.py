@@ -12,12 +12,12 @@ from scipy.optimize import minimize
 
 import stemfast as sf
 from composite_particles import DENTED
-from stemfast.particles.containment import (
+from stemfast.particles.geometry.containment import (
     clearance_nm,
     distances_from_origin,
     farthest_of_ellipsoid,
 )
-from stemfast.particles.placement import Placement, unit_quaternion
+from stemfast.particles.geometry.placement import Placement, unit_quaternion
 
 turns = st.tuples(*4 * [st.floats(-1, 1)]).filter(lambda q: math.hypot(*q) > 0.1)
 places = st.tuples(*3 * [st.floats(-4, 4)])

@@ -9,17 +9,11 @@ from flax import nnx
 from pydantic import ValidationError
 
 from stemfast import recipes, training
-from stemfast.models import (
-    Classifier,
-    ClassifierConfig,
-    CornerClassifier,
-    logits,
-    make_classifier,
-)
+from stemfast.models import Classifier, ClassifierConfig, CornerClassifier, logits, make_classifier
 from stemfast.models.view_reader import mask_bits
 from stemfast.symmetry.corner_questions import any_order, axis_orders, classes, log_prior
 from stemfast.training.experiment import Experiment, ModelSettings
-from stemfast.training.reader_loss import ReaderTruth, reader_truth, reordered
+from stemfast.training.reconstruction.reader_loss import ReaderTruth, reader_truth, reordered
 from stemfast.training.start import start_from
 
 QUESTIONS = ("deformed", "count", "pairs-cube", "pairs-cuboid", "corners")

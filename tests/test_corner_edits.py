@@ -20,7 +20,7 @@ from stemfast.particles import (
     Truncation,
 )
 from stemfast.particles.corner_edits import corner_signs
-from stemfast.particles.mesh_checks import check_closed, check_not_crossing, check_outward
+from stemfast.particles.geometry.mesh_checks import check_closed, check_not_crossing, check_outward
 from stemfast.symmetry import solid_operations
 
 EDGES = (24.0, 20.0, 16.0)

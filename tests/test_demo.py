@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stemfast import dataset, demo, micrograph, training
-from stemfast.classify import NOT_SURE, classify
+from stemfast.micrograph.classify import NOT_SURE, classify
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
 SMALL = demo.DemoSettings(

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 import stemfast as sf
 from instruction_sets import digests_of
 from stemfast import _core, reference
-from stemfast.saturation import SaturationError, SaturationWarning
+from stemfast.simulation.saturation import SaturationError, SaturationWarning
 
 CUT = sf.Cuboid((24, 20, 16), corners={7: sf.Truncation(0.3)})
 POSE = Rotation.random(rng=5)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import stemfast as sf
 from stemfast import features, recipes
 from stemfast.cli import app
-from stemfast.training import baselines
+from stemfast.studies import baselines
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
 

@@ -14,10 +14,10 @@ from stemfast import recipes, units
 from stemfast.cli import app
 from stemfast.dataset.splits import first_index
 from stemfast.fit import CutCuboid, Prior
-from stemfast.fit.ceiling import Ceiling, Verdict, ceiling
-from stemfast.fit.likelihood import observe
-from stemfast.fit.rivals import count_prior, search
+from stemfast.fit.image.likelihood import observe
+from stemfast.fit.search import count_prior, search
 from stemfast.fit.tasks import CORNER_TASKS, question
+from stemfast.studies.ceiling import Ceiling, Verdict, ceiling
 
 COUNTS = np.array([mask.bit_count() for mask in range(256)])
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import stemfast as sf
-from stemfast.fit.charge import RIGHT, electrons_of
-from stemfast.fit.cuboid import CutCuboid
-from stemfast.fit.likelihood import observe
+from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.image.charge import RIGHT, electrons_of
+from stemfast.fit.image.likelihood import observe
 from stemfast.fit.views import refine_views
 from stemfast.microscope import Detector
 

@@ -9,8 +9,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast.fit import CutCuboid, jacobian, projection
-from stemfast.fit.likelihood import observe
+from stemfast.fit import CutCuboid, projection
+from stemfast.fit.cuboid import thickness as jacobian
+from stemfast.fit.image.likelihood import observe
 from stemfast.reference import pixel_centres
 
 thickness = jax.jit(projection.thickness)

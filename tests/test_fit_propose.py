@@ -16,13 +16,14 @@ from cuboid_images import image_of, scope
 from stemfast import recipes
 from stemfast.cli import app
 from stemfast.dataset.splits import first_index
-from stemfast.fit import CutCuboid, Prior, count_prior, decide, goodness, observe, propose
-from stemfast.fit.coarse import binned, outline
-from stemfast.fit.cuboid import rotation_matrix
-from stemfast.fit.naming import aligned, apart, axis_turns, mirrored, renamed
+from stemfast.fit import CutCuboid, Prior, count_prior, decide, observe, propose
+from stemfast.fit.cuboid.equivalents import aligned, apart, axis_turns, mirrored, renamed
+from stemfast.fit.cuboid.shape import rotation_matrix
+from stemfast.fit.image import goodness
 from stemfast.fit.prior import prior_of
 from stemfast.fit.propose import likely_mask, proposals
-from stemfast.fit.trial import Reading, Trial, read_scene, trial
+from stemfast.fit.templates import binned, outline
+from stemfast.studies.fit_trial import Reading, Trial, read_scene, trial
 
 COUNT = recipes.get("count")
 

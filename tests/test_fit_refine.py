@@ -12,10 +12,10 @@ from scipy.spatial.transform import Rotation
 import stemfast as sf
 from cuboid_images import image_of, scope
 from stemfast.fit import CutCuboid, Prior, refine
-from stemfast.fit.cuboid import compose
+from stemfast.fit.cuboid.shape import compose
 from stemfast.fit.evidence import log_evidence, log_integral
-from stemfast.fit.film import film_waves
-from stemfast.fit.likelihood import observe
+from stemfast.fit.image.film import film_waves
+from stemfast.fit.image.likelihood import observe
 from stemfast.fit.refine import refine_observation
 
 

@@ -11,15 +11,15 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast import recipes, units
-from stemfast.fit.ceiling import ceiling
-from stemfast.fit.cuboid import CutCuboid
-from stemfast.fit.family import Placement
-from stemfast.fit.likelihood import observe
-from stemfast.fit.shapes import compare, families
-from stemfast.fit.solid_evidence import WavesOut, laplace, sampled
-from stemfast.fit.solid_fit import climb, expected_electrons, modes
-from stemfast.fit.solids import Box, Ellipse, Pyramid
+from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.image.likelihood import observe
+from stemfast.fit.kinds.family import Placement
+from stemfast.fit.kinds.shapes import compare, families
+from stemfast.fit.kinds.solid_evidence import WavesOut, laplace, sampled
+from stemfast.fit.kinds.solid_fit import climb, expected_electrons, modes
+from stemfast.fit.kinds.solids import Box, Ellipse, Pyramid
 from stemfast.reference import pixel_centres
+from stemfast.studies.ceiling import ceiling
 
 KINDS = families(1.6, 1.2)
 NAMES = ("tetrahedron", "cuboid", "ellipsoid")

@@ -9,11 +9,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast.fit.cuboid import CutCuboid
-from stemfast.fit.jacobian import thickness_and_jacobian
-from stemfast.fit.likelihood import observe
-from stemfast.fit.naming import mirrored
-from stemfast.fit.spinning import row_turns, spinning_thickness, spinning_thickness_and_jacobian
+from stemfast.fit.cuboid.equivalents import mirrored
+from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.cuboid.spinning import (
+    row_turns,
+    spinning_thickness,
+    spinning_thickness_and_jacobian,
+)
+from stemfast.fit.cuboid.thickness import thickness_and_jacobian
+from stemfast.fit.image.likelihood import observe
 from stemfast.fit.views import refine_views
 
 SCAN = sf.Scan(shape=(70, 64), pixel_size_nm=0.35, dwell_us=5.0)

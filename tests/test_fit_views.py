@@ -20,8 +20,8 @@ from stemfast.fit import (
     refine_views,
     search_views,
 )
-from stemfast.fit.jacobian import thickness_and_jacobian
-from stemfast.fit.naming import mirrored
+from stemfast.fit.cuboid.equivalents import mirrored
+from stemfast.fit.cuboid.thickness import thickness_and_jacobian
 from stemfast.fit.refine import refine_observation
 from stemfast.fit.views_search import same_particle
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stemfast.models.corner_evidence import symmetry
-from stemfast.models.ground_truth import Answer
-from stemfast.training.ground_truth_coverage import coverage_of, severity_errors
-from stemfast.training.ground_truth_loss import targets
+from stemfast.models.reconstructor import Answer
+from stemfast.training.reconstruction.coverage import coverage_of, severity_errors
+from stemfast.training.reconstruction.loss import targets
 
 N = 2000
 SD = 0.02

@@ -7,8 +7,8 @@ import pytest
 from stemfast import recipes
 from stemfast.models import corner_evidence as evidence
 from stemfast.models.view_reader import ViewReading, to_double_angle
-from stemfast.training.ground_truth_truth import view_truth, volumes
-from stemfast.training.ground_truth_weights import GroundTruthAnswer
+from stemfast.pretrained.reconstructor import GroundTruthAnswer
+from stemfast.training.reconstruction.truth import view_truth, volumes
 
 PARTICLES, VIEWS = 90, 8
 

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stemfast.models.ground_truth import Answer
+from stemfast.models.reconstructor import Answer
 from stemfast.symmetry import corner_permutation, cuboid_symmetry
-from stemfast.training.ground_truth_loss import Targets, ground_truth_loss, targets
+from stemfast.training.reconstruction.loss import Targets, ground_truth_loss, targets
 
 EDGES = np.array([9.0, 14.0, 11.0])
 SEVERITY = np.array([0.0, 0.3, 0.45, 0.0, 0.2, 0.0, 0.0, 0.0])

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from scipy.spatial.transform import Rotation
 
-from stemfast.models.ground_truth import Answer, GroundTruthConfig, GroundTruthNetwork, Views
+from stemfast.models.reconstructor import Answer, GroundTruthConfig, GroundTruthNetwork, Views
 from stemfast.models.set_attention import Attention
 from stemfast.models.view_reader import ViewReading
 

@@ -12,12 +12,14 @@ from scipy.spatial.transform import Rotation
 from stemfast import recipes
 from stemfast.models.corner_evidence import flips, log_mask_prior
 from stemfast.models.view_reader import CornerLook, FlipMix, Found, ViewReading
-from stemfast.training import ground_truth_curves, ground_truth_pictures, ground_truth_weights
+from stemfast.pretrained import reconstructor as ground_truth_weights
+from stemfast.studies import reconstruction_curves as ground_truth_curves
+from stemfast.studies import reconstruction_pictures as ground_truth_pictures
 from stemfast.training.experiment import ModelSettings
-from stemfast.training.ground_truth_experiment import GroundTruthExperiment
-from stemfast.training.ground_truth_run import train
-from stemfast.training.ground_truth_sets import batch_of, load_sets
-from stemfast.training.reader_loss import ReaderTruth, reader_loss, reader_truth
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.reader_loss import ReaderTruth, reader_loss, reader_truth
+from stemfast.training.reconstruction.run import train
+from stemfast.training.reconstruction.sets import batch_of, load_sets
 
 TINY = GroundTruthExperiment(
     name="ground-truth",

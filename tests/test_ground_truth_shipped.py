@@ -8,10 +8,11 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast.dataset.splits import first_index
-from stemfast.training import ground_truth_judge, pretrained
-from stemfast.training.ground_truth_experiment import GroundTruthExperiment
-from stemfast.training.ground_truth_sets import read_recipe
-from stemfast.training.ground_truth_weights import is_model
+from stemfast.pretrained import shipped as pretrained
+from stemfast.pretrained.reconstructor import is_model
+from stemfast.training.reconstruction import judge as ground_truth_judge
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.sets import read_recipe
 
 NAMES = [item.name for item in pretrained.folder("").iterdir() if is_model(item)]
 PARTICLES = 120

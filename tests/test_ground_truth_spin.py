@@ -11,17 +11,17 @@ import stemfast as sf
 from stemfast import recipes
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.models import corner_evidence as evidence
-from stemfast.models.ground_truth import GroundTruthConfig, GroundTruthNetwork
-from stemfast.models.spin_look import SpinLook, SpinSaid, SpinSeen, appearances, depths, look_twice
+from stemfast.models.reconstructor import GroundTruthConfig, GroundTruthNetwork
+from stemfast.models.spin_head import SpinLook, SpinSaid, SpinSeen, appearances, depths, look_twice
 from stemfast.models.view_reader import ViewReader
+from stemfast.pretrained.reconstructor import TrainedGroundTruth, load, save
+from stemfast.studies.reconstruction_pictures import table
 from stemfast.training import ground_truth_spin_curves
-from stemfast.training.ground_truth_experiment import GroundTruthExperiment
-from stemfast.training.ground_truth_pictures import table
-from stemfast.training.ground_truth_run import train
-from stemfast.training.ground_truth_spin import read_spins, spin_loss
 from stemfast.training.ground_truth_spin_curves import against_spin, only_the_sense
-from stemfast.training.ground_truth_truth import spins_of, view_truth
-from stemfast.training.ground_truth_weights import TrainedGroundTruth, load, save
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.run import train
+from stemfast.training.reconstruction.spin import read_spins, spin_loss
+from stemfast.training.reconstruction.truth import spins_of, view_truth
 from stemfast.training.step import Seen, optimised
 
 MIRROR = np.array([-1.0, -1.0, 1.0], np.float32)  # along the beam, of a rotation vector

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 from stemfast import Image, Microscope, Scan
-from stemfast.micrograph import (
-    MicrographError,
-    find_particles,
-    read,
-    simulated_field,
-)
+from stemfast.micrograph import MicrographError, find_particles, simulated_field
+from stemfast.micrograph.files import read
 
 pytest.importorskip("rsciio", reason="needs RosettaSciIO, the extra [io]")
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemfast.micrograph import Micrograph, MicrographError, find_particles, read, sphere_thickness
+from stemfast.micrograph import Micrograph, MicrographError, find_particles, sphere_thickness
+from stemfast.micrograph.files import read
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 

@@ -11,10 +11,10 @@ from stemfast.micrograph import (
     MicrographError,
     find_particles,
     fit_sphere,
-    read,
     sphere_fit_mask,
     sphere_thickness,
 )
+from stemfast.micrograph.files import read
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from stemfast import Image
-from stemfast.micrograph import Micrograph, MicrographError, read
+from stemfast.micrograph import Micrograph, MicrographError
+from stemfast.micrograph.files import read
 
 pytest.importorskip("rsciio", reason="needs RosettaSciIO, the extra [io]")
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stemfast.pretrained.cloud import QUANTILE, Cloud, fit
+from stemfast.pretrained.novelty import add_to, measure, texture
+from stemfast.studies.off_distribution import cases, table
+from stemfast.studies.off_distribution import measure as behaviour
 from stemfast.training import Experiment, TrainedClassifier, load, save
-from stemfast.training.cloud import QUANTILE, Cloud, fit
-from stemfast.training.novelty import add_to, measure, texture
-from stemfast.training.off_distribution import cases, table
-from stemfast.training.off_distribution import measure as behaviour
 from untrained import undecided
 
 EXPERIMENT = Experiment(

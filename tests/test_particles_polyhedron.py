@@ -19,8 +19,8 @@ from stemfast.particles import (
     Tetrahedron,
     Truncation,
 )
-from stemfast.particles.clipping import convex_pieces
-from stemfast.particles.mesh_checks import check_closed, check_not_crossing, winding_number
+from stemfast.particles.geometry.clipping import convex_pieces
+from stemfast.particles.geometry.mesh_checks import check_closed, check_not_crossing, winding_number
 
 BOX_TRIANGLES = np.array(
     [

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import stemfast as sf
-from stemfast.recipes.cuboids import cuboids
-from stemfast.recipes.imaging import Imaging
+from stemfast.particles.geometry.cuboid_arrays import cuboids
+from stemfast.particles.geometry.solid_arrays import Solids, choose, ellipsoids, tetrahedra
 from stemfast.recipes.scenes import Scenes
-from stemfast.recipes.solids import Solids, choose, ellipsoids, tetrahedra
+from stemfast.simulation.imaging import Imaging
 
 N = 12
 

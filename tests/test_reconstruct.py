@@ -10,10 +10,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
+from stemfast.fit.cuboid.axes import sorted_axes
 from stemfast.fit.turns import Turns
-from stemfast.reconstruct import NOT_EXPLAINED, ground_truth, read_series, read_xyz, write_answer
-from stemfast.reconstruct.axes import sorted_axes
-from stemfast.reconstruct.stl import read_stl
+from stemfast.reconstruction import NOT_EXPLAINED, ground_truth, read_series, read_xyz, write_answer
+from stemfast.reconstruction.stl import read_stl
 from stemfast.symmetry import cuboid_symmetry
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

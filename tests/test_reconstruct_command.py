@@ -91,7 +91,7 @@ def test_a_series_of_a_file_comes_out_as_table_and_files(stack, tmp_path):
 
 
 def test_what_stops_it_leaves_nothing_behind(stack, tmp_path, monkeypatch):
-    from stemfast.reconstruct import solve
+    from stemfast.reconstruction import solve
 
     def stopped(*words: object, **others: object):
         raise KeyboardInterrupt

@@ -8,8 +8,8 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast.fit.turns import Turns
-from stemfast.reconstruct import ground_truth, network
-from stemfast.reconstruct.prepare import prepare
+from stemfast.reconstruction import ground_truth, network
+from stemfast.reconstruction.prepare import prepare
 from stemfast.symmetry import cuboid_symmetry
 
 TILTS = [-45.0, -15.0, 15.0, 45.0]

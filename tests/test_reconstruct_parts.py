@@ -12,14 +12,14 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast.fit import CutCuboid
+from stemfast.fit.cuboid.axes import alike, sorted_axes
 from stemfast.fit.turns import Turns
 from stemfast.micrograph import MicrographError
-from stemfast.reconstruct import Atoms, network, read_series, read_xyz, write_stl
-from stemfast.reconstruct.axes import alike, sorted_axes
-from stemfast.reconstruct.instrument import estimate, measure_noise
-from stemfast.reconstruct.prepare import prepare
-from stemfast.reconstruct.stl import read_stl
-from stemfast.reconstruct.turns import checked_tilts, find_axis
+from stemfast.reconstruction import Atoms, network, read_series, read_xyz, write_stl
+from stemfast.reconstruction.instrument import estimate, measure_noise
+from stemfast.reconstruction.prepare import prepare
+from stemfast.reconstruction.stl import read_stl
+from stemfast.reconstruction.turns import checked_tilts, find_axis
 from stemfast.symmetry import cuboid_symmetry
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

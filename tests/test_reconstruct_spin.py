@@ -9,9 +9,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast.motion import frame_spins
-from stemfast.reconstruct.network import _spins
-from stemfast.reconstruct.prepare import prepare
+from stemfast.reconstruction.network import _spins
+from stemfast.reconstruction.prepare import prepare
+from stemfast.simulation.motion import frame_spins
 from stemfast.symmetry import cuboid_symmetry
 
 SCAN = sf.Scan(shape=(128, 120), pixel_size_nm=0.25, dwell_us=10)

@@ -13,9 +13,9 @@ from stemfast.cli import app
 from stemfast.dataset.splits import first_index
 from stemfast.fit.decide_views import decide_views, is_fair
 from stemfast.fit.prior import prior_of
-from stemfast.fit.sets_answer import Truth, of_fit, orbits
-from stemfast.fit.sets_figures import coverage, figures, table
-from stemfast.fit.sets_trial import read_sets
+from stemfast.studies.joint_answer import Truth, of_fit, orbits
+from stemfast.studies.joint_figures import coverage, figures, table
+from stemfast.studies.joint_trial import read_sets
 
 
 def run(*words: object):

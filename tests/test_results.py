@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from stemfast import recipes, training
 from stemfast.cli import app
-from stemfast.training import curve_pictures, curves, runs
+from stemfast.studies import curve_pictures, curves, runs
 from untrained import SMALL, by_chance
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation, Slerp
 
 import stemfast as sf
 from stemfast import _core, reference
-from stemfast.motion import Motion, PosePath, scan_columns, truth_of_scan
-from stemfast.scene import lay_out
+from stemfast.simulation.batch import lay_out
+from stemfast.simulation.motion import Motion, PosePath, scan_columns, truth_of_scan
 
 SOLIDS = {
     "truncated cuboid": sf.Cuboid((11, 9, 7), corners={7: sf.Truncation(0.3)}),

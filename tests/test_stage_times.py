@@ -4,8 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 import stemfast as sf
-from stemfast import stage_times
 from stemfast.cli import app
+from stemfast.simulation import stage_times
 
 
 def test_the_stages_add_up_to_the_image():

@@ -13,11 +13,11 @@ import pytest
 from flax import nnx
 
 from stemfast import training
+from stemfast.evaluation.metrics import balanced_interval, calibration_error, wilson_interval
 from stemfast.models import Classifier, ClassifierConfig, logits, probabilities
 from stemfast.training import TrainedClassifier, TrainingSettings
-from stemfast.training.metrics import balanced_interval, calibration_error, wilson_interval
+from stemfast.training.augment import apply_symmetry, random_symmetry
 from stemfast.training.step import make_step
-from stemfast.training.symmetry import apply_symmetry, random_symmetry
 
 SIDE = 16
 NAMES = ("disc", "ring")

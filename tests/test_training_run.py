@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 
 from stemfast import recipes, training
+from stemfast.evaluation import figures
 from stemfast.models import logits
-from stemfast.training import checkpoint, devices, experiment, figures, run
+from stemfast.training import checkpoint, devices, experiment, run
+from stemfast.training.augment import apply_symmetry
 from stemfast.training.corner_points import corner_points, point_loss, turned
 from stemfast.training.event_log import EventLog
 from stemfast.training.experiment import Experiment, ModelSettings
-from stemfast.training.ground_truth_experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.step import make_step
-from stemfast.training.symmetry import apply_symmetry
 
 TINY = Experiment(
     name="tiny",

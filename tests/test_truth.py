@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast import reference
-from stemfast.particles.body import ConvexBody
+from stemfast.particles.geometry.body import ConvexBody
 from stemfast.reference import film_thickness
 
 SHAPE = (29, 37)
@@ -298,7 +298,7 @@ def test_one_image_of_a_series_has_the_same_truth(case):
 
 
 def test_nothing_is_worked_out_before_it_is_asked_for(monkeypatch):
-    from stemfast import acquisition
+    from stemfast.simulation import acquisition
 
     taken = call("series", return_truth=True)
 

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast import reference
-from stemfast.particles.body import MeshBody
+from stemfast.particles.geometry.body import MeshBody
 
 CUT = sf.Cuboid((11, 9, 7), corners={7: sf.Truncation(0.3), 0: sf.Truncation((0.2, 0.3, 0.4))})
 DENTED = sf.Cuboid((11, 9, 7), corners={5: sf.Displacement(nm=6.5)})

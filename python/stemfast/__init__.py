@@ -11,19 +11,8 @@ from importlib.metadata import version as _version
 from typing import Any as _Any
 
 from stemfast import materials, orientation, symmetry, units
-from stemfast.image import Image
 from stemfast.materials import Material
-from stemfast.microscope import (
-    Beam,
-    Detector,
-    Film,
-    Haadf,
-    Instability,
-    Microscope,
-    Probe,
-    Scan,
-)
-from stemfast.motion import PosePath
+from stemfast.microscope import Beam, Detector, Film, Haadf, Instability, Microscope, Probe, Scan
 from stemfast.particles import (
     CoreShell,
     Cuboid,
@@ -42,12 +31,14 @@ from stemfast.particles import (
     TruncatedOctahedron,
     Truncation,
 )
-from stemfast.saturation import SaturationError, SaturationWarning
-from stemfast.simulate import simulate, thickness
-from stemfast.simulation import Simulation
-from stemfast.specimen import Specimen
-from stemfast.truth import Truth
-from stemfast.voxels import project_volume, voxelize
+from stemfast.particles.specimen import Specimen
+from stemfast.simulation.image import Image
+from stemfast.simulation.motion import PosePath
+from stemfast.simulation.saturation import SaturationError, SaturationWarning
+from stemfast.simulation.simulate import simulate, thickness
+from stemfast.simulation.taken import Simulation
+from stemfast.simulation.truth import Truth
+from stemfast.simulation.voxels import project_volume, voxelize
 
 __version__ = _version("stemfast")
 
@@ -120,7 +111,7 @@ def __getattr__(name: str) -> _Any:
     if name == "ground_truth":
         return import_module("stemfast.reconstruct").ground_truth
     if name == "load_pretrained":
-        return import_module("stemfast.training.pretrained").load_pretrained
+        return import_module("stemfast.pretrained.shipped").load_pretrained
     raise AttributeError(f"module 'stemfast' has no attribute {name!r}")
 
 

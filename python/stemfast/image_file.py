@@ -15,7 +15,7 @@ import numpy as np
 from stemfast.atomic import replacing
 
 if TYPE_CHECKING:
-    from stemfast.image import Image
+    from stemfast.simulation.image import Image
 
 _JSON_TAG = 65000  # the first of TIFF's tags that are free for private use
 _STACK_AXES = ("image", "frame")

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from . import elementary, units
-from .arguments import finite_number, positive_number
+from stemfast import elementary, units
+from stemfast.arguments import finite_number, positive_number
 
 # Standard atomic weights [g/mol], in order of Z from hydrogen to uranium, abridged as in
 # T. Prohaska et al., Pure Appl. Chem. 94, 573 (2022), doi:10.1515/pac-2019-0603. Elements

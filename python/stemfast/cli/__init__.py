@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import (
+from stemfast.cli import (
     baselines,
     ceiling,
     classify,
@@ -25,7 +25,7 @@ from . import (
     train,
     transfer,
 )
-from .errors import Commands
+from stemfast.cli.errors import Commands
 
 app = typer.Typer(
     name="stemfast",

@@ -53,7 +53,7 @@ def baselines(
     figure, with the number of images, the seconds and the machine.
     """
     from stemfast import atomic, recipes
-    from stemfast.training import baselines as methods
+    from stemfast.studies import baselines as methods
     from stemfast.training import devices
 
     chosen = recipes.resolve(

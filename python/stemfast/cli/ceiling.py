@@ -10,7 +10,7 @@ import typer
 from stemfast.cli.reading import Conditions, Images, Progress, Seed, Sets, Size, record_option
 
 if TYPE_CHECKING:
-    from stemfast.fit.ceiling import Ceiling
+    from stemfast.studies.ceiling import Ceiling
 
 _WIDEST = 12  # classes that a confusion table is printed for
 
@@ -35,8 +35,8 @@ def ceiling(
     about a second for each image in standard conditions, several in hard ones, on one core.
     """
     from stemfast import recipes
-    from stemfast.fit.ceiling import ceiling as have_it_read
     from stemfast.fit.tasks import TASKS
+    from stemfast.studies.ceiling import ceiling as have_it_read
 
     if task not in TASKS:
         raise ValueError(f"task is {task!r}, expected one of {', '.join(TASKS)}")

@@ -28,7 +28,7 @@ def compare(
     must have learnt from the same kind of images. Nothing is simulated: the figures are those that
     the runs ended with.
     """
-    from stemfast.training import runs as finished
+    from stemfast.studies import runs as finished
 
     found = finished.read(runs)
     files = finished.write(out, found, more={"command": shlex.join(["stemfast", *sys.argv[1:]])})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .interrupt import STOPPED
+from stemfast.cli.interrupt import STOPPED
 
 if TYPE_CHECKING:
     from stemfast.dataset import Plan

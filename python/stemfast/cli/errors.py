@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from .interrupt import STOPPED
+from stemfast.cli.interrupt import STOPPED
 
 #: Which extra brings which package, for packages that the core install leaves out.
 _EXTRA_OF = {

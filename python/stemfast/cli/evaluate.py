@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .numbers import numbers
+from stemfast.cli.numbers import numbers
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
-    from stemfast.training.curves import Point
+    from stemfast.studies.curves import Point
 
 
 def evaluate(
@@ -73,7 +73,7 @@ def evaluate(
     a curve instead, as curve-dose.json and curve-dose.png (or -severity, -turn).
     """
     from stemfast.cli.ground_truth import evaluate_ground_truth, found_ground_truth
-    from stemfast.training import figures, judge
+    from stemfast.evaluation import figures, judge
 
     whole = found_ground_truth(name)
     if whole is not None:
@@ -112,7 +112,7 @@ def _keys(sets: list[str] | None) -> set[str]:
 
 def _refuse_clash(against: str, sets: list[str], spin: bool | None) -> None:
     """Refuse to hold still what the curve varies."""
-    from stemfast.training.curves import AXES
+    from stemfast.studies.curves import AXES
 
     axis = AXES.get(against)
     if axis is None:
@@ -134,7 +134,7 @@ def _curve(
     **words: Any,
 ) -> None:
     """Judge at each value, print a row when it is there, write the curve."""
-    from stemfast.training import curves
+    from stemfast.studies import curves
 
     rows = _Rows(curves.AXES[against].label)
     found = curves.curve(trained, recipe, against, say=rows, **words)

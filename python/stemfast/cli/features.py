@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .micrograph import DatasetTitle, File, Index, PixelSize
+from stemfast.cli.options import DatasetTitle, File, Index, PixelSize
 
 
 def features(

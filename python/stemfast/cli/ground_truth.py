@@ -11,7 +11,8 @@ __all__ = ["evaluate_ground_truth", "found_ground_truth"]
 
 def found_ground_truth(name: str) -> Path | None:
     """The folder of the ground-truth network of this name, or None if it is something else."""
-    from stemfast.training import ground_truth_weights, pretrained
+    from stemfast.pretrained import reconstructor as ground_truth_weights
+    from stemfast.pretrained import shipped as pretrained
 
     folders = (Path(name), pretrained.folder(name))
     return next((one for one in folders if ground_truth_weights.is_model(one)), None)
@@ -46,7 +47,9 @@ def evaluate_ground_truth(
             "--threads; its table and all its curves are made in one go"
         )
     from stemfast import atomic
-    from stemfast.training import ground_truth_curves, ground_truth_pictures, ground_truth_weights
+    from stemfast.pretrained import reconstructor as ground_truth_weights
+    from stemfast.studies import reconstruction_curves as ground_truth_curves
+    from stemfast.studies import reconstruction_pictures as ground_truth_pictures
 
     particles = 5000 if n is None else n
     if particles < 9:

@@ -52,7 +52,8 @@ def info(
 
 
 def _print_stage_times() -> None:
-    from stemfast import Beam, Cuboid, Film, Microscope, Probe, Truncation, stage_times
+    from stemfast import Beam, Cuboid, Film, Microscope, Probe, Truncation
+    from stemfast.simulation import stage_times
 
     # The conditions of the project's own benchmark: 20 to 200 electrons in every pixel.
     particle = Cuboid((24, 20, 16), corners={7: Truncation(0.3)}, material="Cu")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .evaluate import open_network
+from stemfast.cli.evaluate import open_network
 
 AT_ONCE = 4096  # images of a data set in memory
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 if TYPE_CHECKING:
-    from stemfast.fit.record import Entry
+    from stemfast.studies.record import Entry
 
 Conditions = Annotated[str, typer.Option(metavar="NAME", help="clean, standard or hard.")]
 Images = Annotated[int, typer.Option("-n", metavar="N", min=1, help="Test images to read.")]

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .errors import stderr_is_terminal
-from .numbers import numbers
+from stemfast.cli.errors import stderr_is_terminal
+from stemfast.cli.numbers import numbers
 
 
 def reconstruct(
@@ -94,8 +94,8 @@ def reconstruct(
     simulated again. A particle that is no cuboid with cut corners is called not explained. With
     --out it writes reconstruct.json, reconstruct.png and, if explained, particle.stl.
     """
-    from stemfast import reconstruct as package
-    from stemfast.reconstruct.write import check_folder
+    from stemfast import reconstruction as package
+    from stemfast.reconstruction.write import check_folder
 
     if out is not None:
         check_folder(out)

@@ -11,7 +11,7 @@ from stemfast.cli.reading import Conditions, Images, Progress, Seed, Sets, Size,
 from stemfast.cli.refine_sets import refine_sets
 
 if TYPE_CHECKING:
-    from stemfast.fit.trial import Trial
+    from stemfast.studies.fit_trial import Trial
 
 
 def refine(
@@ -55,7 +55,7 @@ def refine(
     """
     from stemfast import recipes
     from stemfast.fit.tasks import CORNER_TASKS
-    from stemfast.fit.trial import trial
+    from stemfast.studies.fit_trial import trial
 
     if task == "ground-truth":
         refine_sets(
@@ -79,8 +79,8 @@ def refine(
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
     asked = None
     if network:
+        from stemfast.pretrained.shipped import pretrained_names
         from stemfast.training import load_pretrained
-        from stemfast.training.pretrained import pretrained_names
 
         if task in pretrained_names():
             asked = load_pretrained(task)

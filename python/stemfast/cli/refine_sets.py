@@ -36,8 +36,8 @@ def refine_sets(
     Parameters are those of the command.
     """
     from stemfast import recipes
-    from stemfast.fit import sets_figures
-    from stemfast.fit.sets_trial import read_sets
+    from stemfast.studies import joint_figures as sets_figures
+    from stemfast.studies.joint_trial import read_sets
 
     chosen = kind or "static"
     if chosen not in _KINDS:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .particle import Shape
+from stemfast.cli.particle import Shape
 
 _PARTICLE, _MICROSCOPE = "Particle", "Microscope"
 
@@ -117,8 +117,7 @@ def simulate(
     """
     import stemfast as sf
     from stemfast import image_file
-
-    from .particle import build, pose
+    from stemfast.cli.particle import build, pose
 
     image_file.check_path(out)
     if truth is not None:

@@ -54,7 +54,7 @@ def train(
     """
     from stemfast.training import experiment as experiments
     from stemfast.training import run
-    from stemfast.training.ground_truth_experiment import GroundTruthExperiment
+    from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 
     if experiment is None:
         typer.echo("experiments: " + ", ".join(experiments.names()))
@@ -65,7 +65,7 @@ def train(
     folder = out if out is not None else Path("runs") / chosen.name
     start = run.train
     if isinstance(chosen, GroundTruthExperiment):
-        from stemfast.training.ground_truth_run import train as start  # type: ignore[assignment]
+        from stemfast.training.reconstruction.run import train as start  # type: ignore[assignment]
     found = start(
         chosen,
         folder,

@@ -5,12 +5,12 @@ Importing this loads h5py.
 
 from pathlib import Path
 
-from stemfast.dataset.batch import Batch
 from stemfast.dataset.export import export
 from stemfast.dataset.manifest import Manifest, ShardEntry
 from stemfast.dataset.plan import Plan, ShardPlan
 from stemfast.dataset.read import Dataset, Samples
-from stemfast.dataset.stream import Stream, stream
+from stemfast.dataset.streaming.batch import Batch
+from stemfast.dataset.streaming.stream import Stream, stream
 from stemfast.dataset.verify import Verification, verify
 from stemfast.dataset.write import make_shard, write
 

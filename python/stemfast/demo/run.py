@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from stemfast import atomic, dataset, micrograph, recipes
-from stemfast.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
 from stemfast.dataset import Dataset
 from stemfast.demo.settings import DemoSettings
-from stemfast.image import Image
+from stemfast.micrograph.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
+from stemfast.simulation.image import Image
 
 __all__ = ["run"]
 

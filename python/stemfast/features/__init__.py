@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from stemfast.features.describe import describe, describe_found, describe_many
 from stemfast.features.description import Description, column_names
-from stemfast.features.error import FeatureError
 from stemfast.features.picture import draw_features
 from stemfast.features.table import write_table
-from stemfast.features.volume import Calibration
+from stemfast.micrograph.calibrated_thickness import Calibration
+from stemfast.micrograph.files.feature_error import FeatureError
 
 __all__ = [
     "Calibration",

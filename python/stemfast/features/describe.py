@@ -14,20 +14,14 @@ from stemfast.features.corners import interior_corners
 from stemfast.features.creases import hessian, ridge, width_px
 from stemfast.features.description import Description, column_names
 from stemfast.features.edges import refine_ellipse, refine_polygon
-from stemfast.features.error import FeatureError
-from stemfast.features.isolate import Isolated, isolate, isolate_found
-from stemfast.features.measure import (
-    brightness_moments,
-    centroid,
-    convexity,
-    feret,
-    perimeter,
-)
+from stemfast.features.measure import brightness_moments, centroid, convexity, feret, perimeter
 from stemfast.features.outline import contour, fit_ellipse, fit_polygon, is_round, signed_area
-from stemfast.features.volume import Calibration, volume_nm3
 from stemfast.features.wireframe import Segment, segments
+from stemfast.micrograph.calibrated_thickness import Calibration, volume_nm3
+from stemfast.micrograph.files.feature_error import FeatureError
+from stemfast.micrograph.files.read import Micrograph
 from stemfast.micrograph.find import FoundParticles
-from stemfast.micrograph.read import Micrograph
+from stemfast.micrograph.isolate import Isolated, isolate, isolate_found
 
 __all__ = ["describe", "describe_found", "describe_many"]
 

@@ -18,8 +18,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.features.isolate import Isolated
 from stemfast.features.outline import Ellipse, intersections, signed_area
+from stemfast.micrograph.isolate import Isolated
 
 __all__ = ["refine_ellipse", "refine_polygon"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.features.isolate import Isolated
+from stemfast.micrograph.isolate import Isolated
 
 __all__ = ["Contour", "Ellipse", "Polygon", "contour", "fit_ellipse", "fit_polygon", "is_round"]
 

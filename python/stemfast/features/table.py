@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stemfast.atomic import write_text
 from stemfast.features.description import Cell, Description, column_names
-from stemfast.features.error import FeatureError
+from stemfast.micrograph.files.feature_error import FeatureError
 
 __all__ = ["write_table"]
 

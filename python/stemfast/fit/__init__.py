@@ -2,19 +2,19 @@
 
 The observer here knows the microscope and the family of shapes, and reads an image as well as it
 can be read: `refine` finds the most likely cuboid with given cut corners, `search` compares sets of
-cut corners by their evidence, `stemfast.fit.shapes` tetrahedra, cuboids and ellipsoids, and
+cut corners by their evidence, `stemfast.fit.kinds.shapes` tetrahedra, cuboids and ellipsoids, and
 `ceiling` counts how often the best one is right. The bound that this puts on every classifier is
 what ``stemfast ceiling`` reports.
 """
 
-from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.decide import Decision, decide
-from stemfast.fit.goodness import Goodness, goodness
-from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.image.goodness import Goodness, goodness
+from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.propose import propose
 from stemfast.fit.propose_views import propose_views
 from stemfast.fit.refine import Prior, Refined, refine
-from stemfast.fit.rivals import Comparison, count_prior, search
+from stemfast.fit.search import Comparison, count_prior, search
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.fit.views_search import ViewsComparison, search_views

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.coarse import binned
-from stemfast.fit.cuboid import CORNERS
-from stemfast.fit.goodness import Goodness, goodness
-from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.cuboid.shape import CORNERS
+from stemfast.fit.image.goodness import Goodness, goodness
+from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import are_apart, likely_mask, proposals, refitted
 from stemfast.fit.propose_views import posed_anew
-from stemfast.fit.rivals import Comparison, search
+from stemfast.fit.search import Comparison, search
 from stemfast.fit.tasks import Question, question
+from stemfast.fit.templates import binned
 
 if TYPE_CHECKING:
     from stemfast.fit.maximum import Refined

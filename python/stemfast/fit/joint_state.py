@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit.cuboid import CutCuboid
+from stemfast.fit.cuboid.shape import CutCuboid
 
 __all__ = ["JointResult", "JointState", "Slopes"]
 

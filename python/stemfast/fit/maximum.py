@@ -13,10 +13,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit.cuboid import CORNERS, CutCuboid
+from stemfast.fit.cuboid.shape import CORNERS, CutCuboid
+from stemfast.fit.cuboid.thickness import SHAPE_PARAMETERS, shape_parameters
 from stemfast.fit.evidence import log_evidence
-from stemfast.fit.jacobian import SHAPE_PARAMETERS, shape_parameters
-from stemfast.fit.likelihood import Observation
+from stemfast.fit.image.likelihood import Observation
 from stemfast.fit.prior import Prior
 
 __all__ = ["Maximisation", "Refined", "State"]

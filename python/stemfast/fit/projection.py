@@ -29,8 +29,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stemfast.fit.cuboid import CutCuboid
-from stemfast.fit.likelihood import Observation
+from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.image.likelihood import Observation
 from stemfast.microscope import Microscope
 from stemfast.reference import pixel_centres
 from stemfast.symmetry import CORNER_SIGNS
@@ -108,8 +108,8 @@ def optics(microscope: Microscope, material: str) -> Optics:
     ValueError
         If the probe is not a plain Gaussian.
     """
-    from stemfast.fit.film import mean_film
-    from stemfast.fit.likelihood import blur_matrix, check_optics
+    from stemfast.fit.image.film import mean_film
+    from stemfast.fit.image.likelihood import blur_matrix, check_optics
 
     check_optics(microscope)
     rows, columns = microscope.scan.shape
@@ -168,7 +168,7 @@ def expected_electrons(shape: Shape, seen: Optics, x_nm: jax.Array, y_nm: jax.Ar
 
 
 def log_likelihood(shape: Shape, observation: Observation) -> jax.Array:
-    """Logarithm of P(image | shape), of what `stemfast.fit.likelihood.observe` made of an image.
+    """Logarithm of P(image | shape), of what `stemfast.fit.image.likelihood.observe` made of an image.
 
     The film is its mean; the constant ln y! is left out.
     """

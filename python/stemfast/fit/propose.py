@@ -1,7 +1,7 @@
 """Where to start: cuboids that explain an image, found from the image alone.
 
 Some ten thousand whole cuboids and cuboids with all corners cut are compared with the image on a
-coarse grid (`stemfast.fit.coarse`). The best that are apart from each other are fitted with all
+coarse grid (`stemfast.fit.templates`). The best that are apart from each other are fitted with all
 eight corners free to be cut or not, first on that grid, and the best of these on a finer one. So
 poses are found before anyone asks which corners are cut, and the cuts come out as a first idea.
 """
@@ -15,13 +15,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.coarse import Candidates, binned, candidates, outline
-from stemfast.fit.cuboid import CORNERS, CutCuboid, rotation_matrix
-from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.cuboid.equivalents import APART_DEG, APART_EDGES, apart
+from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.maximum import Maximisation, Refined, State
-from stemfast.fit.naming import APART_DEG, APART_EDGES, apart
 from stemfast.fit.prior import Prior
-from stemfast.fit.rivals import MASKS
+from stemfast.fit.search import MASKS
+from stemfast.fit.templates import Candidates, binned, candidates, outline
 from stemfast.microscope import Microscope
 
 __all__ = ["are_apart", "likely_mask", "proposals", "propose", "refitted", "relaxed_prior"]

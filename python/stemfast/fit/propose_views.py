@@ -15,14 +15,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.coarse import binned, misfits
-from stemfast.fit.cuboid import CutCuboid
-from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.cuboid.equivalents import axis_turns, mirrored, renamed
+from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.cuboid.spinning import checked_turned
+from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.maximum import Refined
-from stemfast.fit.naming import axis_turns, mirrored, renamed
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import proposals, relaxed_prior
-from stemfast.fit.spinning import checked_turned
+from stemfast.fit.templates import binned, misfits
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.fit.views_search import log_likelihood, replace_poses

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stemfast.fit.cuboid import CORNERS, CutCuboid
-from stemfast.fit.likelihood import Observation, observe
+from stemfast.fit.cuboid.shape import CORNERS, CutCuboid
+from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.maximum import Maximisation, Refined, State
 from stemfast.fit.prior import Prior
 from stemfast.microscope import Microscope

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stemfast.fit.goodness import LEAST_P
-from stemfast.fit.record import Entry
+from stemfast.fit.image.goodness import LEAST_P
+from stemfast.studies.record import Entry
 
 __all__ = ["SetReading"]
 

@@ -51,7 +51,7 @@ def projections(
     """
     from scipy.spatial.transform import Rotation
 
-    from stemfast.recipes.cuboids import cuboids
+    from stemfast.particles.geometry.cuboid_arrays import cuboids
 
     n = len(matrices)
     solids = cuboids(edges, cuts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stemfast.fit.record import Entry
+from stemfast.studies.record import Entry
 
 __all__ = ["Verdict"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from stemfast import draws, orientation
 from stemfast.gallery.shapes import MICROSCOPE
 from stemfast.particles import Cuboid, Truncation
-from stemfast.simulate import simulate
+from stemfast.simulation.simulate import simulate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from stemfast import units
 from stemfast.gallery.shapes import MICROSCOPE
 from stemfast.microscope import Beam, Detector, Film, Instability, Microscope, Probe, Scan
 from stemfast.particles import Cuboid, Truncation
-from stemfast.simulate import simulate
+from stemfast.simulation.simulate import simulate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

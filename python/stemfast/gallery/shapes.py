@@ -24,7 +24,7 @@ from stemfast.particles import (
     TruncatedOctahedron,
     Truncation,
 )
-from stemfast.simulate import simulate
+from stemfast.simulation.simulate import simulate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,12 +7,12 @@ The steps are one file each: `read`, `find_particles`, `views` (or `crops`), the
 from __future__ import annotations
 
 from stemfast.micrograph.crop import crop, crops, prepare_single, standardise
-from stemfast.micrograph.error import MicrographError
 from stemfast.micrograph.field import SimulatedField, simulated_field
+from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.read import Micrograph, read
 from stemfast.micrograph.find import FoundParticle, FoundParticles, find_particles
 from stemfast.micrograph.fit import SphereFit, fit_sphere, sphere_fit_mask, sphere_thickness
 from stemfast.micrograph.overlay import draw_overlay
-from stemfast.micrograph.read import Micrograph, read
 from stemfast.micrograph.table import NOT_SURE, table_rows, write_table
 from stemfast.micrograph.view import electrons_nm2, views, widths_nm
 

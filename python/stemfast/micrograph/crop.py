@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.find import FoundParticle, find_particles
-from stemfast.micrograph.read import Micrograph, checked_image
 
 Image = npt.NDArray[np.float64]
 Image32 = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,8 +95,9 @@ def simulated_field(
     >>> field.image.shape, len(field.shapes), field.shapes.count("sphere")
     ((400, 400), 6, 2)
     """
-    from stemfast import Specimen, simulate
+    from stemfast import Specimen
     from stemfast.orientation import random
+    from stemfast.simulation import simulate
 
     if isinstance(n_particles, bool) or n_particles < 1:
         raise MicrographError(f"n_particles: got {n_particles!r}, expected at least 1")

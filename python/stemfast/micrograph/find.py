@@ -11,10 +11,10 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph import calibration
 from stemfast.micrograph.background import choose_smoothing, estimate_background
-from stemfast.micrograph.error import MicrographError
-from stemfast.micrograph.read import Micrograph, checked_image
+from stemfast.micrograph.files import calibration
+from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.separate import Labels, separate, trim
 
 _NOISE_SIGMAS = 5.0

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph import calibration
-from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.files import calibration
+from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.read import checked_image
 from stemfast.micrograph.find import FoundParticle
-from stemfast.micrograph.read import checked_image
 
 Image = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.read import Micrograph
 from stemfast.micrograph.find import FoundParticle
 from stemfast.micrograph.placing import Box, place_labels
-from stemfast.micrograph.read import Micrograph
 from stemfast.micrograph.table import CUT, NOT_SURE, UNLIKE
 from stemfast.plots import scale_bar
 from stemfast.plots.figure import new_figure, save

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stemfast.atomic import write_text
-from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError
 from stemfast.micrograph.find import FoundParticle
 
 COLUMNS = (
@@ -144,7 +144,7 @@ def write_table(path: str | Path, rows: Sequence[Row]) -> Path:
     >>> write_table("answer.csv", [])
     Traceback (most recent call last):
     ...
-    stemfast.micrograph.error.MicrographError: rows: got none, expected one per particle
+    stemfast.micrograph.files.error.MicrographError: rows: got none, expected one per particle
     """
     target = Path(path)
     if not rows:

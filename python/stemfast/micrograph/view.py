@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stemfast.micrograph.crop import FILL_SEED, far_from, padded_window, resample
-from stemfast.micrograph.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.find import FoundParticle, FoundParticles
-from stemfast.micrograph.read import Micrograph, checked_image
 
 __all__ = ["Noise", "electrons_nm2", "measure_noise", "views", "widths_nm"]
 

@@ -3,14 +3,14 @@
 All settings are frozen: change one with `replace`, which checks again. Units are in the names.
 """
 
-from .beam import Beam
-from .detector import Detector
-from .film import Film
-from .haadf import Haadf
-from .instrument import Microscope
-from .probe import Probe
-from .scan import Instability, Scan
-from .settings import Settings
+from stemfast.microscope.beam import Beam
+from stemfast.microscope.detector import Detector
+from stemfast.microscope.film import Film
+from stemfast.microscope.haadf import Haadf
+from stemfast.microscope.instrument import Microscope
+from stemfast.microscope.probe import Probe
+from stemfast.microscope.scan import Instability, Scan
+from stemfast.microscope.settings import Settings
 
 __all__ = [
     "Beam",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from stemfast import units
-
-from .settings import Positive, Settings
+from stemfast.microscope.settings import Positive, Settings
 
 
 class Beam(Settings):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from .settings import Finite, NotNegative, Positive, Settings
+from stemfast.microscope.settings import Finite, NotNegative, Positive, Settings
 
 
 class Detector(Settings):

@@ -8,8 +8,14 @@ from pydantic import Field, field_validator, model_validator
 
 from stemfast import materials
 from stemfast.materials import Material
-
-from .settings import Finite, FiniteOrNone, NotNegative, Positive, PositiveOrNone, Settings
+from stemfast.microscope.settings import (
+    Finite,
+    FiniteOrNone,
+    NotNegative,
+    Positive,
+    PositiveOrNone,
+    Settings,
+)
 
 
 class Film(Settings):

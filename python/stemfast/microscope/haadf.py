@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from .settings import Positive, Settings
+from stemfast.microscope.settings import Positive, Settings
 
 
 class Haadf(Settings):

@@ -9,14 +9,13 @@ from pydantic import model_validator
 
 from stemfast import materials, units
 from stemfast.materials import Material
-
-from .beam import Beam
-from .detector import Detector
-from .film import Film
-from .haadf import Haadf
-from .probe import Probe
-from .scan import Scan
-from .settings import Settings
+from stemfast.microscope.beam import Beam
+from stemfast.microscope.detector import Detector
+from stemfast.microscope.film import Film
+from stemfast.microscope.haadf import Haadf
+from stemfast.microscope.probe import Probe
+from stemfast.microscope.scan import Scan
+from stemfast.microscope.settings import Settings
 
 
 class Microscope(Settings):

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from stemfast import units
-
-from .settings import Angle, Finite, NotNegative, Positive, Settings, Whole
+from stemfast.microscope.settings import Angle, Finite, NotNegative, Positive, Settings, Whole
 
 # Full width at half maximum of an Airy pattern, in λ/α: 2·1.61634/(2π), where (2 J₁(v)/v)² = ½ at
 # v = 1.61634.

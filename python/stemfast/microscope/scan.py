@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .settings import Finite, NotNegative, Pixels, Positive, Settings
+from stemfast.microscope.settings import Finite, NotNegative, Pixels, Positive, Settings
 
 
 class Instability(Settings):

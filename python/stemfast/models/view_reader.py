@@ -7,7 +7,7 @@ it finds there, and gives every choice of deformed corners a likelihood. Corners
 the signs of the arrows as found. Which of the two signs an arrow has, no single image can tell, so
 all that follows treats the eight choices of signs alike. Whether the frame of the three arrows is
 right-handed, an image can tell only of a particle that is known to spin
-(:mod:`stemfast.models.spin_look`).
+(:mod:`stemfast.models.spin_head`).
 """
 
 from __future__ import annotations
@@ -22,15 +22,8 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast.models.classifier import Classifier, enlarged, standardise
-from stemfast.models.flip_mix import (
-    AXES,
-    CORNER_SIGNS,
-    CORNERS,
-    LENGTH_PX,
-    FlipMix,
-    sampled,
-)
-from stemfast.models.spin_look import SpinLook, SpinSaid, SpinSeen, look_twice
+from stemfast.models.flip_mix import AXES, CORNER_SIGNS, CORNERS, LENGTH_PX, FlipMix, sampled
+from stemfast.models.spin_head import SpinLook, SpinSaid, SpinSeen, look_twice
 
 __all__ = [
     "AXES",

@@ -6,15 +6,8 @@
 """
 
 from stemfast.particles.base import Faceted, Particle
-from stemfast.particles.body import Body, ConvexBody, EllipsoidBody, MeshBody
 from stemfast.particles.core_shell import CoreShell, Hollow
-from stemfast.particles.corner_edits import (
-    CornerEdit,
-    Displacement,
-    Rounding,
-    Severity,
-    Truncation,
-)
+from stemfast.particles.corner_edits import CornerEdit, Displacement, Rounding, Severity, Truncation
 from stemfast.particles.crystals import (
     Decahedron,
     HexagonalPrism,
@@ -23,6 +16,7 @@ from stemfast.particles.crystals import (
     TruncatedOctahedron,
 )
 from stemfast.particles.cuboid import Cuboid
+from stemfast.particles.geometry.body import Body, ConvexBody, EllipsoidBody, MeshBody
 from stemfast.particles.polyhedron import Polyhedron
 from stemfast.particles.round import Ellipsoid, Sphere
 from stemfast.particles.tetrahedron import Tetrahedron

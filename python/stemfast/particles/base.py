@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from stemfast.particles.arguments import MaterialLike, checked_material, material_name
-from stemfast.particles.body import Body
-from stemfast.particles.solid import Face, FloatArray, Solid
+from stemfast.particles.geometry.body import Body
+from stemfast.particles.geometry.solid import Face, FloatArray, Solid
 
 
 def _rebuild(kind: type[Particle], arguments: Mapping[str, Any]) -> Particle:

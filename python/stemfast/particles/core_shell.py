@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from stemfast.particles.base import Particle
+from stemfast.particles.geometry.placement import Placement
 from stemfast.particles.nested import Layer, Nested, layers_of
-from stemfast.particles.placement import Placement
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation

@@ -16,8 +16,8 @@ import numpy as np
 
 from stemfast.arguments import Vector, finite_number, positive_number, three_numbers, three_positive
 from stemfast.particles.arguments import numbers_text
-from stemfast.particles.clipping import Plane, Point
-from stemfast.particles.rounding_facets import FACET_COUNTS, facet_error, facet_normals
+from stemfast.particles.geometry.clipping import Plane, Point
+from stemfast.particles.geometry.rounding_facets import FACET_COUNTS, facet_error, facet_normals
 
 
 @dataclass(frozen=True)

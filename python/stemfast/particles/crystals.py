@@ -14,8 +14,8 @@ import numpy as np
 
 from stemfast.arguments import finite_number, positive_number
 from stemfast.particles.base import Faceted
-from stemfast.particles.clipping import intersect_halfspaces
-from stemfast.particles.solid import FloatArray, Solid
+from stemfast.particles.geometry.clipping import intersect_halfspaces
+from stemfast.particles.geometry.solid import FloatArray, Solid
 
 _GOLDEN = (1 + math.sqrt(5)) / 2
 

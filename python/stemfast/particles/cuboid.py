@@ -14,8 +14,8 @@ from stemfast.arguments import Vector, three_positive
 from stemfast.particles.arguments import numbers_text
 from stemfast.particles.base import Faceted
 from stemfast.particles.corner_edits import CornerEdit, Severity
-from stemfast.particles.deformed_cuboid import deformed_cuboid
-from stemfast.particles.solid import FLAT, FloatArray, Solid
+from stemfast.particles.geometry.deformed_cuboid import deformed_cuboid
+from stemfast.particles.geometry.solid import FLAT, FloatArray, Solid
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,11 +16,11 @@ from stemfast.arguments import Vector, three_numbers
 from stemfast.orientation import quaternions
 from stemfast.particles.arguments import MaterialLike, numbers_text
 from stemfast.particles.base import Faceted, Particle
-from stemfast.particles.body import Body, MeshBody
-from stemfast.particles.containment import clearance_nm, lies_inside
-from stemfast.particles.placement import UPRIGHT, Placement, Quaternion, unit_quaternion
+from stemfast.particles.geometry.body import Body, MeshBody
+from stemfast.particles.geometry.containment import clearance_nm, lies_inside
+from stemfast.particles.geometry.placement import UPRIGHT, Placement, Quaternion, unit_quaternion
+from stemfast.particles.geometry.solid import Face, FloatArray
 from stemfast.particles.round import Ellipsoid, Sphere
-from stemfast.particles.solid import Face, FloatArray
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation

@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike
 
 from stemfast.particles.arguments import MaterialLike, points_array
 from stemfast.particles.base import Faceted
-from stemfast.particles.clipping import intersect_halfspaces
-from stemfast.particles.mesh_checks import (
+from stemfast.particles.geometry.clipping import intersect_halfspaces
+from stemfast.particles.geometry.mesh_checks import (
     check_closed,
     check_not_crossing,
     check_outward,
     checked_triangles,
 )
-from stemfast.particles.solid import FLAT, Face, FloatArray, Solid
+from stemfast.particles.geometry.solid import FLAT, Face, FloatArray, Solid
 
 
 @dataclass(frozen=True, repr=False, init=False, eq=False)

@@ -12,8 +12,8 @@ import numpy as np
 from stemfast.arguments import Vector, positive_number, three_positive
 from stemfast.particles.arguments import numbers_text
 from stemfast.particles.base import Particle
-from stemfast.particles.body import Body, EllipsoidBody
-from stemfast.particles.solid import Face, FloatArray
+from stemfast.particles.geometry.body import Body, EllipsoidBody
+from stemfast.particles.geometry.solid import Face, FloatArray
 
 
 @dataclass(frozen=True, repr=False)

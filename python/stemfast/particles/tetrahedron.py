@@ -11,7 +11,7 @@ import numpy as np
 from stemfast.arguments import positive_number
 from stemfast.particles.arguments import MaterialLike
 from stemfast.particles.base import Faceted
-from stemfast.particles.solid import FLAT, Solid
+from stemfast.particles.geometry.solid import FLAT, Solid
 
 _REGULAR_HEIGHT = math.sqrt(2 / 3)
 

@@ -4,8 +4,8 @@ Matplotlib is used through its objects and the Agg canvas, so that nothing here 
 changes, a caller's backend or style. It is imported when the first picture is made.
 """
 
-from .confusion import confusion_matrix
-from .gif import animation, rotation_gif
-from .images import gallery, scale_bar
+from stemfast.plots.confusion import confusion_matrix
+from stemfast.plots.gif import animation, rotation_gif
+from stemfast.plots.images import gallery, scale_bar
 
 __all__ = ["animation", "confusion_matrix", "gallery", "rotation_gif", "scale_bar"]

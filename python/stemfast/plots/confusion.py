@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .figure import new_figure, save
+from stemfast.plots.figure import new_figure, save
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

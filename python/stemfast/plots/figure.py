@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..atomic import replacing
+from stemfast.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..atomic import replacing
+from stemfast.atomic import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ..microscope import Microscope
-    from ..particles import Particle
+    from stemfast.microscope import Microscope
+    from stemfast.particles import Particle
 
 __all__ = ["animation", "rotation_gif"]
 
@@ -147,9 +147,9 @@ def rotation_gif(
     """
     from scipy.spatial.transform import Rotation
 
-    from ..microscope import Microscope, Scan
-    from ..particles import Cuboid, Truncation
-    from ..simulate import simulate
+    from stemfast.microscope import Microscope, Scan
+    from stemfast.particles import Cuboid, Truncation
+    from stemfast.simulation.simulate import simulate
 
     if not axis or not set(axis) <= set("xyz"):
         raise ValueError(f"axis must be letters out of 'xyz', such as 'zyx', got {axis!r}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figure import new_figure, save
+from stemfast.plots.figure import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

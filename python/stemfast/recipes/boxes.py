@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import elementary
-from stemfast.particles.clipping import box_face
-from stemfast.recipes.cuboids import cuboids
+from stemfast.particles.geometry.clipping import box_face
+from stemfast.particles.geometry.cuboid_arrays import cuboids
 from stemfast.recipes.distributions import Floats, Ints, Stage, between_log, numbered
 from stemfast.recipes.exposure import Exposure
 from stemfast.recipes.masks import CORNERS, Bytes, bits

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stemfast import elementary, materials
 from stemfast.recipes.distributions import Floats, Ints, Stage, between, between_log, numbered
-from stemfast.recipes.imaging import Imaging
 from stemfast.recipes.settings import Group, LogRange, NotNegative, Positive, Range, ordered
+from stemfast.simulation.imaging import Imaging
 
 __all__ = ["Exposure", "ImagingSettings", "draw_exposure"]
 

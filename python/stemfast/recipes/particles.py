@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, field_validator
 
 from stemfast import elementary, materials
+from stemfast.particles.geometry.solid_arrays import Solids
 from stemfast.recipes.settings import Group, LogRange, NotNegative, Share, ordered
-from stemfast.recipes.solids import Solids
 
 __all__ = [
     "CornerSettings",

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from stemfast import _core
 from stemfast.arguments import index, output_array
 from stemfast.microscope import Detector
-from stemfast.recipes.imaging import Imaging
-from stemfast.recipes.solids import Solids
-from stemfast.saturation import report
+from stemfast.particles.geometry.solid_arrays import Solids
+from stemfast.simulation.imaging import Imaging
+from stemfast.simulation.saturation import report
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation

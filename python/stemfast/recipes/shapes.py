@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stemfast import draws, elementary
+from stemfast.particles.geometry.cuboid_arrays import cuboids
+from stemfast.particles.geometry.solid_arrays import choose, ellipsoids, tetrahedra
 from stemfast.recipes import conditions as tables
 from stemfast.recipes.boxes import free_proportions, widest
-from stemfast.recipes.cuboids import cuboids
 from stemfast.recipes.distributions import Floats, Ints, Stage
 from stemfast.recipes.exposure import Exposure
 from stemfast.recipes.particles import Drawn, ShapeSettings
 from stemfast.recipes.recipe import Recipe
 from stemfast.recipes.settings import Positive
-from stemfast.recipes.solids import choose, ellipsoids, tetrahedra
 
 __all__ = ["Shapes"]
 

@@ -4,11 +4,23 @@ Tests compare the two on random input. Nothing here calls the core or shares cod
 nothing is optimised: read it to learn what the core is meant to compute.
 """
 
-from .clock import beam_shift, pixel_centres, pixel_times, pose_times
-from .film import beam_positions, film_thickness, octaves, rough_surface, roughness_density
-from .image import afterglow, focused_fraction, gaussian_blur, lorentzian_blur, scattered_fraction
-from .random import haar_quaternion, philox, uniforms
-from .solids import chords, occupancy, project_volume, thickness
+from stemfast.reference.clock import beam_shift, pixel_centres, pixel_times, pose_times
+from stemfast.reference.film import (
+    beam_positions,
+    film_thickness,
+    octaves,
+    rough_surface,
+    roughness_density,
+)
+from stemfast.reference.image import (
+    afterglow,
+    focused_fraction,
+    gaussian_blur,
+    lorentzian_blur,
+    scattered_fraction,
+)
+from stemfast.reference.random import haar_quaternion, philox, uniforms
+from stemfast.reference.solids import chords, occupancy, project_volume, thickness
 
 __all__ = [
     "afterglow",

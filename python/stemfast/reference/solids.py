@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.microscope import Scan
 from stemfast.particles import Particle
 from stemfast.particles.arguments import MaterialLike
-from stemfast.particles.body import Body, ConvexBody, EllipsoidBody
+from stemfast.particles.geometry.body import Body, ConvexBody, EllipsoidBody
 from stemfast.reference.clock import beam_shift, pixel_centres, pixel_times, pose_times
 
 if TYPE_CHECKING:

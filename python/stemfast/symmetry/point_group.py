@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-    from stemfast.particles.solid import Solid
+    from stemfast.particles.geometry.solid import Solid
 
 FloatArray: TypeAlias = NDArray[np.float64]
 

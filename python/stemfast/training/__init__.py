@@ -1,13 +1,13 @@
 """Training and judging classifiers. Importing this loads JAX."""
 
+from stemfast.evaluation.judge import Judgement, judge
+from stemfast.evaluation.metrics import Evaluation, evaluate, fit_temperature
+from stemfast.pretrained.classifier import Prediction, TrainedClassifier, load, save
+from stemfast.pretrained.shipped import load_pretrained, pretrained_names
 from stemfast.training.experiment import Experiment
-from stemfast.training.judge import Judgement, judge
-from stemfast.training.loop import fit
-from stemfast.training.metrics import Evaluation, evaluate, fit_temperature
-from stemfast.training.pretrained import load_pretrained, pretrained_names
+from stemfast.training.in_memory import fit
 from stemfast.training.run import train
 from stemfast.training.settings import TrainingSettings
-from stemfast.training.weights import Prediction, TrainedClassifier, load, save
 
 __all__ = [
     "Evaluation",

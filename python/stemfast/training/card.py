@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stemfast.models import ClassifierConfig
-    from stemfast.training.weights import TrainedClassifier
+    from stemfast.pretrained.classifier import TrainedClassifier
 
 __all__ = ["text"]
 

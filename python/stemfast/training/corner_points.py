@@ -70,7 +70,7 @@ def corner_points(
 
 
 def turned(points: jax.Array, element: jax.Array, size: int) -> jax.Array:
-    """Move points (B, 8, 3) as :func:`stemfast.training.symmetry.apply_symmetry` moves images."""
+    """Move points (B, 8, 3) as :func:`stemfast.training.augment.apply_symmetry` moves images."""
 
     def bit(number: int) -> jax.Array:
         return ((element >> number) & 1).astype(bool)[:, None]

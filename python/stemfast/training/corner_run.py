@@ -15,7 +15,7 @@ from stemfast.models.config import READER_PX
 from stemfast.models.corner_classifier import HARDLY
 from stemfast.symmetry.corner_questions import any_order, log_prior
 from stemfast.training.corner_points import corner_points, point_loss
-from stemfast.training.reader_loss import (
+from stemfast.training.reconstruction.reader_loss import (
     ReaderTruth,
     first_look,
     reader_loss,

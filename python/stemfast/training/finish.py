@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stemfast import atomic
-from stemfast.training import card, novelty, weights
-from stemfast.training.judge import Judgement, answers, judge
-from stemfast.training.metrics import fit_temperature
+from stemfast.evaluation.judge import Judgement, answers, judge
+from stemfast.evaluation.metrics import fit_temperature
+from stemfast.pretrained import classifier as weights
+from stemfast.pretrained import novelty
+from stemfast.training import card
 from stemfast.training.start import halved
 from stemfast.training.step import State
 
@@ -28,7 +30,7 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
     seconds : float
         Training took [s].
     """
-    from stemfast.training import figures
+    from stemfast.evaluation import figures
 
     experiment, recipe = run.experiment, run.recipe
     model = halved(run.averaged(state))

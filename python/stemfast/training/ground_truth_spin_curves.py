@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.models.corner_evidence import mirrors
-from stemfast.models.ground_truth import Answer
-from stemfast.training.ground_truth_experiment import GroundTruthExperiment
-from stemfast.training.ground_truth_judge import ask, figures_of, more, share_of
-from stemfast.training.ground_truth_sets import ReadSets, as_they_are, read_recipe
-from stemfast.training.ground_truth_weights import TrainedGroundTruth
+from stemfast.models.reconstructor import Answer
+from stemfast.pretrained.reconstructor import TrainedGroundTruth
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.judge import ask, figures_of, more, share_of
+from stemfast.training.reconstruction.sets import ReadSets, as_they_are, read_recipe
 
 __all__ = ["SPIN_VIEWS", "against_spin", "hand_of", "only_the_sense"]
 

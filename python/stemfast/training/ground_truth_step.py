@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from stemfast.training.ground_truth_loss import ground_truth_loss
+from stemfast.training.reconstruction.loss import ground_truth_loss
 from stemfast.training.step import Seen
 
 __all__ = ["set_loss"]

@@ -24,16 +24,18 @@ from jax.sharding import NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from stemfast import atomic
-from stemfast.dataset.batch import Batch
-from stemfast.dataset.stream import stream
+from stemfast.dataset.streaming.batch import Batch
+from stemfast.dataset.streaming.stream import stream
+from stemfast.evaluation.judge import Judgement
+from stemfast.pretrained import classifier as weights
 from stemfast.recipes import Recipe
-from stemfast.training import checkpoint, metric_lines, weights
+from stemfast.training import checkpoint
+from stemfast.training import log as metric_lines
 from stemfast.training.corner_points import corner_points
 from stemfast.training.devices import machine
 from stemfast.training.event_log import EventLog
 from stemfast.training.experiment import Experiment
 from stemfast.training.finish import finish
-from stemfast.training.judge import Judgement
 from stemfast.training.progress import Progress
 from stemfast.training.sitting import Sitting
 from stemfast.training.start import origin

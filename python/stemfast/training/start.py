@@ -10,11 +10,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stemfast.models import Classifier, ClassifierConfig, CornerClassifier
-from stemfast.models.ground_truth import GroundTruthNetwork
+from stemfast.models.reconstructor import GroundTruthNetwork
 from stemfast.models.view_reader import ViewReader
-from stemfast.training import ground_truth_weights, pretrained, weights
-from stemfast.training.ground_truth_weights import TrainedGroundTruth
-from stemfast.training.weights import TrainedClassifier
+from stemfast.pretrained import classifier as weights
+from stemfast.pretrained import reconstructor as ground_truth_weights
+from stemfast.pretrained import shipped as pretrained
+from stemfast.pretrained.classifier import TrainedClassifier
+from stemfast.pretrained.reconstructor import TrainedGroundTruth
 
 __all__ = ["halved", "origin", "start_from"]
 

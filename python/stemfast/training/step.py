@@ -11,8 +11,8 @@ import optax
 from flax import nnx
 
 from stemfast.models import Classifier
+from stemfast.training.augment import apply_symmetry
 from stemfast.training.corner_points import point_loss, turned
-from stemfast.training.symmetry import apply_symmetry
 
 __all__ = [
     "OptimiserSettings",

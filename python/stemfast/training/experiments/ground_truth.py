@@ -7,7 +7,7 @@ Accuracy:  of eight images, 99.9 % of orbits, 100 % of hands with known tilts (5
 """
 
 from stemfast.training.experiment import ModelSettings
-from stemfast.training.ground_truth_experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 
 EXPERIMENT = GroundTruthExperiment(
     name="ground-truth",

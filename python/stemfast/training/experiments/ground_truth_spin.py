@@ -4,7 +4,7 @@ Command:   stemfast train ground-truth-spin
 Machine:   two CPU cores
 """
 
-from stemfast.training.ground_truth_experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 
 EXPERIMENT = GroundTruthExperiment(
     name="ground-truth-spin",

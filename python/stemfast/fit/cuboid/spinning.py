@@ -1,0 +1,161 @@
+"""Thickness of a cut cuboid that turns while it is scanned, and its derivatives.
+
+Every row of the scan sees the particle in a pose of its own, R(row) times that in the middle of the
+frame. Its planes are those of `stemfast.fit.cuboid.thickness`, turned about the particle's centre: row by
+row the same minimum over the planes the beam leaves by and maximum over those it enters by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.cuboid.thickness import STEEPEST, STEEPEST_SLOPE, planes
+
+__all__ = [
+    "checked_turned",
+    "row_turns",
+    "spinning_thickness",
+    "spinning_thickness_and_jacobian",
+]
+
+Float: TypeAlias = NDArray[np.float64]
+Float32: TypeAlias = NDArray[np.float32]
+Int: TypeAlias = NDArray[np.intp]
+
+_PLACE = slice(3, 5)
+
+
+def row_turns(
+    spin_deg: ArrayLike, rows: int, *, of: float | None = None, first: float = 0
+) -> Float:
+    """How a spinning particle is turned in each row from its pose in the middle of the frame.
+
+    Parameters
+    ----------
+    spin_deg : (3,) array_like
+        Rotation vector of the turn during one frame, x right, y down, z along the beam [degrees].
+    rows : int
+        Rows that are wanted.
+    of : float, optional
+        Rows of the frame; without it, these.
+    first : float
+        The first of them that is wanted.
+
+    Returns
+    -------
+    (rows, 3, 3) float64
+
+    Examples
+    --------
+    >>> turns = row_turns([0, 0, 90], 3)
+    >>> turns[1].tolist() == np.eye(3).tolist()
+    True
+    >>> (turns[2] @ [1, 0, 0]).round(3).tolist()  # by 30° more, from x towards y
+    [0.866, 0.5, 0.0]
+    """
+    from scipy.spatial.transform import Rotation
+
+    total = rows if of is None else of
+    share = (first + np.arange(rows) - 0.5 * (total - 1)) / total
+    vector = np.radians(np.asarray(spin_deg, np.float64))
+    return np.asarray(Rotation.from_rotvec(share[:, None] * vector).as_matrix())
+
+
+def checked_turned(turned: Sequence[Float | None] | None, k: int) -> Sequence[Float | None]:
+    """One for each of k images: its rows' turns, or None where the particle rests.
+
+    Raises
+    ------
+    ValueError
+        If their number is another.
+    """
+    if turned is None:
+        return [None] * k
+    if len(turned) != k:
+        raise ValueError(f"turned are {len(turned)}, expected one for each of {k} images")
+    return turned
+
+
+def spinning_thickness(shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float) -> Float:
+    """Thickness along the beam where it passes (x, y) [nm], (rows, columns).
+
+    Parameters
+    ----------
+    shape : CutCuboid
+        In the middle of the frame.
+    turned : (rows, 3, 3) float64
+        From `row_turns`.
+    x_nm, y_nm : (rows, columns) float64
+        Where the beam passes [nm].
+    """
+    normals, heights, _, _ = planes(replace(shape, position_nm=np.zeros(2)))
+    z, leaves = _crossings(normals @ turned.transpose(0, 2, 1), heights, shape, x_nm, y_nm)
+    last = np.where(leaves, z, np.inf).min(axis=1)
+    first = np.where(leaves, -np.inf, z).max(axis=1)
+    return np.asarray(np.maximum(last - first, 0.0))
+
+
+def spinning_thickness_and_jacobian(
+    shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float
+) -> tuple[Float, Float32]:
+    """The same, and its derivatives as those of `stemfast.fit.cuboid.thickness.thickness_and_jacobian`.
+
+    Parameters
+    ----------
+    shape, turned, x_nm, y_nm
+        As for `spinning_thickness`.
+
+    Returns
+    -------
+    thickness : (rows, columns) float64
+    jacobian : (rows, columns, parameters) float32
+    """
+    normals, heights, d_normals, d_heights = planes(replace(shape, position_nm=np.zeros(2)))
+    back = turned.transpose(0, 2, 1)
+    normals = normals @ back
+    z, leaves = _crossings(normals, heights, shape, x_nm, y_nm)
+    out = np.where(leaves, z, np.inf).argmin(axis=1)
+    into = np.where(leaves, -np.inf, z).argmax(axis=1)
+    # n_z dz = dd − dn · (x, y, z), at the point where the beam meets the plane.
+    d_turned = d_normals.reshape(-1, 3) @ back
+    d_turned = d_turned.reshape(len(turned), *d_normals.shape)
+    d_heights = np.broadcast_to(d_heights, d_turned.shape[:-1]).copy()
+    d_heights[:, :, _PLACE] = normals[:, :, :2]
+    rates = np.concatenate([d_heights[..., None], -d_turned], axis=3)
+    nz = normals[:, :, 2]
+    nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
+    rates = (rates / nz[:, :, None, None]).astype(np.float32)  # (rows, F, P, 4)
+    t = np.zeros(x_nm.shape)
+    change = np.zeros((*x_nm.shape, rates.shape[2]), np.float32)
+    row = np.arange(len(turned))[:, None]
+    ones, (dx, dy) = np.ones_like(x_nm), _from_centre(shape, x_nm, y_nm)
+    for sign, face in ((1, out), (-1, into)):
+        depth = np.take_along_axis(z, face[:, None], axis=1)[:, 0]
+        point = np.stack([ones, dx, dy, depth], axis=2).astype(np.float32)
+        change += sign * np.einsum("rcpk,rck->rcp", rates[row, face], point)
+        t += sign * depth
+    change[t <= 0] = 0.0
+    return np.maximum(t, 0.0), change
+
+
+def _from_centre(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[Float, Float]:
+    return x_nm - shape.position_nm[0], y_nm - shape.position_nm[1]
+
+
+def _crossings(
+    normals: Float, heights: Float, shape: CutCuboid, x_nm: Float, y_nm: Float
+) -> tuple[Float, NDArray[np.bool_]]:
+    """Depth z on every plane (rows, F, columns), and which are exits, (rows, F, 1)."""
+    nz = normals[:, :, 2]
+    leaves = nz >= 0
+    nz = np.where(np.abs(nz) < STEEPEST, np.where(leaves, STEEPEST, -STEEPEST), nz)
+    dx, dy = _from_centre(shape, x_nm, y_nm)
+    over = heights[:, None] - normals[:, :, 0, None] * dx[:, None]
+    over -= normals[:, :, 1, None] * dy[:, None]
+    return over / nz[:, :, None], leaves[:, :, None]

@@ -1,0 +1,201 @@
+"""Thickness of a cut cuboid and its derivatives, worked out by hand: one pass over its planes.
+
+A convex body is the common part of half-spaces n·r <= d. Along the beam a plane is met at
+z = (d − n_x x − n_y y)/n_z: where n_z > 0 the beam leaves the half-space, where n_z < 0 it enters.
+The thickness is t = min(exits) − max(entries), or 0. At a pixel only the plane it leaves by and
+the one it enters by matter, and each z is affine in x and y, so the derivatives are six numbers a
+parameter and pair of planes.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, rotation_matrix
+from stemfast.symmetry import CORNER_SIGNS
+
+__all__ = [
+    "SHAPE_PARAMETERS",
+    "STEEPEST",
+    "STEEPEST_SLOPE",
+    "Planes",
+    "chords",
+    "chords_and_jacobian",
+    "planes",
+    "shape_parameters",
+    "thickness",
+    "thickness_and_jacobian",
+]
+
+Float: TypeAlias = NDArray[np.float64]
+Float32: TypeAlias = NDArray[np.float32]
+Int: TypeAlias = NDArray[np.intp]
+#: Normals n (F, 3) and heights d (F,) of half-spaces n·r <= d, and the derivatives of both by
+#: every parameter, (F, P, 3) and (F, P).
+Planes: TypeAlias = tuple[Float, Float, Float, Float]
+
+#: Rotation vector, position, edges; the cuts of the cut corners follow.
+SHAPE_PARAMETERS = 8
+_SIGNS = CORNER_SIGNS.astype(np.float64)
+#: n_z of a plane along the beam, kept from 0.
+STEEPEST = 1e-9
+#: A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian
+#: makes or unmakes its slope: as it stands, that one pixel would fix the pose to a millionth.
+STEEPEST_SLOPE = 2e-3
+
+
+def shape_parameters(mask: int) -> tuple[str, ...]:
+    """Names of the parameters of a shape with these cut corners, in their order.
+
+    Examples
+    --------
+    >>> shape_parameters(0b10000001)[5:]
+    ('edge_x_nm', 'edge_y_nm', 'edge_z_nm', 'cut_0', 'cut_7')
+    """
+    first = ("turn_x_rad", "turn_y_rad", "turn_z_rad", "x_nm", "y_nm")
+    edges = ("edge_x_nm", "edge_y_nm", "edge_z_nm")
+    return (*first, *edges, *(f"cut_{corner}" for corner in range(CORNERS) if mask >> corner & 1))
+
+
+def planes(shape: CutCuboid) -> Planes:
+    """All faces, and their derivatives.
+
+    Normals are not of length 1: a cut is Σ s_k r_k/e_k <= 3/2 − f in the cuboid's frame.
+    """
+    matrix = rotation_matrix(shape.quaternion)
+    corners = np.flatnonzero(shape.cuts > 0)
+    inverse = 1.0 / shape.edges_nm
+    own = np.concatenate([np.eye(3), -np.eye(3), _SIGNS[corners] * inverse])
+    n_faces, n_parameters = len(own), SHAPE_PARAMETERS + len(corners)
+    normals = own @ matrix.T
+    heights = np.concatenate([0.5 * shape.edges_nm] * 2 + [1.5 - shape.cuts[corners]])
+    d_normals = np.zeros((n_faces, n_parameters, 3))
+    d_heights = np.zeros((n_faces, n_parameters))
+    x, y, z = normals.T
+    d_normals[:, 0, 1], d_normals[:, 0, 2] = -z, y  # of a turn about x: (1, 0, 0) × n
+    d_normals[:, 1, 0], d_normals[:, 1, 2] = z, -x
+    d_normals[:, 2, 0], d_normals[:, 2, 1] = -y, x
+    for k in range(3):
+        d_heights[[k, k + 3], 5 + k] = 0.5
+        slope = -_SIGNS[corners, k] * inverse[k] ** 2
+        d_normals[6:, 5 + k] = slope[:, None] * matrix[:, k]
+    for k in range(2):  # n·(r − r0) <= d
+        d_heights[:, 3 + k] = normals[:, k]
+    d_heights[6 + np.arange(len(corners)), SHAPE_PARAMETERS + np.arange(len(corners))] = -1.0
+    heights = heights + normals[:, :2] @ shape.position_nm
+    # The position moves the plane by n_x x0 + n_y y0, so what turns n moves it too.
+    d_heights += d_normals[:, :, :2] @ shape.position_nm
+    return normals, heights, d_normals, d_heights
+
+
+def _crossings(normals: Float, heights: Float) -> tuple[Float, NDArray[np.bool_]]:
+    """Coefficients (F, 3) of z = c0 + c1 x + c2 y on every plane, and which are exits."""
+    nz = normals[:, 2]
+    leaves = nz >= 0
+    nz = np.where(np.abs(nz) < STEEPEST, np.where(leaves, STEEPEST, -STEEPEST), nz)
+    return np.stack([heights, -normals[:, 0], -normals[:, 1]], axis=1) / nz[:, None], leaves
+
+
+def _first_and_last(
+    basis: Float, coefficients: Float, leaves: NDArray[np.bool_]
+) -> tuple[Float, Int, Int]:
+    """Thickness at every pixel, and the numbers of the planes the beam leaves and enters by."""
+    z = coefficients @ basis
+    exits, entries = np.flatnonzero(leaves), np.flatnonzero(~leaves)
+    last, first = z[exits].argmin(axis=0), z[entries].argmax(axis=0)
+    pixel = np.arange(z.shape[1])
+    out, into = exits[last], entries[first]
+    return z[out, pixel] - z[into, pixel], out, into
+
+
+def thickness(shape: CutCuboid, x_nm: Float, y_nm: Float) -> Float:
+    """Thickness along the beam where it passes (x, y) [nm], in their shape.
+
+    Examples
+    --------
+    >>> cube = CutCuboid(np.full(3, 10.0), np.zeros(8), np.array([0, 0, 0, 1]), np.zeros(2))
+    >>> thickness(cube, np.array([0.0, 4.9, 5.1]), np.zeros(3)).round(9).tolist()
+    [10.0, 10.0, 0.0]
+    """
+    normals, heights, _, _ = planes(shape)
+    return chords(normals, heights, x_nm, y_nm)
+
+
+def chords(normals: Float, heights: Float, x_nm: Float, y_nm: Float) -> Float:
+    """Thickness [nm] of the common part of half-spaces n·r <= d along the beam at (x, y) [nm].
+
+    Examples
+    --------
+    >>> faces = np.concatenate([np.eye(3), -np.eye(3)])
+    >>> chords(faces, np.full(6, 5.0), np.array([0.0, 5.1]), np.zeros(2)).tolist()
+    [10.0, 0.0]
+    """
+    coefficients, leaves = _crossings(normals, heights)
+    z = coefficients @ np.stack([np.ones(x_nm.size), x_nm.ravel(), y_nm.ravel()])
+    t = z[leaves].min(axis=0) - z[~leaves].max(axis=0)
+    return np.asarray(np.maximum(t, 0.0).reshape(x_nm.shape))
+
+
+def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[Float, Float32]:
+    """Thickness at points (x, y), and its derivatives by every parameter of the shape.
+
+    Parameters
+    ----------
+    shape : CutCuboid
+    x_nm, y_nm : ndarray
+        Where the beam passes [nm].
+
+    Returns
+    -------
+    thickness : float64, the shape of x_nm
+        [nm]
+    jacobian : float32, the shape of x_nm and an axis of parameters
+        By `shape_parameters(shape.mask)`: the rotation vector of a further small turn [nm/rad],
+        the position [1], the edges [1], the cut fractions [nm].
+
+    Examples
+    --------
+    >>> cube = CutCuboid(np.full(3, 10.0), np.zeros(8), np.array([0, 0, 0, 1]), np.zeros(2))
+    >>> _, jacobian = thickness_and_jacobian(cube, np.array([1.0]), np.array([2.0]))
+    >>> jacobian.round(6)[0, 5:].tolist()
+    [0.0, 0.0, 1.0]
+    """
+    return chords_and_jacobian(planes(shape), x_nm, y_nm)
+
+
+def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float, Float32]:
+    """The same of half-spaces that have derivatives, by the parameters of these.
+
+    Examples
+    --------
+    >>> faces, apart = np.concatenate([np.eye(3), -np.eye(3)]), np.full(6, 5.0)
+    >>> wider = (faces, apart, np.zeros((6, 1, 3)), np.ones((6, 1)))
+    >>> thickness_nm, jacobian = chords_and_jacobian(wider, np.zeros(1), np.zeros(1))
+    >>> thickness_nm.tolist(), jacobian.tolist()
+    ([10.0], [[2.0]])
+    """
+    normals, heights, d_normals, d_heights = planes
+    coefficients, leaves = _crossings(normals, heights)
+    basis = np.stack([np.ones(x_nm.size), x_nm.ravel(), y_nm.ravel()])
+    t, out, into = _first_and_last(basis, coefficients, leaves)
+    hit = np.flatnonzero(t > 0)
+    # z n_z = d − n_x x − n_y y, so n_z dz = dd − x dn_x − y dn_y − z dn_z: affine once more.
+    d_nz = d_normals[:, :, 2, None] * coefficients[:, None, :]
+    rates = np.stack([d_heights, -d_normals[:, :, 0], -d_normals[:, :, 1]], axis=2) - d_nz
+    nz = normals[:, 2]
+    nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
+    rates = rates / nz[:, None, None]
+    slopes = rates.astype(np.float32)  # (F, P, 3)
+    rows = basis[:, hit].T.astype(np.float32)
+    change = np.zeros((len(hit), slopes.shape[1]), np.float32)
+    for sign, active in ((1, out[hit]), (-1, into[hit])):
+        for face in np.unique(active).tolist():
+            at = np.flatnonzero(active == face)
+            change[at] += rows[at] @ (sign * slopes[face].T)
+    jacobian = np.zeros((x_nm.size, slopes.shape[1]), np.float32)
+    jacobian[hit] = change
+    shape_of = x_nm.shape
+    return np.maximum(t, 0.0).reshape(shape_of), jacobian.reshape(*shape_of, -1)

@@ -1,0 +1,353 @@
+"""How likely an image is, given a particle: electrons counted one by one, and a detector's noise.
+
+A pixel value is read as a charge of q electrons (`stemfast.fit.image.charge`). Where a mean of μ comes,
+its mean is μ, but for few electrons; its variance is F²μ + s², with s² from the read noise, the
+rounding and what of the film's roughness is not fitted. So y = (q + s²/F²)/F² has both mean and
+variance equal to (μ + s²/F²)/F², and is taken for a Poisson number of that mean: exact for an ideal
+detector, and as good as a normal approximation where the detector adds noise.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.fit.cuboid.shape import CutCuboid, rotation_matrix
+from stemfast.fit.cuboid.spinning import spinning_thickness, spinning_thickness_and_jacobian
+from stemfast.fit.cuboid.thickness import thickness, thickness_and_jacobian
+from stemfast.fit.image.charge import MeanReading, counts_whole, electrons_of
+from stemfast.fit.image.film import FilmWaves, film_waves, mean_film
+from stemfast.microscope import Microscope
+from stemfast.reference import pixel_centres
+
+__all__ = ["Expected", "Observation", "blur_matrix", "check_optics", "observe"]
+
+Float: TypeAlias = NDArray[np.float64]
+Float32: TypeAlias = NDArray[np.float32]
+
+_MARGIN_NM = 1.5
+_LEAST_MEAN = 1e-6  # electrons: where no electron can come, none is expected
+_TELLING = 0.3  # a wave whose signal is this share of its own error bar is fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Expected electrons of the pixels fitted, (rows, columns), and their derivatives if asked."""
+
+    electrons: Float
+    jacobian: Float32 | None
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """The part of an image around a particle, ready to be compared with models of it.
+
+    Attributes
+    ----------
+    counts : (rows, columns) float64
+        y of the formula above.
+    weight : (rows, columns) float64
+        1, or 0 for a saturated pixel, of which only a limit is known.
+    x_nm, y_nm : (rows, columns) float64
+        Where the beam stood [nm].
+    blur_rows, blur_columns : (rows, rows), (columns, columns) float64
+        The probe along y and along x.
+    dose, path_nm, film_path_nm : float
+        Electrons per pixel, and the mean free paths of particle and film [nm].
+    excess, noise : float
+        F² and s² [e^2].
+    reading : MeanReading
+        What pixels read on average where some electrons are expected.
+    film_nm : (rows, columns) float64
+        The film's mean [nm].
+    waves : FilmWaves
+        Of its roughness.
+    turned : (rows, 3, 3) float64 or None
+        How the particle is turned in each row from its pose in the middle of the frame, if it
+        spins during the scan.
+    """
+
+    counts: Float
+    weight: Float
+    x_nm: Float
+    y_nm: Float
+    blur_rows: Float
+    blur_columns: Float
+    dose: float
+    path_nm: float
+    film_path_nm: float
+    excess: float
+    noise: float
+    reading: MeanReading
+    film_nm: Float
+    waves: FilmWaves
+    turned: Float | None = None
+
+    @cached_property
+    def _blurs32(self) -> tuple[Float32, Float32]:
+        return self.blur_rows.astype(np.float32), self.blur_columns.astype(np.float32)
+
+    @cached_property
+    def _constant(self) -> float:
+        """Sum of ln y! of all pixels, so that likelihoods of different crops can be compared."""
+        from scipy.special import gammaln
+
+        return float((self.weight * gammaln(self.counts + 1.0)).sum())
+
+    def expected(
+        self, shape: CutCuboid, waves_nm: Float, log_scale: float = 0.0, *, derivatives: bool
+    ) -> Expected:
+        """Expected electrons, by the parameters of the shape, the film's waves and the log scale.
+
+        Parameters
+        ----------
+        shape : CutCuboid
+        waves_nm : (n,) float64
+            How high each wave of the film is [nm].
+        log_scale : float
+            Logarithm of the dose over the given one.
+        derivatives : bool
+            Whether to add the jacobian, float32, (rows, columns, parameters): by those of the
+            shape, the waves, and the logarithm of the dose.
+        """
+        x, y = self.x_nm, self.y_nm
+        t: Float
+        slopes: Float32 | None = None
+        if self.turned is None:
+            if derivatives:
+                t, slopes = thickness_and_jacobian(shape, x, y)
+            else:
+                t = thickness(shape, x, y)
+        elif derivatives:
+            t, slopes = spinning_thickness_and_jacobian(shape, self.turned, x, y)
+        else:
+            t = spinning_thickness(shape, self.turned, x, y)
+        return self.through_optics(t, slopes, waves_nm, log_scale)
+
+    def through_optics(
+        self, t: Float, slopes: Float32 | None, waves_nm: Float, log_scale: float = 0.0
+    ) -> Expected:
+        """The same of a thickness, whatever it is of.
+
+        Parameters
+        ----------
+        t : (rows, columns) float64
+            [nm]
+        slopes : (rows, columns, parameters) float32 or None
+            Its derivatives, which are overwritten.
+        waves_nm, log_scale
+            As for `expected`.
+        """
+        dose = self.dose * math.exp(log_scale)
+        film = self.film_nm + self.waves.maps @ waves_nm if len(waves_nm) else self.film_nm
+        left = dose * np.exp(-t / self.path_nm - film / self.film_path_nm)
+        electrons = self.blur_rows @ (dose - left) @ self.blur_columns.T
+        if slopes is None:
+            return Expected(electrons, None)
+        slopes *= (left / self.path_nm).astype(np.float32)[:, :, None]
+        by_shape = self._blurred(slopes)
+        # The waves are far longer than the probe is wide, so that they pass it unchanged.
+        by_film = (left / self.film_path_nm).astype(np.float32)[:, :, None] * self.waves.maps
+        by_scale = electrons.astype(np.float32)[:, :, None]
+        return Expected(electrons, np.concatenate([by_shape, by_film, by_scale], axis=2))
+
+    def _blurred(self, maps: Float32) -> Float32:
+        down, across = self._blurs32
+        rows, columns, n = maps.shape
+        first = (down @ maps.reshape(rows, columns * n)).reshape(rows, columns, n)
+        return np.asarray(np.matmul(across, first))
+
+    def log_likelihood(self, electrons: Float) -> float:
+        """Logarithm of P(image | expected electrons)."""
+        mean = self.means(electrons)
+        logs = self.counts * np.log(mean) - mean
+        return float((self.weight * logs).sum()) - self._constant
+
+    def log_likelihood_of(self, shape: CutCuboid) -> float:
+        """The same of a shape on a smooth film."""
+        calm = np.zeros(len(self.waves.variance))
+        return self.log_likelihood(self.expected(shape, calm, derivatives=False).electrons)
+
+    def gradient(self, expected: Expected) -> Float:
+        """Derivative of the log-likelihood by every parameter."""
+        assert expected.jacobian is not None
+        mean = self.means(expected.electrons)
+        jacobian = expected.jacobian.reshape(mean.size, -1)
+        slope = self.reading.slope(expected.electrons) / self.excess
+        residual = self.weight * (self.counts / mean - 1.0) * slope
+        return np.asarray(residual.reshape(-1).astype(np.float32) @ jacobian, np.float64)
+
+    def gradient_and_information(self, expected: Expected) -> tuple[Float, Float]:
+        """Derivative of the log-likelihood by every parameter, and their Fisher information."""
+        assert expected.jacobian is not None
+        mean = self.means(expected.electrons)
+        jacobian = expected.jacobian.reshape(mean.size, -1)
+        # In float64, or rounding could leave it without a Cholesky factor.
+        slope = self.reading.slope(expected.electrons) / self.excess
+        scaled = jacobian * (np.sqrt(self.weight / mean) * slope).reshape(-1, 1)
+        return self.gradient(expected), scaled.T @ scaled
+
+    def deviance(self, electrons: Float) -> tuple[float, int]:
+        """Twice the log-likelihood lost against a perfect fit, and the number of pixels."""
+        mean = self.means(electrons)
+        y = np.maximum(self.counts, 0.0)
+        logs = np.where(y > 0, y * np.log(np.maximum(y, 1e-300) / mean), 0.0)
+        return float(2.0 * (self.weight * (logs - y + mean)).sum()), int(self.weight.sum())
+
+    def means(self, electrons: Float) -> Float:
+        """Mean of `counts` where so many electrons are expected."""
+        mean = (self.reading.mean(electrons) + self.noise / self.excess) / self.excess
+        return np.asarray(np.maximum(mean, _LEAST_MEAN))
+
+
+def observe(
+    image: ArrayLike,
+    microscope: Microscope,
+    around: CutCuboid,
+    *,
+    beam_nm: ArrayLike | None = None,
+    turned: ArrayLike | None = None,
+) -> Observation:
+    """Cut out what matters of an image, and bring it into the form that fits need.
+
+    Parameters
+    ----------
+    image : (rows, columns) array_like
+        Pixel values, as the microscope's detector gives them.
+    microscope : Microscope
+        What took it.
+    around : CutCuboid
+        A first idea of the particle: its place, size and material.
+    beam_nm : (rows, columns, 2) array_like, optional
+        Where the beam stood [nm]; without it, on its grid.
+    turned : (rows, 3, 3) array_like, optional
+        How the particle is turned in each row of the image, from `row_turns`, if it spins during
+        the scan. Its pose is that in the middle of the frame.
+
+    Raises
+    ------
+    ValueError
+        If the image does not fit the scan, is not finite, or the microscope has what fits do not
+        model: a probe's tail or depth of focus, an afterglow, a hole in the film.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> from scipy.spatial.transform import Rotation
+    >>> cube, pose = sf.Cuboid(edges=(10, 10, 10)), Rotation.identity()
+    >>> image = sf.simulate(cube, pose, seed=1)
+    >>> observe(image, sf.Microscope(), CutCuboid.of(cube, pose)).counts.shape
+    (44, 44)
+    """
+    pixels = np.asarray(image)
+    _check(pixels, microscope)
+    scan, detector = microscope.scan, microscope.detector
+    if beam_nm is None:
+        x, y = np.meshgrid(*pixel_centres(scan))
+    else:
+        x, y = np.moveaxis(np.asarray(beam_nm, np.float64), -1, 0)
+        if x.shape != scan.shape:
+            raise ValueError(f"beam_nm is for {x.shape} pixels, expected {scan.shape}")
+    rows = None if turned is None else np.asarray(turned, np.float64)
+    if rows is not None and rows.shape != (scan.shape[0], 3, 3):
+        raise ValueError(f"turned has shape {rows.shape}, expected {(scan.shape[0], 3, 3)}")
+    sigma = microscope.probe.sigma_nm / scan.pixel_size_nm
+    window = _window(around, microscope)
+    part = pixels[window].astype(np.float64)
+    film_path = microscope.mean_free_path_nm(microscope.film.material)
+    dose = microscope.electrons_per_pixel
+    electrons, read_out, reading = electrons_of(part, detector)
+    # The error of a wave's amplitude, were it alone: √(variance of all pixels)/(slope · √pixels).
+    brightness = max(float(electrons.mean()), 0.1)
+    error = math.sqrt(detector.excess_noise_factor * brightness / part.size) * film_path / dose
+    waves = film_waves(microscope.film, part.shape, scan.pixel_size_nm, _TELLING * error)
+    noise = read_out + waves.rest * (dose / film_path) ** 2
+    excess = detector.excess_noise_factor
+    highest = np.inf if detector.bits is None else 2**detector.bits - 1
+    lowest = 0 if counts_whole(detector) or detector.bits is None else 1
+    inside = (part < highest) & (part >= (lowest if detector.bits else -np.inf))
+    return Observation(
+        counts=(electrons + noise / excess) / excess,
+        weight=inside.astype(np.float64),
+        x_nm=x[window],
+        y_nm=y[window],
+        blur_rows=blur_matrix(part.shape[0], sigma),
+        blur_columns=blur_matrix(part.shape[1], sigma),
+        dose=dose,
+        path_nm=microscope.mean_free_path_nm(around.material),
+        film_path_nm=film_path,
+        excess=excess,
+        noise=noise,
+        reading=reading,
+        film_nm=mean_film(microscope.film, x[window], y[window]),
+        waves=waves,
+        turned=None if rows is None else rows[window[0]],
+    )
+
+
+def _check(pixels: NDArray[np.generic], microscope: Microscope) -> None:
+    if pixels.shape != microscope.scan.shape:
+        raise ValueError(f"image has shape {pixels.shape}, expected {microscope.scan.shape}")
+    if pixels.dtype.kind not in "uif":
+        raise ValueError(f"image has type {pixels.dtype}, expected numbers")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ValueError("image must be finite")
+    check_optics(microscope)
+    if microscope.detector.decay_us > 0:
+        raise ValueError("fits do not model an afterglow, expected detector.decay_us=0")
+
+
+def check_optics(microscope: Microscope) -> None:
+    """Refuse a probe that is not a plain Gaussian.
+
+    Raises
+    ------
+    ValueError
+        If it has a tail or a depth of focus.
+    """
+    if microscope.probe.tail_fraction > 0 or microscope.probe.convergence_mrad is not None:
+        raise ValueError("fits model a Gaussian probe, expected no tail and no depth of focus")
+
+
+def _window(around: CutCuboid, microscope: Microscope) -> tuple[slice, slice]:
+    """Rows and columns within reach of the particle, its probe and a margin."""
+    scan = microscope.scan
+    half = np.abs(rotation_matrix(around.quaternion)) @ (0.5 * around.edges_nm)
+    reach = half[:2] + _MARGIN_NM + 4.0 * microscope.probe.sigma_nm
+    slices = []
+    for n, centre, far in zip(
+        scan.shape, around.position_nm[::-1].tolist(), reach[::-1].tolist(), strict=True
+    ):
+        middle, pixels = centre / scan.pixel_size_nm + (n - 1) / 2, far / scan.pixel_size_nm
+        first, last = math.floor(middle - pixels), math.ceil(middle + pixels)
+        slices.append(slice(max(first, 0), min(last + 1, n)))
+        if slices[-1].stop - slices[-1].start < 4:
+            raise ValueError(f"the particle at {around.position_nm.tolist()} nm is outside")
+    return slices[0], slices[1]
+
+
+def blur_matrix(n: int, sigma: float) -> Float:
+    """(n, n) that blurs n pixels by a Gaussian [px] cut at four standard deviations.
+
+    What lies beyond is taken to be like the outermost pixel.
+
+    Examples
+    --------
+    >>> blur_matrix(3, 0.5).sum(axis=1).round(12).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    if sigma == 0:
+        return np.eye(n)
+    radius = int(4 * sigma + 0.5)
+    offset = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offset / sigma) ** 2)
+    kernel /= kernel.sum()
+    matrix = np.zeros((n, n))
+    for k, weight in zip(offset.tolist(), kernel.tolist(), strict=True):
+        np.add.at(matrix, (np.arange(n), np.clip(np.arange(n) + k, 0, n - 1)), weight)
+    return matrix

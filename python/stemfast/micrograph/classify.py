@@ -1,0 +1,290 @@
+"""A micrograph in, a table and a picture of its particles' shapes out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
+
+if TYPE_CHECKING:
+    from stemfast.micrograph import FoundParticles, Micrograph
+    from stemfast.training import TrainedClassifier
+
+__all__ = ["DEFAULT_MODEL", "NOT_SURE", "Classification", "classify"]
+
+#: The network that comes along for this.
+DEFAULT_MODEL = "shapes"
+TABLE_FILE = "particles.csv"
+OVERLAY_FILE = "overlay.png"
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What :func:`classify` found and wrote.
+
+    Attributes
+    ----------
+    shapes : tuple of str
+        Shape of each particle, or "not sure".
+    doubts : tuple of str
+        Why each particle is not sure: "cut by the edge", "unlike anything learnt", "low
+        probability"; "" where it is sure.
+    table, overlay : Path
+        The CSV and the picture.
+    pixel_size_nm : float
+        Pixel size that was used [nm].
+    notes : tuple of str
+        What the user should know about the reading of the file.
+    """
+
+    shapes: tuple[str, ...]
+    doubts: tuple[str, ...]
+    table: Path
+    overlay: Path
+    pixel_size_nm: float
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{n} {shape}" for shape, n in Counter(self.shapes).most_common())
+        lines = [f"note: {note}" for note in self.notes]
+        lines.append(f"{len(self.shapes)} particles at {self.pixel_size_nm:.4g} nm/px: {counted}")
+        why = Counter(doubt for doubt in self.doubts if doubt)
+        if why:
+            lines.append("not sure: " + ", ".join(f"{n} {doubt}" for doubt, n in why.most_common()))
+        lines.append(f"table {self.table}, picture {self.overlay}")
+        return "\n".join(lines)
+
+
+def classify(
+    file: str | Path,
+    *,
+    model: str | Path = DEFAULT_MODEL,
+    out: str | Path | None = None,
+    pixel_size_nm: float | None = None,
+    index: int | None = None,
+    dataset: str | None = None,
+    min_probability: float = 0.8,
+    max_novelty: float = 1.0,
+) -> Classification:
+    """Find the particles of a micrograph and say what shape each one is.
+
+    A particle is "not sure" where the edge of the image cuts it, because the network learnt from
+    whole particles; where it looks unlike anything that the network learnt from; and where the
+    most probable shape stays below `min_probability`.
+
+    Parameters
+    ----------
+    file : str or Path
+        Micrograph in any format that :func:`stemfast.micrograph.files.read` knows.
+    model : str or Path
+        A network that comes along (:func:`stemfast.training.pretrained_names`), or the folder of
+        one that :func:`stemfast.training.save` wrote.
+    out : str or Path, optional
+        Folder for the results, made if missing; ``<name of the file>-shapes`` if None. Results of
+        an earlier run are replaced once the new ones are complete.
+    pixel_size_nm : float, optional
+        Pixel size [nm], for a file that does not say it or says it wrong.
+    index : int, optional
+        Which image of a stack.
+    dataset : str, optional
+        Title of the data set, for a file that holds several.
+    min_probability : float
+        Smallest probability, 0 … 1, that names a shape.
+    max_novelty : float
+        Largest novelty (:meth:`stemfast.training.TrainedClassifier.novelty`) that names a shape;
+        of images like the learnt ones, about one in a hundred is above 1. ``inf`` to name them
+        all.
+
+    Returns
+    -------
+    Classification
+        Also written: ``particles.csv`` with one row per particle and ``overlay.png``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or no network in the folder.
+    FileExistsError, NotADirectoryError
+        If `out` is a file.
+    ValueError
+        If the file cannot be read, has no calibration while none is given, shows no particle, the
+        network is not one for single images, or an argument is out of range.
+    """
+    if not 0.0 <= min_probability <= 1.0:
+        raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
+    if not max_novelty > 0.0:
+        raise ValueError(f"max_novelty is {max_novelty}, expected a positive number or inf")
+    source = Path(file)
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no file {source}")
+    target = Path(f"{source.stem}-shapes") if out is None else Path(out)
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"out is {target}, which is a file; expected a folder")
+    _known_model(model)
+    from stemfast import micrograph
+
+    # The file before the network, which takes seconds to load.
+    image = micrograph.read(source, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
+    found = micrograph.find_particles(image)
+    network = _load(model)
+    views, notes = shown(image, found, network)
+    chances = network.probabilities(views)
+    novelty = None if network.familiar is None else network.novelty(views)
+    doubts = _doubts(found, chances, novelty, min_probability, max_novelty)
+    rows = micrograph.table_rows(
+        found, network.class_names, chances, doubts=doubts, novelty=novelty
+    )
+    _write(target, image, found, rows, network.class_names)
+    return Classification(
+        shapes=tuple(str(row["shape"]) for row in rows),
+        doubts=doubts,
+        table=target / TABLE_FILE,
+        overlay=target / OVERLAY_FILE,
+        pixel_size_nm=image.pixel_size_nm,
+        notes=(*image.notes, *notes),
+    )
+
+
+def _known_model(model: str | Path) -> None:
+    """Refuse what is neither the name of a network nor its folder, before any work."""
+    from stemfast.pretrained import shipped as pretrained
+
+    names = pretrained.pretrained_names()
+    if str(model) in names or (Path(model) / "config.json").is_file():
+        return
+    if isinstance(model, Path) or Path(model).is_dir() or os.sep in str(model):
+        raise FileNotFoundError(f"model is {str(model)!r}, a folder without a trained network")
+    raise ValueError(
+        f"model is {model!r}, expected a network that comes along "
+        f"({', '.join(names) or 'none are installed'}), or the folder of one: 'stemfast demo' "
+        "leaves one in demo/models/shapes"
+    )
+
+
+def _load(model: str | Path) -> TrainedClassifier:
+    from stemfast import training, transfer
+
+    if (Path(model) / "config.json").is_file():
+        if transfer.is_model(model):
+            raise ValueError(
+                f"model is {str(model)!r}, a network for ready images of particles (made by "
+                "'stemfast train transfer'): cut them out and use 'stemfast predict'"
+            )
+        return training.load(model)
+    network: TrainedClassifier = training.load_pretrained(str(model))
+    return network
+
+
+def shown(
+    image: Micrograph, found: FoundParticles, network: TrainedClassifier
+) -> tuple[NDArray[np.float32], list[str]]:
+    """The particles as the network's own images show them, and what to tell of that.
+
+    Parameters
+    ----------
+    image : Micrograph
+    found : FoundParticles
+        What was found in it.
+    network : TrainedClassifier
+        Its card says what it learnt from.
+
+    Returns
+    -------
+    ndarray of float32, (N, H, W)
+        Images that the network reads.
+    list of str
+        Notes for the user.
+    """
+    from stemfast import micrograph
+
+    size = network.model.config.image_shape[0]
+    recipe = network.card.get("recipe")
+    if not isinstance(recipe, dict):
+        # The demo's networks learn from particles cut out and scaled to one size.
+        return micrograph.crops(image, found, size=size), []
+    learnt, field = recipe["particle"]["diameter_nm"], float(recipe["field_nm"])
+    low, high = float(learnt[0]), float(learnt[1])
+    least = float(recipe["imaging"]["signal_e_px"][0]) * (size / field) ** 2
+    electrons = micrograph.electrons_nm2(image, found)
+    widths = micrograph.widths_nm(
+        found,
+        field_nm=field,
+        diameters_nm=(low, high),
+        least_nm2=least,
+        electrons_nm2=electrons,
+    )
+    notes = []
+    sizes = np.array([particle.equivalent_diameter_nm for particle in found])
+    other = np.count_nonzero((sizes < low) | (sizes > high))
+    if other:
+        notes.append(
+            f"{other} of {len(found)} particles are beyond the {low:g} to {high:g} nm that the "
+            "network learnt from; it sees them scaled into that range"
+        )
+    noisy = np.count_nonzero(electrons < least)
+    if noisy:
+        notes.append(
+            f"{noisy} of {len(found)} particles are noisier than all that the network learnt from, "
+            f"{np.median(electrons):.3g} electrons/nm² where it had at least {least:.3g}; it sees "
+            "them smaller, which averages the noise"
+        )
+    return micrograph.views(image, found, size=size, field_nm=widths), notes
+
+
+def _doubts(
+    found: FoundParticles,
+    chances: NDArray[np.float64],
+    novelty: NDArray[np.float64] | None,
+    min_probability: float,
+    max_novelty: float,
+) -> tuple[str, ...]:
+    strange = np.zeros(len(found)) if novelty is None else novelty
+    return tuple(
+        CUT
+        if particle.on_border
+        else UNLIKE
+        if new > max_novelty
+        else UNDECIDED
+        if chance < min_probability
+        else ""
+        for particle, chance, new in zip(found, chances.max(axis=1), strange, strict=True)
+    )
+
+
+def _write(
+    target: Path,
+    image: Micrograph,
+    found: FoundParticles,
+    rows: list[dict[str, Any]],
+    class_names: tuple[str, ...],
+) -> None:
+    """Both files, put into their places when both are complete."""
+    from stemfast import micrograph
+
+    target.mkdir(parents=True, exist_ok=True)
+    doubts = [f"{NOT_SURE}: {doubt}" for doubt in (UNDECIDED, UNLIKE, CUT)]
+    named = [
+        f"{NOT_SURE}: {row['not_sure_because']}" if row["not_sure_because"] else str(row["shape"])
+        for row in rows
+    ]
+    with tempfile.TemporaryDirectory(prefix=".classify-", dir=target) as name:
+        draft = Path(name)
+        micrograph.draw_overlay(
+            image,
+            found,
+            named,
+            [float(row["probability"]) for row in rows],
+            draft / OVERLAY_FILE,
+            class_names=(*class_names, *(doubt for doubt in doubts if doubt in named)),
+        )
+        micrograph.write_table(draft / TABLE_FILE, rows)
+        for file in (TABLE_FILE, OVERLAY_FILE):
+            os.replace(draft / file, target / file)

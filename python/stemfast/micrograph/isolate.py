@@ -1,0 +1,310 @@
+"""The particle and the film around it: where the one ends and what the other is like.
+
+The film is a plane fitted to what lies clear of everything bright. Its noise is measured on the
+film itself after the same smoothing, so that roughness counts as well as shot noise.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.micrograph.background import choose_smoothing, estimate_background, otsu_threshold
+from stemfast.micrograph.files.feature_error import FeatureError
+from stemfast.micrograph.find import FoundParticle, FoundParticles
+
+__all__ = ["Isolated", "checked_image", "isolate", "isolate_found"]
+
+Image = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_MIN_SIDE_PX = 16
+_MIN_AREA_PX = 12
+_DETECTION = 5.0  # standard deviations of the smoothed film
+_LEVEL_NOISE = 3.5
+_LEVEL_SHARE = 0.06  # of the particle's bright parts
+_CLEAR_PX = 3
+_STRIDE = 2
+_MARGIN_PX = 8
+_MIN_FILM_PX = 40
+_MAD_TO_SIGMA = 1.4826
+_SATURATED_SHARE = 0.001
+
+
+@dataclass(frozen=True, eq=False)
+class Isolated:
+    """One particle cut out of an image, the film taken off.
+
+    Attributes
+    ----------
+    signal : ndarray of float64, shape (h, w)
+        Intensity above the film in the particle's window; other particles' pixels are 0.
+    smooth : ndarray of float64, shape (h, w)
+        The same, smoothed.
+    mask : ndarray of bool, shape (h, w)
+        The particle: smoothed intensity above `level`.
+    film : ndarray of float64, shape (h, w)
+        The film's intensity under it, in the image's units.
+    first : (int, int)
+        Row and column of the window's first pixel in the image.
+    level : float
+        Intensity above the film at which the outline is drawn first.
+    bright : float
+        95th percentile of the smoothed particle.
+    film_noise, level_noise, pixel_noise : float
+        Standard deviation of the smoothed film, of the smoothed image where it crosses `level`,
+        and of one pixel on the particle before smoothing.
+    smoothing_px : float
+        Gaussian width of the smoothing [px].
+    flags : tuple of str
+        What is doubtful.
+    """
+
+    signal: Image
+    smooth: Image
+    mask: Mask
+    film: Image
+    first: tuple[int, int]
+    level: float
+    bright: float
+    film_noise: float
+    level_noise: float
+    pixel_noise: float
+    smoothing_px: float
+    flags: tuple[str, ...]
+
+
+def checked_image(image: ArrayLike) -> Image:
+    """Return the image as float64, or refuse it.
+
+    Raises
+    ------
+    FeatureError
+        If it is not a finite, real, two-dimensional image of at least 16 px a side that shows
+        anything at all.
+
+    Examples
+    --------
+    >>> checked_image(np.eye(16)).dtype
+    dtype('float64')
+    """
+    pixels = np.asarray(image)
+    if pixels.dtype.kind not in "uif":
+        raise FeatureError(f"image: got dtype {pixels.dtype}, expected whole or real numbers")
+    if pixels.ndim != 2 or min(pixels.shape) < _MIN_SIDE_PX:
+        raise FeatureError(
+            f"image: got shape {pixels.shape}, expected (rows, columns) of at least "
+            f"{_MIN_SIDE_PX} px each"
+        )
+    values = pixels.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise FeatureError("image: holds NaN or infinity, expected finite numbers")
+    if values.min() == values.max():
+        raise FeatureError(f"image: every pixel is {values[0, 0]:g}, there is nothing to describe")
+    return values
+
+
+def isolate(image: ArrayLike) -> Isolated:
+    """Find the particle of an image and take the film off.
+
+    Of several particles the largest is taken, the more central one of two equally large, and the
+    result is flagged "several particles".
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+        A bright particle on a darker film.
+
+    Returns
+    -------
+    Isolated
+
+    Raises
+    ------
+    FeatureError
+        If the image is not one, or shows no particle.
+
+    Examples
+    --------
+    >>> rows, cols = np.indices((64, 64))
+    >>> found = isolate(10.0 + 40.0 * (np.hypot(rows - 20, cols - 30) < 9))
+    >>> found.first, round(float(found.film.mean())), found.flags
+    ((3, 13), 10, ())
+    """
+    from scipy import ndimage
+
+    values = checked_image(image)
+    width, pixel_noise = choose_smoothing(values)
+    smooth = ndimage.gaussian_filter(values, width)
+    film, film_noise = _film(smooth)
+    above = smooth - film
+    level, bright = _level(above, film_noise)
+    labels, count = ndimage.label(above > level, structure=np.ones((3, 3)))
+    label, others = _choose(labels, count, above, _DETECTION * film_noise)
+    mask = ndimage.binary_fill_holes(labels == label)
+    flags = ["several particles"] if others.any() else []
+    if mask[[0, -1]].any() or mask[:, [0, -1]].any():
+        flags.append("touches the border")
+    if _saturated(image, values, mask):
+        flags.append("saturated")
+    window, first = _window(mask)
+    # A neighbour goes together with its blurred rim, so that it adds nothing to the volume.
+    other = ndimage.binary_dilation(others, iterations=_CLEAR_PX) & ~mask
+    return Isolated(
+        signal=np.where(other, 0.0, values - film)[window],
+        smooth=np.where(other, 0.0, above)[window],
+        mask=mask[window],
+        film=film[window],
+        first=first,
+        level=level,
+        bright=bright,
+        film_noise=film_noise,
+        level_noise=_noise_at(level / bright, film_noise, pixel_noise, width),
+        pixel_noise=pixel_noise,
+        smoothing_px=width,
+        flags=tuple(flags),
+    )
+
+
+def isolate_found(image: ArrayLike, particle: FoundParticle, found: FoundParticles) -> Isolated:
+    """Cut out one of the particles that `stemfast.micrograph.find_particles` found.
+
+    It may touch others, which then end it: it is flagged "touches a neighbour".
+
+    Raises
+    ------
+    FeatureError
+        If the particle does not stand out of the film's noise.
+    """
+    from scipy import ndimage
+    from skimage.segmentation import expand_labels
+
+    values = np.asarray(image, dtype=np.float64)
+    reach = 2 * _MARGIN_PX
+    slices = tuple(
+        slice(max(0, low - reach), min(n, high + reach))
+        for low, high, n in zip(particle.bbox[:2], particle.bbox[2:], values.shape, strict=True)
+    )
+    labels = found.labels[slices]
+    own = labels == particle.label
+    film = found.background[slices].astype(np.float64)
+    width, pixel_noise = choose_smoothing(values[slices])
+    above = ndimage.gaussian_filter(values[slices], width) - film
+    bright = float(np.percentile(above[own], 95.0))
+    if bright <= _DETECTION * found.noise:
+        raise FeatureError(
+            f"particle {particle.label}: its bright parts are {bright / found.noise:.1f} standard "
+            f"deviations of the film above it, expected more than {_DETECTION:g}"
+        )
+    rim = own & ~ndimage.binary_erosion(own, border_value=1)
+    level = max(_LEVEL_NOISE * found.noise, float(np.median(above[rim])))
+    nearest = expand_labels(labels, distance=_CLEAR_PX)
+    foreign = (nearest != 0) & (nearest != particle.label)
+    flags = ["touches the border"] if particle.on_border else []
+    if (ndimage.binary_dilation(own, iterations=2) & foreign).any():
+        flags.append("touches a neighbour")
+    return Isolated(
+        signal=np.where(foreign, 0.0, values[slices] - film),
+        smooth=np.where(foreign, 0.0, above),
+        mask=ndimage.binary_fill_holes(own),
+        film=film,
+        first=(slices[0].start, slices[1].start),
+        level=level,
+        bright=bright,
+        film_noise=found.noise,
+        level_noise=_noise_at(level / bright, found.noise, pixel_noise, width),
+        pixel_noise=pixel_noise,
+        smoothing_px=width,
+        flags=tuple(flags),
+    )
+
+
+def _film(smooth: Image) -> tuple[Image, float]:
+    """Plane through what is clear of everything bright, and the deviation of that from it."""
+    from scipy import ndimage
+
+    sample = smooth[::_STRIDE, ::_STRIDE]  # neighbours say the same after smoothing
+    guess, noise = estimate_background(sample, degree=1)
+    high = float(np.percentile(sample - guess, 99.0))
+    bright = sample - guess > max(_LEVEL_NOISE * noise, _LEVEL_SHARE * high)
+    # Single pixels that noise lifts are film all the same.
+    bright = ndimage.binary_opening(bright, structure=np.ones((2, 2)))
+    clear = ~ndimage.binary_dilation(bright, iterations=_CLEAR_PX // _STRIDE + 1)
+    if np.count_nonzero(clear) < _MIN_FILM_PX:
+        clear = ~bright
+    rows, cols = np.nonzero(clear)
+    scale = _STRIDE / max(smooth.shape)
+    design = np.column_stack([np.ones(len(rows)), rows * scale, cols * scale])
+    inverse = np.linalg.pinv(design.T @ design)
+    values = sample[clear]
+    plane = inverse @ (design.T @ values)
+    left = values - design @ plane
+    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(left - np.median(left))))
+    r, c = (np.arange(n) / max(smooth.shape) for n in smooth.shape)
+    fitted: Image = plane[0] + plane[1] * r[:, None] + plane[2] * c[None, :]
+    return fitted, sigma
+
+
+def _level(above: Image, film_noise: float) -> tuple[float, float]:
+    """Level of the outline, brightness of the particle."""
+    split = otsu_threshold(above)
+    inside = above[above > split]
+    bright = float(np.percentile(inside, 95.0)) if inside.size else float(above.max())
+    if bright <= _DETECTION * film_noise:
+        raise FeatureError(
+            f"image: no particle found: its bright parts are {bright / max(film_noise, 1e-300):.1f}"
+            f" standard deviations of the film above it, expected more than {_DETECTION:g}"
+        )
+    return max(_LEVEL_NOISE * film_noise, _LEVEL_SHARE * bright), bright
+
+
+def _noise_at(share: float, film_noise: float, pixel_noise: float, width: float) -> float:
+    """Noise of the smoothed image at a share of the particle's brightness.
+
+    Shot noise's variance grows in proportion; smoothing shrinks white noise by 1 / (2 √π width).
+    """
+    of_particle = (pixel_noise / (2.0 * math.sqrt(math.pi) * width)) ** 2
+    return math.sqrt(film_noise**2 + share * max(of_particle - film_noise**2, 0.0))
+
+
+def _choose(labels: NDArray[np.int32], count: int, above: Image, summit: float) -> tuple[int, Mask]:
+    """The label of the particle to describe, and where the others are."""
+    from scipy import ndimage
+
+    numbers = np.arange(1, count + 1)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    summits = ndimage.maximum(above, labels, numbers) if count else np.zeros(0)
+    keep = (areas >= _MIN_AREA_PX) & (np.asarray(summits) > summit)
+    if not keep.any():
+        raise FeatureError(
+            f"image: no particle found: nothing of at least {_MIN_AREA_PX} px stands out of the "
+            f"film by {_DETECTION:g} standard deviations"
+        )
+    centres = np.array(ndimage.center_of_mass(labels > 0, labels, numbers))
+    off = np.hypot(*(centres - 0.5 * (np.array(labels.shape) - 1)).T) / max(labels.shape)
+    # Being central decides between particles whose areas are nearly the same.
+    best = int(numbers[np.argmax(np.where(keep, areas * (1.0 - 0.2 * off), -1.0))])
+    others = np.isin(labels, numbers[keep & (numbers != best)])
+    return best, others
+
+
+def _saturated(image: ArrayLike, values: Image, mask: Mask) -> bool:
+    """Whether a share of the particle lies at the top of the pixels' type."""
+    dtype = np.asarray(image).dtype
+    if dtype.kind not in "ui":
+        return False
+    full = float(np.iinfo(dtype).max)
+    return bool(np.mean(values[mask] >= full) > _SATURATED_SHARE)
+
+
+def _window(mask: Mask) -> tuple[tuple[slice, slice], tuple[int, int]]:
+    """The particle's bounding box with a margin, as slices, and its first pixel."""
+    slices = []
+    for axis in (1, 0):
+        along = np.flatnonzero(mask.any(axis=axis))
+        low = max(0, int(along[0]) - _MARGIN_PX)
+        slices.append(slice(low, min(mask.shape[1 - axis], int(along[-1]) + 1 + _MARGIN_PX)))
+    return (slices[0], slices[1]), (slices[0].start, slices[1].start)

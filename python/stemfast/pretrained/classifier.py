@@ -1,0 +1,322 @@
+"""Trained networks on disk: safetensors for the weights, JSON for what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
+
+from stemfast import atomic
+from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
+from stemfast.pretrained.cloud import QUANTILE
+from stemfast.pretrained.novelty import Familiar, look
+
+__all__ = [
+    "Prediction",
+    "TrainedClassifier",
+    "compact",
+    "filled",
+    "flat",
+    "load",
+    "read_config",
+    "same_bytes",
+    "save",
+]
+
+FORMAT = "stemfast classifier"
+FORMAT_VERSION = 2
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+NOVELTY_FILE = "novelty.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of N images.
+
+    Attributes
+    ----------
+    probabilities : ndarray, (N, C)
+        Of each class, calibrated.
+    classes : ndarray, (N,) int
+        The most probable one.
+    class_names : tuple of str
+        Meaning of the classes.
+    """
+
+    probabilities: NDArray[np.float64]
+    classes: NDArray[np.intp]
+    class_names: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of the most probable class of each image."""
+        return tuple(self.class_names[c] for c in self.classes)
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Probability of the most probable class of each image, (N,)."""
+        return np.asarray(self.probabilities.max(axis=1))
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A network together with what its answers mean.
+
+    Attributes
+    ----------
+    model : Classifier
+        The network.
+    class_names : tuple of str
+        Name of each output.
+    temperature : float
+        Calibration, divides the logits.
+    card : dict
+        How it was made: recipe, seed, figures. Only for reading.
+    familiar : Familiar, optional
+        What its features of learnt images are like, for :meth:`novelty`.
+    """
+
+    model: Classifier
+    class_names: tuple[str, ...]
+    temperature: float = 1.0
+    card: dict[str, Any] = field(default_factory=dict)
+    familiar: Familiar | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) != self.model.config.n_classes:
+            raise ValueError(
+                f"class_names is {self.class_names}, expected {self.model.config.n_classes} "
+                "names, one per output of the network"
+            )
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature is {self.temperature}, expected a positive number")
+
+    def predict(self, images: ArrayLike) -> Prediction:
+        """What the network says of images (N, H, W), or of one image (H, W).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the network cannot read the images: another size, NaN, no contrast, not numbers.
+        """
+        array = np.asarray(images)
+        chances = self.probabilities(array[None] if array.ndim == 2 else array)
+        return Prediction(chances, chances.argmax(axis=1), self.class_names)
+
+    def probabilities(self, images: ArrayLike) -> NDArray[np.float64]:
+        """Calibrated class probabilities (N, n_classes) of images (N, H, W)."""
+        return probabilities(self.model, images, temperature=self.temperature)
+
+    def novelty(self, images: ArrayLike) -> NDArray[np.float64]:
+        """How unlike anything learnt each image (N, H, W) is: (N,), above 1 is unlike.
+
+        Of images like those it learnt from, about one in a hundred is above 1; see
+        :mod:`stemfast.pretrained.novelty`.
+
+        Raises
+        ------
+        ValueError
+            If the network does not know: see :attr:`familiar`.
+        """
+        if self.familiar is None:
+            raise ValueError(
+                "this network was stored without what it learnt from is like, so it cannot say "
+                "whether an image is unlike that: examples/add_novelty.py adds it"
+            )
+        return self.familiar.novelty(look(self.model, images)[0], images)
+
+
+def flat(model: Classifier) -> dict[str, NDArray[Any]]:
+    """Weights by dotted name, in the order of the names."""
+    found = {
+        ".".join(str(part) for part in path): np.asarray(variable[...])
+        for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param))
+    }
+    return dict(sorted(found.items()))
+
+
+def compact(array: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in 16 bits, where that loses nothing."""
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if np.array_equal(half.astype(array.dtype), array) else array
+
+
+def save(directory: str | Path, trained: TrainedClassifier) -> None:
+    """Write a trained network, each of its files whole or not at all.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if missing. An older network in it is replaced.
+    trained : TrainedClassifier
+        What to write. Its card must be JSON-serialisable.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = to_bytes({name: compact(array) for name, array in flat(trained.model).items()})
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "class_names": list(trained.class_names),
+        "temperature": trained.temperature,
+        "architecture": trained.model.config.model_dump(mode="json"),
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+    }
+    known = b""
+    if trained.familiar is not None:
+        known = to_bytes(trained.familiar.arrays())
+        config["novelty"] = {
+            "quantile": QUANTILE,
+            "sha256": hashlib.sha256(known).hexdigest(),
+        }
+    config["card"] = trained.card
+    text = atomic.json_text(config)  # refused before anything is written
+    atomic.write_bytes(folder / WEIGHTS_FILE, content)
+    if known:
+        atomic.write_bytes(folder / NOVELTY_FILE, known)
+    else:
+        (folder / NOVELTY_FILE).unlink(missing_ok=True)
+    atomic.write_text(folder / CONFIG_FILE, text)
+
+
+def read_config(
+    folder: Path,
+    *,
+    kind: str = "trained network",
+    form: str = FORMAT,
+    version: int = FORMAT_VERSION,
+) -> dict[str, Any]:
+    """The configuration of a saved model, of this format and version.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is damaged, of something else, or of another version.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no {kind}")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != form:
+        raise ValueError(f'{path} does not say "format": "{form}": not a {kind}')
+    if config.get("format_version") != version:
+        raise ValueError(
+            f"{path} has format_version {config.get('format_version')}, this stemfast reads "
+            f"{version}: train the network again"
+        )
+    return config
+
+
+def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -> TrainedClassifier:
+    """Read a network that :func:`save` wrote.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Where it lies.
+    class_names : tuple of str, optional
+        The classes that the caller counts on; another network is refused.
+
+    Returns
+    -------
+    TrainedClassifier
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no network in `directory`.
+    ValueError
+        If the files are damaged or do not belong together, or the network has other classes.
+    """
+    from safetensors.numpy import load as from_bytes
+
+    folder = Path(directory)
+    config = read_config(folder)
+    content = same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
+    names = tuple(config["class_names"])
+    if class_names is not None and names != tuple(class_names):
+        raise ValueError(
+            f"the network in {folder} tells {names} apart, expected {tuple(class_names)}"
+        )
+    try:
+        architecture = ClassifierConfig.model_validate(config["architecture"])
+    except ValidationError as error:
+        raise ValueError(f"{folder / CONFIG_FILE} has a wrong architecture: {error}") from error
+    model = filled(
+        lambda: make_classifier(architecture, rngs=nnx.Rngs(0)), from_bytes(content), folder
+    )
+    return TrainedClassifier(
+        model, names, float(config["temperature"]), config["card"], _familiar(folder, config, model)
+    )
+
+
+def same_bytes(folder: Path, name: str, digest: str | None) -> bytes:
+    """A file's content, if it is the one that the configuration was written with."""
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"directory {folder} holds no {name}")
+    content = (folder / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(
+            f"{folder / name} is not the file that {CONFIG_FILE} was written with "
+            "(SHA-256 differs): train the network again or copy all its files anew"
+        )
+    return content
+
+
+def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Familiar | None:
+    """What the network knows of its own features; networks of earlier versions know nothing."""
+    from safetensors.numpy import load as from_bytes
+
+    stored = config.get("novelty")
+    if stored is None:
+        return None
+    arrays = from_bytes(same_bytes(folder, NOVELTY_FILE, stored["sha256"]))
+    try:
+        familiar = Familiar.of_arrays(arrays)
+    except ValueError as error:
+        raise ValueError(f"{folder / NOVELTY_FILE}: {error}") from error
+    if familiar.content.spread.shape != (model.head.in_features,):
+        raise ValueError(f"{folder / NOVELTY_FILE} is of another network than {WEIGHTS_FILE}")
+    return familiar
+
+
+def filled(make: Callable[[], nnx.Module], weights: dict[str, NDArray[Any]], folder: Path) -> Any:
+    """A network with these weights; its first ones, which would cost seconds, are never drawn.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of such a network.
+    """
+    graph, state = nnx.split(nnx.eval_shape(make))
+    empty = nnx.to_flat_state(state)
+    names = [".".join(str(part) for part in path) for path, _ in empty]
+    expected = {name: variable.shape for name, (_, variable) in zip(names, empty, strict=True)}
+    if {name: array.shape for name, array in weights.items()} != expected:
+        raise ValueError(f"the weights in {folder} do not fit the architecture in {CONFIG_FILE}")
+    full = [
+        (path, variable.replace(jnp.asarray(weights[name], variable.dtype)))
+        for name, (path, variable) in zip(names, empty, strict=True)
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(full))

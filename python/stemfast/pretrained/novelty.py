@@ -1,0 +1,232 @@
+"""Whether an image looks like anything that a network learnt from.
+
+Two descriptions of validation images are kept, each as a cloud of points with one mean per class
+and one covariance (Lee et al. 2018, arXiv:1807.03888):
+
+- what the network's last layer sees, which changes with what is in the image;
+- the image's texture: its power in rings of spatial frequency and the quantiles of its grey
+  values, which change with noise, blur, film and framing. A network learns not to see these, so
+  they have to be looked at beside it.
+
+An image's novelty is its squared distance to the nearest mean, divided by the distance that one
+validation image in two hundred exceeds; the larger of the two counts. How far that helps, and
+where it does not, is measured in docs/off_distribution.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.models.predict import check_images
+from stemfast.pretrained.cloud import Cloud, fit
+
+if TYPE_CHECKING:
+    from stemfast.models import Classifier
+    from stemfast.recipes import Recipe
+
+__all__ = ["Familiar", "add_to", "look", "measure", "texture"]
+
+#: Rings of spatial frequency whose power is compared.
+RINGS = 10
+GREY_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Familiar:
+    """The images that a network knows.
+
+    Attributes
+    ----------
+    content : Cloud
+        Of the features that its last layer sees.
+    texture : Cloud
+        Of :func:`texture`.
+    """
+
+    content: Cloud
+    texture: Cloud
+
+    def novelty(self, features: ArrayLike, images: ArrayLike) -> Floats:
+        """How unlike the known ones images (N, H, W) of features (N, F) are; above 1 is unlike."""
+        seen = self.content.distance(features)
+        return np.maximum(seen, self.texture.distance(texture(images)))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is kept on disk, by name."""
+        clouds = {"content": self.content, "texture": self.texture}
+        return {
+            f"{cloud}.{name}": array
+            for cloud, known in clouds.items()
+            for name, array in known.arrays().items()
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Familiar:
+        """What :meth:`arrays` gave, back again.
+
+        Raises
+        ------
+        ValueError
+            If arrays are missing or do not fit together.
+        """
+        parts: dict[str, dict[str, NDArray[Any]]] = {"content": {}, "texture": {}}
+        for name, array in arrays.items():
+            cloud, _, own = name.partition(".")
+            parts.setdefault(cloud, {})[own] = array
+        return cls(**{cloud: Cloud.of_arrays(own) for cloud, own in parts.items()})
+
+
+def texture(images: ArrayLike) -> Floats:
+    """Spectrum and grey values of images (N, H, W), one row each.
+
+    The logarithm of the mean power in rings of spatial frequency, evenly spaced in its logarithm
+    from 1.5 periods an image to the Nyquist frequency, and quantiles of the grey values; of images
+    standardised to mean 0 and spread 1, like the network standardises them.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> noise = rng.normal(size=(2, 64, 64))
+    >>> texture(noise).shape, np.allclose(texture(noise), texture(7 * noise + 3))
+    ((2, 17), True)
+    """
+    array = np.asarray(images, np.float64)
+    array = array - array.mean(axis=(1, 2), keepdims=True)
+    array /= np.maximum(array.std(axis=(1, 2), keepdims=True), np.finfo(np.float64).tiny)
+    height, width = array.shape[1:]
+    window = np.hanning(height)[:, None] * np.hanning(width)
+    power = np.abs(np.fft.rfft2(array * window)) ** 2
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    edges = np.geomspace(1.5 / min(height, width), 0.5, RINGS + 1)
+    rings = [(frequency >= low) & (frequency < high) for low, high in itertools.pairwise(edges)]
+    powers = [power[:, ring].mean(axis=1) for ring in rings if ring.any()]
+    floor = 1e-12  # of an image without any noise, so that the logarithm is finite
+    grey = np.quantile(array.reshape(len(array), -1), GREY_QUANTILES, axis=1)
+    return np.stack([*(np.log(ring + floor) for ring in powers), *grey], axis=1)
+
+
+@nnx.jit
+def _look(model: Classifier, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
+    features = model.features(batch)
+    return features, model.head(features)
+
+
+def look(
+    model: Classifier, images: ArrayLike, *, batch_size: int = 256
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features (N, F) that the last layer sees of images, and its logits (N, C).
+
+    Parameters
+    ----------
+    model : Classifier
+    images : (N, H, W) array_like
+    batch_size : int
+        Images that the network reads at once.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`stemfast.models.check_images`.
+    """
+    array = check_images(images, model.config.image_shape)
+    features, logits = [], []
+    for start in range(0, len(array), batch_size):
+        batch = np.asarray(array[start : start + batch_size], dtype=np.float32)
+        # One compiled program serves all batches.
+        filled = np.zeros((batch_size, *batch.shape[1:], 1), np.float32)
+        filled[: len(batch), ..., 0] = batch
+        seen, said = _look(model, jnp.asarray(filled))
+        features.append(np.asarray(seen)[: len(batch)])
+        logits.append(np.asarray(said)[: len(batch)])
+    if not features:
+        inputs, outputs = model.head.in_features, model.head.out_features
+        return np.empty((0, inputs), np.float32), np.empty((0, outputs), np.float32)
+    return np.concatenate(features), np.concatenate(logits)
+
+
+def measure(
+    model: Classifier, recipe: Recipe, *, seed: int, images: int, n_threads: int = 0
+) -> Familiar | None:
+    """Describe what a network knows from the first validation images of a recipe.
+
+    None if these are fewer than four of each class, too few to describe anything.
+
+    Parameters
+    ----------
+    model : Classifier
+        The network, with the weights that are kept.
+    recipe : Recipe
+        What it learnt from.
+    seed : int
+        Seed of its training.
+    images : int
+        How many.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+    """
+    from stemfast.dataset.streaming.stream import stream
+
+    if images < 4 * len(recipe.class_names):
+        return None
+    features, textures, labels = [], [], []
+    with stream(
+        recipe, seed=seed, batch_size=512, stop=images, split="validation", n_threads=n_threads
+    ) as batches:
+        for batch in batches:
+            features.append(look(model, batch.images)[0])
+            textures.append(texture(batch.images))
+            labels.append(batch.labels)
+    truth = np.concatenate(labels)
+    # Textures overlap so much that classes would only split them into smaller heaps.
+    one = np.zeros(len(truth), np.int64)
+    return Familiar(fit(np.concatenate(features), truth), fit(np.concatenate(textures), one))
+
+
+def add_to(folder: str | Path, *, n_threads: int = 0) -> Familiar:
+    """Give a network on disk, which was trained without it, its novelty.
+
+    Validation images of its own recipe and seed are simulated again, as many as it was calibrated
+    with. Weights, calibration and card stay as they are.
+
+    Parameters
+    ----------
+    folder : str or Path
+        With a network that ``stemfast train`` made.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+
+    Raises
+    ------
+    ValueError
+        If its card does not say what it learnt from, or names too few validation images.
+    """
+    from stemfast import recipes
+    from stemfast.pretrained import classifier as weights
+
+    trained = weights.load(folder)
+    made = trained.card.get("experiment")
+    if made is None:
+        raise ValueError(f"{folder} was not made by 'stemfast train': it does not say from what")
+    familiar = measure(
+        trained.model,
+        recipes.from_dump(made["recipe"], trained.card["recipe"]),
+        seed=made["seed"],
+        images=made["validation_images"],
+        n_threads=n_threads,
+    )
+    if familiar is None:
+        raise ValueError(
+            f"{folder} was calibrated with {made['validation_images']} images: too few"
+        )
+    weights.save(folder, replace(trained, familiar=familiar))
+    return familiar

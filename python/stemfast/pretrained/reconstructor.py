@@ -1,0 +1,383 @@
+"""Trained ground-truth networks on disk, and what they answer, as NumPy arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast import atomic
+from stemfast.models import Classifier, ClassifierConfig
+from stemfast.models.corner_evidence import mirrors, symmetry
+from stemfast.models.predict import check_images
+from stemfast.models.reconstructor import Answer, GroundTruthConfig, GroundTruthNetwork, Views
+from stemfast.models.view_reader import ViewReader
+from stemfast.pretrained.classifier import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    compact,
+    filled,
+    flat,
+    read_config,
+    same_bytes,
+)
+from stemfast.simulation.motion import frame_spins
+
+__all__ = ["GroundTruthAnswer", "TrainedGroundTruth", "is_model", "load", "save"]
+
+FORMAT = "stemfast ground-truth network"
+FORMAT_VERSION = 1
+Floats = NDArray[np.float64]
+#: Turn during a frame above which no image is read: half a turn shows both sides.
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruthAnswer:
+    """What the network says of one particle.
+
+    Attributes
+    ----------
+    orbit : ndarray, (76,)
+        Probability of each class of deformed corners, in the order of
+        ``stemfast.symmetry.cuboid_symmetry((3, 2, 1), tolerance_nm=0).classes``. Mirror images
+        are classes of their own; images at unknown poses cannot tell them apart.
+    number : ndarray, (9,)
+        Probability of 0 … 8 deformed corners.
+    edges_nm, edges_sd_nm : ndarray, (3,)
+        Edges, longest first, and their standard deviations [nm].
+    volume_nm3, volume_sd_nm3 : float
+        Volume and its standard deviation [nm³].
+    severity, severity_sd : ndarray, (8,)
+        Of each corner of the most likely class's mask, in the frame of the sorted edges; 0 where
+        a corner is whole.
+    share : ndarray, (K,)
+        How much each image had to say; adds up to 1.
+    """
+
+    orbit: Floats
+    number: Floats
+    edges_nm: Floats
+    edges_sd_nm: Floats
+    volume_nm3: float
+    volume_sd_nm3: float
+    severity: Floats
+    severity_sd: Floats
+    share: Floats
+
+    @property
+    def mask(self) -> int:
+        """Canonical mask of the most likely class: corner c in the frame of the sorted edges."""
+        return int(symmetry().classes[self.orbit.argmax()])
+
+    @property
+    def count(self) -> int:
+        """Most likely number of deformed corners."""
+        return int(self.number.argmax())
+
+    @property
+    def class_name(self) -> str:
+        """The most likely class in words."""
+        return symmetry().class_names[int(self.orbit.argmax())]
+
+    @property
+    def orbit_up_to_mirror(self) -> Floats:
+        """Probability (46,) of each class when mirror images count as the same."""
+        own = symmetry()
+        which = own.class_index(own.classes, mirror=True)
+        folded = np.bincount(which, weights=self.orbit, minlength=len(own.classes_up_to_mirror))
+        return folded.astype(np.float64)
+
+    @property
+    def handedness(self) -> float:
+        """Probability of the partner that was answered, given that it is it or its mirror image.
+
+        1 for a particle that is its own mirror image.
+        """
+        answer = int(self.orbit.argmax())
+        partner = int(mirrors()[answer])
+        if partner == answer:
+            return 1.0
+        return float(self.orbit[answer] / (self.orbit[answer] + self.orbit[partner]))
+
+
+@nnx.jit
+def _ask(network: GroundTruthNetwork, views: Views) -> Answer:
+    return network(views)
+
+
+@dataclass(frozen=True)
+class TrainedGroundTruth:
+    """A ground-truth network and how it was made.
+
+    Attributes
+    ----------
+    model : GroundTruthNetwork
+        The network.
+    card : dict
+        How it was made: recipe, seed, figures. Only for reading.
+    """
+
+    model: GroundTruthNetwork
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(H, W) of the images it reads [px]."""
+        shape: tuple[int, int] = self.model.encoder.trunk.config.image_shape  # type: ignore[attr-defined]
+        return shape
+
+    @property
+    def knows_spin(self) -> bool:
+        """Whether it makes use of a known spin."""
+        return getattr(self.model.encoder, "spin_look", None) is not None
+
+    def predict(
+        self,
+        images: ArrayLike,
+        pixel_size_nm: ArrayLike,
+        *,
+        turns: Any = None,
+        spin: Any = None,
+    ) -> GroundTruthAnswer:
+        """What K images of one particle say of it.
+
+        Parameters
+        ----------
+        images : (K, H, W) array_like
+            1 … 16 images of the same particle, in any order and unit.
+        pixel_size_nm : float or (K,) array_like
+            Pixel size of all images, or of each [nm].
+        turns : Rotation, optional
+            K rotations: how the particle was turned in each image since any one pose that they
+            share, in the axes of the image (x right, y down, z along the beam): the tilts of a
+            goniometer. Without, poses are unknown.
+        spin : (3,) or (K, 3) array_like, optional
+            Known rotation of the particle during the frame of all images, or of each: a vector
+            along its axis, in the axes of the image, as long as the angle from the first row's
+            scan to the last one's [degrees]; a constant angular velocity [rad/s] times the time of
+            the frame [s], in degrees. None in the place of an image's vector, or of all: not
+            known. A network that learnt from particles at rest alone refuses it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no image or more than 16, or an argument does not fit them.
+        """
+        views = self._views(images, pixel_size_nm, turns, spin)
+        values: Any = (np.asarray(x[0], np.float64) for x in _ask(self.model, views))
+        answer = Answer(*values)
+        # Padding is no image and has no share.
+        return as_answer(answer._replace(share=answer.share[np.asarray(views.there[0])]))
+
+    def _views(self, images: Any, pixel_size_nm: Any, turns: Any, spin: Any) -> Views:
+        array = check_images(images, self.image_shape)
+        count = len(array)
+        if not 1 <= count <= 16:
+            raise ValueError(f"images holds {count} images, expected 1 to 16 of one particle")
+        pixel = np.asarray(pixel_size_nm, np.float64)
+        if pixel.shape not in ((), (count,)) or not (np.isfinite(pixel) & (pixel > 0)).all():
+            raise ValueError(
+                f"pixel_size_nm is {pixel_size_nm}, expected a positive number of nm, or {count}"
+            )
+        spins, spun = self._spins(spin, count)
+        turn, known = np.zeros((count, 3, 3)), turns is not None
+        if known:
+            turn = np.asarray(turns.as_matrix() if hasattr(turns, "as_matrix") else turns, float)
+            if turn.shape != (count, 3, 3) or not np.isfinite(turn).all():
+                raise ValueError(
+                    f"turns has shape {turn.shape[:-2] or 'of one rotation'}, expected "
+                    f"{count} rotations, one for each image"
+                )
+            # Since their mean, so that it does not matter which image comes first.
+            from scipy.spatial.transform import Rotation
+
+            turn = turn @ Rotation.from_matrix(turn).mean().as_matrix().T
+        views = _padded(array, np.broadcast_to(pixel, (count,)), turn, known)
+        return views._replace(
+            spin=views.spin.at[0, :count].set(np.radians(spins)),
+            spin_known=views.spin_known.at[0, :count].set(spun),
+        )
+
+    def _spins(self, spin: Any, count: int) -> tuple[Floats, NDArray[np.bool_]]:
+        """Rotation vectors (K, 3) [degrees], zero where not known, and whether they are."""
+        nothing = np.zeros((count, 3)), np.zeros(count, bool)
+        if spin is None:
+            return nothing
+        if not self.knows_spin:
+            raise ValueError(
+                "spin is given, but this network learnt from particles at rest: leave it out"
+            )
+        found, known = nothing
+        for i, vector in enumerate(frame_spins(spin, count)):
+            if vector is not None:
+                found[i], known[i] = vector, True
+        return found, known
+
+
+def _padded(array: NDArray[Any], pixel: Floats, turn: Floats, known: bool) -> Views:
+    """One set, filled up to 1, 2, 4, 8 or 16 images, so that few shapes are compiled."""
+    count = len(array)
+    size = 1 << (count - 1).bit_length()
+
+    def filled(entry: Any, dtype: Any) -> jax.Array:
+        whole = np.zeros((1, size, *np.shape(entry)[1:]), dtype)
+        whole[0, :count] = entry
+        return jnp.asarray(whole)
+
+    return Views(
+        images=filled(array, np.float32),
+        there=filled(np.ones(count), bool),
+        pixel_size_nm=filled(pixel, np.float32),
+        turn=filled(turn, np.float32),
+        turn_known=filled(np.full(count, known), bool),
+        spin=filled(np.zeros((count, 3)), np.float32),
+        spin_known=filled(np.zeros(count), bool),
+    )
+
+
+def as_answer(answer: Answer) -> GroundTruthAnswer:
+    """The answer for one particle in units, from arrays without a batch."""
+
+    def chances(logits: Floats) -> Floats:
+        raised = np.exp(logits - logits.max())
+        return np.asarray(raised / raised.sum())
+
+    edges, volume = np.exp(answer.log_edges), float(np.exp(answer.log_volume))
+    return GroundTruthAnswer(
+        orbit=chances(np.asarray(answer.orbit)),
+        number=chances(np.asarray(answer.number)),
+        edges_nm=np.asarray(edges),
+        edges_sd_nm=np.asarray(edges * np.exp(np.clip(answer.log_edges_sd, -6, 3))),
+        volume_nm3=volume,
+        volume_sd_nm3=volume * float(np.exp(np.clip(answer.log_volume_sd, -6, 3))),
+        severity=np.asarray(answer.severity),
+        severity_sd=np.exp(np.clip(np.asarray(answer.severity_sd), -6, 3)),
+        share=np.asarray(answer.share),
+    )
+
+
+def is_model(directory: str | Path) -> bool:
+    """Whether a folder holds a ground-truth network."""
+    path = Path(directory) / CONFIG_FILE
+    if not path.is_file():
+        return False
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(config, dict) and config.get("format") == FORMAT
+
+
+def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
+    """Write a trained network, each of its two files whole or not at all."""
+    from safetensors.numpy import save as to_bytes
+
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    network: Any = trained.model
+    content = to_bytes({name: compact(x) for name, x in flat(network).items()})
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "trunk": network.encoder.trunk.config.model_dump(mode="json"),
+        "sets": network.sets.config.model_dump(mode="json"),
+        "spin": trained.knows_spin,
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+        "card": trained.card,
+    }
+    text = atomic.json_text(config)  # refused before anything is written
+    atomic.write_bytes(folder / WEIGHTS_FILE, content)
+    atomic.write_text(folder / CONFIG_FILE, text)
+
+
+def load(directory: str | Path) -> TrainedGroundTruth:
+    """Read a network that :func:`save` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none in `directory`.
+    ValueError
+        If the files are damaged or do not belong together.
+    """
+    from safetensors.numpy import load as from_bytes
+
+    folder = Path(directory)
+    config = read_config(folder, kind="ground-truth network", form=FORMAT, version=FORMAT_VERSION)
+    content = same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
+    convolutions = ClassifierConfig.model_validate(config["trunk"])
+    sets = GroundTruthConfig.model_validate(config["sets"])
+    spin = config.get("spin", False)  # networks of earlier versions do not say
+
+    def make() -> GroundTruthNetwork:
+        trunk = Classifier(convolutions, rngs=nnx.Rngs(0))
+        reader = ViewReader(trunk, spin=spin, rngs=nnx.Rngs(0))
+        return GroundTruthNetwork(reader, sets, rngs=nnx.Rngs(0))
+
+    return TrainedGroundTruth(filled(make, from_bytes(content), folder), config["card"])
+
+
+def card_text(trained: TrainedGroundTruth) -> str:
+    """The model card: what it is for, how it was made, how good it is, what it does not know."""
+    card = trained.card
+    experiment, machine = card["experiment"], card["machine"]
+    rows = [
+        f"| {name} | {_figure(entry)} |" for name, entry in sorted(card.get("test", {}).items())
+    ]
+    return "\n".join(
+        [
+            f"# {experiment['name']}",
+            "",
+            "Reads 1 to 16 images of one cuboid with three different edges and 0 to 8 cut corners, "
+            f"in `{experiment['conditions']}` conditions, {experiment['image_px']} px, and says "
+            "which corners are deformed, the edges, the volume and the severities.",
+            "",
+            f"- Made by `{card.get('command', '')}`.",
+            f"- Stage one, single images: {card['images_seen']:,} images, "
+            f"{card['seconds'] / 60:.1f} min; stage two, sets: {experiment['set_particles']:,} "
+            f"particles of {experiment['set_views']} images read once, {experiment['set_steps']:,} "
+            f"steps, {card['seconds_sets'] / 60:.1f} min. {machine['devices']}, "
+            f"{machine['processor']}, {machine['cores']} cores.",
+            *_of_spin(card),
+            f"- {card['parameters']:,} parameters in the reader; it started from "
+            f"`{experiment['start_from']}`.",
+            "",
+            "| on test particles | with 95 % interval |",
+            "|---|---|",
+            *rows,
+            "",
+            "It answers with a cuboid whatever the images show: compare the answer, simulated "
+            "again, with the images. Static images at unknown poses say nothing about handedness. "
+            + ("" if trained.knows_spin else "It learnt from particles at rest. ")
+            + "It learnt from corners that are cut, not moved.",
+            "",
+        ]
+    )
+
+
+def _of_spin(card: dict[str, Any]) -> list[str]:
+    """What the card says of the third stage, if there was one."""
+    if "seconds_spin" not in card:
+        return []
+    own = card["experiment"]
+    by = f", by `{card['command_spin']}`" if "command_spin" in card else ""
+    return [
+        f"- Stage three, known spins: {own['spin_images']:,} images of spinning particles read "
+        f"once, {own['spin_steps']:,} steps of {own['spin_batch']}, "
+        f"{card['seconds_spin'] / 60:.1f} min{by}."
+    ]
+
+
+def _figure(entry: dict[str, Any]) -> str:
+    if "share" in entry:
+        low, high = (100 * end for end in entry["interval"])
+        return f"{100 * entry['share']:.1f} % ({low:.1f} … {high:.1f} %) of {entry['of']:,}"
+    return f"{100 * entry['rms']:.2f} % rms of {entry['of']:,}"

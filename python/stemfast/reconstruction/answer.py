@@ -1,0 +1,202 @@
+"""What several images say of one particle, with how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.fit import CutCuboid
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
+    from stemfast.particles import Cuboid
+
+__all__ = ["NOT_EXPLAINED", "GroundTruth", "ImageFit"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+NOT_EXPLAINED = "not explained by this model"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFit:
+    """One image against the answer.
+
+    Attributes
+    ----------
+    name : str
+        What the image is called.
+    measured, expected : (rows, columns) float64
+        Electrons counted in each pixel that was compared, and expected from the answer.
+    noise : (rows, columns) float64
+        Standard deviation of the count.
+    pixel_size_nm : float
+        Of these [nm].
+    misfit : float
+        Root mean square of what neither answer nor noise explains, as a share of the particle's
+        signal.
+    p_value : float
+        Of so large a misfit, if the model were wrong by no more than is allowed for.
+    explained : bool
+        Whether the answer explains the image.
+    shape : CutCuboid
+        The answer as this image shows it: its pose, and its place in the whole image.
+    pose_sd_deg : float
+        Standard error of the pose [degrees].
+    weight : float
+        Share of the image in what all tell of the particle; they add up to 1.
+    attention : float or None
+        The network's share, where one answered.
+    """
+
+    name: str
+    measured: Float = field(repr=False)
+    expected: Float = field(repr=False)
+    noise: Float = field(repr=False)
+    pixel_size_nm: float
+    misfit: float
+    p_value: float
+    explained: bool
+    shape: CutCuboid = field(repr=False)
+    pose_sd_deg: float
+    weight: float
+    attention: float | None = None
+
+    @property
+    def orientation(self) -> Rotation:
+        """How the particle is turned in this image."""
+        return self.shape.orientation()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers, fit for JSON."""
+        return {
+            "name": self.name,
+            "explained": self.explained,
+            "misfit": self.misfit,
+            "p_value": self.p_value,
+            "orientation_xyzw": self.shape.quaternion.tolist(),
+            "orientation_sd_deg": self.pose_sd_deg,
+            "position_nm": self.shape.position_nm.tolist(),
+            "weight": self.weight,
+            "attention": self.attention,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """The particle that several images show.
+
+    Where `explained` is False, the shape is only the nearest of the family, and nothing that is
+    said of it should be believed.
+
+    Attributes
+    ----------
+    explained : bool
+        Whether a cuboid with cut corners explains the images.
+    shape_class : str
+        "cube", "cuboid, two edges alike" or "cuboid, all edges differ", as far as the error bars
+        tell; or that it is not explained.
+    particle : Cuboid
+        The most likely particle, in its own axes.
+    edges_nm, edges_sd_nm : (3,) float64
+        Its edges and their standard errors [nm].
+    cuts, cuts_sd : (8,) float64
+        How far each corner is cut, as a fraction of its edges; 0 for whole ones.
+    volume_nm3, volume_sd_nm3 : float
+        Its volume [nm^3].
+    count : int
+        Number of deformed corners.
+    count_probabilities : (9,) float64
+        Of 0 to 8 deformed corners.
+    orbit : str
+        Which corners they are, up to turns of the cuboid, and to mirror images where the hand is
+        not known.
+    orbit_probability : float
+        Of that.
+    handedness : str
+        The hand of the particle, or why it cannot be known.
+    hand_probability : float or None
+        Of that hand; None where it is not known or the particle is its own mirror image.
+    images : tuple of ImageFit
+        How each image fits.
+    source : str
+        Who proposed: "network" or "images".
+    assumptions : tuple of str
+        What nobody told and had to be assumed.
+    warnings : tuple of str
+        What is doubtful.
+    """
+
+    explained: bool
+    shape_class: str
+    particle: Cuboid
+    edges_nm: Float
+    edges_sd_nm: Float
+    cuts: Float
+    cuts_sd: Float
+    volume_nm3: float
+    volume_sd_nm3: float
+    count: int
+    count_probabilities: Float
+    orbit: str
+    orbit_probability: float
+    handedness: str
+    hand_probability: float | None
+    images: tuple[ImageFit, ...] = field(repr=False)
+    source: str = "images"
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def misfit(self) -> float:
+        """Root mean square misfit of all images, as a share of the particle's signal."""
+        return float(np.sqrt(np.mean([image.misfit**2 for image in self.images])))
+
+    def __str__(self) -> str:
+        from stemfast.reconstruction.table import table
+
+        return table(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, fit for JSON.
+
+        Of a particle that is not explained there are no probabilities, and the shape is called
+        "nearest" in place of "particle".
+        """
+        shape: Mapping[str, Any] = {
+            "material": str(self.particle.material),
+            "edges_nm": self.edges_nm.tolist(),
+            "edges_sd_nm": self.edges_sd_nm.tolist(),
+            "cuts": self.cuts.tolist(),
+            "cuts_sd": self.cuts_sd.tolist(),
+            "volume_nm3": self.volume_nm3,
+            "volume_sd_nm3": self.volume_sd_nm3,
+        }
+        said: dict[str, Any] = {
+            "explained": self.explained,
+            "shape_class": self.shape_class,
+            "misfit": self.misfit,
+        }
+        if self.explained:
+            said |= {
+                "particle": shape,
+                "deformed_corners": self.count,
+                "count_probabilities": self.count_probabilities.tolist(),
+                "orbit": self.orbit,
+                "orbit_probability": self.orbit_probability,
+                "handedness": self.handedness,
+                "hand_probability": self.hand_probability,
+            }
+        else:
+            said["nearest"] = shape
+        return said | {
+            "proposed_by": self.source,
+            "images": [image.to_dict() for image in self.images],
+            "assumptions": list(self.assumptions),
+            "warnings": list(self.warnings),
+        }

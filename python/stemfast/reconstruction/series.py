@@ -1,0 +1,287 @@
+"""Images of one particle, read from files: their pixel sizes, and how the stage was tilted."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.micrograph import MicrographError
+from stemfast.micrograph.files import read
+from stemfast.micrograph.files.calibration import GIVE_PIXEL_SIZE, checked, pixel_size
+from stemfast.micrograph.files.formats import Dataset, read_datasets
+from stemfast.micrograph.files.read import checked_image
+
+__all__ = ["MOST_IMAGES", "Series", "evenly", "read_series"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+#: More images of one particle than this are not taken at once.
+MOST_IMAGES = 16
+_DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "\u00b0": 1.0, "rad": 180.0 / np.pi}
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Images of one particle.
+
+    Attributes
+    ----------
+    images : tuple of (rows, columns) float32
+        In the files' own units.
+    pixel_size_nm : (K,) float64
+        Of each image [nm].
+    tilts_deg : (K,) float64 or None
+        How far the stage was tilted [degrees]; None where no file says it.
+    names : tuple of str
+        What to call each image.
+    energy_kev : float or None
+        Energy of the beam, where the file says it [keV].
+    notes : tuple of str
+        What the reader should be told.
+    """
+
+    images: tuple[NDArray[np.float32], ...] = field(repr=False)
+    pixel_size_nm: Float
+    tilts_deg: Float | None
+    names: tuple[str, ...]
+    energy_kev: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def evenly(n: int, views: int) -> list[int]:
+    """Numbers of `views` of n frames, evenly apart, both ends among them.
+
+    Examples
+    --------
+    >>> evenly(91, 4), evenly(5, 1)
+    ([0, 30, 60, 90], [2])
+    """
+    if views == 1:
+        return [n // 2]
+    return [int(k) for k in np.round(np.linspace(0, n - 1, views))]
+
+
+def read_series(
+    files: Sequence[str | Path],
+    *,
+    pixel_size_nm: float | None = None,
+    views: int | None = None,
+    index: Sequence[int] | None = None,
+    dataset: int | str | None = None,
+) -> Series:
+    """Read a stack of images, or several images, of one particle.
+
+    Parameters
+    ----------
+    files : sequence of str or Path
+        One file with a stack, such as a tilt series, or with one image; or several files with one
+        image each.
+    pixel_size_nm : float, optional
+        Pixel size [nm], in place of what the files say.
+    views : int, optional
+        How many frames of a stack to take, evenly apart; by default all, or eight where there are
+        more than sixteen.
+    index : sequence of int, optional
+        Which frames of a stack to take, from 0, in place of `views`.
+    dataset : int or str, optional
+        Which dataset, where a file holds several; see `stemfast.micrograph.files.read`.
+
+    Returns
+    -------
+    Series
+
+    Raises
+    ------
+    MicrographError
+        If a file cannot be read, an image has no pixel size, or frames are not there.
+    ValueError
+        If there are no files, more than sixteen images, or choices that do not go together.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> name = tempfile.mkdtemp() + "/tilts.npy"
+    >>> np.save(name, np.random.default_rng(1).random((9, 16, 16)))
+    >>> series = read_series([name], pixel_size_nm=0.5, views=3)
+    >>> len(series), series.names[0], series.tilts_deg
+    (3, 'frame 0', None)
+    """
+    if isinstance(files, str | Path):
+        files = [files]
+    if not files:
+        raise ValueError("files: got none, expected a stack or several images of one particle")
+    if views is not None and index is not None:
+        raise ValueError("views and index: got both, expected one of them")
+    if views is not None:
+        views = _whole("views", views)
+        if not 1 <= views <= MOST_IMAGES:
+            raise ValueError(f"views: got {views}, expected 1 to {MOST_IMAGES} images")
+    given = None if pixel_size_nm is None else checked(pixel_size_nm)
+    if len(files) > 1:
+        if views is not None or index is not None:
+            what = "views" if views is not None else "index"
+            raise ValueError(
+                f"{what}: got {len(files)} files, expected one stack to choose frames from"
+            )
+        return _several(files, given, dataset)
+    stack = _stack(Path(files[0]), dataset)
+    if stack is None:
+        if views not in (None, 1):
+            raise ValueError(f"views: got {views}, but {files[0]} holds one image")
+        return _several(files, given, dataset, index)
+    return _frames(Path(files[0]), stack, given, views, index)
+
+
+def _whole(name: str, value: object) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name}: got {value!r}, expected a whole number") from None
+
+
+def _stack(path: Path, dataset: int | str | None) -> Dataset | None:
+    """The dataset of a file if it is a stack of images."""
+    from stemfast.micrograph.files.read import _checked_path, _choose_dataset
+
+    file = _checked_path(path)
+    try:
+        found, _ = read_datasets(file)
+        if dataset is None:
+            stacks = [one for one in found if _is_stack(one)]
+            if len(stacks) == 1:
+                return stacks[0]
+        _, chosen, _ = _choose_dataset(found, dataset)
+    except MicrographError as error:
+        raise MicrographError(f"{file}: {error}") from error
+    return chosen if _is_stack(chosen) else None
+
+
+def _is_stack(dataset: Dataset) -> bool:
+    lengths = [n for n in dataset.shape[:-2] if n != 1]
+    return dataset.is_image and len(lengths) == 1
+
+
+def _frames(
+    path: Path,
+    stack: Dataset,
+    given: float | None,
+    views: int | None,
+    index: Sequence[int] | None,
+) -> Series:
+    place = next(k for k, n in enumerate(stack.shape[:-2]) if n != 1)
+    data = stack.data.reshape(stack.shape[place], *stack.shape[-2:])
+    notes: list[str] = []
+    chosen = _choose(path, len(data), views, index, notes)
+    tilts = _tilts(stack.axes[place], len(data))
+    try:
+        found = pixel_size((stack.axes[-2], stack.axes[-1])) if stack.calibrated else None
+        images = tuple(checked_image(data[k]) for k in chosen)
+    except MicrographError as error:
+        raise MicrographError(f"{path}: {error}") from error
+    if found is None and given is None:
+        raise MicrographError(f"{path}: no pixel size in the file: {GIVE_PIXEL_SIZE}")
+    if given is not None and found is not None and abs(found - given) > 1e-6 * given:
+        notes.append(f"pixel size {given:g} nm as given, in place of the file's {found:g} nm")
+    size = given if given is not None else found
+    assert size is not None
+    names = tuple(f"frame {k}" if tilts is None else f"frame {k}, {tilts[k]:+g}°" for k in chosen)
+    return Series(
+        images,
+        np.full(len(images), size),
+        None if tilts is None else tilts[chosen],
+        names,
+        _energy_kev(stack.metadata),
+        tuple(notes),
+    )
+
+
+def _choose(
+    path: Path, n: int, views: int | None, index: Sequence[int] | None, notes: list[str]
+) -> list[int]:
+    if index is not None:
+        chosen = [_whole("index", k) for k in index]
+        wrong = [k for k in chosen if not 0 <= k < n]
+        if wrong or not chosen:
+            raise ValueError(
+                f"index: got {wrong[0] if wrong else 'none'}, expected frames 0 to {n - 1} of "
+                f"{path.name}"
+            )
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"index: got {chosen}, expected each frame once")
+        if len(chosen) > MOST_IMAGES:
+            raise ValueError(f"index: got {len(chosen)} frames, expected at most {MOST_IMAGES}")
+        return chosen
+    if views is None:
+        if n <= MOST_IMAGES:
+            return list(range(n))
+        views = MOST_IMAGES // 2
+        notes.append(f"took {views} of {n} frames, evenly apart (views and index choose others)")
+    if views > n:
+        raise ValueError(f"views: got {views}, but {path.name} holds {n} frames")
+    return evenly(n, views)
+
+
+def _tilts(axis: Mapping[str, Any], n: int) -> Float | None:
+    """Tilts of all frames [degrees], if the stack's axis counts angles."""
+    factor = _DEGREES.get(str(axis.get("units", "")).strip().lower())
+    if factor is None:
+        return None
+    scale, offset = float(axis.get("scale", 1.0)), float(axis.get("offset", 0.0))
+    values = np.asarray(axis.get("axis", offset + scale * np.arange(n)), np.float64)
+    return values * factor if np.isfinite(values).all() else None
+
+
+def _several(
+    files: Sequence[str | Path],
+    given: float | None,
+    dataset: int | str | None,
+    index: Sequence[int] | None = None,
+) -> Series:
+    if len(files) > MOST_IMAGES:
+        raise ValueError(f"files: got {len(files)}, expected at most {MOST_IMAGES} images")
+    frame = None if not index else _whole("index", index[0])
+    pictures = [read(file, pixel_size_nm=given, index=frame, dataset=dataset) for file in files]
+    tilts = [_stage_tilt(picture.metadata.get("file", {})) for picture in pictures]
+    known = [tilt for tilt in tilts if tilt is not None]
+    notes = [note for picture in pictures for note in picture.notes]
+    if known and len(known) < len(files):
+        notes.append(f"{len(known)} of {len(files)} files say how the stage was tilted: not used")
+    energies = {_energy_kev(picture.metadata.get("file", {})) for picture in pictures} - {None}
+    return Series(
+        tuple(picture.image for picture in pictures),
+        np.array([picture.pixel_size_nm for picture in pictures]),
+        np.array(known) if len(files) > 1 and len(known) == len(files) else None,
+        tuple(Path(file).name for file in files),
+        energies.pop() if len(energies) == 1 else None,
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _instrument(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = metadata.get("Acquisition_instrument", {})
+    found = found.get("TEM", {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _stage_tilt(metadata: Mapping[str, Any]) -> float | None:
+    """Alpha tilt of the stage as RosettaSciIO gives it [degrees]."""
+    stage = _instrument(metadata).get("Stage", {})
+    tilt = stage.get("tilt_alpha") if isinstance(stage, Mapping) else None
+    return float(tilt) if isinstance(tilt, int | float) and np.isfinite(tilt) else None
+
+
+def _energy_kev(metadata: Mapping[str, Any]) -> float | None:
+    energy = _instrument(metadata).get("beam_energy")
+    usable = isinstance(energy, int | float) and 1.0 <= energy <= 3000.0
+    return float(energy) if usable else None  # type: ignore[arg-type]

@@ -1,0 +1,313 @@
+"""Several images of one particle in, the particle out: networks propose, physics decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast import materials
+from stemfast.arguments import finite_number, positive_number
+from stemfast.fit.one_thread import one_thread
+from stemfast.fit.turns import Turns
+from stemfast.micrograph.files.calibration import checked
+from stemfast.microscope import Microscope
+from stemfast.reconstruction import network
+from stemfast.reconstruction.answer import GroundTruth
+from stemfast.reconstruction.instrument import DOSE_SD, estimate, span
+from stemfast.reconstruction.physics import decide
+from stemfast.reconstruction.prepare import View, prepare
+from stemfast.reconstruction.series import MOST_IMAGES
+from stemfast.reconstruction.summary import Known, summarise
+from stemfast.reconstruction.turns import checked_tilts, find_axis
+from stemfast.simulation.motion import frame_spins
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
+__all__ = ["ground_truth"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+_FOUND_AXIS_SD_DEG = 2.0
+_SAME_DEG = 0.5  # turns closer than this tell nothing of hands
+
+
+@one_thread
+def ground_truth(
+    images: ArrayLike | Sequence[ArrayLike],
+    pixel_size_nm: float | Sequence[float],
+    tilts: ArrayLike | Rotation | None = None,
+    *,
+    tilt_axis_deg: float | None = None,
+    tilt_sd_deg: float = 0.5,
+    spin: ArrayLike | Sequence[ArrayLike | None] | None = None,
+    microscope: Microscope | Sequence[Microscope] | None = None,
+    material: str = "Au",
+    probe_fwhm_nm: float | None = None,
+    energy_kev: float | None = None,
+    names: Sequence[str] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> GroundTruth:
+    """Find the particle that several images show: its size, its corners, how sure that is.
+
+    The family is that of cuboids with cut corners. A network, where one is installed, and the
+    images propose; the images are then fitted together, sets of cut corners are compared, and the
+    best is simulated again: what it leaves unexplained decides whether it is an answer at all.
+
+    Parameters
+    ----------
+    images : (K, rows, columns) array_like, or a sequence of K images, or one image
+        1 to 16 images of the same particle, in any order.
+    pixel_size_nm : float or (K,) array_like
+        Pixel size of all images, or of each [nm].
+    tilts : (K,) array_like or Rotation, optional
+        How far the stage was tilted in each image [degrees], or how the particle was turned in
+        each since one pose that they share. Without, every pose is unknown, and so is the hand.
+    tilt_axis_deg : float, optional
+        Direction of the tilt axis in the images, 0 along x (right), 90 along y (down) [degrees];
+        a positive tilt turns the right-handed way about it. Without, it is looked for in the
+        images, and as its sense is then open nothing is known of the hand.
+    tilt_sd_deg : float
+        How far each tilt may be off, one standard deviation [degrees].
+    spin : (3,) or (K, 3) array_like, optional
+        How the particle turned while each image was scanned, where it did and that is known: a
+        vector along the axis of the rotation, x right, y down, z along the beam, as long as the
+        angle from the beginning to the end of the frame [degrees]; None for an image in which it
+        rested. It tells the hand, even from one image. Rows are taken to be scanned from the top.
+    microscope : Microscope or a sequence of K, optional
+        What took the images. Without, dose, gain, film and probe are estimated from them.
+    material : str
+        What the particle is made of; it sets the scale along the beam.
+    probe_fwhm_nm, energy_kev : float, optional
+        Where known, if no microscope is given [nm], [keV].
+    names : sequence of str, optional
+        What to call the images.
+    report : callable, optional
+        Told in words what is being done.
+
+    Returns
+    -------
+    GroundTruth
+        Check `explained` and `warnings` first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no images or too many, one is not finite or shows no particle, numbers of
+        tilts, microscopes or names differ from that of the images, or something is out of range.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> from scipy.spatial.transform import Rotation
+    >>> particle = sf.Cuboid(edges=(16, 13, 10), corners={7: sf.Truncation(0.4)})
+    >>> scope = sf.Microscope(scan=sf.Scan(shape=(72, 72), pixel_size_nm=0.4, dwell_us=10))
+    >>> poses = Turns.about_axis([-40, 0, 40]).rotations * Rotation.from_rotvec([0.5, 0.4, 0.3])
+    >>> images = sf.simulate(particle, poses, scope, seed=1)
+    >>> found = ground_truth(images, 0.4, [-40, 0, 40], tilt_axis_deg=0, microscope=scope)
+    >>> found.explained, found.count, found.edges_nm.round().tolist()
+    (True, 1, [16.0, 13.0, 10.0])
+    """
+    tell = report or (lambda text: None)
+    pictures = _pictures(images)
+    n = len(pictures)
+    sizes = _sizes(pixel_size_nm, n)
+    called = _names(names, n)
+    materials.get(material)
+    angles = checked_tilts(tilts, n)
+    positive_number("tilt_sd_deg", tilt_sd_deg)
+    for name, value in (("probe_fwhm_nm", probe_fwhm_nm), ("energy_kev", energy_kev)):
+        if value is not None:
+            positive_number(name, value)
+    if tilt_axis_deg is not None:
+        finite_number("tilt_axis_deg", tilt_axis_deg)
+        if angles is None:
+            raise ValueError("tilt_axis_deg: got an axis, but no tilts; expected tilts as well")
+    spins = frame_spins(spin, n)
+    given = _microscopes(microscope, pictures, sizes)
+    tell("finding the particle in each image")
+    views = [
+        prepare(name, picture, size)
+        for name, picture, size in zip(called, pictures, sizes.tolist(), strict=True)
+    ]
+    warnings = [warning for view in views for warning in view.warnings]
+    turns, hand = _turns(views, angles, tilt_axis_deg, tilt_sd_deg, warnings)
+    rows = [len(picture) for picture in pictures]
+    if any(one is not None and np.hypot(one[0], one[1]) > _SAME_DEG for one in spins):
+        hand = ""
+    assumptions: list[str] = []
+    if given is None:
+        scopes, assumptions = estimate(
+            views, material=material, energy_kev=energy_kev, probe_fwhm_nm=probe_fwhm_nm
+        )
+    else:
+        scopes = [view.microscope(scope) for view, scope in zip(views, given, strict=True)]
+    fit_probe = given is None and probe_fwhm_nm is None
+    assumptions += _turning(spins)
+    tell("asking the network")
+    proposal = network.ask(
+        views,
+        None if turns is None else turns.rotations,
+        [
+            None if one is None else one * view.joined / row
+            for one, view, row in zip(spins, views, rows, strict=True)
+        ],
+    )
+    try:
+        verdict = decide(
+            views,
+            scopes,
+            material=material,
+            turns=turns,
+            turned=[
+                None if one is None or not one.any() else view.turned(one, row)
+                for one, view, row in zip(spins, views, rows, strict=True)
+            ],
+            dose_sd=DOSE_SD if given is None else 0.0,
+            fit_probe=fit_probe,
+            proposal=proposal,
+            report=tell,
+        )
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "images: the fit broke down, as it does where nothing of a cuboid is to be seen; "
+            "expected images of one particle, whole and on film"
+        ) from error
+    if fit_probe:
+        widths = [scope.probe.fwhm_nm for scope in verdict.microscopes]
+        assumptions.append(f"probe {span(widths)} nm wide, read off the images")
+    known = Known(
+        material=material,
+        turns=turns,
+        hand=hand,
+        calibrated=given is not None,
+        attention=None if proposal is None else proposal.share,
+        assumptions=tuple(assumptions),
+        warnings=tuple(warnings),
+    )
+    return summarise(views, verdict, known)
+
+
+def _turning(spins: Sequence[Float | None]) -> list[str]:
+    """What the answer says of spins that it was told."""
+    turns = [float(np.linalg.norm(spin)) for spin in spins if spin is not None and spin.any()]
+    if not turns:
+        return []
+    least, most = round(min(turns)), round(max(turns))
+    words = f"{least}°" if least == most else f"{least}° to {most}°"
+    return [f"the particle turned by {words} during the scan, as told"]
+
+
+def _pictures(images: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[Any]]:
+    if isinstance(images, np.ndarray):
+        if images.ndim == 2:
+            return [images]
+        if images.ndim != 3:
+            raise ValueError(
+                f"images has shape {images.shape}, expected (K, rows, columns) or one image"
+            )
+    try:
+        pictures = [np.asarray(image) for image in images]  # type: ignore[union-attr]
+    except TypeError:
+        raise TypeError(f"images: got {type(images).__name__}, expected images") from None
+    if not pictures:
+        raise ValueError("images: got none, expected 1 to 16 images of one particle")
+    if len(pictures) > MOST_IMAGES:
+        raise ValueError(
+            f"images: got {len(pictures)}, expected at most {MOST_IMAGES}: choose some"
+        )
+    for k, picture in enumerate(pictures):
+        if picture.ndim != 2:
+            raise ValueError(f"images[{k}] has shape {picture.shape}, expected (rows, columns)")
+        if picture.dtype.kind == "f" and not np.isfinite(picture).all():
+            raise ValueError(f"images[{k}] holds NaN or infinity, expected finite numbers")
+    return pictures
+
+
+def _sizes(pixel_size_nm: object, n: int) -> Float:
+    if pixel_size_nm is None:
+        raise TypeError("pixel_size_nm: got None, expected the size of the images' pixels in nm")
+    values = np.asarray(pixel_size_nm)
+    if values.ndim == 0:
+        return np.full(n, checked(values.item()))
+    if values.shape != (n,):
+        raise ValueError(
+            f"pixel_size_nm: got {values.size} in shape {values.shape}, expected one number of nm "
+            f"or {n}, one for each image"
+        )
+    return np.array([checked(value) for value in values.tolist()])
+
+
+def _names(names: Sequence[str] | None, n: int) -> list[str]:
+    if names is None:
+        return [f"image {k}" for k in range(n)]
+    called = [str(name) for name in names]
+    if len(called) != n:
+        raise ValueError(f"names: got {len(called)}, expected {n}, one for each image")
+    return called
+
+
+def _microscopes(
+    microscope: Microscope | Sequence[Microscope] | None,
+    pictures: Sequence[NDArray[Any]],
+    sizes: Float,
+) -> list[Microscope] | None:
+    if microscope is None:
+        return None
+    scopes = [microscope] * len(pictures) if isinstance(microscope, Microscope) else [*microscope]
+    if len(scopes) != len(pictures):
+        raise ValueError(
+            f"microscope: got {len(scopes)}, expected one or {len(pictures)}, one for each image"
+        )
+    for k, (scope, picture) in enumerate(zip(scopes, pictures, strict=True)):
+        if not isinstance(scope, Microscope):
+            raise TypeError(f"microscope[{k}] is {type(scope).__name__}, expected a Microscope")
+        if scope.scan.shape != picture.shape:
+            raise ValueError(
+                f"microscope[{k}] scans {scope.scan.shape} pixels, expected {picture.shape}, the "
+                "image's"
+            )
+        if abs(scope.scan.pixel_size_nm - sizes[k]) > 1e-6 * sizes[k]:
+            raise ValueError(
+                f"microscope[{k}] has pixels of {scope.scan.pixel_size_nm:g} nm, expected "
+                f"pixel_size_nm, {sizes[k]:g} nm"
+            )
+    return scopes
+
+
+def _turns(
+    views: Sequence[View],
+    angles: Float | Rotation | None,
+    axis_deg: float | None,
+    sd_deg: float,
+    warnings: list[str],
+) -> tuple[Turns | None, str]:
+    """The turns between the views, and what keeps the hand from being known ("" if nothing)."""
+    if len(views) == 1:
+        return None, "cannot be known from one image"
+    if angles is None:
+        return None, "cannot be known from images at unknown poses"
+    if not isinstance(angles, np.ndarray):
+        apart = (angles[0].inv() * angles).magnitude()
+        same = bool(np.degrees(apart).max() < _SAME_DEG)
+        return Turns(angles, sd_deg), _UNTILTED if same else ""
+    if np.ptp(angles) < _SAME_DEG:
+        return Turns.about_axis(angles, axis_deg=axis_deg or 0.0, sd_deg=sd_deg), _UNTILTED
+    if axis_deg is not None:
+        return Turns.about_axis(angles, axis_deg=axis_deg, sd_deg=sd_deg), ""
+    found = find_axis(views, [view.image - view.film for view in views])
+    warnings.append(
+        f"the tilt axis is not known: taken at {found:.0f}° from the images' x axis, where they "
+        "agree best (--tilt-axis-deg); which way it points stays open, and so does the hand"
+    )
+    turns = Turns.about_axis(angles, axis_deg=found, sd_deg=sd_deg)
+    return replace(turns, sd_deg=max(sd_deg, _FOUND_AXIS_SD_DEG), axis=None), (
+        "cannot be known without the sense of the tilts"
+    )
+
+
+_UNTILTED = "cannot be known from images at one tilt"

@@ -1,0 +1,241 @@
+"""From the fits to the answer: errors, probabilities, names, and whether to believe any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.fit import CutCuboid, Observation
+from stemfast.fit.cuboid.axes import SHAPES, alike, axes_of, sorted_axes
+from stemfast.fit.image.goodness import Goodness
+from stemfast.reconstruction.answer import NOT_EXPLAINED, GroundTruth, ImageFit
+from stemfast.reconstruction.physics import Verdict
+from stemfast.reconstruction.prepare import View
+from stemfast.symmetry import CuboidSymmetry, corner_permutation
+
+if TYPE_CHECKING:
+    from stemfast.fit.turns import Turns
+
+__all__ = ["Known", "summarise"]
+
+Float: TypeAlias = NDArray[np.float64]
+
+_OFF_SIGMAS = 4.0
+# Where the microscope was estimated: uncertainty of every edge, and misfit put down to that.
+_BLIND_PX = 0.1
+_BLIND_MISFIT = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known besides the fits.
+
+    Attributes
+    ----------
+    material : str
+    turns : Turns or None
+    hand : str
+        Why the hand cannot be known; empty if it can.
+    calibrated : bool
+        Whether the microscope was given, and not estimated.
+    attention : (K,) float64 or None
+        Of the network.
+    assumptions, warnings : tuple of str
+    """
+
+    material: str
+    turns: Turns | None
+    hand: str
+    calibrated: bool
+    attention: Float | None
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> GroundTruth:
+    """Put the answer together.
+
+    Parameters
+    ----------
+    views : sequence of K View
+    verdict : Verdict
+    known : Known
+    """
+    fit = verdict.best
+    shapes = sorted_axes(fit.shapes)
+    matrix = axes_of(fit.shapes[0].edges_nm)
+    goes = corner_permutation(matrix)
+    edges, edges_sd = shapes[0].edges_nm, np.abs(matrix) @ fit.edge_errors_nm
+    volume, volume_sd = fit.volume_nm3, fit.volume_error_nm3
+    if not known.calibrated:
+        # What an estimated probe and dose may do to every edge at once.
+        blind = _BLIND_PX * float(np.mean([view.pixel_size_nm for view in views]))
+        edges_sd = np.hypot(edges_sd, blind)
+        volume_sd = float(np.hypot(volume_sd, volume * (blind / edges).sum()))
+    cuts_sd = np.zeros(8)
+    cuts_sd[goes] = np.where(fit.shapes[0].cuts > 0, fit.cut_errors, 0.0)
+    symmetry, mask = alike(edges, edges_sd), shapes[0].mask
+    images = _images(views, verdict, shapes, known)
+    explained, said = _believed(images)
+    if not explained and len(views) > 1 and verdict.alone is not None and all(verdict.alone):
+        said.append(
+            "each image alone is explained, all together are not: are they of different "
+            "particles, or the tilts not these?"
+        )
+    orbit, chance, hand, hand_chance = _orbit(symmetry, mask, verdict, known.hand)
+    return GroundTruth(
+        explained=explained,
+        shape_class=SHAPES[symmetry.group] if explained else NOT_EXPLAINED,
+        particle=shapes[0].particle(),
+        edges_nm=edges,
+        edges_sd_nm=edges_sd,
+        cuts=shapes[0].cuts,
+        cuts_sd=cuts_sd,
+        volume_nm3=volume,
+        volume_sd_nm3=volume_sd,
+        count=mask.bit_count(),
+        count_probabilities=verdict.comparison.probabilities(_COUNTS, 9),
+        orbit=orbit,
+        orbit_probability=chance,
+        handedness=hand,
+        hand_probability=hand_chance,
+        images=images,
+        source="images" if known.attention is None else "network",
+        assumptions=known.assumptions,
+        warnings=(*known.warnings, *said, *_doubts(verdict, images, known, explained=explained)),
+    )
+
+
+_COUNTS = [mask.bit_count() for mask in range(256)]
+
+
+def _images(
+    views: Sequence[View], verdict: Verdict, shapes: Sequence[CutCuboid], known: Known
+) -> tuple[ImageFit, ...]:
+    fit = verdict.best
+    told = np.array(
+        [_told(seen, e) for seen, e in zip(verdict.observations, fit.electrons, strict=True)]
+    )
+    weights = told / told.sum()
+    pose_sd = np.degrees(np.sqrt((np.asarray(fit.pose_errors_rad) ** 2).mean(axis=1)))
+    return tuple(
+        _image(
+            view,
+            seen,
+            fit.electrons[k],
+            fit.goodness[k],
+            replace(shapes[k], position_nm=shapes[k].position_nm + view.middle_nm),
+            (float(pose_sd[k]), float(weights[k])),
+            0.0 if known.calibrated else _BLIND_MISFIT,
+            None if known.attention is None else float(known.attention[k]),
+        )
+        for k, (view, seen) in enumerate(zip(views, verdict.observations, strict=True))
+    )
+
+
+def _image(
+    view: View,
+    seen: Observation,
+    electrons: Float,
+    good: Goodness,
+    shape: CutCuboid,
+    numbers: tuple[float, float],
+    allowed: float,
+    attention: float | None,
+) -> ImageFit:
+    return ImageFit(
+        name=view.name,
+        measured=seen.counts * seen.excess - seen.noise / seen.excess,
+        expected=electrons,
+        noise=np.sqrt(np.maximum(seen.excess * electrons + seen.noise, 1e-12)),
+        pixel_size_nm=view.pixel_size_nm,
+        misfit=good.misfit,
+        p_value=good.p_value,
+        explained=good.explained or good.misfit <= allowed,
+        shape=shape,
+        pose_sd_deg=numbers[0],
+        weight=numbers[1],
+        attention=attention,
+    )
+
+
+def _told(seen: Observation, electrons: Float) -> float:
+    """How much an image tells: its signal over its noise, squared and added up."""
+    film = seen.dose * -np.expm1(-seen.film_nm / seen.film_path_nm)
+    signal = seen.weight * np.maximum(electrons - film, 0.0)
+    variance = np.maximum(seen.excess * electrons + seen.noise, 1e-12)
+    return float((signal**2 / variance).sum())
+
+
+def _believed(images: Sequence[ImageFit]) -> tuple[bool, list[str]]:
+    """Whether the answer explains the images, and which few it does not."""
+    off = [image for image in images if not image.explained]
+    explained = len(off) <= len(images) // 4
+    if not explained or not off:
+        return explained, []
+    names = ", ".join(image.name for image in off)
+    return True, [
+        f"{names}: not explained by what explains the others: another particle, or damaged?"
+    ]
+
+
+def _chances(verdict: Verdict, table: NDArray[np.uint8]) -> Float:
+    """Probability of each class of corners.
+
+    Fits of one hand add up. Those of the mirror image may come back to the same particle under
+    other names of its axes, and are then not counted again.
+    """
+    hands = verdict.comparison.hands
+    highest = max(hand.log_posterior(hand.best) for hand in hands)
+    totals = np.zeros((len(hands), int(table.max()) + 1))
+    for total, hand in zip(totals, hands, strict=True):
+        for mask, fit in hand.fits.items():
+            (shape,) = sorted_axes([fit.shapes[0]])
+            total[table[shape.mask]] += np.exp(hand.log_posterior(mask) - highest)
+    chances = totals.max(axis=0)
+    return np.asarray(chances / chances.sum())
+
+
+def _orbit(
+    symmetry: CuboidSymmetry, mask: int, verdict: Verdict, unknown: str
+) -> tuple[str, float, str, float | None]:
+    """Name and probability of the class of corners; name and probability of the hand."""
+    chiral = bool(symmetry.is_chiral(mask))
+    mirror = not chiral or bool(unknown)
+    table = symmetry.class_table_up_to_mirror if mirror else symmetry.class_table
+    chances = _chances(verdict, table)
+    own, name = float(chances[table[mask]]), symmetry.class_name(mask, mirror=mirror)
+    if not chiral:
+        return name, own, "none: its own mirror image", None
+    if unknown:
+        return name, own, unknown, None
+    name, hand = name.rsplit(", ", 1)
+    twin = float(chances[table[symmetry.mirror_table[mask]]])
+    return name, own, hand, own / (own + twin)
+
+
+def _doubts(
+    verdict: Verdict, images: Sequence[ImageFit], known: Known, *, explained: bool
+) -> list[str]:
+    fit, said = verdict.best, []
+    if explained and not fit.converged:
+        said.append("the fit did not settle: its error bars are not to be trusted")
+    share = max(
+        float(np.nanmax(image.expected)) / seen.dose
+        for image, seen in zip(images, verdict.observations, strict=True)
+    )
+    if share > 0.85:
+        said.append(
+            f"up to {100 * share:.0f} % of the electrons are scattered: so thick that brightness "
+            "says little of thickness"
+        )
+    if explained and known.turns is not None and known.turns.sd_deg > 0:
+        errors = np.degrees(np.linalg.norm(fit.turn_errors_rad, axis=1))
+        for image, error in zip(images, errors.tolist(), strict=True):
+            if error > _OFF_SIGMAS * known.turns.sd_deg:
+                said.append(f"{image.name}: turned by {error:.1f}° more or less than its tilt says")
+    return said

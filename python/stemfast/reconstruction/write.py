@@ -1,0 +1,73 @@
+"""The answer as files: all of them, or none."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemfast.atomic import new_folder, write_bytes
+
+if TYPE_CHECKING:
+    from stemfast.reconstruction.answer import GroundTruth
+
+__all__ = ["check_folder", "write_answer"]
+
+JSON_FILE, PICTURE_FILE, STL_FILE = "reconstruct.json", "reconstruct.png", "particle.stl"
+
+
+def check_folder(folder: str | Path) -> Path:
+    """Refuse a folder that could not be written, before any work.
+
+    Raises
+    ------
+    ValueError
+        If something else is in its place, or the folder above is missing or may not be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> check_folder(tempfile.mkdtemp() + "/answer").name
+    'answer'
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"out: {target} is a file, expected a folder")
+    above = target if target.is_dir() else target.absolute().parent
+    if not above.is_dir():
+        raise ValueError(f"out: the folder {above} does not exist")
+    if not os.access(above, os.W_OK):
+        raise ValueError(f"out: the folder {above} is not writable")
+    return target
+
+
+def write_answer(folder: str | Path, answer: GroundTruth) -> list[Path]:
+    """Write JSON, picture, and the solid as STL, into a folder that is made if it is not there.
+
+    Of a particle that is not explained there is no solid; one of an earlier answer is removed.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    from stemfast.reconstruction.picture import png_bytes
+    from stemfast.reconstruction.stl import stl_bytes
+
+    target = check_folder(folder)
+    # All that can fail is made before the first file takes its place.
+    text = json.dumps(answer.to_dict(), indent=2, allow_nan=False) + "\n"
+    made = {JSON_FILE: text.encode(), PICTURE_FILE: png_bytes(answer)}
+    if answer.explained:
+        made[STL_FILE] = stl_bytes(answer.particle, "stemfast reconstruct, lengths in nm")
+    if target.exists():
+        for name, content in made.items():
+            write_bytes(target / name, content)
+        if STL_FILE not in made:
+            (target / STL_FILE).unlink(missing_ok=True)
+    else:
+        with new_folder(target) as partial:
+            for name, content in made.items():
+                (partial / name).write_bytes(content)
+    return [target / name for name in made]

@@ -1,0 +1,188 @@
+"""How images are recorded: microscopes as the columns that the core takes, one entry per image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stemfast.materials import Material
+from stemfast.microscope import Microscope
+from stemfast.simulation.batch import Batch, Float, Int
+from stemfast.simulation.motion import drift_reach_nm
+
+
+def microscope_list(
+    microscope: Microscope | Sequence[Microscope] | None,
+) -> tuple[list[Microscope], int]:
+    """Return the microscopes and the number of images they stand for (0: any).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something is not a Microscope, or they differ in what a batch has in common.
+
+    Examples
+    --------
+    >>> microscope_list(None)[1], microscope_list([Microscope()] * 3)[1]
+    (0, 3)
+    """
+    if microscope is None:
+        return [Microscope()], 0
+    if isinstance(microscope, Microscope):
+        return [microscope], 0
+    if not isinstance(microscope, Sequence):
+        raise TypeError(
+            "microscope must be a Microscope or a sequence of them, "
+            f"got {type(microscope).__name__}"
+        )
+    scopes = list(microscope)
+    if not scopes:
+        raise ValueError("microscope is empty, expected at least one Microscope")
+    for i, scope in enumerate(scopes):
+        if not isinstance(scope, Microscope):
+            raise TypeError(f"microscope[{i}] must be a Microscope, got {type(scope).__name__}")
+        for what, mine, others in (
+            ("scan.shape", scope.scan.shape, scopes[0].scan.shape),
+            ("detector.bits", scope.detector.bits, scopes[0].detector.bits),
+        ):
+            if mine != others:
+                raise ValueError(
+                    f"microscope[{i}] has {what} {mine}, the first has {others}: "
+                    "images of one batch must be alike in this"
+                )
+    return scopes, len(scopes)
+
+
+def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]:
+    """Return how each image is recorded, as columns of `_core.simulate`.
+
+    Parameters
+    ----------
+    scopes : sequence of Microscope
+        The different microscopes.
+    pick : (n,) int64
+        Which of them takes each image.
+
+    Returns
+    -------
+    dict of str to array
+        One entry per image in each; "film" has the rows of `film_settings`.
+
+    Examples
+    --------
+    >>> columns = recording_columns([Microscope()], np.zeros(3, np.int64))
+    >>> columns["gain"].tolist(), columns["film"].shape
+    ([1.0, 1.0, 1.0], (3, 10))
+    """
+    columns: dict[str, Callable[[Microscope], object]] = {
+        "film": film_settings,
+        "probe_sigma": lambda m: m.probe.sigma_nm / m.scan.pixel_size_nm,
+        "electrons": lambda m: m.electrons_per_pixel,
+        "gain": lambda m: m.detector.gain,
+        "offset": lambda m: m.detector.offset,
+        "read_noise": lambda m: m.detector.read_noise,
+        "tail_fraction": lambda m: m.probe.tail_fraction,
+        "tail_gamma": lambda m: m.probe.tail_gamma_nm / m.scan.pixel_size_nm,
+        "excess_noise": lambda m: m.detector.excess_noise_factor - 1.0,
+        "convergence": lambda m: (m.probe.convergence_mrad or 0.0) * 1e-3,
+        "focus": lambda m: m.probe.focus_nm,
+        "slabs": lambda m: m.probe.slabs,
+        "decay": lambda m: m.detector.decay_us * 1e-6,
+    }
+    return {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
+
+
+def film_settings(scope: Microscope) -> tuple[float, ...]:
+    """Return the film as the core's `FilmSettings`: thicknesses in mean free paths.
+
+    Examples
+    --------
+    >>> depth, roughness, correlation_nm, *_ = film_settings(Microscope())
+    >>> round(depth, 6), roughness, correlation_nm
+    (0.000952, 0.0, 8.0)
+    """
+    film = scope.film
+    path = scope.mean_free_path_nm(film.material)
+    return (
+        film.thickness_nm / path,
+        film.roughness_nm / path,
+        film.correlation_nm,
+        film.hurst,
+        film.wedge_nm_per_um * 1e-3 / path,
+        film.wedge_direction_deg,
+        0.0 if film.hole_distance_nm is None else film.hole_distance_nm,
+        film.hole_direction_deg,
+        0.0 if film.hole_radius_nm is None else 1.0 / film.hole_radius_nm,
+        -1.0 if film.hole_distance_nm is None else film.hole_taper_nm,
+    )
+
+
+def inverse_mean_free_paths(batch: Batch, scopes: Sequence[Microscope], pick: Int) -> Float:
+    """Return each placed body's weight in Σ t/Λ: its own, times 1/Λ under its image's microscope.
+
+    Parameters
+    ----------
+    batch : Batch
+        What is seen.
+    scopes, pick
+        As in `recording_columns`.
+
+    Returns
+    -------
+    (bodies,) float64
+        [1/nm].
+    """
+    known: dict[tuple[object, ...], float] = {}
+
+    def inverse(scope: Microscope, material: str | Material) -> float:
+        key = (scope.beam.energy_kev, scope.haadf, material)
+        if key not in known:
+            known[key] = 1.0 / scope.mean_free_path_nm(material)
+        return known[key]
+
+    table = np.array([[inverse(s, m) for m in batch.materials] for s in scopes])
+    weights: Float = batch.body_weights() * table[pick[batch.image_of_body], batch.shape]
+    return weights
+
+
+def require_countable(scopes: Sequence[Microscope]) -> None:
+    """Refuse more electrons a pixel than the counts have room for."""
+    electrons = max(scope.electrons_per_pixel for scope in scopes)
+    if electrons > 2**30:
+        raise ValueError(
+            f"microscope sends {electrons:.3g} electrons to each pixel, expected at most 2^30: "
+            "lower beam.current_pa or scan.dwell_us"
+        )
+
+
+def require_focused(scopes: Sequence[Microscope], batch: Batch, pick: Int) -> None:
+    """Refuse a particle so far out of focus that its blur is wider than the field."""
+    if all(scope.probe.convergence_mrad is None for scope in scopes):
+        return
+    depth, image = batch.position[:, 2], batch.image_of_body
+    for number, scope in enumerate(scopes):
+        for z in np.unique(depth[pick[image] == number]):
+            if scope.probe.fwhm_at_nm(float(z)) > min(scope.scan.field_nm):
+                raise ValueError(
+                    f"a particle at z = {z:g} nm is seen by a probe "
+                    f"{scope.probe.fwhm_at_nm(float(z)):.3g} nm wide, wider than the field: move "
+                    "it or probe.focus_nm, or lower probe.convergence_mrad"
+                )
+
+
+def require_film(scopes: Sequence[Microscope], frames: int) -> None:
+    """Refuse a drift that carries the beam to where the film's wedge has run out."""
+    for scope in scopes:
+        film, drift = scope.film, np.array(drift_reach_nm(scope.scan, frames))
+        angle = np.radians(film.wedge_direction_deg)
+        uphill = film.wedge_nm_per_um * 1e-3 * np.array([np.cos(angle), np.sin(angle)])
+        half = np.array(scope.scan.field_nm[::-1]) / 2
+        thinnest = film.thickness_nm - np.abs(uphill) @ half + min(0.0, float(uphill @ drift))
+        if film.wedge_nm_per_um != 0 and drift.any() and thinnest < 3 * film.roughness_nm:
+            raise ValueError(
+                "scan.instability.drift_nm_s moves the beam to where the film is "
+                f"{thinnest:.3g} nm thin, expected at least 3 film.roughness_nm: lower it or "
+                "film.wedge_nm_per_um"
+            )

@@ -9,7 +9,7 @@ stay as they are.
 
 import sys
 
-from stemfast.pretrained.novelty import add_to
+from stemfast.training.learnt_range import add_to
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)

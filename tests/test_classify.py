@@ -11,9 +11,9 @@ import pytest
 
 from stemfast import micrograph
 from stemfast.micrograph.classify import NOT_SURE, classify
-from stemfast.pretrained.novelty import measure
 from stemfast.simulation.image import Image
 from stemfast.training import Experiment, save
+from stemfast.training.learnt_range import measure
 from untrained import undecided
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from stemfast import image_file
 from stemfast.cli.particle import Shape, build, pose
+from stemfast.simulation import image as image_file
 
 COMMANDS = ["info", "simulate", "gallery", "demo", "classify"]
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from stemfast import dataset, recipes
-from stemfast.dataset import estimate as estimate_module
 from stemfast.dataset import folder
+from stemfast.dataset import plan as estimate_module
 from stemfast.dataset.splits import parse
 
 CREATE = ("dataset", "create", "shapes", "images", "--size", "64", "--shard-images", "10")

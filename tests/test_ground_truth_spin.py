@@ -15,9 +15,9 @@ from stemfast.models.reconstructor import GroundTruthConfig, GroundTruthNetwork
 from stemfast.models.spin_head import SpinLook, SpinSaid, SpinSeen, appearances, depths, look_twice
 from stemfast.models.view_reader import ViewReader
 from stemfast.pretrained.reconstructor import TrainedGroundTruth, load, save
+from stemfast.studies import reconstruction_curves as ground_truth_spin_curves
+from stemfast.studies.reconstruction_curves import against_spin, only_the_sense
 from stemfast.studies.reconstruction_pictures import table
-from stemfast.training import ground_truth_spin_curves
-from stemfast.training.ground_truth_spin_curves import against_spin, only_the_sense
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.run import train
 from stemfast.training.reconstruction.spin import read_spins, spin_loss

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import stemfast as sf
-from stemfast.image_file import ENDINGS
+from stemfast.simulation.image import ENDINGS
 
 pytest.importorskip("rsciio", reason="needs RosettaSciIO, the extra [io]")
 
@@ -207,7 +207,7 @@ def test_a_missing_extra_is_one_line(tmp_path, monkeypatch, ending):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, ending):
-    from stemfast import image_file
+    from stemfast.simulation import image as image_file
 
     file = tmp_path / f"a{ending}"
     file.write_bytes(b"precious")

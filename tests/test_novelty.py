@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from stemfast.pretrained.cloud import QUANTILE, Cloud, fit
-from stemfast.pretrained.novelty import add_to, measure, texture
+from stemfast.pretrained.novelty import texture
 from stemfast.studies.off_distribution import cases, table
 from stemfast.studies.off_distribution import measure as behaviour
 from stemfast.training import Experiment, TrainedClassifier, load, save
+from stemfast.training.learnt_range import add_to, measure
 from untrained import undecided
 
 EXPERIMENT = Experiment(

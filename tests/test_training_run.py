@@ -19,8 +19,8 @@ from stemfast.models import logits
 from stemfast.training import checkpoint, devices, experiment, run
 from stemfast.training.augment import apply_symmetry
 from stemfast.training.corner_points import corner_points, point_loss, turned
-from stemfast.training.event_log import EventLog
 from stemfast.training.experiment import Experiment, ModelSettings
+from stemfast.training.log import EventLog
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.step import make_step
 

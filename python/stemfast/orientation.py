@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast import _core
+from stemfast import _core, elementary
 from stemfast.arguments import index, seed_value
 
 if TYPE_CHECKING:
@@ -116,3 +116,24 @@ def random(n: int, *, seed: int, first_index: int = 0) -> Rotation:
     count = index("n", n, minimum=1)
     drawn = _core.haar_orientations(seed_value(seed), index("first_index", first_index), count)
     return Rotation.from_quat(drawn)
+
+
+Floats = NDArray[np.float64]
+
+
+def quaternion_product(p: Floats, q: Floats) -> Floats:
+    """Quaternions (…, 4) in the order x, y, z, w that turn by q first, then by p."""
+    px, py, pz, pw = (p[..., k] for k in range(4))
+    qx, qy, qz, qw = (q[..., k] for k in range(4))
+    x = pw * qx + px * qw + py * qz - pz * qy
+    y = pw * qy - px * qz + py * qw + pz * qx
+    z = pw * qz + px * qy - py * qx + pz * qw
+    w = pw * qw - px * qx - py * qy - pz * qz
+    length = np.sqrt(x * x + y * y + z * z + w * w)
+    return np.stack([x / length, y / length, z / length, w / length], axis=-1)
+
+
+def rotate(axis: Floats, turns: Floats) -> Floats:
+    """Quaternions (…, 4) that turn about a unit axis (3,) by a number of full turns (…)."""
+    sine, cosine = elementary.sin_cos_turns(np.ascontiguousarray(0.5 * turns))
+    return np.stack([*(component * sine for component in axis), cosine], axis=-1)

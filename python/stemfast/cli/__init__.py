@@ -17,7 +17,6 @@ from stemfast.cli import (
     features,
     gallery,
     info,
-    interrupt,
     predict,
     reconstruct,
     refine,
@@ -25,6 +24,7 @@ from stemfast.cli import (
     train,
     transfer,
 )
+from stemfast.cli import errors as interrupt
 from stemfast.cli.errors import Commands
 
 app = typer.Typer(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemfast.cli.reading import Conditions, Images, Progress, Seed, Sets, Size, record_option
+from stemfast.cli.options import Conditions, Images, Progress, Seed, Sets, Size, record_option
 
 if TYPE_CHECKING:
     from stemfast.studies.ceiling import Ceiling

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemfast.cli.interrupt import STOPPED
+from stemfast.cli.errors import STOPPED
 
 if TYPE_CHECKING:
     from stemfast.dataset import Plan
@@ -247,8 +247,9 @@ def show(
 
     Example: [bold]stemfast dataset show images sheet.png[/bold]
     """
-    from stemfast import dataset, image_file
-    from stemfast.dataset.show import contact_sheet
+    from stemfast import dataset
+    from stemfast.dataset.about import contact_sheet
+    from stemfast.simulation import image as image_file
 
     image_file.writable(picture, (".png", ".pdf", ".svg"))
     path = contact_sheet(dataset.open(directory, split), picture, count=count, first=first)
@@ -299,8 +300,8 @@ def _write(
 ) -> None:
     from stemfast.dataset import folder
     from stemfast.dataset.about import headline
-    from stemfast.dataset.estimate import check_space, estimate, in_bytes
     from stemfast.dataset.manifest import resume_command
+    from stemfast.dataset.plan import check_space, estimate, in_bytes
     from stemfast.dataset.progress import Progress, duration
     from stemfast.dataset.write import write_missing
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import sys
-from typing import Any
+import threading
+import time
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
-
-from stemfast.cli.interrupt import STOPPED
 
 #: Which extra brings which package, for packages that the core install leaves out.
 _EXTRA_OF = {
@@ -117,3 +120,36 @@ def stderr_is_terminal() -> bool:
     True
     """
     return sys.stderr.isatty()
+
+
+#: Exit code of a program that Ctrl-C stopped: 128 + SIGINT.
+STOPPED = 130
+_MOMENT_S = 0.7
+
+
+def watch() -> None:
+    """Start to watch for Ctrl-C. Call once, in the main thread."""
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    # The thread holds both ends open for as long as the process lives.
+    threading.Thread(target=_wait, args=(receiver, sender), daemon=True).start()
+
+
+def leave() -> NoReturn:
+    """End the process now, after Ctrl-C.
+
+    Without the interpreter's usual farewell: XLA cannot cancel what its threads are doing, and
+    they crash when the interpreter is torn down under them.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(STOPPED)
+
+
+def _wait(receiver: socket.socket, sender: socket.socket) -> None:
+    while signal.SIGINT not in receiver.recv(1):
+        pass
+    time.sleep(_MOMENT_S)
+    os.write(2, b"stopped\n")
+    os._exit(STOPPED)

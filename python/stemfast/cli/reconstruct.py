@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stemfast.cli.errors import stderr_is_terminal
-from stemfast.cli.numbers import numbers
+from stemfast.cli.options import numbers
 
 
 def reconstruct(

@@ -116,8 +116,8 @@ def simulate(
     Prints what it did: the particle, its volume, and the dose.
     """
     import stemfast as sf
-    from stemfast import image_file
     from stemfast.cli.particle import build, pose
+    from stemfast.simulation import image as image_file
 
     image_file.check_path(out)
     if truth is not None:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import atomic
-from stemfast.dataset.estimate import check_space
 from stemfast.dataset.manifest import Manifest, ShardEntry
 from stemfast.dataset.mapped import MappedShard
+from stemfast.dataset.plan import check_space
 from stemfast.dataset.read import Dataset
 from stemfast.simulation.image import Image
 

@@ -1,1 +1,1 @@
-"""."""
+"""Figures of merit of classifiers: accuracy with intervals, calibration, confusion matrices."""

@@ -168,7 +168,7 @@ def expected_electrons(shape: Shape, seen: Optics, x_nm: jax.Array, y_nm: jax.Ar
 
 
 def log_likelihood(shape: Shape, observation: Observation) -> jax.Array:
-    """Logarithm of P(image | shape), of what `stemfast.fit.image.likelihood.observe` made of an image.
+    """Logarithm of P(image | shape), of an `Observation`.
 
     The film is its mean; the constant ln y! is left out.
     """

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.cuboid.equivalents import APART_DEG, APART_EDGES, apart
-from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.cuboid.shape import CORNERS, MASKS, CutCuboid, rotation_matrix
 from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.maximum import Maximisation, Refined, State
 from stemfast.fit.prior import Prior
-from stemfast.fit.search import MASKS
 from stemfast.fit.templates import Candidates, binned, candidates, outline
 from stemfast.microscope import Microscope
 

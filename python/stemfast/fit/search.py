@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.cuboid.shape import MASKS, CutCuboid
 from stemfast.fit.image.likelihood import Observation
 from stemfast.fit.refine import Prior, Refined, out_of_question, refine_observation
 
@@ -23,7 +23,6 @@ __all__ = ["Comparison", "count_prior", "explore", "search"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-MASKS = 256
 # Those within this of the best, at most so many, are fitted from so many more starts at the end.
 _CLOSE_CALL, _FINALISTS, _FINAL_STARTS = 12.0, 4, 4
 _HOPELESS = 20.0  # logarithms of evidence that no other start would make up for

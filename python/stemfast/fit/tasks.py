@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.fit.search import MASKS
+from stemfast.fit.cuboid.shape import MASKS
 from stemfast.symmetry import corner_permutation
 from stemfast.symmetry.corner_questions import CornerQuestion, classes, log_prior
 

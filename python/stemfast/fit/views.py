@@ -1,7 +1,8 @@
 """One particle in several images: one shape, a pose and a place in each.
 
-`refine_views` fits one set of cut corners to all images at once, in blocks (`stemfast.fit.levenberg_marquardt`);
-`stemfast.fit.views_search` compares sets of corners by their joint evidence.
+`refine_views` fits one set of cut corners to all images at once, in blocks
+(`stemfast.fit.levenberg_marquardt`); `stemfast.fit.views_search` compares sets of corners by
+their joint evidence.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit.cuboid.shape import CORNERS, CutCuboid
+from stemfast.fit.cuboid.shape import CORNERS, MASKS, CutCuboid
 from stemfast.fit.cuboid.thickness import SHAPE_PARAMETERS, shape_parameters
 from stemfast.fit.image.goodness import Goodness, goodness
 from stemfast.fit.image.likelihood import Observation
 from stemfast.fit.levenberg_marquardt import Joint
 from stemfast.fit.prior import Prior
 from stemfast.fit.refine import with_corners
-from stemfast.fit.search import MASKS
 from stemfast.fit.turns import Turns
 
 __all__ = ["RefinedViews", "fitted_views", "pose_before", "refine_views", "view_starts"]
@@ -45,7 +45,7 @@ class RefinedViews:
     covariance : (n, n) float64
         Of these.
     view_covariances : tuple of (P, P) float64
-        Of all parameters of a view, in the order of `stemfast.fit.cuboid.thickness.shape_parameters`.
+        Of all parameters of a view, in the order of `shape_parameters`.
     turn_errors_rad : (K, 3) float64
         What the turns were off by, as rotation vectors [rad]; 0 where they are not known.
     log_likelihood : float

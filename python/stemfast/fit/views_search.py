@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.cuboid.equivalents import axis_turns, mirrored, renamed
-from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, rotation_matrix
+from stemfast.fit.cuboid.shape import CORNERS, MASKS, CutCuboid, rotation_matrix
 from stemfast.fit.image.likelihood import Observation
 from stemfast.fit.joint_state import JointState
 from stemfast.fit.levenberg_marquardt import Joint
 from stemfast.fit.prior import Prior
 from stemfast.fit.refine import OUT
-from stemfast.fit.search import MASKS, Comparison, checked_log_prior, explore
+from stemfast.fit.search import Comparison, checked_log_prior, explore
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, fitted_views, pose_before, view_starts
 

@@ -97,7 +97,7 @@ def simulated_field(
     """
     from stemfast import Specimen
     from stemfast.orientation import random
-    from stemfast.simulation import simulate
+    from stemfast.simulation.simulate import simulate
 
     if isinstance(n_particles, bool) or n_particles < 1:
         raise MicrographError(f"n_particles: got {n_particles!r}, expected at least 1")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +16,17 @@ from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
 from stemfast.pretrained.cloud import QUANTILE
 from stemfast.pretrained.novelty import Familiar, look
+from stemfast.pretrained.store import (
+    CONFIG_FILE,
+    FORMAT,
+    FORMAT_VERSION,
+    WEIGHTS_FILE,
+    compact,
+    filled,
+    flat,
+    read_config,
+    same_bytes,
+)
 
 __all__ = [
     "Prediction",
@@ -32,10 +40,6 @@ __all__ = [
     "save",
 ]
 
-FORMAT = "stemfast classifier"
-FORMAT_VERSION = 2
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "weights.safetensors"
 NOVELTY_FILE = "novelty.safetensors"
 
 
@@ -139,22 +143,6 @@ class TrainedClassifier:
         return self.familiar.novelty(look(self.model, images)[0], images)
 
 
-def flat(model: Classifier) -> dict[str, NDArray[Any]]:
-    """Weights by dotted name, in the order of the names."""
-    found = {
-        ".".join(str(part) for part in path): np.asarray(variable[...])
-        for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param))
-    }
-    return dict(sorted(found.items()))
-
-
-def compact(array: NDArray[Any]) -> NDArray[Any]:
-    """The same numbers in 16 bits, where that loses nothing."""
-    with np.errstate(over="ignore"):
-        half = array.astype(np.float16)
-    return half if np.array_equal(half.astype(array.dtype), array) else array
-
-
 def save(directory: str | Path, trained: TrainedClassifier) -> None:
     """Write a trained network, each of its files whole or not at all.
 
@@ -193,39 +181,6 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
     else:
         (folder / NOVELTY_FILE).unlink(missing_ok=True)
     atomic.write_text(folder / CONFIG_FILE, text)
-
-
-def read_config(
-    folder: Path,
-    *,
-    kind: str = "trained network",
-    form: str = FORMAT,
-    version: int = FORMAT_VERSION,
-) -> dict[str, Any]:
-    """The configuration of a saved model, of this format and version.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ValueError
-        If it is damaged, of something else, or of another version.
-    """
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no {kind}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != form:
-        raise ValueError(f'{path} does not say "format": "{form}": not a {kind}')
-    if config.get("format_version") != version:
-        raise ValueError(
-            f"{path} has format_version {config.get('format_version')}, this stemfast reads "
-            f"{version}: train the network again"
-        )
-    return config
 
 
 def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -> TrainedClassifier:
@@ -271,19 +226,6 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
     )
 
 
-def same_bytes(folder: Path, name: str, digest: str | None) -> bytes:
-    """A file's content, if it is the one that the configuration was written with."""
-    if not (folder / name).is_file():
-        raise FileNotFoundError(f"directory {folder} holds no {name}")
-    content = (folder / name).read_bytes()
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError(
-            f"{folder / name} is not the file that {CONFIG_FILE} was written with "
-            "(SHA-256 differs): train the network again or copy all its files anew"
-        )
-    return content
-
-
 def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Familiar | None:
     """What the network knows of its own features; networks of earlier versions know nothing."""
     from safetensors.numpy import load as from_bytes
@@ -299,24 +241,3 @@ def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Famili
     if familiar.content.spread.shape != (model.head.in_features,):
         raise ValueError(f"{folder / NOVELTY_FILE} is of another network than {WEIGHTS_FILE}")
     return familiar
-
-
-def filled(make: Callable[[], nnx.Module], weights: dict[str, NDArray[Any]], folder: Path) -> Any:
-    """A network with these weights; its first ones, which would cost seconds, are never drawn.
-
-    Raises
-    ------
-    ValueError
-        If the weights are not those of such a network.
-    """
-    graph, state = nnx.split(nnx.eval_shape(make))
-    empty = nnx.to_flat_state(state)
-    names = [".".join(str(part) for part in path) for path, _ in empty]
-    expected = {name: variable.shape for name, (_, variable) in zip(names, empty, strict=True)}
-    if {name: array.shape for name, array in weights.items()} != expected:
-        raise ValueError(f"the weights in {folder} do not fit the architecture in {CONFIG_FILE}")
-    full = [
-        (path, variable.replace(jnp.asarray(weights[name], variable.dtype)))
-        for name, (path, variable) in zip(names, empty, strict=True)
-    ]
-    return nnx.merge(graph, nnx.from_flat_state(full))

@@ -20,7 +20,7 @@ from stemfast.models.corner_evidence import mirrors, symmetry
 from stemfast.models.predict import check_images
 from stemfast.models.reconstructor import Answer, GroundTruthConfig, GroundTruthNetwork, Views
 from stemfast.models.view_reader import ViewReader
-from stemfast.pretrained.classifier import (
+from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     compact,

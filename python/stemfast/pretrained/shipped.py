@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stemfast.pretrained.classifier import CONFIG_FILE, load
+from stemfast.pretrained.classifier import load
+from stemfast.pretrained.store import CONFIG_FILE
 
 __all__ = ["load_pretrained", "pretrained_names"]
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import draws, elementary
+from stemfast.orientation import quaternion_product, rotate
 
 __all__ = [
     "Stage",
@@ -82,21 +83,3 @@ def isotropic(u: Floats, v: Floats) -> Floats:
     sine, cosine = elementary.sin_cos_turns(v)
     ring = np.sqrt(1.0 - z * z)
     return np.stack([ring * cosine, ring * sine, z], axis=-1)
-
-
-def quaternion_product(p: Floats, q: Floats) -> Floats:
-    """Quaternions (…, 4) in the order x, y, z, w that turn by q first, then by p."""
-    px, py, pz, pw = (p[..., k] for k in range(4))
-    qx, qy, qz, qw = (q[..., k] for k in range(4))
-    x = pw * qx + px * qw + py * qz - pz * qy
-    y = pw * qy - px * qz + py * qw + pz * qx
-    z = pw * qz + px * qy - py * qx + pz * qw
-    w = pw * qw - px * qx - py * qy - pz * qz
-    length = np.sqrt(x * x + y * y + z * z + w * w)
-    return np.stack([x / length, y / length, z / length, w / length], axis=-1)
-
-
-def rotate(axis: Floats, turns: Floats) -> Floats:
-    """Quaternions (…, 4) that turn about a unit axis (3,) by a number of full turns (…)."""
-    sine, cosine = elementary.sin_cos_turns(np.ascontiguousarray(0.5 * turns))
-    return np.stack([*(component * sine for component in axis), cosine], axis=-1)

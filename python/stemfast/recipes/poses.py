@@ -9,17 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from stemfast import _core, elementary
-from stemfast.recipes.distributions import (
-    Floats,
-    Ints,
-    Stage,
-    between,
-    isotropic,
-    normal,
-    numbered,
-    quaternion_product,
-    rotate,
-)
+from stemfast.orientation import quaternion_product, rotate
+from stemfast.recipes.distributions import Floats, Ints, Stage, between, isotropic, normal, numbered
 from stemfast.recipes.exposure import Exposure
 from stemfast.recipes.settings import Group, NotNegative
 

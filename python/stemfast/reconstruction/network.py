@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemfast
-from stemfast.fit import CutCuboid
-from stemfast.fit.cuboid.axes import sorted_axes
+from stemfast.fit.proposal import Proposal, placed
 from stemfast.reconstruction.prepare import View
 from stemfast.simulation.motion import MOST_SPIN_DEG
-from stemfast.symmetry import cuboid_symmetry
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -28,25 +25,6 @@ Float: TypeAlias = NDArray[np.float64]
 NAME = "ground-truth"
 # Diameter of the shadows of the particles that it learnt from, 11 to 18 nm on pixels of 0.25 nm.
 _ACROSS_PX = (50.0, 80.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """What the network says.
-
-    Attributes
-    ----------
-    mask : int
-        Deformed corners in the axes of the sorted edges, longest along x.
-    severity : (8,) float64
-        Of each, in the same axes.
-    share : (K,) float64
-        How much each image had to say.
-    """
-
-    mask: int
-    severity: Float
-    share: Float
 
 
 def ask(
@@ -114,31 +92,6 @@ def _load() -> Any:
         return load_pretrained(NAME)
     except ModuleNotFoundError:
         return None
-
-
-def placed(proposal: Proposal, shapes: Sequence[CutCuboid]) -> list[tuple[CutCuboid, ...]]:
-    """The network's corners on a particle whose poses are known: every way to lay them.
-
-    The network knows its corners up to half turns of the cuboid, and up to a mirror image where
-    poses were not known to it.
-
-    Parameters
-    ----------
-    proposal : Proposal
-    shapes : sequence of K CutCuboid
-        The particle in each view.
-    """
-    symmetry = cuboid_symmetry((3.0, 2.0, 1.0), tolerance_nm=0.0)
-    sorted_shapes = sorted_axes(shapes)
-    found: dict[int, tuple[CutCuboid, ...]] = {}
-    for permutation in symmetry.permutations:
-        cuts = np.zeros(8)
-        for corner in range(8):
-            if proposal.mask >> corner & 1:
-                cuts[permutation[corner]] = float(np.clip(proposal.severity[corner], 0.1, 0.5))
-        laid = tuple(replace(shape, cuts=cuts) for shape in sorted_shapes)
-        found.setdefault(laid[0].mask, laid)
-    return list(found.values())
 
 
 def _pixel_nm(network: Any) -> float:

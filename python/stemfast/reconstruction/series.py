@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.micrograph import MicrographError
-from stemfast.micrograph.files import read
 from stemfast.micrograph.files.calibration import GIVE_PIXEL_SIZE, checked, pixel_size
 from stemfast.micrograph.files.formats import Dataset, read_datasets
-from stemfast.micrograph.files.read import checked_image
+from stemfast.micrograph.files.read import checked_image, read
 
 __all__ = ["MOST_IMAGES", "Series", "evenly", "read_series"]
 

@@ -19,7 +19,15 @@ from stemfast.arguments import vectors
 from stemfast.materials import Material
 from stemfast.orientation import quaternions
 from stemfast.particles import Particle
-from stemfast.particles.geometry.body import Body, ConvexBody, EllipsoidBody, MeshBody
+from stemfast.particles.geometry.body import (
+    KIND_CONVEX,
+    KIND_ELLIPSOID,
+    KIND_MESH,
+    Body,
+    ConvexBody,
+    EllipsoidBody,
+    MeshBody,
+)
 from stemfast.particles.specimen import Specimen
 
 if TYPE_CHECKING:
@@ -30,7 +38,6 @@ Int: TypeAlias = NDArray[np.int64]
 Shown: TypeAlias = Particle | Specimen
 
 _NO_TURN = (0.0, 0.0, 0.0, 1.0)
-KIND_CONVEX, KIND_ELLIPSOID, KIND_MESH = 0, 1, 2
 
 
 @dataclass(frozen=True)

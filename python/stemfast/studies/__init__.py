@@ -1,1 +1,1 @@
-"""."""
+"""Studies of the product: baselines, curves, ceilings and trials of fits. Only `cli` knows them."""

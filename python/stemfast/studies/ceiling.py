@@ -8,6 +8,7 @@ better than the truth does.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.kinds.shapes import judge_shape
+from stemfast.fit.kinds.family import Placement
+from stemfast.fit.kinds.shapes import REACH, compare, families
+from stemfast.fit.kinds.solids import Box
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import prior_of
 from stemfast.fit.search import search
 from stemfast.fit.tasks import question
-from stemfast.fit.verdict import Verdict
-from stemfast.studies.record import Record, read_test_images
+from stemfast.studies.record import Record, Verdict, read_test_images
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -128,7 +130,7 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
     ValueError
         If the scene's label is not the one that its corners have.
     """
-    from stemfast.simulation import simulate
+    from stemfast.simulation.simulate import simulate
 
     if recipe.name == "shapes":
         return judge_shape(recipe, scenes, i)
@@ -224,3 +226,71 @@ def ceiling(
         report=report,
     )
     return Ceiling(recipe.name, tuple(recipe.class_names), verdicts)
+
+
+def truth_of(recipe: Recipe, scenes: Scenes, i: int) -> Placement:
+    """Where the solid of a scene is; of an ellipsoid, one without proportions there.
+
+    Parameters
+    ----------
+    recipe, scenes, i
+        As for `stemfast.studies.ceiling.judge`.
+    """
+    settings = recipe.particle  # type: ignore[attr-defined]
+    kinds = families(settings.edge_ratio, settings.sphere_ratio)
+    label = int(scenes.labels[i])
+    size = math.log(float(scenes.columns["diameter_nm"][i]))
+    own = kinds[label].mean
+    if isinstance(kinds[label], Box):
+        own = kinds[label].proportions(scenes.columns["size_nm"][i])  # type: ignore[attr-defined]
+    position = scenes.positions_nm[i].reshape(3)
+    return Placement(scenes.orientations[i].reshape(4), np.concatenate([position[:2], [size], own]))
+
+
+def judge_shape(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
+    """Have the observer read one image of `shapes`.
+
+    Parameters
+    ----------
+    recipe, scenes, i
+        As for `stemfast.studies.ceiling.judge`.
+    """
+    from stemfast.simulation.simulate import simulate
+
+    begun = time.perf_counter()
+    microscope, label = scenes.microscope(i), int(scenes.labels[i])
+    start = truth_of(recipe, scenes, i)
+    taken = simulate(
+        scenes.particle(i),
+        scenes.orientation(i),
+        microscope,
+        seed=scenes.seed,
+        first_index=scenes.start + i,
+        positions_nm=scenes.positions_nm[i].reshape(3),
+        return_truth=True,
+    )
+    # The part of the image that any of the three could reach, so that it tells nothing of which.
+    widest = 2 * REACH * math.exp(float(start.values[2]))
+    around = CutCuboid(
+        np.full(3, widest),
+        np.zeros(8),
+        np.array([0.0, 0.0, 0.0, 1.0]),
+        start.values[:2],
+        scenes.materials[i].decode(),
+    )
+    image = observe(taken.images, microscope, around, beam_nm=taken.truth.beam_nm)
+    settings = recipe.particle  # type: ignore[attr-defined]
+    found = compare(image, families(settings.edge_ratio, settings.sphere_ratio), start, label)
+    probability = found.probability
+    deviance, pixels = image.deviance(found.fits[label][0].electrons)
+    return Verdict(
+        index=scenes.start + i,
+        label=label,
+        answer=int(probability.argmax()),
+        probability=tuple(round(float(p), _DIGITS) for p in probability),
+        mask=0,
+        best_mask=0,
+        fits=sum(len(fits) for fits in found.fits),
+        deviance_per_pixel=round(deviance / pixels, _DIGITS),
+        seconds=round(time.perf_counter() - begun, 3),
+    )

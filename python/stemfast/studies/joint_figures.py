@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stemfast.fit.sets_reading import SetReading
+from stemfast.studies.record import SetReading
 
 __all__ = ["Coverage", "Figure", "coverage", "figures", "table"]
 

@@ -22,11 +22,10 @@ from stemfast.fit.decide_views import decide_views
 from stemfast.fit.image.likelihood import observe
 from stemfast.fit.prior import prior_of
 from stemfast.fit.search import count_prior
-from stemfast.fit.sets_reading import SetReading
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.studies.joint_answer import Said, Truth, of_fit, of_network, orbits
-from stemfast.studies.record import Record
+from stemfast.studies.record import Record, SetReading
 
 if TYPE_CHECKING:
     from stemfast.pretrained.reconstructor import TrainedGroundTruth

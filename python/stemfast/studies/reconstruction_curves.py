@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -20,16 +20,30 @@ from numpy.typing import NDArray
 from stemfast import atomic
 from stemfast.dataset.streaming.stream import stream
 from stemfast.models import logits
-from stemfast.models.reconstructor import GroundTruthConfig, SetNetwork
+from stemfast.models.corner_evidence import mirrors
+from stemfast.models.reconstructor import Answer, GroundTruthConfig, SetNetwork
 from stemfast.pretrained.reconstructor import TrainedGroundTruth
-from stemfast.training.ground_truth_spin_curves import against_spin, hand_of
-from stemfast.training.ground_truth_step import set_loss
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
-from stemfast.training.reconstruction.judge import ask, figures_of, share_of, spread
-from stemfast.training.reconstruction.sets import ReadSets, batch_of, load_sets, read_recipe
+from stemfast.training.reconstruction.judge import ask, figures_of, more, share_of, spread
+from stemfast.training.reconstruction.loss import set_loss
+from stemfast.training.reconstruction.sets import (
+    ReadSets,
+    as_they_are,
+    batch_of,
+    load_sets,
+    read_recipe,
+)
 from stemfast.training.step import Seen, optimised
 
-__all__ = ["BASELINES", "Comparison", "compare"]
+__all__ = [
+    "BASELINES",
+    "SPIN_VIEWS",
+    "Comparison",
+    "against_spin",
+    "compare",
+    "hand_of",
+    "only_the_sense",
+]
 
 #: Numbers of images, and how many each particle of the first test set has; numbers above that are
 #: asked of a smaller set of particles with the largest number of images.
@@ -238,3 +252,89 @@ def _averaged(
     for count in VIEWS:
         answer = chances[:, :count].mean(axis=1).argmax(axis=1)
         made.add("views", AVERAGED, "unknown", count, {"count": share_of(answer == numbers)})
+
+
+#: Numbers of images.
+SPIN_VIEWS = (1, 2, 4, 8)
+#: Turn during a frame that is believed where only its sense is known [degrees].
+GUESS_DEG = 35.0
+
+
+class Table(Protocol):
+    """Gets rows of figures."""
+
+    def add(self, against: str, method: str, poses: str, at: float, figures: Any) -> None:
+        """Add a row."""
+        ...
+
+
+def only_the_sense(spin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Spins (P, K, 3) of whose angle nothing is known, but of their axis and sense."""
+    length = np.linalg.norm(spin, axis=-1, keepdims=True)
+    return np.asarray(np.radians(GUESS_DEG) * spin / np.maximum(length, 1e-9), np.float32)
+
+
+def hand_of(answer: Answer, sets: ReadSets) -> dict[str, Any]:
+    """Left or right, of chiral particles: which hand has more of the probability."""
+    table = np.asarray(answer.orbit, np.float64)
+    partner = mirrors()
+    left = np.arange(len(partner)) < partner
+    right = np.arange(len(partner)) > partner
+    says_left = more(*(np.logaddexp.reduce(table[:, own], axis=1) for own in (left, right)))
+    return share_of(says_left == left[np.asarray(sets.truth.orbit)])
+
+
+def against_spin(
+    made: Table,
+    trained: TrainedGroundTruth,
+    experiment: GroundTruthExperiment,
+    particles: int,
+    few: int,
+    *,
+    n_threads: int = 0,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Measure against the number of images, and on the recipe of handedness.
+
+    Parameters
+    ----------
+    made : Comparison
+        Gets the rows.
+    trained : TrainedGroundTruth
+        The network; it knows spins.
+    experiment : GroundTruthExperiment
+        How it was trained.
+    particles, few : int
+        Test particles where the spin is known, and where it is not or only its sense.
+    n_threads : int
+        Threads of the simulation.
+    say : callable
+        Told what is done.
+    """
+    spinning, most = experiment.model_copy(update={"spin": True}), max(SPIN_VIEWS)
+    network = trained.model.sets
+    cases: tuple[tuple[str, int, Any], ...] = (
+        ("known spin", particles, as_they_are),
+        ("known sense of spin", few, only_the_sense),
+        ("unknown spin", few, None),
+    )
+    for recipe in (None, "handedness"):
+        for poses, count, believed in cases:
+            number = count if recipe is None else few
+            say(f"reading {number} particles, {most} images each, {poses} {recipe or ''}".rstrip())
+            sets = read_recipe(
+                spinning.views_recipe(most, kind="static", recipe=recipe),
+                trained.model.encoder,
+                "test",
+                number,
+                seed=experiment.seed,
+                believed=believed,
+                n_threads=n_threads,
+            )
+            if recipe is not None:
+                made.add(recipe, OURS, poses, most, {"hand": hand_of(ask(network, sets), sets)})
+                continue
+            for views in SPIN_VIEWS:
+                answer = ask(network, sets, which=np.arange(views))
+                found = figures_of(answer, sets.truth, hand_known=believed is not None)
+                made.add("views", OURS, poses, views, found)

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from stemfast.fit.image.goodness import LEAST_P
 from stemfast.fit.tasks import check_recipe
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
     from stemfast.recipes.scenes import Scenes
 
-__all__ = ["Entry", "Record", "read_test_images"]
+__all__ = ["Entry", "Record", "SetReading", "Verdict", "read_test_images"]
 
 
 @dataclass(frozen=True)
@@ -198,3 +199,82 @@ def read_test_images(
         if report is not None:
             report(done[i], number)
     return tuple(done[i] for i in indices)
+
+
+@dataclass(frozen=True)
+class Verdict(Entry):
+    """What the observer says of one image; see `Entry` for its answer.
+
+    Attributes
+    ----------
+    mask, best_mask : int
+        The true corners, and the most probable ones; 0 where the task is not one of corners.
+    fits : int
+        Sets of corners that were fitted, or maxima of solids that were found.
+    deviance_per_pixel : float
+        Of the fit of the true corners or the true solid.
+    seconds : float
+        It took.
+    """
+
+    mask: int
+    best_mask: int
+    fits: int
+    deviance_per_pixel: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SetReading(Entry):
+    """What was read from several images of one particle.
+
+    `label` and `answer` are classes of corners, up to the mirror at unknown poses; `probability`
+    is that of the answer. Network and fit are `Said`, as far as it is told:
+
+    Attributes
+    ----------
+    views : int
+        Images.
+    truth, network, fit : dict
+        ``count``, ``orbit``, ``orbit_up_to_mirror``, ``hand`` (of the answer, whether it is right),
+        ``edges_off`` and ``volume_off`` (relative), ``edges_z``, ``volume_z`` and ``cuts_z`` (in
+        error bars), ``cuts_off``; of the truth the first three. The network's is empty without one.
+    misfit, p_value : float
+        Of the image that the fit explains least; see `Goodness`.
+    missed : float or None
+        Of a wrong answer: by how much a fit that starts from the truth is more probable, in
+        natural logarithms. Where that is not above 0, the images say so.
+    fits : int
+        Sets of corners that were fitted.
+    seconds, network_seconds : float
+        Of one core.
+    """
+
+    views: int
+    truth: dict[str, Any]
+    network: dict[str, Any]
+    fit: dict[str, Any]
+    misfit: float
+    p_value: float
+    missed: float | None
+    fits: int
+    seconds: float
+    network_seconds: float
+
+    @property
+    def key(self) -> int:
+        """What tells it from the others of a record."""
+        return (self.index << 5) + self.views
+
+    @property
+    def explained(self) -> bool:
+        """Whether the fit explains every image."""
+        return self.p_value >= LEAST_P
+
+    def said(self, who: str) -> dict[str, Any]:
+        """What the "fit", the "network" or both "together" say.
+
+        Together it is the fit where it explains every image, or else the network.
+        """
+        alone = who == "fit" or (who == "together" and self.explained)
+        return self.fit if alone or not self.network else self.network

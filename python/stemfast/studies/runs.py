@@ -13,8 +13,8 @@ from typing import Any, get_args
 
 from stemfast import atomic
 from stemfast.models.config import Variant
-from stemfast.pretrained.classifier import CONFIG_FILE, read_config
 from stemfast.pretrained.shipped import load_pretrained, pretrained_names
+from stemfast.pretrained.store import CONFIG_FILE, read_config
 from stemfast.training.experiment import Experiment
 
 __all__ = ["Runs", "TrainingRun", "read", "write"]

@@ -5,9 +5,8 @@ from stemfast.evaluation.metrics import Evaluation, evaluate, fit_temperature
 from stemfast.pretrained.classifier import Prediction, TrainedClassifier, load, save
 from stemfast.pretrained.shipped import load_pretrained, pretrained_names
 from stemfast.training.experiment import Experiment
-from stemfast.training.in_memory import fit
+from stemfast.training.in_memory import TrainingSettings, fit
 from stemfast.training.run import train
-from stemfast.training.settings import TrainingSettings
 
 __all__ = [
     "Evaluation",

@@ -22,8 +22,8 @@ from stemfast.training.reconstruction.reader_loss import (
     reader_truth,
     reordered,
 )
-from stemfast.training.run import Run
 from stemfast.training.step import Seen, State, Step, optimised
+from stemfast.training.task import Run
 
 __all__ = ["CornerRun"]
 

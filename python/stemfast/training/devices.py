@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-__all__ = ["batch_sharding", "machine", "pick"]
+from stemfast.training.log import check_installed
+
+__all__ = ["Sitting", "batch_sharding", "machine", "pick"]
 
 
 def pick(kind: str) -> Sequence[jax.Device]:
@@ -85,3 +90,52 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What all stages of a run have in common besides their experiment.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"gpu"``.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+    checkpoint_s : float
+        Time between checkpoints [s].
+    tensorboard : bool
+        Whether events are written as well.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    ImportError
+        If events are wanted and cannot be written.
+    """
+
+    folder: Path
+    device: str = "auto"
+    n_threads: int = 0
+    checkpoint_s: float = 120.0
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        pick(self.device)
+        if self.tensorboard:
+            check_installed()
+
+    def of_run(self, batch_size: int) -> dict[str, Any]:
+        """What :class:`stemfast.training.run.Run` takes, for batches of so many images."""
+        devices = pick(self.device)
+        return {
+            "folder": self.folder,
+            "sharding": batch_sharding(devices, batch_size),
+            "dtype": jnp.bfloat16 if devices[0].platform == "gpu" else jnp.float32,
+            "n_threads": self.n_threads,
+            "checkpoint_s": self.checkpoint_s,
+            "tensorboard": self.tensorboard,
+        }

@@ -8,13 +8,12 @@ from stemfast import atomic
 from stemfast.evaluation.judge import Judgement, answers, judge
 from stemfast.evaluation.metrics import fit_temperature
 from stemfast.pretrained import classifier as weights
-from stemfast.pretrained import novelty
-from stemfast.training import card
+from stemfast.training import card, learnt_range
 from stemfast.training.start import halved
 from stemfast.training.step import State
 
 if TYPE_CHECKING:
-    from stemfast.training.run import Run
+    from stemfast.training.task import Run
 
 __all__ = ["finish"]
 
@@ -51,7 +50,7 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
             "images_seen": int(state.step) * experiment.batch_size,
             "seconds": seconds,
         },
-        novelty.measure(
+        learnt_range.measure(
             model,
             recipe,
             seed=experiment.seed,

@@ -10,143 +10,29 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jax.sharding import NamedSharding, PartitionSpec
-from numpy.typing import NDArray
 
 from stemfast import atomic
-from stemfast.dataset.streaming.batch import Batch
-from stemfast.dataset.streaming.stream import stream
 from stemfast.evaluation.judge import Judgement
-from stemfast.pretrained import classifier as weights
-from stemfast.recipes import Recipe
+from stemfast.pretrained.store import CONFIG_FILE
 from stemfast.training import checkpoint
 from stemfast.training import log as metric_lines
-from stemfast.training.corner_points import corner_points
-from stemfast.training.devices import machine
-from stemfast.training.event_log import EventLog
+from stemfast.training.devices import Sitting, machine
 from stemfast.training.experiment import Experiment
 from stemfast.training.finish import finish
+from stemfast.training.log import EventLog
 from stemfast.training.progress import Progress
-from stemfast.training.sitting import Sitting
 from stemfast.training.start import origin
-from stemfast.training.step import Seen, State, Step, make_step
+from stemfast.training.step import Seen, State
+from stemfast.training.task import METRICS_FILE, REPORT, RUN_FILE, Run
 
 __all__ = ["Run", "train"]
-
-RUN_FILE = "run.json"
-METRICS_FILE = "metrics.jsonl"
-CHECKPOINTS = "checkpoints"
-#: Steps between two lines of metrics; between them no step waits for another.
-REPORT = 50
-#: Images watched during training; all validation images are used to calibrate, at the end.
-WATCHED = 2000
-
-
-@dataclass
-class Run:
-    """What a run works with; made by :func:`train`."""
-
-    experiment: Experiment
-    recipe: Recipe
-    model: Any
-    folder: Path
-    sharding: NamedSharding
-    dtype: Any
-    n_threads: int = 0
-    checkpoint_s: float = 120.0
-    tensorboard: bool = False
-    record: dict[str, Any] = field(default_factory=dict)
-
-    def start(self, total_steps: int) -> tuple[State, Step]:
-        """First state, on all devices, and the step."""
-        state, step = make_step(
-            self.model,
-            self.experiment,
-            total_steps,
-            corner_weight=self.experiment.corner_weight,
-            dtype=self.dtype,
-        )
-        return self.place(state), step
-
-    def place(self, state: State) -> State:
-        """The state, copied to every device."""
-        whole = NamedSharding(self.sharding.mesh, PartitionSpec())
-        placed: State = jax.device_put(state, whole)
-        return placed
-
-    def batches(self, first_step: int, steps: int) -> Iterator[tuple[jax.Array, ...]]:
-        """Arguments of the steps `first_step` … `steps` − 1, after the state."""
-        size = self.experiment.batch_size
-        with stream(
-            self.recipe,
-            seed=self.experiment.seed,
-            batch_size=size,
-            start=first_step * size,
-            stop=steps * size,
-            n_threads=self.n_threads,
-        ) as simulated:
-            for batch in simulated:
-                yield self.arguments(batch.images, batch.labels, batch.columns)
-
-    def arguments(
-        self, images: NDArray[Any], labels: NDArray[np.int64], columns: dict[str, NDArray[Any]]
-    ) -> tuple[jax.Array, ...]:
-        """Images, labels and, where they are learnt from, corners, shared out over the devices.
-
-        Parameters
-        ----------
-        images : (N, H, W) array
-        labels : (N,) int64
-        columns : dict of array
-            What else the recipe says of each scene.
-        """
-        parts = [images[..., None], labels.astype(np.int32)]
-        if self.experiment.corner_weight > 0:
-            size, pixel = self.recipe.image_px, self.recipe.pixel_size_nm
-            parts.append(corner_points(columns, image_px=size, pixel_size_nm=pixel))
-        return tuple(jax.device_put(part, self.sharding) for part in parts)
-
-    def averaged(self, state: State) -> Any:
-        """The network with the averaged weights of a state, on one device."""
-        graph, _ = nnx.split(self.model)
-        device = jax.devices()[0] if self.sharding.mesh.size == 1 else self.sharding.mesh.devices[0]
-        return nnx.merge(graph, jax.device_put(state.average, device))
-
-    @property
-    def metrics(self) -> Path:
-        """Where lines of metrics are added."""
-        return self.folder / METRICS_FILE
-
-    @property
-    def checkpoints(self) -> Path:
-        """Where states are kept."""
-        return self.folder / CHECKPOINTS
-
-    def watched(self) -> Any:
-        """Validation images that :meth:`watch` looks at again and again."""
-        batch = self.first_validation()
-        return batch.images, batch.labels
-
-    def first_validation(self) -> Batch:
-        """The first validation images, in one batch."""
-        count = min(WATCHED, self.experiment.validation_images)
-        settings = {"seed": self.experiment.seed, "batch_size": count, "stop": count}
-        with stream(self.recipe, split="validation", n_threads=self.n_threads, **settings) as one:
-            return next(one)
-
-    def watch(self, model: Any, watched: Any) -> dict[str, float]:
-        """How good the averaged weights are on them."""
-        return metric_lines.of_validation(model, *watched)
 
 
 def train(
@@ -248,7 +134,7 @@ def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[st
     """
     path = folder / RUN_FILE
     if not resume:
-        if path.exists() or (folder / weights.CONFIG_FILE).exists():
+        if path.exists() or (folder / CONFIG_FILE).exists():
             raise FileExistsError(
                 f"{folder} holds a run already: go on with --resume, or choose another --out"
             )

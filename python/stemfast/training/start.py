@@ -17,6 +17,7 @@ from stemfast.pretrained import reconstructor as ground_truth_weights
 from stemfast.pretrained import shipped as pretrained
 from stemfast.pretrained.classifier import TrainedClassifier
 from stemfast.pretrained.reconstructor import TrainedGroundTruth
+from stemfast.pretrained.store import CONFIG_FILE
 
 __all__ = ["halved", "origin", "start_from"]
 
@@ -32,7 +33,7 @@ def _earlier(name: str) -> TrainedClassifier | TrainedGroundTruth:
     if name in known:
         found: TrainedClassifier | TrainedGroundTruth = pretrained.load_pretrained(name)
         return found
-    if not (Path(name) / weights.CONFIG_FILE).is_file():
+    if not (Path(name) / CONFIG_FILE).is_file():
         raise ValueError(
             f"start_from is {name!r}, expected a folder with a trained network, or one of "
             f"{', '.join(known)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from flax import nnx
 from stemfast.models import Classifier
 from stemfast.training.augment import apply_symmetry
 from stemfast.training.corner_points import point_loss, turned
+from stemfast.training.schedule import OptimiserSettings, _schedule
 
 __all__ = [
     "OptimiserSettings",
@@ -23,25 +24,6 @@ __all__ = [
     "optimised",
     "padded_size",
 ]
-
-
-class OptimiserSettings(Protocol):
-    """What a step needs to know; see :class:`stemfast.training.TrainingSettings`."""
-
-    @property
-    def learning_rate(self) -> float: ...  # noqa: D102
-    @property
-    def warmup(self) -> float: ...  # noqa: D102
-    @property
-    def weight_decay(self) -> float: ...  # noqa: D102
-    @property
-    def clip_norm(self) -> float: ...  # noqa: D102
-    @property
-    def ema_decay(self) -> float | None: ...  # noqa: D102
-    @property
-    def symmetries(self) -> bool: ...  # noqa: D102
-    @property
-    def seed(self) -> int: ...  # noqa: D102
 
 
 class State(NamedTuple):
@@ -62,16 +44,6 @@ class Seen(NamedTuple):
 
 
 Step = Callable[..., tuple[State, Seen]]
-
-
-def _schedule(settings: OptimiserSettings, total_steps: int) -> optax.Schedule:
-    warmup = min(round(settings.warmup * total_steps), total_steps - 1)
-    return optax.warmup_cosine_decay_schedule(
-        init_value=settings.learning_rate if warmup == 0 else 0.0,
-        peak_value=settings.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=total_steps,
-    )
 
 
 def padded_size(model: Classifier) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import atomic
-from stemfast.pretrained.classifier import CONFIG_FILE, read_config
+from stemfast.pretrained.store import CONFIG_FILE, read_config
 from stemfast.training import Prediction
 from stemfast.transfer.backbone import Backbone, checked_images
 from stemfast.transfer.choice import restore

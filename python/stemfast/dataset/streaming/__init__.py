@@ -1,1 +1,1 @@
-"""."""
+"""Batches of labelled images simulated ahead of the training step that takes them."""

@@ -191,3 +191,6 @@ def compose(turn: Float, quaternion: Float) -> Float:
         ]
     )
     return np.asarray(product / np.sqrt((product**2).sum()))
+
+
+MASKS = 256

@@ -1,8 +1,9 @@
 """Thickness of a cut cuboid that turns while it is scanned, and its derivatives.
 
 Every row of the scan sees the particle in a pose of its own, R(row) times that in the middle of the
-frame. Its planes are those of `stemfast.fit.cuboid.thickness`, turned about the particle's centre: row by
-row the same minimum over the planes the beam leaves by and maximum over those it enters by.
+frame. Its planes are those of `stemfast.fit.cuboid.thickness`, turned about the particle's
+centre: row by row the same minimum over the planes the beam leaves by and maximum over those it
+enters by.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def spinning_thickness(shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float
 def spinning_thickness_and_jacobian(
     shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float
 ) -> tuple[Float, Float32]:
-    """The same, and its derivatives as those of `stemfast.fit.cuboid.thickness.thickness_and_jacobian`.
+    """Thickness of a spinning cuboid and its derivatives, as `thickness_and_jacobian` gives them.
 
     Parameters
     ----------

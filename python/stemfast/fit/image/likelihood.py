@@ -1,10 +1,10 @@
 """How likely an image is, given a particle: electrons counted one by one, and a detector's noise.
 
-A pixel value is read as a charge of q electrons (`stemfast.fit.image.charge`). Where a mean of μ comes,
-its mean is μ, but for few electrons; its variance is F²μ + s², with s² from the read noise, the
-rounding and what of the film's roughness is not fitted. So y = (q + s²/F²)/F² has both mean and
-variance equal to (μ + s²/F²)/F², and is taken for a Poisson number of that mean: exact for an ideal
-detector, and as good as a normal approximation where the detector adds noise.
+A pixel value is read as a charge of q electrons (`stemfast.fit.image.charge`). Where a mean of μ
+comes, its mean is μ, but for few electrons; its variance is F²μ + s², with s² from the read
+noise, the rounding and what of the film's roughness is not fitted. So y = (q + s²/F²)/F² has both
+mean and variance equal to (μ + s²/F²)/F², and is taken for a Poisson number of that mean: exact
+for an ideal detector, and as good as a normal approximation where the detector adds noise.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""."""
+"""Fits of tetrahedra, cuboids and ellipsoids, compared by their evidence."""

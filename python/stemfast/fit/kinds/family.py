@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid.shape import compose, rotation_matrix
 from stemfast.fit.cuboid.thickness import Planes, chords, chords_and_jacobian
-from stemfast.recipes.distributions import quaternion_product
+from stemfast.orientation import quaternion_product
 
 __all__ = ["PLACE", "Faceted", "Family", "Placement"]
 

@@ -24,7 +24,7 @@ from stemfast.fit.image.likelihood import Observation
 from stemfast.fit.kinds.family import PLACE, Faceted, Family, Placement
 from stemfast.fit.kinds.solid_fit import SolidFit
 from stemfast.fit.kinds.solids import Ellipse
-from stemfast.recipes.distributions import quaternion_product
+from stemfast.orientation import quaternion_product
 
 __all__ = ["WavesOut", "laplace", "sampled"]
 

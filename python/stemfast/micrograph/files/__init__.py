@@ -1,1 +1,1 @@
-"""."""
+"""Image files as microscopes write them: formats, calibration, errors."""

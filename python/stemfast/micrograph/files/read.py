@@ -157,10 +157,10 @@ def checked_image(image: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
     Examples
     --------
-    >>> checked_image([[1, 2], [3, 4]])
+    >>> checked_image([[1, 2], [3, 4]])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    stemfast.micrograph.files.error.MicrographError: the image is 2 x 2 pixels, expected at least 8 x 8
+    stemfast...MicrographError: the image is 2 x 2 pixels, expected at least 8 x 8
     """
     array = np.asarray(image)
     if array.dtype.names is not None:

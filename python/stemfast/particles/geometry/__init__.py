@@ -1,1 +1,1 @@
-"""."""
+"""Bodies and solids behind the particles: clipping, containment, meshes, placement."""

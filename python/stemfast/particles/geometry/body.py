@@ -20,6 +20,9 @@ from stemfast.particles.arguments import MaterialLike, checked_material, points_
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int32]
 
+#: Codes of the kinds of body at the core's boundary.
+KIND_CONVEX, KIND_ELLIPSOID, KIND_MESH = 0, 1, 2
+
 
 def _check_shared(body: ConvexBody | EllipsoidBody | MeshBody) -> None:
     object.__setattr__(body, "weight", finite_number("weight", body.weight))

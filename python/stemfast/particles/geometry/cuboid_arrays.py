@@ -1,4 +1,4 @@
-"""Many cuboids at once with corners cut off or moved, in the form of `stemfast.particles.geometry.solid_arrays`."""
+"""Many cuboids at once with corners cut off or moved, as arrays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.particles.geometry.body import KIND_CONVEX, KIND_MESH
 from stemfast.particles.geometry.clipping import box_face
 from stemfast.particles.geometry.solid_arrays import (
     Solids,
@@ -16,7 +17,6 @@ from stemfast.particles.geometry.solid_arrays import (
     positive_rows,
     side_by_side,
 )
-from stemfast.simulation.batch import KIND_CONVEX, KIND_MESH
 from stemfast.symmetry import CORNER_SIGNS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.simulation.batch import KIND_CONVEX, KIND_ELLIPSOID
+from stemfast.particles.geometry.body import KIND_CONVEX, KIND_ELLIPSOID
 
 if TYPE_CHECKING:
     from stemfast.particles import Particle

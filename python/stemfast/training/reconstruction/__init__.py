@@ -1,1 +1,1 @@
-"""."""
+"""Training and judging the set-attention network that reads several images of a particle."""

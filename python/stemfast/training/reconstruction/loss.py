@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.reconstructor import Answer
 from stemfast.symmetry import corner_permutation, cuboid_symmetry
+from stemfast.training.step import Seen
 
-__all__ = ["Targets", "ground_truth_loss", "targets"]
+__all__ = ["Targets", "ground_truth_loss", "set_loss", "targets"]
 
 #: Any cuboid with three different edges.
 _GENERIC = cuboid_symmetry((3.0, 2.0, 1.0), tolerance_nm=0.0)
@@ -166,3 +167,19 @@ def ground_truth_loss(
     }
     means = {name: part.mean() for name, part in parts.items()}
     return jnp.stack(list(means.values())).sum(), means
+
+
+def set_loss(network: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Array, Seen]:
+    """Loss of a set network, and what was seen.
+
+    Handedness is asked for where two or more turns are known, or a spin. Severities follow from the
+    readings where the network multiplies evidence; then nothing in it would learn from them.
+    """
+    answer = network(reading, views)
+    spins = views.spin_known & views.there & (jnp.abs(views.spin[..., :2]).sum(axis=2) > 0)
+    hand_known = ((views.turn_known & views.there).sum(axis=1) >= 2) | spins.any(axis=1)
+    loss, parts = ground_truth_loss(answer, truth, hand_known)
+    if network.config.evidence:
+        loss = loss - parts["severity"]
+    right = (answer.number.argmax(axis=1) == jnp.asarray(truth.number)).sum()
+    return loss, Seen(parts["orbit"], loss - parts["orbit"], right)

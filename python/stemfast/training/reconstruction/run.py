@@ -26,8 +26,9 @@ from stemfast.models.reconstructor import GroundTruthNetwork
 from stemfast.pretrained import reconstructor as weights
 from stemfast.pretrained import shipped as pretrained
 from stemfast.training.corner_points import corner_points, point_loss
-from stemfast.training.ground_truth_step import set_loss
+from stemfast.training.devices import Sitting
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.loss import set_loss
 from stemfast.training.reconstruction.reader_loss import (
     ReaderTruth,
     first_look,
@@ -43,10 +44,10 @@ from stemfast.training.reconstruction.sets import (
     some_of,
 )
 from stemfast.training.reconstruction.spin import SpinRun, learn_spin
-from stemfast.training.run import Run, begin, earlier_record, loop
-from stemfast.training.sitting import Sitting
+from stemfast.training.run import begin, earlier_record, loop
 from stemfast.training.start import halved
 from stemfast.training.step import Seen, State, Step, optimised, padded_size
+from stemfast.training.task import Run
 
 __all__ = ["ReaderRun", "SetRun", "train"]
 

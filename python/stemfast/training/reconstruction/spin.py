@@ -23,11 +23,12 @@ from stemfast.models.corner_evidence import flips, log_mask_prior
 from stemfast.models.flip_mix import CORNER_SIGNS
 from stemfast.models.spin_head import SpinSaid, SpinSeen, appearances
 from stemfast.models.view_reader import mask_bits
+from stemfast.training.devices import Sitting
 from stemfast.training.reconstruction.truth import spins_of, view_truth
-from stemfast.training.run import Run, loop
-from stemfast.training.sitting import Sitting
+from stemfast.training.run import loop
 from stemfast.training.start import halved
 from stemfast.training.step import Seen, State, Step, optimised
+from stemfast.training.task import Run
 
 if TYPE_CHECKING:
     from stemfast.models.reconstructor import GroundTruthNetwork

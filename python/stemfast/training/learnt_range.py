@@ -1,0 +1,94 @@
+"""Novelty models measured on the validation images of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stemfast.pretrained.cloud import fit
+from stemfast.pretrained.novelty import Familiar, look, texture
+
+if TYPE_CHECKING:
+    from stemfast.models import Classifier
+    from stemfast.recipes import Recipe
+
+
+def measure(
+    model: Classifier, recipe: Recipe, *, seed: int, images: int, n_threads: int = 0
+) -> Familiar | None:
+    """Describe what a network knows from the first validation images of a recipe.
+
+    None if these are fewer than four of each class, too few to describe anything.
+
+    Parameters
+    ----------
+    model : Classifier
+        The network, with the weights that are kept.
+    recipe : Recipe
+        What it learnt from.
+    seed : int
+        Seed of its training.
+    images : int
+        How many.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+    """
+    from stemfast.dataset.streaming.stream import stream
+
+    if images < 4 * len(recipe.class_names):
+        return None
+    features, textures, labels = [], [], []
+    with stream(
+        recipe, seed=seed, batch_size=512, stop=images, split="validation", n_threads=n_threads
+    ) as batches:
+        for batch in batches:
+            features.append(look(model, batch.images)[0])
+            textures.append(texture(batch.images))
+            labels.append(batch.labels)
+    truth = np.concatenate(labels)
+    # Textures overlap so much that classes would only split them into smaller heaps.
+    one = np.zeros(len(truth), np.int64)
+    return Familiar(fit(np.concatenate(features), truth), fit(np.concatenate(textures), one))
+
+
+def add_to(folder: str | Path, *, n_threads: int = 0) -> Familiar:
+    """Give a network on disk, which was trained without it, its novelty.
+
+    Validation images of its own recipe and seed are simulated again, as many as it was calibrated
+    with. Weights, calibration and card stay as they are.
+
+    Parameters
+    ----------
+    folder : str or Path
+        With a network that ``stemfast train`` made.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+
+    Raises
+    ------
+    ValueError
+        If its card does not say what it learnt from, or names too few validation images.
+    """
+    from stemfast import recipes
+    from stemfast.pretrained import classifier as weights
+
+    trained = weights.load(folder)
+    made = trained.card.get("experiment")
+    if made is None:
+        raise ValueError(f"{folder} was not made by 'stemfast train': it does not say from what")
+    familiar = measure(
+        trained.model,
+        recipes.from_dump(made["recipe"], trained.card["recipe"]),
+        seed=made["seed"],
+        images=made["validation_images"],
+        n_threads=n_threads,
+    )
+    if familiar is None:
+        raise ValueError(
+            f"{folder} was calibrated with {made['validation_images']} images: too few"
+        )
+    weights.save(folder, replace(trained, familiar=familiar))
+    return familiar

@@ -9,7 +9,7 @@ import pytest
 
 from stemfast import Image, Microscope, Scan
 from stemfast.micrograph import MicrographError, find_particles, simulated_field
-from stemfast.micrograph.files import read
+from stemfast.micrograph.files.read import read
 
 pytest.importorskip("rsciio", reason="needs RosettaSciIO, the extra [io]")
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stemfast.micrograph import Micrograph, MicrographError, find_particles, sphere_thickness
-from stemfast.micrograph.files import read
+from stemfast.micrograph.files.read import read
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 

@@ -14,7 +14,7 @@ from stemfast.micrograph import (
     sphere_fit_mask,
     sphere_thickness,
 )
-from stemfast.micrograph.files import read
+from stemfast.micrograph.files.read import read
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 

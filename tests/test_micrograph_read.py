@@ -15,7 +15,7 @@ import pytest
 
 from stemfast import Image
 from stemfast.micrograph import Micrograph, MicrographError
-from stemfast.micrograph.files import read
+from stemfast.micrograph.files.read import read
 
 pytest.importorskip("rsciio", reason="needs RosettaSciIO, the extra [io]")
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stemfast import recipes, training
+from stemfast.evaluation.metrics import wilson_interval
 from stemfast.cli import app
 from stemfast.studies import curve_pictures, curves, runs
 from untrained import SMALL, by_chance
@@ -127,7 +128,7 @@ def test_evaluate_against_a_condition(network, tmp_path):
     assert record["images_per_point"] == 18
     assert record["network"] == "small"
     for point in record["points"]:
-        low, high = training.metrics.wilson_interval(round(18 * point["accuracy"]), 18)
+        low, high = wilson_interval(round(18 * point["accuracy"]), 18)
         assert point["interval"] == [low, high]
         assert point["within_one"] >= point["accuracy"]
     assert sorted(item.name for item in tmp_path.iterdir()) == ["curve-dose.json", "curve-dose.png"]
@@ -368,5 +369,5 @@ def test_a_ceiling_is_summed_up(script, tmp_path, monkeypatch):
         "stemfast ceiling deformed -n 3 --set particle.displaced_share=0.0"
     )
     assert (record["accuracy"], record["images"], record["seconds"]) == (2 / 3, 3, 6.0)
-    assert record["interval"] == list(training.metrics.wilson_interval(2, 3))
+    assert record["interval"] == list(wilson_interval(2, 3))
     assert record["confusion"] == [[1, 1], [0, 1]]

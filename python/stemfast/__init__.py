@@ -86,6 +86,7 @@ __all__ = [
     "orientation",
     "project_volume",
     "recipes",
+    "reconstruct",
     "simulate",
     "symmetry",
     "thickness",
@@ -100,7 +101,6 @@ _LOADED_WHEN_USED = (
     "fit",
     "micrograph",
     "recipes",
-    "reconstruct",
     "transfer",
 )
 

@@ -1,10 +1,12 @@
-"""The instruction set that the core picks."""
+"""The instruction set that the core picks, and the names of what goes into it."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stemfast import _core
@@ -99,3 +101,30 @@ def test_this_processor_runs_the_levels_that_linux_says_it_has():
     levels = [level for level in has if all(has[k] for k in range(2, level + 1))]
     assert info["runnable"] == [f"v{level}" for level in levels]
     assert info["instruction_set"] in info["runnable"]
+
+
+def test_the_stub_names_what_the_core_has():
+    stub = Path(_core.__file__).with_name("_core.pyi").read_text(encoding="utf-8")
+    named = set()
+    for node in ast.parse(stub).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            named.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            named.add(node.target.id)
+    assert named == {name for name in dir(_core) if not name.startswith("__")}
+
+
+@pytest.mark.parametrize("dtype", [_core.film_dtype, _core.stray_dtype])
+def test_records_of_the_core_have_a_name_for_every_number(dtype):
+    assert dtype.itemsize == 8 * len(dtype.names) == 80
+    assert all(dtype[name] == np.float64 for name in dtype.names)
+
+
+def test_the_core_refuses_films_without_names():
+    field = {"rows": 4, "columns": 4, "pixel_size": 0.5, "seed": 1, "index": 0}
+    film = np.zeros(1, _core.film_dtype)
+    assert not _core.film(film, **field).any()
+    other = [(name, np.float64) for name in reversed(_core.film_dtype.names)]
+    for bad in (np.zeros((1, 10)), np.zeros(1, _core.stray_dtype), film.astype(other)):
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            _core.film(bad, **field)

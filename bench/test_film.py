@@ -16,8 +16,11 @@ SIZE, CORRELATION, HURST = 128, 8.0, 0.7
 IMAGES = 128
 
 
-def settings() -> NDArray[np.float64]:
-    return np.array([[20.0, 1.0, CORRELATION, HURST, 0, 0, 0, 0, 0, -1.0]])
+def settings() -> NDArray[np.void]:
+    film = np.zeros(1, _core.film_dtype)
+    film["depth"], film["roughness"], film["edge_taper"] = 20.0, 1.0, -1.0
+    film["correlation"], film["hurst"] = CORRELATION, HURST
+    return film
 
 
 def check_spectrum(fields: NDArray[np.float32], pixel: float) -> None:

@@ -17,20 +17,19 @@ SMOOTH, SHARP = 0.331946**2, 0.617039**2
 
 def laid(film, scan, *, seed=1, index=0, n_threads=1):
     """The film alone, in nm."""
-    settings = [
-        film.thickness_nm,
-        film.roughness_nm,
-        film.correlation_nm,
-        film.hurst,
-        film.wedge_nm_per_um / 1000,
-        film.wedge_direction_deg,
-        film.hole_distance_nm or 0.0,
-        film.hole_direction_deg,
-        1 / film.hole_radius_nm if film.hole_radius_nm else 0.0,
-        -1.0 if film.hole_distance_nm is None else film.hole_taper_nm,
-    ]
+    settings = np.zeros(1, _core.film_dtype)
+    settings["depth"] = film.thickness_nm
+    settings["roughness"] = film.roughness_nm
+    settings["correlation"] = film.correlation_nm
+    settings["hurst"] = film.hurst
+    settings["wedge"] = film.wedge_nm_per_um / 1000
+    settings["wedge_direction"] = film.wedge_direction_deg
+    settings["edge_distance"] = film.hole_distance_nm or 0.0
+    settings["edge_direction"] = film.hole_direction_deg
+    settings["edge_curvature"] = 1 / film.hole_radius_nm if film.hole_radius_nm else 0.0
+    settings["edge_taper"] = -1.0 if film.hole_distance_nm is None else film.hole_taper_nm
     return _core.film(
-        np.array([settings]),
+        settings,
         rows=scan.shape[0],
         columns=scan.shape[1],
         pixel_size=scan.pixel_size_nm,
@@ -287,9 +286,10 @@ def test_the_same_bits_whatever_the_batch_and_the_threads():
 ISA_PROGRAM = """
 import hashlib, numpy as np
 from stemfast import _core
-films = [[5, 1, xi, h, 0.01, 33, 9, 120, 0.05, 1.5] for xi in (0.4, 2, 20) for h in (0.5, 0.8)]
-fields = [_core.film(np.array([f]), rows=77, columns=91, pixel_size=p, seed=3, index=i)
-          for i, f in enumerate(films) for p in (0.1, 0.35, 0.66)]
+rows = [(5, 1, xi, h, 0.01, 33, 9, 120, 0.05, 1.5) for xi in (0.4, 2, 20) for h in (0.5, 0.8)]
+films = np.array(rows, _core.film_dtype)
+fields = [_core.film(films[i : i + 1], rows=77, columns=91, pixel_size=p, seed=3, index=i)
+          for i in range(6) for p in (0.1, 0.35, 0.66)]
 digests = [hashlib.sha256(b"".join(a.tobytes() for a in fields)).hexdigest()]
 """
 

@@ -58,14 +58,12 @@ T* writable(py::array& a, std::initializer_list<std::int64_t> shape, const char*
   return static_cast<T*>(a.mutable_data());
 }
 
-// Films as rows of `FilmSettings`, for images of these sizes.
-inline std::span<const FilmSettings> film_settings(const Array<double>& film, std::int64_t images,
+// One film for each image of these sizes.
+inline std::span<const FilmSettings> film_settings(const Array<FilmSettings>& film, std::int64_t images,
                                                    std::int64_t rows, std::int64_t columns,
                                                    std::span<const double> pixel_size) {
-  constexpr std::int64_t width = sizeof(FilmSettings) / sizeof(double);
-  require_shape(film, {images, width}, "film");
-  const std::span settings{reinterpret_cast<const FilmSettings*>(film.data()),
-                           static_cast<std::size_t>(images)};
+  require_shape(film, {images}, "film");
+  const std::span settings = values(film);
   for (std::size_t i = 0; i < settings.size(); ++i) {
     // The nodes of the rough surface's lattices have numbers of 21 bits. The Python side sees to it that
     // drift, ripple, lag and jitter carry the beam a field away each, at most.

@@ -54,17 +54,20 @@ class Scenes {
                             " shapes");
       }
     }
-    batch_.shapes = {values(kind),
-                     values(plane_offset),
-                     values(planes),
-                     values(vertex_offset),
-                     values(vertices),
-                     values(triangle_offset),
-                     values(triangles),
-                     longest(values(plane_offset)),
-                     longest(values(vertex_offset))};
-    batch_.bodies = {values(image_offset), values(shape), values(position), values(orientation),
-                     values(weight)};
+    batch_.shapes = {.kind = values(kind),
+                     .plane_offset = values(plane_offset),
+                     .planes = values(planes),
+                     .vertex_offset = values(vertex_offset),
+                     .vertices = values(vertices),
+                     .triangle_offset = values(triangle_offset),
+                     .triangles = values(triangles),
+                     .max_planes = longest(values(plane_offset)),
+                     .max_vertices = longest(values(vertex_offset))};
+    batch_.bodies = {.image_offset = values(image_offset),
+                     .shape = values(shape),
+                     .position = values(position),
+                     .orientation = values(orientation),
+                     .weight = values(weight)};
     for (std::int64_t s = 0; s < shapes; ++s) require_solid(s);
   }
 
@@ -107,7 +110,7 @@ class Scenes {
 class Scanning {
  public:
   Scanning(std::int64_t oversample, bool pose_per_pixel, Array<double> pixel_size, Array<double> dwell,
-           Array<double> flyback, Array<double> stray, Array<std::int64_t> frame, Array<double> spin,
+           Array<double> flyback, Array<Stray> stray, Array<std::int64_t> frame, Array<double> spin,
            Array<std::int64_t> path_offset, Array<double> path_time, Array<double> path_turn)
       : keep_(py::make_tuple(pixel_size, dwell, flyback, stray, frame, spin, path_offset, path_time,
                              path_turn)) {
@@ -116,7 +119,7 @@ class Scanning {
     require_shape(pixel_size, {n}, "pixel_size");
     require_shape(dwell, {n}, "dwell");
     require_shape(flyback, {n}, "flyback");
-    require_shape(stray, {n, stray_columns}, "stray");
+    require_shape(stray, {n}, "stray");
     require_shape(frame, {n}, "frame");
     require_shape(spin, {n, 3}, "spin");
     require_shape(path_offset, {n + 1}, "path_offset");
@@ -190,7 +193,7 @@ py::tuple scan_path(const Scenes& scenes, const Scanning& scanning, std::int64_t
   return py::make_tuple(time, x, y, turn);
 }
 
-void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<double>& film,
+void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<FilmSettings>& film,
               const Array<double>& probe_sigma, const Array<double>& electrons, const Array<double>& gain,
               const Array<double>& offset, const Array<double>& read_noise,
               const Array<double>& tail_fraction, const Array<double>& tail_gamma,
@@ -236,19 +239,21 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
     if (k < 1) throw ArgumentError("slabs must be positive, got " + std::to_string(k));
   }
   const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
-  const RecordingTable recording{film_settings(film, n, rows, columns, batch.scan.pixel_size),
-                                 values(probe_sigma),
-                                 values(electrons),
-                                 values(gain),
-                                 values(offset),
-                                 values(read_noise),
-                                 values(tail_fraction),
-                                 values(tail_gamma),
-                                 values(excess_noise),
-                                 values(convergence),
-                                 values(focus),
-                                 values(slabs),
-                                 values(decay)};
+  const RecordingTable recording{
+      .film = film_settings(film, n, rows, columns, batch.scan.pixel_size),
+      .probe_sigma = values(probe_sigma),
+      .electrons = values(electrons),
+      .gain = values(gain),
+      .offset = values(offset),
+      .read_noise = values(read_noise),
+      .tail_fraction = values(tail_fraction),
+      .tail_gamma = values(tail_gamma),
+      .excess_noise = values(excess_noise),
+      .convergence = values(convergence),
+      .focus = values(focus),
+      .slabs = values(slabs),
+      .decay = values(decay),
+  };
   auto* clipped_pixels = writable<std::int64_t>(clipped, {n, 2}, "clipped");
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
@@ -280,16 +285,16 @@ void project_volume(const Array<float>& volume, const Array<double>& orientation
   require(rows <= side && columns <= side && (side - rows) % 2 == 0 && (side - columns) % 2 == 0,
           "the working field must hold the image with equal margins");
   float* pixels = writable<float>(out, {images, rows, columns}, "out");
-  const VolumeProjection projection{volume.data(),
-                                    volume.shape(0),
-                                    volume.shape(1),
-                                    volume.shape(2),
-                                    voxel_size,
-                                    orientation.data(),
-                                    images,
-                                    side,
-                                    rows,
-                                    columns};
+  const VolumeProjection projection{.volume = volume.data(),
+                                    .nz = volume.shape(0),
+                                    .ny = volume.shape(1),
+                                    .nx = volume.shape(2),
+                                    .voxel_size = voxel_size,
+                                    .orientation = orientation.data(),
+                                    .images = images,
+                                    .side = side,
+                                    .rows = rows,
+                                    .columns = columns};
   const Execution run = execution(n_threads);
   const py::gil_scoped_release release;
   kernels().project_volume(projection, pixels, run);
@@ -298,6 +303,12 @@ void project_volume(const Array<float>& volume, const Array<double>& orientation
 }  // namespace
 
 void bind_render(py::module_& m) {
+  PYBIND11_NUMPY_DTYPE(FilmSettings, depth, roughness, correlation, hurst, wedge, wedge_direction,
+                       edge_distance, edge_direction, edge_curvature, edge_taper);
+  PYBIND11_NUMPY_DTYPE(Stray, drift_x, drift_y, drift_decay, row_jitter, mains_x, mains_y, mains_rate,
+                       mains_phase, lag, lag_decay);
+  m.attr("film_dtype") = py::dtype::of<FilmSettings>();
+  m.attr("stray_dtype") = py::dtype::of<Stray>();
   py::class_<Scenes>(m, "Scenes", "The solids of a batch of images, and where they stand.")
       .def(py::init<Array<std::uint8_t>, Array<std::int64_t>, Array<double>, Array<std::int64_t>,
                     Array<double>, Array<std::int64_t>, Array<std::int32_t>, Array<std::int64_t>,
@@ -308,22 +319,22 @@ void bind_render(py::module_& m) {
            py::arg("weight"))
       .def_property_readonly("images", &Scenes::images);
   py::class_<Scanning>(m, "Scanning", "How each image of a batch is scanned.")
-      .def(py::init<std::int64_t, bool, Array<double>, Array<double>, Array<double>, Array<double>,
+      .def(py::init<std::int64_t, bool, Array<double>, Array<double>, Array<double>, Array<Stray>,
                     Array<std::int64_t>, Array<double>, Array<std::int64_t>, Array<double>, Array<double>>(),
            py::kw_only(), py::arg("oversample"), py::arg("pose_per_pixel"), py::arg("pixel_size"),
-           py::arg("dwell"), py::arg("flyback"), py::arg("stray"), py::arg("frame"), py::arg("spin"),
-           py::arg("path_offset"), py::arg("path_time"), py::arg("path_turn"))
+           py::arg("dwell"), py::arg("flyback"), py::arg("stray").noconvert(), py::arg("frame"),
+           py::arg("spin"), py::arg("path_offset"), py::arg("path_time"), py::arg("path_turn"))
       .def_property_readonly("images", &Scanning::images);
   m.def("thickness", &thickness, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
         py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"));
   m.def("scan_path", &scan_path, py::arg("scenes"), py::arg("scanning"), py::kw_only(), py::arg("image"),
         py::arg("rows"), py::arg("columns"), py::arg("seed"), py::arg("first_index"), py::arg("frames"));
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
-        py::arg("film"), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
-        py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"), py::arg("excess_noise"),
-        py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"), py::arg("clipped"),
-        py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"),
-        py::arg("expected") = false);
+        py::arg("film").noconvert(), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
+        py::arg("offset"), py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"),
+        py::arg("excess_noise"), py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"),
+        py::arg("clipped"), py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"),
+        py::arg("n_threads"), py::arg("expected") = false);
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

@@ -37,16 +37,16 @@ Array<float> blur(const Array<float>& image, double sigma, const std::string& bo
   return out;
 }
 
-Array<float> film(const Array<double>& settings, std::int64_t rows, std::int64_t columns, double pixel_size,
-                  std::uint64_t seed, std::uint64_t index, int n_threads) {
+Array<float> film(const Array<FilmSettings>& settings, std::int64_t rows, std::int64_t columns,
+                  double pixel_size, std::uint64_t seed, std::uint64_t index, int n_threads) {
   require(rows > 0 && columns > 0 && pixel_size > 0.0, "rows, columns and pixel_size must be positive");
-  const auto rows_of_settings = film_settings(settings, 1, rows, columns, {&pixel_size, 1});
+  const auto films = film_settings(settings, 1, rows, columns, {&pixel_size, 1});
   Array<float> out({rows, columns});
   float* pixels = out.mutable_data();
   const Execution run = execution(n_threads);
   {
     const py::gil_scoped_release release;
-    kernels().film(rows_of_settings.front(), rows, columns, pixel_size, {seed, index}, pixels, run);
+    kernels().film(films.front(), rows, columns, pixel_size, {seed, index}, pixels, run);
   }
   return out;
 }
@@ -163,7 +163,7 @@ void bind_stages(py::module_& m) {
   m.def("scattered_fraction", &scattered_fraction, py::arg("depth"));
   m.def("blur", &blur, py::arg("image"), py::arg("sigma"), py::arg("boundary") = "nearest",
         py::arg("n_threads") = 1);
-  m.def("film", &film, py::arg("settings"), py::kw_only(), py::arg("rows"), py::arg("columns"),
+  m.def("film", &film, py::arg("settings").noconvert(), py::kw_only(), py::arg("rows"), py::arg("columns"),
         py::arg("pixel_size"), py::arg("seed"), py::arg("index"), py::arg("n_threads") = 1);
   m.def("poisson", &poisson, py::arg("mean"), py::kw_only(), py::arg("seed"), py::arg("index"),
         py::arg("n_threads") = 1);

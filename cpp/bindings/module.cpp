@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "stemfast/x86_level.hpp"
 
 namespace stemfast::bindings {
 namespace {
@@ -47,6 +48,17 @@ PYBIND11_MODULE(_core, m) {
   stemfast::kernels();  // a wrong STEMFAST_ISA stops the import, not the first image
   m.def("info", &stemfast::bindings::info,
         "Instruction set in use, those compiled in and runnable here, threads, compiler.");
+  m.def(
+      "x86_level",
+      [](std::uint32_t leaf1_ecx, std::uint32_t leaf7_ebx, std::uint32_t leaf80000001_ecx,
+         std::uint32_t xcr0) {
+        return stemfast::x86_level({.leaf1_ecx = leaf1_ecx,
+                                    .leaf7_ebx = leaf7_ebx,
+                                    .leaf80000001_ecx = leaf80000001_ecx,
+                                    .xcr0 = xcr0});
+      },
+      py::kw_only(), py::arg("leaf1_ecx"), py::arg("leaf7_ebx"), py::arg("leaf80000001_ecx"), py::arg("xcr0"),
+      "The x86-64 level, 1 to 4, of a processor with these CPUID words.");
   stemfast::bindings::bind_gather(m);
   stemfast::bindings::bind_render(m);
   stemfast::bindings::bind_stages(m);

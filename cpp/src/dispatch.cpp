@@ -1,10 +1,16 @@
 // Picks the copy of the stages that suits the processor, when the module loads.
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "stemfast/error.hpp"
 #include "stemfast/kernels.hpp"
+#include "stemfast/x86_level.hpp"
+
+#if defined(STEMFAST_HAS_v2)
+#include <cpuid.h>
+#endif
 
 namespace stemfast {
 
@@ -39,18 +45,32 @@ const std::vector<const Kernels*>& compiled_kernels() {
   return tables;
 }
 
+#if defined(STEMFAST_HAS_v2)
+namespace {
+
+ProcessorWords processor_words() {
+  constexpr std::uint32_t osxsave = 1u << 27;
+  ProcessorWords words;
+  std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0) words.leaf1_ecx = ecx;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) words.leaf7_ebx = ebx;
+  if (__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) != 0) words.leaf80000001_ecx = ecx;
+  if ((words.leaf1_ecx & osxsave) != 0) __asm__("xgetbv" : "=a"(words.xcr0), "=d"(edx) : "c"(0));
+#if defined(__APPLE__)
+  words.xcr0 |= 0xe0;  // macOS turns the AVX-512 state on when it is first used
+#endif
+  return words;
+}
+
+}  // namespace
+#endif
+
 bool processor_runs(const std::string& name) {
 #if defined(STEMFAST_HAS_v2)
-  __builtin_cpu_init();
-  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
-  const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl");
-  if (name == "v2") return v2;
-  if (name == "v3") return v3;
-  if (name == "v4") return v4;
+  static const int level = x86_level(processor_words());
+  if (name == "v2") return level >= 2;
+  if (name == "v3") return level >= 3;
+  if (name == "v4") return level >= 4;
 #endif
   return name == "plain";
 }

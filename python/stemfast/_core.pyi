@@ -35,7 +35,7 @@ class Scanning:
         pixel_size: NDArray[np.float64],
         dwell: NDArray[np.float64],
         flyback: NDArray[np.float64],
-        stray: NDArray[np.float64],
+        stray: NDArray[np.void],
         frame: NDArray[np.int64],
         spin: NDArray[np.float64],
         path_offset: NDArray[np.int64],
@@ -45,7 +45,11 @@ class Scanning:
     @property
     def images(self) -> int: ...
 
+film_dtype: np.dtype[np.void]
+stray_dtype: np.dtype[np.void]
+
 def info() -> dict[str, Any]: ...
+def x86_level(*, leaf1_ecx: int, leaf7_ebx: int, leaf80000001_ecx: int, xcr0: int) -> int: ...
 def thickness(
     scenes: Scenes,
     scanning: Scanning,
@@ -73,7 +77,7 @@ def simulate(
     scanning: Scanning,
     out: NDArray[Any],
     *,
-    film: NDArray[np.float64],
+    film: NDArray[np.void],
     probe_sigma: NDArray[np.float64],
     electrons: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -111,7 +115,7 @@ def blur(
     image: NDArray[np.float32], sigma: float, boundary: str = "nearest", n_threads: int = 1
 ) -> NDArray[np.float32]: ...
 def film(
-    settings: NDArray[np.float64],
+    settings: NDArray[np.void],
     *,
     rows: int,
     columns: int,
@@ -159,7 +163,6 @@ def exponential(x: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def sine_turns(turns: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def cosine_turns(turns: NDArray[np.float64]) -> NDArray[np.float64]: ...
-def elementary(x: float) -> tuple[float, float, float, float]: ...
 def map_file(name: bytes) -> NDArray[np.uint8]: ...
 def gather(
     *,

@@ -99,24 +99,18 @@ class BeamPath {
   BeamPath(const Batch& batch, std::int64_t image)
       : grid_(grid_of(batch.scan, image)),
         clock_(clock_of(batch.scan, image)),
-        jitter_(batch.key.seed, stream_index(batch, image), static_cast<std::uint32_t>(Stage::row_jitter)) {
-    const auto first = static_cast<std::size_t>(image) * stray_columns;
-    stray_ = batch.scan.stray.subspan(first, stray_columns);
-    for (const Stray s :
-         {Stray::drift_x, Stray::drift_y, Stray::row_jitter, Stray::mains_x, Stray::mains_y, Stray::lag}) {
-      strays_ = strays_ || get(s) != 0.0;
-    }
-  }
+        jitter_(batch.key.seed, stream_index(batch, image), static_cast<std::uint32_t>(Stage::row_jitter)),
+        stray_(batch.scan.stray[static_cast<std::size_t>(image)]) {}
 
   // Whether it ever leaves the grid.
-  bool strays() const { return strays_; }
+  bool strays() const { return stray_.any(); }
 
   const Grid& grid() const { return grid_; }
 
   // Where it stands at each pixel of row `i` [nm].
   void row(std::int64_t i, double* x, double* y) const {
     const auto columns = static_cast<std::size_t>(grid_.columns);
-    if (strays_) {
+    if (strays()) {
       shifts(i, x, y);
     } else {
       std::fill(x, x + columns, 0.0);
@@ -135,20 +129,20 @@ class BeamPath {
     const std::int64_t n = clock_.columns;
     const double start = clock_.row_start(i), dwell = clock_.dwell;
     const auto shift = normal_pair(jitter_.block(static_cast<std::uint32_t>(i)));
-    const double jitter = get(Stray::row_jitter);
-    const double decay = get(Stray::drift_decay), vx = get(Stray::drift_x), vy = get(Stray::drift_y);
+    const Stray stray = stray_;  // a copy that stores to dx and dy cannot change
+    const double decay = stray.drift_decay;
     // Exponentials and sines advance from pixel to pixel by one factor; over a row that costs a few ulp.
     double left = decay > 0.0 ? exponential(-start / decay) : 1.0;
     const double left_step = decay > 0.0 ? exponential(-dwell / decay) : 1.0;
-    SinCos mains = sin_cos_turns(get(Stray::mains_rate) * start + get(Stray::mains_phase));
-    const SinCos turn = sin_cos_turns(get(Stray::mains_rate) * dwell);
-    double lag = get(Stray::lag);
-    const double lag_step = lag != 0.0 ? exponential(-dwell / get(Stray::lag_decay)) : 1.0;
+    SinCos mains = sin_cos_turns(stray.mains_rate * start + stray.mains_phase);
+    const SinCos turn = sin_cos_turns(stray.mains_rate * dwell);
+    double lag = stray.lag;
+    const double lag_step = lag != 0.0 ? exponential(-dwell / stray.lag_decay) : 1.0;
     for (std::int64_t j = 0; j < n; ++j) {
       const double t = start + static_cast<double>(j) * dwell;
       const double drifted = decay > 0.0 ? decay * (1.0 - left) : t;  // per unit velocity
-      dx[j] = vx * drifted + jitter * shift[0] + get(Stray::mains_x) * mains.sine - lag;
-      dy[j] = vy * drifted + jitter * shift[1] + get(Stray::mains_y) * mains.sine;
+      dx[j] = stray.drift_x * drifted + stray.row_jitter * shift[0] + stray.mains_x * mains.sine - lag;
+      dy[j] = stray.drift_y * drifted + stray.row_jitter * shift[1] + stray.mains_y * mains.sine;
       left *= left_step;
       lag *= lag_step;
       mains = {mains.sine * turn.cosine + mains.cosine * turn.sine,
@@ -156,13 +150,10 @@ class BeamPath {
     }
   }
 
-  double get(Stray s) const { return stray_[static_cast<std::size_t>(s)]; }
-
   Grid grid_;
   ScanClock clock_;
   Stream jitter_{0, 0, 0};
-  std::span<const double> stray_;
-  bool strays_ = false;
+  Stray stray_{};
 };
 
 // How the particles turn while they are scanned: at a constant angular velocity, or through a sequence

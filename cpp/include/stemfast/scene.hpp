@@ -37,22 +37,26 @@ struct BodyTable {
   std::span<const double> weight;       // multiplies the body's thickness; negative for voids
 };
 
-// How the beam strays from its grid, one row of this many columns per image.
-enum class Stray : std::uint8_t {
-  drift_x,      // [nm/s]
-  drift_y,      // [nm/s]
-  drift_decay,  // time constant of the drift velocity [s]; 0 for a constant one
-  row_jitter,   // rms of each row's shift in x and in y [nm]
-  mains_x,      // amplitude [nm]
-  mains_y,      // amplitude [nm]
-  mains_rate,   // [1/s]
-  mains_phase,  // at the start of the first frame [turns]
-  lag,          // how far behind the beam is at the start of a row [nm]
-  lag_decay,    // time constant of catching up [s]
-  count,
-};
+// How the beam strays from its grid during one image. Its fields and those of `FilmSettings` are also the
+// fields of NumPy dtypes.
+struct Stray {
+  double drift_x;      // [nm/s]
+  double drift_y;      // [nm/s]
+  double drift_decay;  // time constant of the drift velocity [s]; 0 for a constant one
+  double row_jitter;   // rms of each row's shift in x and in y [nm]
+  double mains_x;      // amplitude [nm]
+  double mains_y;      // amplitude [nm]
+  double mains_rate;   // [1/s]
+  double mains_phase;  // at the start of the first frame [turns]
+  double lag;          // how far behind the beam is at the start of a row [nm]
+  double lag_decay;    // time constant of catching up [s]
 
-inline constexpr std::size_t stray_columns = static_cast<std::size_t>(Stray::count);
+  // Whether the beam ever leaves the grid.
+  bool any() const {
+    return drift_x != 0.0 || drift_y != 0.0 || row_jitter != 0.0 || mains_x != 0.0 || mains_y != 0.0 ||
+           lag != 0.0;
+  }
+};
 
 // How each image is scanned. Spans have one entry per image unless said.
 struct ScanTable {
@@ -63,7 +67,7 @@ struct ScanTable {
   std::span<const double> pixel_size;         // [nm]
   std::span<const double> dwell;              // [s]
   std::span<const double> flyback;            // [s]
-  std::span<const double> stray;              // (n, stray_columns)
+  std::span<const Stray> stray;               // all zero for a beam that keeps to its grid
   std::span<const std::int64_t> frame;        // number of the frame in its series; the clock runs on
   std::span<const double> spin;               // (n, 3) angular velocity in the laboratory frame [rad/s]
   std::span<const std::int64_t> path_offset;  // (n + 1): image i turns through path rows …[i] to …[i+1]

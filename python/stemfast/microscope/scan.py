@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from stemfast.microscope.settings import Finite, NotNegative, Pixels, Positive, Settings
 
 
@@ -52,22 +50,10 @@ class Instability(Settings):
     flyback_lag_nm: NotNegative = 0.0
     flyback_lag_us: Positive = 20.0
 
-    def columns(self) -> tuple[float, ...]:
-        """Return the core's row of numbers: see `Stray` in scene.hpp [nm, s, turns]."""
-        moves = any((*self.drift_nm_s, self.row_jitter_pm, *self.mains_pm, self.flyback_lag_nm))
-        if not moves:
-            return (0.0,) * 10
-        return (
-            *self.drift_nm_s,
-            self.drift_decay_s or 0.0,
-            self.row_jitter_pm * 1e-3,
-            self.mains_pm[0] * 1e-3,
-            self.mains_pm[1] * 1e-3,
-            self.mains_hz,
-            self.mains_phase_rad / (2 * math.pi),
-            self.flyback_lag_nm,
-            self.flyback_lag_us * 1e-6,
-        )
+    @property
+    def moves(self) -> bool:
+        """Whether the beam ever leaves its grid."""
+        return any((*self.drift_nm_s, self.row_jitter_pm, *self.mains_pm, self.flyback_lag_nm))
 
 
 class Scan(Settings):

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast import materials, units
 from stemfast.materials import Material
 from stemfast.microscope import Beam, Detector, Film, Haadf, Instability, Microscope, Probe, Scan
+from stemfast.simulation.columns import stray_column
 from stemfast.simulation.recording import recording_columns
 
 __all__ = ["Imaging"]
@@ -117,16 +118,12 @@ class Imaging:
     def scanning(self, spin_rad_s: Float) -> dict[str, Any]:
         """What `_core.Scanning` takes; spin_rad_s (n, 3)."""
         n = len(self)
-        moves = (self._of("drift_nm_s") != 0).any(axis=1) | (self._of("row_jitter_pm") != 0)
-        moves |= (self._of("mains_pm") != 0).any(axis=1)
-        stray = np.zeros((n, 10))
-        stray[:, 0:2] = self._of("drift_nm_s")
-        stray[:, 3] = self._of("row_jitter_pm") * 1e-3
-        stray[:, 4:6] = self._of("mains_pm") * 1e-3
-        stray[:, 6] = Instability().mains_hz
-        stray[:, 7] = self._of("mains_phase_turns")
-        stray[:, 9] = Instability().flyback_lag_us * 1e-6
-        stray[~moves] = 0.0
+        # What recipes leave alone is as in an instability of which nothing is said.
+        stray = np.repeat(stray_column([Instability()]), n)
+        stray["drift_x"], stray["drift_y"] = self._of("drift_nm_s").T
+        stray["row_jitter"] = self._of("row_jitter_pm") * 1e-3
+        stray["mains_x"], stray["mains_y"] = self._of("mains_pm").T * 1e-3
+        stray["mains_phase"] = self._of("mains_phase_turns")
         return {
             "oversample": 1,
             "pose_per_pixel": False,
@@ -148,12 +145,12 @@ class Imaging:
         columns = recording_columns([same], np.zeros(len(self), np.int64))
         path = self.mean_free_path_nm(same.film.material)
         film = columns["film"]
-        film[:, 0] = self._of("film_nm") / path
-        film[:, 1] = self._of("film_roughness_nm") / path
-        film[:, 2] = self._of("film_correlation_nm")
-        film[:, 3] = self._of("film_hurst")
-        film[:, 4] = self._of("film_wedge_nm_per_um") * 1e-3 / path
-        film[:, 5] = self._of("film_wedge_direction_deg")
+        film["depth"] = self._of("film_nm") / path
+        film["roughness"] = self._of("film_roughness_nm") / path
+        film["correlation"] = self._of("film_correlation_nm")
+        film["hurst"] = self._of("film_hurst")
+        film["wedge"] = self._of("film_wedge_nm_per_um") * 1e-3 / path
+        film["wedge_direction"] = self._of("film_wedge_direction_deg")
         fwhm_per_sigma = units.fwhm_from_sigma(1.0)
         current = self._current_pa()
         return columns | {

@@ -19,6 +19,7 @@ from stemfast.arguments import index, one_of, vectors
 from stemfast.microscope import Scan
 from stemfast.orientation import quaternions
 from stemfast.simulation.batch import Batch
+from stemfast.simulation.columns import stray_column
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -204,8 +205,8 @@ def scan_columns(
     paths, _ = path_list(motion.pose_path)
     if paths and spin.any():
         raise ValueError("spin_rad_s and pose_path both turn the particles, expected one of them")
-    stray = np.array([scan.instability.columns() for scan in scans])
-    if engine == "voxel" and (stray.any() or (per_pixel and (spin.any() or paths))):
+    strays = any(scan.instability.moves for scan in scans)
+    if engine == "voxel" and (strays or (per_pixel and (spin.any() or paths))):
         raise ValueError(
             "engine='voxel' keeps the beam on its grid and a pose for a whole row: "
             "expected engine='exact' with an instability or pose_per='pixel'"
@@ -221,7 +222,7 @@ def scan_columns(
         "pixel_size": np.array([s.pixel_size_nm for s in scans])[pick],
         "dwell": np.array([s.dwell_us for s in scans])[pick] * 1e-6,
         "flyback": np.array([s.flyback_us for s in scans])[pick] * 1e-6,
-        "stray": np.ascontiguousarray(stray[pick]),
+        "stray": stray_column([scan.instability for scan in scans])[pick],
         "frame": np.arange(n) % frames,
         "spin": np.ascontiguousarray(spin[series if len(spin) > 1 else np.zeros(n, np.int64)]),
         "path_offset": ends if own else np.zeros(n + 1, np.int64),

@@ -10,6 +10,7 @@ import numpy as np
 from stemfast.materials import Material
 from stemfast.microscope import Microscope
 from stemfast.simulation.batch import Batch, Float, Int
+from stemfast.simulation.columns import film_column
 from stemfast.simulation.motion import drift_reach_nm
 
 
@@ -68,16 +69,15 @@ def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]
     Returns
     -------
     dict of str to array
-        One entry per image in each; "film" has the rows of `film_settings`.
+        One entry per image in each; "film" is that of `film_column`.
 
     Examples
     --------
     >>> columns = recording_columns([Microscope()], np.zeros(3, np.int64))
     >>> columns["gain"].tolist(), columns["film"].shape
-    ([1.0, 1.0, 1.0], (3, 10))
+    ([1.0, 1.0, 1.0], (3,))
     """
     columns: dict[str, Callable[[Microscope], object]] = {
-        "film": film_settings,
         "probe_sigma": lambda m: m.probe.sigma_nm / m.scan.pixel_size_nm,
         "electrons": lambda m: m.electrons_per_pixel,
         "gain": lambda m: m.detector.gain,
@@ -91,32 +91,8 @@ def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]
         "slabs": lambda m: m.probe.slabs,
         "decay": lambda m: m.detector.decay_us * 1e-6,
     }
-    return {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
-
-
-def film_settings(scope: Microscope) -> tuple[float, ...]:
-    """Return the film as the core's `FilmSettings`: thicknesses in mean free paths.
-
-    Examples
-    --------
-    >>> depth, roughness, correlation_nm, *_ = film_settings(Microscope())
-    >>> round(depth, 6), roughness, correlation_nm
-    (0.000952, 0.0, 8.0)
-    """
-    film = scope.film
-    path = scope.mean_free_path_nm(film.material)
-    return (
-        film.thickness_nm / path,
-        film.roughness_nm / path,
-        film.correlation_nm,
-        film.hurst,
-        film.wedge_nm_per_um * 1e-3 / path,
-        film.wedge_direction_deg,
-        0.0 if film.hole_distance_nm is None else film.hole_distance_nm,
-        film.hole_direction_deg,
-        0.0 if film.hole_radius_nm is None else 1.0 / film.hole_radius_nm,
-        -1.0 if film.hole_distance_nm is None else film.hole_taper_nm,
-    )
+    numbers = {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
+    return numbers | {"film": film_column(scopes)[pick]}
 
 
 def inverse_mean_free_paths(batch: Batch, scopes: Sequence[Microscope], pick: Int) -> Float:

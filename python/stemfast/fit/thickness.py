@@ -76,7 +76,7 @@ def projections(
         pixel_size=np.full(n, pixel_nm),
         dwell=np.full(n, 1e-6),
         flyback=np.zeros(n),
-        stray=np.zeros((n, 10)),
+        stray=np.zeros(n, _core.stray_dtype),
         frame=np.zeros(n, np.int64),
         spin=np.zeros((n, 3)),
         path_offset=np.zeros(n + 1, np.int64),

@@ -6,7 +6,7 @@ What is not there yet is a dash.
 
 ``python examples/results_table.py --add PATH …`` first puts records into docs/results: lines of
 ``stemfast ceiling``, a curve of ``stemfast evaluate --against``, ``runs.json`` of ``stemfast
-compare`` (under the name of its folder), what ``stemfast train baselines`` or ``train compare``
+study runs`` (under the name of its folder), what ``stemfast study baselines`` or ``study transfer``
 wrote, or the folder of a run whose network does not ship.
 """
 

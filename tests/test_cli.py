@@ -28,6 +28,33 @@ def test_every_command_has_help_with_an_example(stemfast, command):
     assert f"Example: stemfast {command}" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("refine", "study fit"),
+        ("compare", "study runs"),
+        ("train compare", "study transfer"),
+        ("train baselines", "study baselines"),
+    ],
+)
+def test_an_old_spelling_works_and_warns_of_the_new_one(stemfast, before, now, tmp_path):
+    """Each runs the command, which refuses the words it is given with the same exit code."""
+    wrong = {
+        "refine": ["nothing"],
+        "compare": ["nothing"],
+        "train compare": ["--recipe", "nothing", "--out", str(tmp_path / "out")],
+        "train baselines": ["nothing"],
+    }[before]
+    old, new = stemfast(*before.split(), *wrong), stemfast(*now.split(), *wrong)
+    assert old.exit_code == new.exit_code == 2
+    warning = f"warning: 'stemfast {before}' is now 'stemfast {now}'\n"
+    assert old.stderr == warning + new.stderr
+    assert new.stderr.startswith("stemfast: ")
+    listed = stemfast("study", "--help").stdout
+    assert f"│ {now.split()[1]} " in listed
+    assert f"│ {before} " not in stemfast("--help").stdout
+
+
 def test_version(stemfast):
     from importlib.metadata import version
 

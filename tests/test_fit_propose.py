@@ -257,7 +257,7 @@ def test_a_stopped_trial_goes_on_where_it_was(tmp_path):
 
 def test_the_command(tmp_path):
     file = tmp_path / "count.jsonl"
-    wanted = ["refine", "count", "--conditions", "clean", "-n", "1", "--size", "96"]
+    wanted = ["study", "fit", "count", "--conditions", "clean", "-n", "1", "--size", "96"]
     run = CliRunner().invoke(app, [*wanted, "--no-network", "--out", str(file)])
     assert run.exit_code == 0, run.output
     assert "fit       100.0 %" in run.output
@@ -267,7 +267,7 @@ def test_the_command(tmp_path):
 
 def test_tasks_that_are_not_of_corners_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    refused = CliRunner().invoke(app, ["refine", "shapes"])
+    refused = CliRunner().invoke(app, ["study", "fit", "shapes"])
     assert refused.exit_code == 2
     assert "task is 'shapes', expected one of deformed, count" in refused.stderr
     with pytest.raises(ValueError, match="task is 'shapes': the fit reads deformed"):

@@ -53,6 +53,17 @@ def test_every_public_name_exists_and_says_what_it_is():
             assert value.__doc__, name
 
 
+def test_reconstruct_is_a_function_whatever_was_imported_before():
+    import stemfast
+    import stemfast.reconstruction.solve
+    from stemfast.cli import reconstruct as command
+
+    assert command
+    assert callable(stemfast.reconstruct)
+    assert stemfast.ground_truth is stemfast.reconstruct
+    assert stemfast.reconstruction.Reconstruction
+
+
 def imported_by(folder: Path) -> dict[str, set[str]]:
     """Names of stemfast modules that each file of a folder imports, at the top or anywhere."""
     found: dict[str, set[str]] = {}

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 import stemfast as sf
 from stemfast.fit.cuboid.axes import sorted_axes
 from stemfast.fit.turns import Turns
-from stemfast.reconstruction import NOT_EXPLAINED, ground_truth, read_series, read_xyz, write_answer
+from stemfast.reconstruction import NOT_EXPLAINED, read_series, read_xyz, reconstruct, write_answer
 from stemfast.reconstruction.stl import read_stl
 from stemfast.symmetry import cuboid_symmetry
 
@@ -38,7 +38,7 @@ def series(particle: sf.Particle, scopes=None, seed: int = 1) -> np.ndarray:
 def test_a_tilt_series_at_different_doses_comes_out_right(tmp_path):
     scopes = [scope(dwell) for dwell in (5, 10, 20)]
     told = []
-    answer = ground_truth(
+    answer = reconstruct(
         series(PARTICLE, scopes),
         0.45,
         TILTS,
@@ -84,7 +84,7 @@ def check_files(answer, tmp_path) -> None:
 
 
 def test_nothing_has_to_be_known_of_the_microscope_or_the_axis():
-    answer = ground_truth(series(PARTICLE), 0.45, TILTS)
+    answer = reconstruct(series(PARTICLE), 0.45, TILTS)
     assert answer.explained
     assert answer.count == 2
     np.testing.assert_allclose(answer.edges_nm, (15, 12, 10), rtol=0.03)
@@ -96,7 +96,7 @@ def test_nothing_has_to_be_known_of_the_microscope_or_the_axis():
 
 
 def test_other_solids_are_not_explained(tmp_path):
-    sphere = ground_truth(series(sf.Sphere(6)), 0.45, TILTS, tilt_axis_deg=AXIS, microscope=scope())
+    sphere = reconstruct(series(sf.Sphere(6)), 0.45, TILTS, tilt_axis_deg=AXIS, microscope=scope())
     assert not sphere.explained
     assert sphere.shape_class == NOT_EXPLAINED
     assert "NOT EXPLAINED" in str(sphere)
@@ -108,14 +108,14 @@ def test_other_solids_are_not_explained(tmp_path):
     write_answer(tmp_path / "old", sphere)
     names = sorted(path.name for path in (tmp_path / "old").iterdir())
     assert names == ["reconstruct.json", "reconstruct.png"]
-    octahedron = ground_truth(series(sf.Octahedron(edge=13)), 0.45, TILTS, tilt_axis_deg=AXIS)
+    octahedron = reconstruct(series(sf.Octahedron(edge=13)), 0.45, TILTS, tilt_axis_deg=AXIS)
     assert not octahedron.explained
 
 
 def test_images_of_different_particles_are_told():
     images = series(sf.Cuboid(edges=(14, 12, 10)))
     images[1] = series(sf.Cuboid(edges=(11, 10, 9)))[1]
-    answer = ground_truth(images, 0.45, TILTS, tilt_axis_deg=AXIS, microscope=scope())
+    answer = reconstruct(images, 0.45, TILTS, tilt_axis_deg=AXIS, microscope=scope())
     assert not answer.explained
     assert any("different particles" in warning for warning in answer.warnings)
 
@@ -123,7 +123,7 @@ def test_images_of_different_particles_are_told():
 @pytest.mark.skipif(not NEEDLE.is_file(), reason=f"{NEEDLE.name} is not in ../shared/data")
 def test_the_needle_is_not_explained():
     needle = read_series([NEEDLE], views=3)
-    answer = ground_truth(needle.images, needle.pixel_size_nm.tolist(), needle.tilts_deg)
+    answer = reconstruct(needle.images, needle.pixel_size_nm.tolist(), needle.tilts_deg)
     assert not answer.explained
     assert any("beyond the image" in warning for warning in answer.warnings)
 
@@ -136,7 +136,7 @@ def test_the_measured_particle_has_eight_corners_or_is_not_explained():
     )
     poses = Turns.about_axis(TILTS, axis_deg=0).rotations * Rotation.from_rotvec([0.3, 0.2, 0.1])
     images = atoms.images(poses, taken, seed=1)
-    answer = ground_truth(images, 0.2, TILTS, tilt_axis_deg=0, material="Pt")
+    answer = reconstruct(images, 0.2, TILTS, tilt_axis_deg=0, material="Pt")
     if answer.explained:
         assert answer.count == 8
         assert answer.volume_nm3 == pytest.approx(atoms.hull_volume_nm3(), rel=0.05)
@@ -169,13 +169,13 @@ IMAGES = np.random.default_rng(1).poisson(20, (2, 32, 32))
 )
 def test_bad_input_is_refused_by_name(arguments, words):
     with pytest.raises(ValueError, match=words):
-        ground_truth(**({"images": IMAGES, "pixel_size_nm": 0.3} | arguments))
+        reconstruct(**({"images": IMAGES, "pixel_size_nm": 0.3} | arguments))
 
 
 def test_sorting_axes_keeps_every_view_the_same():
     images = series(PARTICLE)
     assert images.shape == (3, 52, 52)
-    answer = ground_truth(images[:1], 0.45, microscope=scope())
+    answer = reconstruct(images[:1], 0.45, microscope=scope())
     assert answer.images[0].expected.shape == answer.images[0].measured.shape
     assert "one image" in answer.handedness or "mirror" in answer.handedness
     (shape,) = sorted_axes([answer.images[0].shape])
@@ -198,5 +198,5 @@ def test_one_image_of_a_truncated_octahedron_has_eight_corners_or_is_not_explain
     else:
         particle = sf.TruncatedOctahedron(edge=6.9, material="Pt")
         image = sf.simulate(particle, pose, taken, seed=2)[0]
-    answer = ground_truth(image, 0.2, material="Pt")
+    answer = reconstruct(image, 0.2, material="Pt")
     assert answer.count == 8 if answer.explained else answer.shape_class == NOT_EXPLAINED

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast.fit.turns import Turns
-from stemfast.reconstruction import ground_truth, network
+from stemfast.reconstruction import network, reconstruct
 from stemfast.reconstruction.prepare import prepare
 from stemfast.symmetry import cuboid_symmetry
 
@@ -40,7 +40,7 @@ def test_it_names_the_corners_whatever_the_size_of_image_and_pixels(pixels, size
 
 def test_its_shares_are_in_the_answer():
     images, scope = series(64, 0.5)
-    answer = ground_truth(images, 0.5, TILTS, tilt_axis_deg=0, microscope=scope)
+    answer = reconstruct(images, 0.5, TILTS, tilt_axis_deg=0, microscope=scope)
     assert answer.source == "network"
     assert answer.explained
     assert answer.count == 2

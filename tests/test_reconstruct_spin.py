@@ -1,4 +1,4 @@
-"""A particle that turns while it is scanned: `ground_truth` and the command read its hand."""
+"""A particle that turns while it is scanned: `reconstruct` and the command read its hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def image():
 @pytest.fixture(scope="module")
 def found(image):
     return {
-        name: sf.ground_truth(image, 0.25, spin=spin)
+        name: sf.reconstruct(image, 0.25, spin=spin)
         for name, spin in (("right", SPIN), ("reversed", -SPIN), ("none", None))
     }
 
@@ -68,7 +68,7 @@ def test_a_wrong_spin_or_none_does_not_explain_it(found):
 
 def test_the_mirror_image_with_the_spin_turned_round_is_the_other_hand(image):
     """Mirrored along the beam, it looks the same if it spins the other way about x and y."""
-    answer = sf.ground_truth(image, 0.25, spin=SPIN * (-1, -1, 1))
+    answer = sf.reconstruct(image, 0.25, spin=SPIN * (-1, -1, 1))
     assert answer.explained
     assert answer.handedness == "left-handed"
 

@@ -19,7 +19,7 @@ from stemfast.studies.joint_trial import read_sets
 
 
 def run(*words: object):
-    return CliRunner().invoke(app, ["refine", "ground-truth", *map(str, words)])
+    return CliRunner().invoke(app, ["study", "fit", "ground-truth", *map(str, words)])
 
 
 def clean(kind: str, **more):
@@ -86,7 +86,7 @@ def test_what_it_refuses(words, said, tmp_path):
 
 
 def test_other_tasks_take_no_views():
-    result = CliRunner().invoke(app, ["refine", "count", "--views", "2"])
+    result = CliRunner().invoke(app, ["study", "fit", "count", "--views", "2"])
     assert "only the task ground-truth" in " ".join(result.output.split())
 
 

@@ -243,7 +243,7 @@ def test_runs_of_different_images_are_not_compared(tmp_path, changes, message):
 
 def test_compare_prints_and_writes(tmp_path):
     few, many = (finished(tmp_path / str(n), images_seen=n) for n in (64, 640))
-    code, said = stemfast("compare", few, many, "--out", tmp_path / "out")
+    code, said = stemfast("study", "runs", few, many, "--out", tmp_path / "out")
     assert code == 0, said
     assert "| plain | 64 |" in said
     assert "50.00 %" in said
@@ -251,20 +251,20 @@ def test_compare_prints_and_writes(tmp_path):
     assert [row["images"] for row in record["runs"]] == [64, 640]
     assert (tmp_path / "out" / "runs.md").read_text().startswith("| network")
     assert (tmp_path / "out" / "runs.png").stat().st_size > 5000
-    code, said = stemfast("compare", few, "--out", tmp_path / "one")  # a row, not a line
+    code, said = stemfast("study", "runs", few, "--out", tmp_path / "one")  # a row, not a line
     assert code == 0, said
     assert (tmp_path / "one" / "runs.png").stat().st_size > 3000
 
 
 def test_compare_names_what_is_no_finished_run(network, tmp_path):
     one = finished(tmp_path / "one")
-    code, said = stemfast("compare", one, tmp_path / "none")
+    code, said = stemfast("study", "runs", one, tmp_path / "none")
     assert code == 2
     assert "none holds no config.json" in said
-    code, said = stemfast("compare", network)
+    code, said = stemfast("study", "runs", network)
     assert code == 2
     assert "lacks test, images_seen" in said
-    code, said = stemfast("compare", one, one)
+    code, said = stemfast("study", "runs", one, one)
     assert code == 2
     assert "named once" in said
 
@@ -336,7 +336,7 @@ def test_records_enter_the_page(script, trained, tmp_path, monkeypatch):
     curves.write(tmp_path, found, more={"network": "small", "command": command})
     finished(tmp_path / "few", command=f"stemfast train count --out {own}/runs/few")
     more = finished(tmp_path / "more", images_seen=640)
-    stemfast("compare", tmp_path / "few", more, "--out", tmp_path / "budgets")
+    stemfast("study", "runs", tmp_path / "few", more, "--out", tmp_path / "budgets")
     (tmp_path / "odd.json").write_text("{}")
     names = [
         script.add(path).name

@@ -1,4 +1,4 @@
-"""``stemfast train transfer`` and ``stemfast train compare`` as their users meet them."""
+"""``stemfast train transfer`` and ``stemfast study transfer`` as their users meet them."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def own_images(tmp_path):
 SMALL = ("--recipe", "shapes", "--image-px", "32", "--per-class", "5", "--test-images", "9")
 
 
-@pytest.mark.parametrize("command", ["transfer", "compare"])
-def test_help_has_an_example(stemfast, command):
-    result = stemfast("train", command, "--help")
+@pytest.mark.parametrize("group", ["train", "study"])
+def test_help_has_an_example(stemfast, group):
+    result = stemfast(group, "transfer", "--help")
     assert result.exit_code == 0, result.output
-    assert f"Example: stemfast train {command}" in result.stdout
+    assert f"Example: stemfast {group} transfer" in result.stdout
 
 
 def test_own_images_from_beginning_to_end(stemfast, own_images, tmp_path):
@@ -84,7 +84,7 @@ def test_simulated_images(stemfast):
 def test_the_table(stemfast, tmp_path, monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "tiny", tiny())
     result = stemfast(
-        *("train", "compare", "--backbone", "tiny", "--weights", "random"),
+        *("study", "transfer", "--backbone", "tiny", "--weights", "random"),
         *("--pretrained", "net", "--epochs", "1", *SMALL),
     )
     assert result.exit_code == 0, result.output
@@ -105,7 +105,7 @@ def test_the_table(stemfast, tmp_path, monkeypatch):
         assert row["images_seen"] == 12
         assert row["seconds"] > 0
     assert rows[2]["pretraining"] == "1,000 simulated images of count"
-    again = stemfast("train", "compare", "--backbone", "tiny", "--weights", "random")
+    again = stemfast("study", "transfer", "--backbone", "tiny", "--weights", "random")
     assert again.exit_code == 2
     assert "comparison.md exists already" in again.stderr
 

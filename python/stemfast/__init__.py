@@ -103,15 +103,18 @@ _LOADED_WHEN_USED = (
     "recipes",
     "transfer",
 )
+_FUNCTIONS_LOADED_WHEN_USED = {
+    "ground_truth": "stemfast.reconstruction",
+    "load_pretrained": "stemfast.pretrained.shipped",
+    "reconstruct": "stemfast.reconstruction",
+}
 
 
 def __getattr__(name: str) -> _Any:
     if name in _LOADED_WHEN_USED:
         return import_module(f"stemfast.{name}")
-    if name == "ground_truth":
-        return import_module("stemfast.reconstruct").ground_truth
-    if name == "load_pretrained":
-        return import_module("stemfast.pretrained.shipped").load_pretrained
+    if name in _FUNCTIONS_LOADED_WHEN_USED:
+        return getattr(import_module(_FUNCTIONS_LOADED_WHEN_USED[name]), name)
     raise AttributeError(f"module 'stemfast' has no attribute {name!r}")
 
 

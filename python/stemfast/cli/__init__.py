@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
@@ -24,8 +26,7 @@ from stemfast.cli import (
     train,
     transfer,
 )
-from stemfast.cli import errors as interrupt
-from stemfast.cli.errors import Commands
+from stemfast.cli.errors import STOPPED, Commands, leave, watch
 
 app = typer.Typer(
     name="stemfast",
@@ -44,16 +45,33 @@ app.command("features")(features.features)
 app.command("gallery")(gallery.gallery)
 app.command("train")(train.train)
 app.command("train transfer")(transfer.transfer)
-app.command("train compare")(transfer.compare)
-app.command("train baselines")(baselines.baselines)
 app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("reconstruct")(reconstruct.reconstruct)
 app.command("ceiling")(ceiling.ceiling)
-app.command("refine")(refine.refine)
 app.command("info")(info.info)
 app.add_typer(dataset.app, name="dataset")
+
+study = typer.Typer(no_args_is_help=True, help="Compare methods: studies of networks and fits.")
+app.add_typer(study, name="study")
+
+
+def _study(name: str, command: Callable[..., None], *, before: str) -> None:
+    """Register a study, and the spelling it had before, hidden and with a warning."""
+
+    @wraps(command)
+    def old(*words: Any, **options: Any) -> None:
+        typer.echo(f"warning: 'stemfast {before}' is now 'stemfast study {name}'", err=True)
+        command(*words, **options)
+
+    study.command(name)(command)
+    app.command(before, hidden=True)(old)
+
+
+_study("fit", refine.refine, before="refine")
+_study("runs", compare.compare, before="compare")
+_study("transfer", transfer.compare, before="train compare")
+_study("baselines", baselines.baselines, before="train baselines")
 
 
 def _version(wanted: bool) -> None:
@@ -81,10 +99,10 @@ def _stemfast(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    interrupt.watch()
+    watch()
     try:
         app(prog_name="stemfast")
     except SystemExit as ended:
-        if ended.code == interrupt.STOPPED:
-            interrupt.leave()
+        if ended.code == STOPPED:
+            leave()
         raise

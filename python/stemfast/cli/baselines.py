@@ -1,4 +1,4 @@
-"""``stemfast train baselines``: what a network has to beat."""
+"""``stemfast study baselines``: boosted trees and a small network, for comparison."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def baselines(
         typer.Option(metavar="FILE", help="JSON to write. Default: baselines-RECIPE.json."),
     ] = None,
 ) -> None:
-    """Train what a network has to beat: boosted trees on features, and two layers on pixels.
+    """Train baselines for a network: boosted trees on features, and two layers on pixels.
 
-    Example: [bold]stemfast train baselines count[/bold]
+    Example: [bold]stemfast study baselines count[/bold]
 
     Both learn from the first training images of the seed and are judged by the first test images,
     those that networks are judged by. On one CPU core an image takes about 15 ms. Writes every

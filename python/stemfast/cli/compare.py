@@ -1,4 +1,4 @@
-"""``stemfast compare``: finished runs side by side."""
+"""``stemfast study runs``: comparison of finished training runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def compare(
 ) -> None:
     """Put finished training runs side by side: variants, seeds, numbers of images.
 
-    Example: [bold]stemfast compare runs/plain runs/hessian runs/p4m[/bold]
+    Example: [bold]stemfast study runs runs/plain runs/hessian runs/p4m[/bold]
 
     Prints a table; writes it as runs.md, the figures as runs.json, and runs.png: accuracy against
     images seen, a line for each kind of network, or where all saw as many, a row for each. All

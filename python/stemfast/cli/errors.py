@@ -1,4 +1,8 @@
-"""What a person sees when a command goes wrong: one line, and an exit code that says why."""
+"""Errors and Ctrl-C on the command line: one line on stderr, and an exit code.
+
+Ctrl-C ends the process with code 130 also where compiled code holds the main thread: a second
+thread waits for the signal, gives Python a moment, then ends the process.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +37,13 @@ _EXTRA_OF = {
     "tensorstore": "zarr",
 }
 
+#: Exit code of a program that Ctrl-C stopped: 128 + SIGINT.
+STOPPED = 130
+_MOMENT_S = 0.7
+
 
 class Commands(TyperGroup):
-    """The command group: understands ``--debug`` anywhere and turns exceptions into one line."""
+    """Command group that takes ``--debug`` anywhere and turns exceptions into one line."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -70,7 +78,7 @@ class Commands(TyperGroup):
 
 
 def _fill_paragraphs(group: TyperGroup) -> None:
-    """Let the terminal break the lines of all help texts, not the source file as well."""
+    """Join the lines of each paragraph of all help texts, for the terminal to break."""
     for command in group.commands.values():
         paragraphs = (command.help or "").split("\n\n")
         command.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
@@ -112,7 +120,7 @@ def explain(error: Exception) -> str | None:
 
 
 def stderr_is_terminal() -> bool:
-    """Whether somebody is watching: progress bars are for people.
+    """True if stderr is a terminal, where progress bars are drawn.
 
     Examples
     --------
@@ -120,11 +128,6 @@ def stderr_is_terminal() -> bool:
     True
     """
     return sys.stderr.isatty()
-
-
-#: Exit code of a program that Ctrl-C stopped: 128 + SIGINT.
-STOPPED = 130
-_MOMENT_S = 0.7
 
 
 def watch() -> None:

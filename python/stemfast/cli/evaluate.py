@@ -1,4 +1,4 @@
-"""``stemfast evaluate``: how good a network is on images it never saw."""
+"""``stemfast evaluate``: accuracy of a network on simulated test images."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def evaluate(
     from stemfast.evaluation import figures
     from stemfast.evaluation.judge import judge
 
-    whole = found_ground_truth(name)
+    whole = _reconstructor_folder(name)
     if whole is not None:
         chosen = (against, at, conditions, spin, sets, seed)
-        evaluate_ground_truth(whole, n=n, out=out, threads=threads, chosen=chosen)
+        _evaluate_reconstructor(whole, n=n, out=out, threads=threads, chosen=chosen)
         return
     if at is not None and against is None:
         raise ValueError("--at gives the values of a curve, expected --against with it")
@@ -204,19 +204,15 @@ def _recipe(
     return changed
 
 
-__all__ = ["evaluate_ground_truth", "found_ground_truth"]
-
-
-def found_ground_truth(name: str) -> Path | None:
+def _reconstructor_folder(name: str) -> Path | None:
     """The folder of the ground-truth network of this name, or None if it is something else."""
-    from stemfast.pretrained import reconstructor as ground_truth_weights
-    from stemfast.pretrained import shipped as pretrained
+    from stemfast.pretrained import reconstructor, shipped
 
-    folders = (Path(name), pretrained.folder(name))
-    return next((one for one in folders if ground_truth_weights.is_model(one)), None)
+    folders = (Path(name), shipped.folder(name))
+    return next((one for one in folders if reconstructor.is_model(one)), None)
 
 
-def evaluate_ground_truth(
+def _evaluate_reconstructor(
     folder: Path,
     *,
     n: int | None,
@@ -224,7 +220,7 @@ def evaluate_ground_truth(
     threads: int,
     chosen: tuple[object, ...] = (),
 ) -> None:
-    """Judge, compare and draw.
+    """Judge a network that reconstructs particles, compare it with baselines and draw curves.
 
     Parameters
     ----------
@@ -245,16 +241,15 @@ def evaluate_ground_truth(
             "--threads; its table and all its curves are made in one go"
         )
     from stemfast import atomic
-    from stemfast.pretrained import reconstructor as ground_truth_weights
-    from stemfast.studies import reconstruction_curves as ground_truth_curves
-    from stemfast.studies import reconstruction_pictures as ground_truth_pictures
+    from stemfast.pretrained import reconstructor
+    from stemfast.studies import reconstruction_curves, reconstruction_pictures
 
     particles = 5000 if n is None else n
     if particles < 9:
         raise ValueError(f"-n is {particles}, expected at least 9 particles")
     target = out if out is not None else Path(f"evaluation-{folder.name}")
-    made = ground_truth_curves.compare(
-        ground_truth_weights.load(folder),
+    made = reconstruction_curves.compare(
+        reconstructor.load(folder),
         target,
         run=folder,
         particles=particles,
@@ -262,9 +257,9 @@ def evaluate_ground_truth(
         n_threads=threads,
         say=typer.echo,
     )
-    text = ground_truth_pictures.table(made.rows)
+    text = reconstruction_pictures.table(made.rows)
     atomic.write_text(target / "comparison.md", text + "\n")
-    ground_truth_pictures.pictures(target, made.rows)
+    reconstruction_pictures.pictures(target, made.rows)
     for row in made.rows:
         if row["against"] == "handedness":
             entry = row["figures"]["hand"]

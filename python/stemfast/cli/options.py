@@ -1,4 +1,4 @@
-"""What every command that opens a micrograph asks for."""
+"""Options that several commands share: of micrographs, of test images, lists of numbers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,16 @@ DatasetTitle = Annotated[
     typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
 ]
 
-
-__all__ = ["numbers"]
+Conditions = Annotated[str, typer.Option(metavar="NAME", help="clean, standard or hard.")]
+Images = Annotated[int, typer.Option("-n", metavar="N", min=1, help="Test images to read.")]
+Size = Annotated[int, typer.Option(metavar="PX", min=16, help="Rows and columns of the images.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of the images.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Change a setting of the recipe. Repeat for more."
+    ),
+]
 
 T = TypeVar("T", int, float)
 
@@ -39,7 +47,7 @@ T = TypeVar("T", int, float)
 def numbers(
     option: str, text: str, kind: Callable[[str], T], expected: str, *, count: int | None = None
 ) -> list[T]:
-    """Read an option's numbers.
+    """Numbers of an option, separated by commas.
 
     Parameters
     ----------
@@ -65,20 +73,8 @@ def numbers(
     return found
 
 
-Conditions = Annotated[str, typer.Option(metavar="NAME", help="clean, standard or hard.")]
-Images = Annotated[int, typer.Option("-n", metavar="N", min=1, help="Test images to read.")]
-Size = Annotated[int, typer.Option(metavar="PX", min=16, help="Rows and columns of the images.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of the images.")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="Change a setting of the recipe. Repeat for more."
-    ),
-]
-
-
 def record_option(command: str) -> Any:
-    """The file that a command writes each image down in."""
+    """Option for the file in which a command records each image."""
     return typer.Option(
         metavar="FILE",
         help="JSON lines, one for each image; a run that was stopped goes on from there. "
@@ -87,7 +83,7 @@ def record_option(command: str) -> Any:
 
 
 class Progress:
-    """A bar for people; for files a line at every tenth.
+    """Progress of reading images: a bar on a terminal, else a line at every tenth.
 
     Parameters
     ----------

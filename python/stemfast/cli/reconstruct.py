@@ -110,7 +110,7 @@ def reconstruct(
         typer.echo(f"note: {note}", err=True)
     known = tilt or series.tilts_deg
     with _Told() as tell:
-        answer = package.ground_truth(
+        answer = package.reconstruct(
             series.images,
             series.pixel_size_nm.tolist(),
             None if no_tilts else known,

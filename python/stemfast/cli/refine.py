@@ -1,4 +1,4 @@
-"""``stemfast refine``: how well the fit reads a task's images, next to the network."""
+"""``stemfast study fit``: accuracy of the fit on a task's images, next to the network's."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ from stemfast.cli.options import (
 
 if TYPE_CHECKING:
     from stemfast.studies.fit_trial import Trial
+
+_VIEWS = "1,2,4,8"
+_KINDS = {
+    "static": "unknown poses",
+    "tilts": "tilts known to half a degree",
+    "spin": "unknown poses, the spin during each scan known",
+}
 
 
 def refine(
@@ -52,7 +59,7 @@ def refine(
 ) -> None:
     """Read test images by fitting the particle to them, from the images alone.
 
-    Example: [bold]stemfast refine count -n 100[/bold]
+    Example: [bold]stemfast study fit count -n 100[/bold]
 
     It finds poses and edges by trying thousands, fits the best, compares sets of cut corners by
     their evidence, and says how often that is right, whether the error bars cover, and what the
@@ -66,7 +73,7 @@ def refine(
     from stemfast.studies.fit_trial import trial
 
     if task == "ground-truth":
-        refine_sets(
+        _refine_sets(
             conditions=conditions,
             n=n,
             size=size,
@@ -132,17 +139,7 @@ def _table(result: Trial) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["refine_sets"]
-
-_VIEWS = "1,2,4,8"
-_KINDS = {
-    "static": "unknown poses",
-    "tilts": "tilts known to half a degree",
-    "spin": "unknown poses, the spin during each scan known",
-}
-
-
-def refine_sets(
+def _refine_sets(
     *,
     conditions: str,
     n: int,
@@ -154,12 +151,9 @@ def refine_sets(
     kind: str | None,
     out: Path | None,
 ) -> None:
-    """Read sets of images, print the table.
-
-    Parameters are those of the command.
-    """
+    """Fit sets of images of one particle and print the table; parameters are the command's."""
     from stemfast import recipes
-    from stemfast.studies import joint_figures as sets_figures
+    from stemfast.studies import joint_figures
     from stemfast.studies.joint_trial import read_sets
 
     chosen = kind or "static"
@@ -183,7 +177,7 @@ def refine_sets(
             recipe, n, counts, seed=seed, network=asked, path=path, report=progress
         )
     typer.echo(f"{n} particles, {_KINDS[chosen]}; 95 % intervals\n")
-    typer.echo(sets_figures.table(readings))
+    typer.echo(joint_figures.table(readings))
     wrong = [reading for reading in readings if reading.missed is not None]
     typer.echo(f"\nwrong answers of the fit: {len(wrong)} of {len(readings)}")
     for one in wrong:

@@ -1,4 +1,4 @@
-"""``stemfast train transfer`` and ``stemfast train compare``: retrain only the last layer."""
+"""``stemfast train transfer`` and ``stemfast study transfer``: retrain only the last layer."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def compare(
 ) -> None:
     """Transfer learning, our network from scratch and our pretrained one, in one table.
 
-    Example: [bold]stemfast train compare --backbone inception-v3 --pretrained count[/bold]
+    Example: [bold]stemfast study transfer --backbone inception-v3 --pretrained count[/bold]
 
     All use the same labelled images and are judged by the same test images. Writes comparison.md
     and comparison.json.

@@ -1,4 +1,4 @@
-"""What several images say of one particle, with how sure that is."""
+"""The reconstruction of a particle from several images, with error bars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from stemfast.particles import Cuboid
 
-__all__ = ["NOT_EXPLAINED", "GroundTruth", "ImageFit", "table"]
+__all__ = ["NOT_EXPLAINED", "ImageFit", "Reconstruction", "table"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ NOT_EXPLAINED = "not explained by this model"
 
 @dataclass(frozen=True, eq=False)
 class ImageFit:
-    """One image against the answer.
+    """Comparison of one image with the reconstruction.
 
     Attributes
     ----------
@@ -69,11 +69,11 @@ class ImageFit:
 
     @property
     def orientation(self) -> Rotation:
-        """How the particle is turned in this image."""
+        """Orientation of the particle in this image."""
         return self.shape.orientation()
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers, fit for JSON."""
+        """The numbers, ready for JSON."""
         return {
             "name": self.name,
             "explained": self.explained,
@@ -88,11 +88,11 @@ class ImageFit:
 
 
 @dataclass(frozen=True, eq=False)
-class GroundTruth:
-    """The particle that several images show.
+class Reconstruction:
+    """Estimate of the particle that several images show.
 
-    Where `explained` is False, the shape is only the nearest of the family, and nothing that is
-    said of it should be believed.
+    Error bars are standard errors, in attributes that end in `_sd` and a unit. Where `explained`
+    is False, the shape is only the nearest of the family: do not use it.
 
     Attributes
     ----------
@@ -125,11 +125,11 @@ class GroundTruth:
     images : tuple of ImageFit
         How each image fits.
     source : str
-        Who proposed: "network" or "images".
+        Source of the proposal: "network" or "images".
     assumptions : tuple of str
-        What nobody told and had to be assumed.
+        Assumptions, where settings were not given.
     warnings : tuple of str
-        What is doubtful.
+        Doubts about the answer.
     """
 
     explained: bool
@@ -158,11 +158,10 @@ class GroundTruth:
         return float(np.sqrt(np.mean([image.misfit**2 for image in self.images])))
 
     def __str__(self) -> str:
-
         return table(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the pixels, fit for JSON.
+        """Everything but the pixels, ready for JSON.
 
         Of a particle that is not explained there are no probabilities, and the shape is called
         "nearest" in place of "particle".
@@ -201,8 +200,8 @@ class GroundTruth:
         }
 
 
-def table(answer: GroundTruth) -> str:
-    """Everything that is known, one line each, then the images, then what is doubtful."""
+def table(answer: Reconstruction) -> str:
+    """Text table: a line for each result, then the images, then assumptions and warnings."""
     lines = _particle(answer) if answer.explained else _unexplained(answer)
     lines += ["", *_images(answer)]
     for title, notes in (("assumed", answer.assumptions), ("warning", answer.warnings)):
@@ -214,7 +213,7 @@ def _line(name: str, value: str, sure: str = "") -> str:
     return f"{name:<18}{value:<32}{sure}".rstrip()
 
 
-def _particle(answer: GroundTruth) -> list[str]:
+def _particle(answer: Reconstruction) -> list[str]:
     lines = [_line("shape", answer.shape_class), _corners(answer)]
     if answer.count:
         lines.append(_line("which", answer.orbit, _percent(answer.orbit_probability)))
@@ -235,7 +234,7 @@ def _particle(answer: GroundTruth) -> list[str]:
     return lines
 
 
-def _corners(answer: GroundTruth) -> str:
+def _corners(answer: Reconstruction) -> str:
     likely = answer.count_probabilities
     rivals = [
         f"{count}: {_percent(likely[count])}"
@@ -246,7 +245,7 @@ def _corners(answer: GroundTruth) -> str:
     return _line("deformed corners", said, _percent(float(likely[answer.count])))
 
 
-def _unexplained(answer: GroundTruth) -> list[str]:
+def _unexplained(answer: Reconstruction) -> list[str]:
     lines = [
         NOT_EXPLAINED.upper(),
         f"No cuboid with cut corners explains these images: {100 * answer.misfit:.0f} % of the "
@@ -261,12 +260,12 @@ def _unexplained(answer: GroundTruth) -> list[str]:
     return lines
 
 
-def _sorted_errors(answer: GroundTruth) -> list[float]:
+def _sorted_errors(answer: Reconstruction) -> list[float]:
     order = (-answer.edges_nm).argsort(kind="stable")
     return [float(sd) for sd in answer.edges_sd_nm[order]]
 
 
-def _images(answer: GroundTruth) -> list[str]:
+def _images(answer: Reconstruction) -> list[str]:
     network = any(image.attention is not None for image in answer.images)
     width = max(5, *(len(image.name) for image in answer.images))
     head = f"{'image':<{width}}  misfit  explained  weight" + ("  attention" if network else "")

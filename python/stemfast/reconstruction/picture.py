@@ -16,7 +16,7 @@ from stemfast.reconstruction.answer import NOT_EXPLAINED
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from stemfast.reconstruction.answer import GroundTruth
+    from stemfast.reconstruction.answer import Reconstruction
 
 __all__ = ["draw", "png_bytes", "write_picture"]
 
@@ -28,7 +28,7 @@ _SIGMAS = 5.0
 _GOOD, _BAD, _NETWORK = "#4477aa", "#cc3311", "#ddaa33"
 
 
-def draw(answer: GroundTruth) -> Figure:
+def draw(answer: Reconstruction) -> Figure:
     """Draw the images of an answer.
 
     From the top: the images, the same as the answer would give them, the difference in standard
@@ -37,7 +37,7 @@ def draw(answer: GroundTruth) -> Figure:
 
     Parameters
     ----------
-    answer : GroundTruth
+    answer : Reconstruction
 
     Returns
     -------
@@ -61,20 +61,20 @@ def draw(answer: GroundTruth) -> Figure:
     return figure
 
 
-def png_bytes(answer: GroundTruth) -> bytes:
+def png_bytes(answer: Reconstruction) -> bytes:
     """The picture of an answer as a PNG file."""
     content = BytesIO()
     draw(answer).savefig(content, format="png")
     return content.getvalue()
 
 
-def write_picture(path: str | Path, answer: GroundTruth) -> Path:
+def write_picture(path: str | Path, answer: Reconstruction) -> Path:
     """Write the picture of an answer as PNG, whole or not at all."""
     write_bytes(path, png_bytes(answer))
     return Path(path)
 
 
-def _panels(figure: Figure, grid: Any, answer: GroundTruth) -> None:
+def _panels(figure: Figure, grid: Any, answer: Reconstruction) -> None:
     rows: list[list[Any]] = [[], [], []]
     picture = None
     for k, image in enumerate(answer.images):
@@ -108,7 +108,7 @@ def _panels(figure: Figure, grid: Any, answer: GroundTruth) -> None:
     bar.ax.tick_params(labelsize=6)
 
 
-def _bars(figure: Figure, grid: Any, answer: GroundTruth) -> None:
+def _bars(figure: Figure, grid: Any, answer: Reconstruction) -> None:
     places = np.arange(len(answer.images))
     misfit = figure.add_subplot(grid[3, :])
     colours = [_GOOD if image.explained else _BAD for image in answer.images]
@@ -136,7 +136,7 @@ def _bars(figure: Figure, grid: Any, answer: GroundTruth) -> None:
     misfit.set_ylim(0.0, max(low, 5.0))
 
 
-def _title(answer: GroundTruth) -> str:
+def _title(answer: Reconstruction) -> str:
     if not answer.explained:
         return f"{NOT_EXPLAINED}: {100 * answer.misfit:.0f} % of the signal is left over"
     edges = " × ".join(f"{edge:.1f}" for edge in answer.edges_nm)

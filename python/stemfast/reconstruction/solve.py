@@ -1,4 +1,4 @@
-"""Several images of one particle in, the particle out: networks propose, physics decides."""
+"""Reconstruction of a particle from images of it: networks propose, physics decides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stemfast.fit.turns import Turns
 from stemfast.micrograph.files.calibration import checked
 from stemfast.microscope import Microscope
 from stemfast.reconstruction import network
-from stemfast.reconstruction.answer import GroundTruth
+from stemfast.reconstruction.answer import Reconstruction
 from stemfast.reconstruction.instrument import DOSE_SD, estimate, span
 from stemfast.reconstruction.physics import decide
 from stemfast.reconstruction.prepare import View, prepare
@@ -28,7 +28,7 @@ from stemfast.simulation.motion import frame_spins
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
-__all__ = ["ground_truth"]
+__all__ = ["ground_truth", "reconstruct"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ _SAME_DEG = 0.5  # turns closer than this tell nothing of hands
 
 
 @one_thread
-def ground_truth(
+def reconstruct(
     images: ArrayLike | Sequence[ArrayLike],
     pixel_size_nm: float | Sequence[float],
     tilts: ArrayLike | Rotation | None = None,
@@ -51,12 +51,13 @@ def ground_truth(
     energy_kev: float | None = None,
     names: Sequence[str] | None = None,
     report: Callable[[str], None] | None = None,
-) -> GroundTruth:
-    """Find the particle that several images show: its size, its corners, how sure that is.
+) -> Reconstruction:
+    """Estimate the particle that 1 to 16 images show: its size and corners, with error bars.
 
     The family is that of cuboids with cut corners. A network, where one is installed, and the
     images propose; the images are then fitted together, sets of cut corners are compared, and the
     best is simulated again: what it leaves unexplained decides whether it is an answer at all.
+    `ground_truth` is an older name of this function.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def ground_truth(
 
     Returns
     -------
-    GroundTruth
+    Reconstruction
         Check `explained` and `warnings` first.
 
     Raises
@@ -108,7 +109,7 @@ def ground_truth(
     >>> scope = sf.Microscope(scan=sf.Scan(shape=(72, 72), pixel_size_nm=0.4, dwell_us=10))
     >>> poses = Turns.about_axis([-40, 0, 40]).rotations * Rotation.from_rotvec([0.5, 0.4, 0.3])
     >>> images = sf.simulate(particle, poses, scope, seed=1)
-    >>> found = ground_truth(images, 0.4, [-40, 0, 40], tilt_axis_deg=0, microscope=scope)
+    >>> found = reconstruct(images, 0.4, [-40, 0, 40], tilt_axis_deg=0, microscope=scope)
     >>> found.explained, found.count, found.edges_nm.round().tolist()
     (True, 1, [16.0, 13.0, 10.0])
     """
@@ -190,6 +191,10 @@ def ground_truth(
         warnings=tuple(warnings),
     )
     return summarise(views, verdict, known)
+
+
+ground_truth = reconstruct
+"""An older name of `reconstruct`."""
 
 
 def _turning(spins: Sequence[Float | None]) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stemfast.fit import CutCuboid, Observation
 from stemfast.fit.cuboid.axes import SHAPES, alike, axes_of, sorted_axes
 from stemfast.fit.image.goodness import Goodness
-from stemfast.reconstruction.answer import NOT_EXPLAINED, GroundTruth, ImageFit
+from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, Reconstruction
 from stemfast.reconstruction.physics import Verdict
 from stemfast.reconstruction.prepare import View
 from stemfast.symmetry import CuboidSymmetry, corner_permutation
@@ -56,7 +56,7 @@ class Known:
     warnings: tuple[str, ...]
 
 
-def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> GroundTruth:
+def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> Reconstruction:
     """Put the answer together.
 
     Parameters
@@ -87,7 +87,7 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> GroundTr
             "particles, or the tilts not these?"
         )
     orbit, chance, hand, hand_chance = _orbit(symmetry, mask, verdict, known.hand)
-    return GroundTruth(
+    return Reconstruction(
         explained=explained,
         shape_class=SHAPES[symmetry.group] if explained else NOT_EXPLAINED,
         particle=shapes[0].particle(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stemfast.atomic import new_folder, write_bytes
 
 if TYPE_CHECKING:
-    from stemfast.reconstruction.answer import GroundTruth
+    from stemfast.reconstruction.answer import Reconstruction
 
 __all__ = ["check_folder", "write_answer"]
 
@@ -42,7 +42,7 @@ def check_folder(folder: str | Path) -> Path:
     return target
 
 
-def write_answer(folder: str | Path, answer: GroundTruth) -> list[Path]:
+def write_answer(folder: str | Path, answer: Reconstruction) -> list[Path]:
     """Write JSON, picture, and the solid as STL, into a folder that is made if it is not there.
 
     Of a particle that is not explained there is no solid; one of an earlier answer is removed.

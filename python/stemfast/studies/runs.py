@@ -244,6 +244,8 @@ def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
 def _of_kind(experiment: dict[str, Any]) -> dict[str, Any]:
     # A card written before a setting existed stands for its default.
     known = {key: value for key, value in experiment.items() if key in Experiment.model_fields}
+    if known["model"].get("reader"):  # older cards say that symmetries were shown: they never were
+        known["symmetries"] = False
     flat = _flat(Experiment.model_validate(known).model_dump(mode="json"))
     return {key: value for key, value in flat.items() if key not in _NOT_OF_KIND}
 

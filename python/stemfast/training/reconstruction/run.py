@@ -275,6 +275,7 @@ def _add_spin(
             "no minutes, as nothing but what a known spin says is learnt anew"
         )
     trained = weights.load(origin)
+    experiment.check_third_stage(trained.card["experiment"])
     first = SpinRun(
         experiment=experiment,
         recipe=experiment.of_spins().make_recipe(),

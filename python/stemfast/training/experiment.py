@@ -1,4 +1,4 @@
-"""An experiment: which recipe a network learns from, which network, how, and for how long."""
+"""Experiment: the recipe, network, optimiser and seeds that a training run is fixed by."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ModelSettings(Frozen):
     reader: bool = False
 
     def architecture(self) -> dict[str, Any]:
-        """What :class:`stemfast.models.ClassifierConfig` takes of this."""
+        """Arguments of :class:`stemfast.models.ClassifierConfig`."""
         return self.model_dump(exclude={"reader"})
 
 
@@ -228,7 +228,7 @@ class Experiment(Frozen):
 
 
 def _explained(error: ValidationError, kind: type[Experiment]) -> str:
-    """Which setting is wrong, what came, what was expected, in one line."""
+    """Validation errors as one line: the setting, its value, the expected one."""
     said = []
     for problem in error.errors():
         key = ".".join(map(str, problem["loc"]))

@@ -25,9 +25,9 @@ EXPERIMENT = Experiment(name="small", recipe="shapes", image_px=32, validation_i
 def network(tmp_path_factory) -> Path:
     """An untrained network that knows what its images look like; every class is as likely."""
     trained = undecided(EXPERIMENT)
-    familiar = measure(trained.model, EXPERIMENT.make_recipe(), seed=0, images=300)
+    novelty_model = measure(trained.model, EXPERIMENT.make_recipe(), seed=0, images=300)
     folder = tmp_path_factory.mktemp("network")
-    save(folder, replace(trained, familiar=familiar))
+    save(folder, replace(trained, novelty_model=novelty_model))
     return folder
 
 
@@ -69,7 +69,7 @@ def test_the_table_says_why_a_shape_is_not_sure(network, field, tmp_path):
 def test_a_network_without_novelty_leaves_its_column_empty(network, field, tmp_path):
     from stemfast.training import load
 
-    save(tmp_path / "old", replace(load(network), familiar=None))
+    save(tmp_path / "old", replace(load(network), novelty_model=None))
     said = classify(field, model=tmp_path / "old", out=tmp_path / "out", pixel_size_nm=0.8)
     assert {row["novelty"] for row in rows_of(said.table)} == {""}
 

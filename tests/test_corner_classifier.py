@@ -142,6 +142,7 @@ def test_an_experiment_says_what_does_not_fit_a_network_that_finds_corners(sets,
         name="wrong",
         recipe="count",
         model=ModelSettings(reader=True, **SMALL),
+        symmetries=False,
         corner_weight=1.0,
     )
     with pytest.raises(ValueError, match=message):
@@ -154,6 +155,7 @@ def finished(tmp_path_factory):
         name="tiny",
         recipe="pairs-cuboid",
         model=ModelSettings(reader=True, **SMALL),
+        symmetries=False,
         corner_weight=0.5,
         images=16 * 12,
         batch_size=16,
@@ -207,6 +209,7 @@ def test_it_starts_from_the_reader_of_the_ground_truth_network():
         name="from",
         recipe="count",
         model=ModelSettings(reader=True, corner_maps=(1, 2)),
+        symmetries=False,
         corner_weight=1.0,
         start_from="ground-truth",
     )

@@ -41,7 +41,7 @@ def drawn(scale: float = 1.0, name: int = 0):
 @pytest.mark.parametrize(("scale", "share"), [(1.0, 0.6827), (2.0, 0.3829)])
 def test_coverage_is_that_of_the_draws(scale, share):
     answer, truth = drawn(scale)
-    found = coverage_of(answer, truth, hand_known=True)
+    found = coverage_of(answer, truth, handed=True)
     for name in ("edges", "volume"):
         entry = found[f"{name} within one error bar"]
         # Four standard errors: a false alarm in some ten thousand.
@@ -57,17 +57,17 @@ def test_coverage_is_that_of_the_draws(scale, share):
 
 def test_names_of_axes_do_not_matter_and_the_hand_only_where_it_is_known():
     plain, truth = drawn()
-    off, sd, whose = severity_errors(plain, truth, hand_known=True)
+    off, sd, whose = severity_errors(plain, truth, handed=True)
     turned, _ = drawn(name=2)
-    np.testing.assert_allclose(severity_errors(turned, truth, hand_known=True)[0], off)
+    np.testing.assert_allclose(severity_errors(turned, truth, handed=True)[0], off)
     mirror, _ = drawn(name=len(symmetry().permutations) - 1)
-    some = len(severity_errors(mirror, truth, hand_known=True)[0])
-    every = len(severity_errors(mirror, truth, hand_known=False)[0])
+    some = len(severity_errors(mirror, truth, handed=True)[0])
+    every = len(severity_errors(mirror, truth, handed=False)[0])
     assert some < every == len(off) == len(sd) == len(whose)
 
 
 def test_wrong_corners_have_no_severities():
     answer, truth = drawn()
     none = answer._replace(severity=np.zeros((N, 8)))
-    assert not len(severity_errors(none, truth, hand_known=False)[0])
-    assert "severity" not in coverage_of(none, truth, hand_known=False)
+    assert not len(severity_errors(none, truth, handed=False)[0])
+    assert "severity" not in coverage_of(none, truth, handed=False)

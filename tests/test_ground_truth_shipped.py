@@ -31,7 +31,7 @@ def test_it_is_as_good_as_its_card_says(name):
         seed=experiment.seed + 5,
     )
     answer = ground_truth_judge.ask(network.model.sets, sets)
-    found = ground_truth_judge.figures_of(answer, sets.truth, hand_known=True)
+    found = ground_truth_judge.figures_of(answer, sets.truth, handed=True)
     for what in ("count", "orbit of 76"):
         said = network.card["test"][f"{experiment.set_views} images, known tilts: {what}"]["share"]
         # Four standard deviations: a false alarm in some ten thousand.

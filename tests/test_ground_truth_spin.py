@@ -12,9 +12,16 @@ from stemfast import recipes
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.models import corner_evidence as evidence
 from stemfast.models.reconstructor import GroundTruthConfig, GroundTruthNetwork
-from stemfast.models.spin_head import SpinLook, SpinSaid, SpinSeen, appearances, depths, look_twice
+from stemfast.models.spin_head import (
+    SpinEstimate,
+    SpinHead,
+    SpinSeen,
+    appearances,
+    depths,
+    look_twice,
+)
 from stemfast.models.view_reader import ViewReader
-from stemfast.pretrained.reconstructor import TrainedGroundTruth, load, save
+from stemfast.pretrained.reconstructor import TrainedReconstructor, load, save
 from stemfast.studies import reconstruction_curves as ground_truth_spin_curves
 from stemfast.studies.reconstruction_curves import against_spin, only_the_sense
 from stemfast.studies.reconstruction_pictures import table
@@ -36,7 +43,7 @@ def shaken(module: nnx.Module) -> None:
 
 
 @nnx.jit
-def said_by(look: SpinLook, seen: SpinSeen) -> SpinSaid:
+def said_by(look: SpinHead, seen: SpinSeen) -> SpinEstimate:
     return look(seen)
 
 
@@ -64,8 +71,8 @@ def spins(count: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def look() -> SpinLook:
-    made = SpinLook(8, 96, 96, rngs=nnx.Rngs(0))
+def look() -> SpinHead:
+    made = SpinHead(8, 96, 96, rngs=nnx.Rngs(0))
     shaken(made)
     return made
 
@@ -140,7 +147,7 @@ TRUNK = ClassifierConfig(
 )
 
 
-def network(spin: bool = True) -> TrainedGroundTruth:
+def network(spin: bool = True) -> TrainedReconstructor:
     reader = ViewReader(Classifier(TRUNK, rngs=nnx.Rngs(0)), spin=spin, rngs=nnx.Rngs(1))
     config = GroundTruthConfig(width=16, heads=2, points=4, seeds=2)
     made = GroundTruthNetwork(reader, config, rngs=nnx.Rngs(2))
@@ -148,11 +155,11 @@ def network(spin: bool = True) -> TrainedGroundTruth:
     # Half edges of 10 px: in a field of 32 px a shaken one would be anywhere.
     reader.sizes.kernel.set_value(jnp.zeros_like(reader.sizes.kernel[...]))
     reader.sizes.bias.set_value(jnp.full(9, -0.7))
-    return TrainedGroundTruth(made)
+    return TrainedReconstructor(made)
 
 
 @pytest.fixture(scope="module")
-def shaken_network() -> TrainedGroundTruth:
+def shaken_network() -> TrainedReconstructor:
     return network()
 
 
@@ -236,7 +243,7 @@ def test_the_layers_learn_the_hand(shaken_network):
         rtol=2e-3,
         atol=1e-2,
     )
-    look = SpinLook(images.seen.maps.shape[-1], 96, 96, rngs=nnx.Rngs(0))
+    look = SpinHead(images.seen.maps.shape[-1], 96, 96, rngs=nnx.Rngs(0))
     assert float(jnp.abs(said_by(look, images.seen).right).max()) == 0.0
 
     def loss_of(model, number, batch):
@@ -271,7 +278,7 @@ def test_a_network_that_comes_along_learns_spins_and_keeps_all_else(tmp_path, mo
         "machine": {"devices": "", "processor": "", "cores": 1},
         "parameters": 0,
     }
-    save(tmp_path / "first", TrainedGroundTruth(made.model, card))
+    save(tmp_path / "first", TrainedReconstructor(made.model, card))
     experiment = first.changed(
         [
             f'start_from="{tmp_path / "first"}"',

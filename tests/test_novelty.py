@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stemfast.pretrained.cloud import QUANTILE, Cloud, fit
+from stemfast.pretrained.class_gaussians import QUANTILE, ClassGaussians, fit
 from stemfast.pretrained.novelty import texture
 from stemfast.studies.off_distribution import cases, table
 from stemfast.studies.off_distribution import measure as behaviour
@@ -49,7 +49,7 @@ def test_a_cloud_keeps_its_distances_when_it_is_stored():
     rng = np.random.default_rng(4)
     points = rng.normal(size=(400, 40)) @ rng.normal(size=(40, 40))
     cloud = fit(points, np.zeros(400, int))
-    again = Cloud.of_arrays(cloud.arrays())
+    again = ClassGaussians.of_arrays(cloud.arrays())
     np.testing.assert_array_equal(again.distance(points), cloud.distance(points))
     assert sum(array.nbytes for array in cloud.arrays().values()) < 2000
 
@@ -65,7 +65,7 @@ def test_arrays_that_do_not_fit_are_refused(change):
     else:
         arrays["limit"] = np.array(-1.0)
     with pytest.raises(ValueError, match="arrays"):
-        Cloud.of_arrays(arrays)
+        ClassGaussians.of_arrays(arrays)
 
 
 def test_too_few_points_are_refused():
@@ -87,7 +87,7 @@ def test_novelty_survives_the_disk_and_knows_its_own_images(trained, known):
     scenes = recipe.sample(EXPERIMENT.seed, 2**41, 2**41 + 400)
     images = scenes.simulate()
     own = known.novelty(images)
-    again = replace(known, familiar=measure(trained.model, recipe, seed=5, images=600))
+    again = replace(known, novelty_model=measure(trained.model, recipe, seed=5, images=600))
     np.testing.assert_array_equal(again.novelty(images), own)
     # One in a hundred, limited by few validation images: a false alarm in some thousands.
     assert (own > 1).mean() < 0.05
@@ -99,7 +99,7 @@ def test_novelty_survives_the_disk_and_knows_its_own_images(trained, known):
 def test_a_network_without_novelty_still_loads_and_says_what_is_missing(trained, tmp_path):
     save(tmp_path, trained)
     old = load(tmp_path)
-    assert old.familiar is None
+    assert old.novelty_model is None
     assert "novelty" not in json.loads((tmp_path / "config.json").read_text())
     with pytest.raises(ValueError, match="add_novelty"):
         old.novelty(np.eye(32)[None])
@@ -116,7 +116,7 @@ def test_another_networks_novelty_is_refused(trained, known, tmp_path):
     # A network written over another one does not inherit it.
     save(tmp_path, known)
     save(tmp_path, trained)
-    assert load(tmp_path).familiar is None
+    assert load(tmp_path).novelty_model is None
     assert not (tmp_path / "novelty.safetensors").exists()
 
 

@@ -164,7 +164,7 @@ def test_the_eight_symmetries_are_drawn_evenly():
     # Chi-square of 8 equally likely outcomes, 7 degrees of freedom, two-sided false alarm 1e-4:
     # the 5e-5 and 1 - 5e-5 quantiles are 0.177 and 31.4.
     image = jnp.arange(4.0).reshape(1, 2, 2, 1)
-    drawn = np.asarray(random_symmetry(jax.random.key(0), jnp.repeat(image, 4000, axis=0)))
+    drawn = np.asarray(random_symmetry(jax.random.key(0), jnp.repeat(image, 4000, axis=0))[0])
     _, counts = np.unique(drawn.reshape(4000, 4), axis=0, return_counts=True)
     assert len(counts) == 8
     assert 0.177 < ((counts - 500) ** 2 / 500).sum() < 31.4

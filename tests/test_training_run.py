@@ -17,8 +17,8 @@ from stemfast import recipes, training
 from stemfast.evaluation import figures
 from stemfast.models import logits
 from stemfast.training import checkpoint, devices, experiment, run
-from stemfast.training.augment import apply_symmetry
-from stemfast.training.corner_points import corner_points, point_loss, turned
+from stemfast.training.augment import apply_symmetry, turned
+from stemfast.training.corner_points import corner_points, point_loss
 from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.log import EventLog
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment

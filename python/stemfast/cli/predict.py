@@ -49,7 +49,7 @@ def predict(
     for file in files:
         if not file.exists():
             raise ValueError(f"{file}: there is no such file")
-    knows = getattr(network, "familiar", None) is not None
+    knows = getattr(network, "novelty_model", None) is not None
     rows: list[list[object]] = []
     for file in files:
         index = 0

@@ -137,7 +137,7 @@ def classify(
     network = _load(model)
     views, notes = shown(image, found, network)
     chances = network.probabilities(views)
-    novelty = None if network.familiar is None else network.novelty(views)
+    novelty = None if network.novelty_model is None else network.novelty(views)
     doubts = _doubts(found, chances, novelty, min_probability, max_novelty)
     rows = micrograph.table_rows(
         found, network.class_names, chances, doubts=doubts, novelty=novelty

@@ -20,7 +20,7 @@ from flax import nnx
 
 from stemfast.models.flip_mix import AXES, CORNER_SIGNS, CORNERS, LENGTH_PX, FlipMix, sampled
 
-__all__ = ["SpinLook", "SpinSaid", "SpinSeen", "appearances", "depths", "parity"]
+__all__ = ["SpinEstimate", "SpinHead", "SpinSeen", "appearances", "depths", "parity"]
 
 WIDTH, GEOMETRY = 64, 10
 #: Turn during a frame [rad] from which on it says something of the corners.
@@ -58,7 +58,7 @@ class SpinSeen(NamedTuple):
     turn: jax.Array
 
 
-class SpinSaid(NamedTuple):
+class SpinEstimate(NamedTuple):
     """What follows of it.
 
     Attributes
@@ -177,7 +177,7 @@ def look_twice(
     )
 
 
-class SpinLook(nnx.Module):
+class SpinHead(nnx.Module):
     """Compares the two places at which each corner can appear.
 
     Parameters
@@ -204,7 +204,7 @@ class SpinLook(nnx.Module):
         self.trust = nnx.Linear(token, 1, kernel_init=zeros, rngs=rngs)
         self.deformed = nnx.Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
 
-    def __call__(self, seen: SpinSeen) -> SpinSaid:
+    def __call__(self, seen: SpinSeen) -> SpinEstimate:
         """What is said of N images."""
         count = len(seen.token)
         shared = self.corner(seen.corners) + self.token(nnx.gelu(seen.token))[:, None]
@@ -225,4 +225,4 @@ class SpinLook(nnx.Module):
         chance = jax.nn.sigmoid(jnp.stack([right, -right], axis=1))[..., None, None]
         turn = jnp.square(seen.turn / _SLIGHT)[:, None]
         masks = (self.deformed(x) * chance).sum(axis=1)[..., 0] * turn / (1.0 + turn)
-        return SpinSaid(right, masks, moves)
+        return SpinEstimate(right, masks, moves)

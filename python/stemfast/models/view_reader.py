@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from stemfast.models.classifier import Classifier, enlarged, standardise
 from stemfast.models.flip_mix import AXES, CORNER_SIGNS, CORNERS, LENGTH_PX, FlipMix, sampled
-from stemfast.models.spin_head import SpinLook, SpinSaid, SpinSeen, look_twice
+from stemfast.models.spin_head import SpinEstimate, SpinHead, SpinSeen, look_twice
 
 __all__ = [
     "AXES",
@@ -84,7 +84,7 @@ class Found(NamedTuple):
     centre: jax.Array
     arrows: jax.Array
     maps: tuple[jax.Array, ...]
-    spin: tuple[SpinSeen, SpinSaid] | None = None
+    spin: tuple[SpinSeen, SpinEstimate] | None = None
 
 
 @cache
@@ -178,7 +178,7 @@ class ViewReader(nnx.Module):
         self.token = nnx.Linear(shared + 2 * WIDTH, TOKEN, rngs=rngs)
         self.number = nnx.Linear(TOKEN, CORNERS + 1, kernel_init=zeros, rngs=rngs)
         self.sizes = nnx.Linear(TOKEN + AXES * 3, 3 * AXES, kernel_init=zeros, rngs=rngs)
-        self.spin_look: SpinLook | None = nnx.data(None)
+        self.spin_look: SpinHead | None = nnx.data(None)
         if spin:
             self.learn_spin(rngs=rngs)
 
@@ -186,7 +186,7 @@ class ViewReader(nnx.Module):
         """Give it a new part for known spins; all else stays as it is."""
         config = self.trunk.config
         channels = sum(config.widths) + 2 * len(config.corner_maps)
-        self.spin_look = SpinLook(channels, WIDTH, TOKEN, rngs=rngs)
+        self.spin_look = SpinHead(channels, WIDTH, TOKEN, rngs=rngs)
 
     def _inside(self) -> tuple[int, int]:
         """Sides of an image, its margin counted [px]."""

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
-from stemfast.pretrained.cloud import QUANTILE
-from stemfast.pretrained.novelty import Familiar, look
+from stemfast.pretrained.class_gaussians import QUANTILE
+from stemfast.pretrained.novelty import NoveltyModel, features_and_logits
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     FORMAT,
@@ -26,26 +26,19 @@ from stemfast.pretrained.store import (
     flat,
     read_config,
     same_bytes,
+    summary,
 )
 
-__all__ = [
-    "Prediction",
-    "TrainedClassifier",
-    "compact",
-    "filled",
-    "flat",
-    "load",
-    "read_config",
-    "same_bytes",
-    "save",
-]
+__all__ = ["Prediction", "TrainedClassifier", "load", "save"]
 
 NOVELTY_FILE = "novelty.safetensors"
+#: Images of a prediction whose answers its representation shows.
+SHOWN = 5
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
-    """What a network says of N images.
+    """Calibrated class probabilities of N images.
 
     Attributes
     ----------
@@ -74,10 +67,19 @@ class Prediction:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def __repr__(self) -> str:
+        """Most probable classes with their probabilities, those of the first images."""
+        shown = [
+            f"{name} {100 * chance:.0f} %"
+            for name, chance in zip(self.names[:SHOWN], self.confidence[:SHOWN], strict=True)
+        ]
+        more = ", …" if len(self) > SHOWN else ""
+        return f"Prediction of {len(self)} images: {', '.join(shown)}{more}"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class TrainedClassifier:
-    """A network together with what its answers mean.
+    """Classifier with its class names, calibration and model card.
 
     Attributes
     ----------
@@ -89,15 +91,15 @@ class TrainedClassifier:
         Calibration, divides the logits.
     card : dict
         How it was made: recipe, seed, figures. Only for reading.
-    familiar : Familiar, optional
-        What its features of learnt images are like, for :meth:`novelty`.
+    novelty_model : NoveltyModel, optional
+        Distribution of the images that it learnt from, for :meth:`novelty`.
     """
 
     model: Classifier
     class_names: tuple[str, ...]
     temperature: float = 1.0
     card: dict[str, Any] = field(default_factory=dict)
-    familiar: Familiar | None = None
+    novelty_model: NoveltyModel | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.model.config.n_classes:
@@ -108,8 +110,19 @@ class TrainedClassifier:
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature is {self.temperature}, expected a positive number")
 
+    def __repr__(self) -> str:
+        """Name, task, classes, image size, pixel size and accuracy."""
+        height, width = self.model.config.image_shape
+        lines = [f"{len(self.class_names)} classes: {', '.join(self.class_names)}"]
+        lines += [f"images of {height} × {width} px"]
+        if "test" in self.card:
+            test = self.card["test"]
+            share = 100 * test["balanced_accuracy"]
+            lines += [f"balanced accuracy {share:.1f} % on {test['images']:,} test images"]
+        return summary("TrainedClassifier", self.card, *lines)
+
     def predict(self, images: ArrayLike) -> Prediction:
-        """What the network says of images (N, H, W), or of one image (H, W).
+        """Class probabilities of images (N, H, W), or of one image (H, W).
 
         Raises
         ------
@@ -125,7 +138,7 @@ class TrainedClassifier:
         return probabilities(self.model, images, temperature=self.temperature)
 
     def novelty(self, images: ArrayLike) -> NDArray[np.float64]:
-        """How unlike anything learnt each image (N, H, W) is: (N,), above 1 is unlike.
+        """Novelty (N,) of images (N, H, W); above 1 is unlike the images learnt from.
 
         Of images like those it learnt from, about one in a hundred is above 1; see
         :mod:`stemfast.pretrained.novelty`.
@@ -133,14 +146,14 @@ class TrainedClassifier:
         Raises
         ------
         ValueError
-            If the network does not know: see :attr:`familiar`.
+            If the network does not know: see :attr:`novelty_model`.
         """
-        if self.familiar is None:
+        if self.novelty_model is None:
             raise ValueError(
                 "this network was stored without what it learnt from is like, so it cannot say "
                 "whether an image is unlike that: examples/add_novelty.py adds it"
             )
-        return self.familiar.novelty(look(self.model, images)[0], images)
+        return self.novelty_model.novelty(features_and_logits(self.model, images)[0], images)
 
 
 def save(directory: str | Path, trained: TrainedClassifier) -> None:
@@ -167,8 +180,8 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
         "weights_sha256": hashlib.sha256(content).hexdigest(),
     }
     known = b""
-    if trained.familiar is not None:
-        known = to_bytes(trained.familiar.arrays())
+    if trained.novelty_model is not None:
+        known = to_bytes(trained.novelty_model.arrays())
         config["novelty"] = {
             "quantile": QUANTILE,
             "sha256": hashlib.sha256(known).hexdigest(),
@@ -222,12 +235,16 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
         lambda: make_classifier(architecture, rngs=nnx.Rngs(0)), from_bytes(content), folder
     )
     return TrainedClassifier(
-        model, names, float(config["temperature"]), config["card"], _familiar(folder, config, model)
+        model,
+        names,
+        float(config["temperature"]),
+        config["card"],
+        _novelty_model(folder, config, model),
     )
 
 
-def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Familiar | None:
-    """What the network knows of its own features; networks of earlier versions know nothing."""
+def _novelty_model(folder: Path, config: dict[str, Any], model: Classifier) -> NoveltyModel | None:
+    """Novelty model of a stored network; None for networks of earlier versions."""
     from safetensors.numpy import load as from_bytes
 
     stored = config.get("novelty")
@@ -235,9 +252,9 @@ def _familiar(folder: Path, config: dict[str, Any], model: Classifier) -> Famili
         return None
     arrays = from_bytes(same_bytes(folder, NOVELTY_FILE, stored["sha256"]))
     try:
-        familiar = Familiar.of_arrays(arrays)
+        novelty_model = NoveltyModel.of_arrays(arrays)
     except ValueError as error:
         raise ValueError(f"{folder / NOVELTY_FILE}: {error}") from error
-    if familiar.content.spread.shape != (model.head.in_features,):
+    if novelty_model.content.spread.shape != (model.head.in_features,):
         raise ValueError(f"{folder / NOVELTY_FILE} is of another network than {WEIGHTS_FILE}")
-    return familiar
+    return novelty_model

@@ -1,9 +1,9 @@
-"""Whether an image looks like anything that a network learnt from.
+"""Novelty model: distance of an image from the images that a network learnt from.
 
-Two descriptions of validation images are kept, each as a cloud of points with one mean per class
-and one covariance (Lee et al. 2018, arXiv:1807.03888):
+Two descriptions of validation images are kept, each as a class-conditional Gaussian
+(:mod:`stemfast.pretrained.class_gaussians`):
 
-- what the network's last layer sees, which changes with what is in the image;
+- the features of the network's last layer, which change with what is in the image;
 - the image's texture: its power in rings of spatial frequency and the quantiles of its grey
   values, which change with noise, blur, film and framing. A network learns not to see these, so
   they have to be looked at beside it.
@@ -26,12 +26,12 @@ from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.predict import check_images
-from stemfast.pretrained.cloud import Cloud
+from stemfast.pretrained.class_gaussians import ClassGaussians
 
 if TYPE_CHECKING:
     from stemfast.models import Classifier
 
-__all__ = ["Familiar", "look", "texture"]
+__all__ = ["NoveltyModel", "features_and_logits", "texture"]
 
 #: Rings of spatial frequency whose power is compared.
 RINGS = 10
@@ -39,38 +39,42 @@ GREY_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Familiar:
-    """The images that a network knows.
+@dataclass(frozen=True, eq=False, repr=False)
+class NoveltyModel:
+    """Gaussians of the features and the texture of the images that a network learnt from.
 
     Attributes
     ----------
-    content : Cloud
-        Of the features that its last layer sees.
-    texture : Cloud
+    content : ClassGaussians
+        Of the features of its last layer.
+    texture : ClassGaussians
         Of :func:`texture`.
     """
 
-    content: Cloud
-    texture: Cloud
+    content: ClassGaussians
+    texture: ClassGaussians
+
+    def __repr__(self) -> str:
+        """Sizes of its Gaussians."""
+        return f"NoveltyModel(content={self.content!r}, texture={self.texture!r})"
 
     def novelty(self, features: ArrayLike, images: ArrayLike) -> Floats:
-        """How unlike the known ones images (N, H, W) of features (N, F) are; above 1 is unlike."""
+        """Novelty (N,) of images (N, H, W) with features (N, F); above 1 is off distribution."""
         seen = self.content.distance(features)
         return np.maximum(seen, self.texture.distance(texture(images)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What is kept on disk, by name."""
-        clouds = {"content": self.content, "texture": self.texture}
+        """Arrays for the disk, by name."""
+        parts = {"content": self.content, "texture": self.texture}
         return {
-            f"{cloud}.{name}": array
-            for cloud, known in clouds.items()
+            f"{part}.{name}": array
+            for part, known in parts.items()
             for name, array in known.arrays().items()
         }
 
     @classmethod
-    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Familiar:
-        """What :meth:`arrays` gave, back again.
+    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> NoveltyModel:
+        """Novelty model from the arrays of :meth:`arrays`.
 
         Raises
         ------
@@ -79,9 +83,9 @@ class Familiar:
         """
         parts: dict[str, dict[str, NDArray[Any]]] = {"content": {}, "texture": {}}
         for name, array in arrays.items():
-            cloud, _, own = name.partition(".")
-            parts.setdefault(cloud, {})[own] = array
-        return cls(**{cloud: Cloud.of_arrays(own) for cloud, own in parts.items()})
+            part, _, own = name.partition(".")
+            parts.setdefault(part, {})[own] = array
+        return cls(**{part: ClassGaussians.of_arrays(own) for part, own in parts.items()})
 
 
 def texture(images: ArrayLike) -> Floats:
@@ -114,15 +118,15 @@ def texture(images: ArrayLike) -> Floats:
 
 
 @nnx.jit
-def _look(model: Classifier, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _features_and_logits(model: Classifier, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
     features = model.features(batch)
     return features, model.head(features)
 
 
-def look(
+def features_and_logits(
     model: Classifier, images: ArrayLike, *, batch_size: int = 256
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features (N, F) that the last layer sees of images, and its logits (N, C).
+    """Features (N, F) of the last layer for images, and logits (N, C).
 
     Parameters
     ----------
@@ -143,9 +147,9 @@ def look(
         # One compiled program serves all batches.
         filled = np.zeros((batch_size, *batch.shape[1:], 1), np.float32)
         filled[: len(batch), ..., 0] = batch
-        seen, said = _look(model, jnp.asarray(filled))
+        seen, table = _features_and_logits(model, jnp.asarray(filled))
         features.append(np.asarray(seen)[: len(batch)])
-        logits.append(np.asarray(said)[: len(batch)])
+        logits.append(np.asarray(table)[: len(batch)])
     if not features:
         inputs, outputs = model.head.in_features, model.head.out_features
         return np.empty((0, inputs), np.float32), np.empty((0, outputs), np.float32)

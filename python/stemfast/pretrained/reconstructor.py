@@ -1,4 +1,4 @@
-"""Trained ground-truth networks on disk, and what they answer, as NumPy arrays."""
+"""Trained networks that reconstruct a cuboid from several images, on disk and in use."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from stemfast.pretrained.store import (
     flat,
     read_config,
     same_bytes,
+    summary,
 )
 from stemfast.simulation.motion import frame_spins
 
-__all__ = ["GroundTruthAnswer", "TrainedGroundTruth", "is_model", "load", "save"]
+__all__ = ["GroundTruthAnswer", "TrainedReconstructor", "is_model", "load", "save"]
 
 FORMAT = "stemfast ground-truth network"
 FORMAT_VERSION = 1
 Floats = NDArray[np.float64]
-#: Turn during a frame above which no image is read: half a turn shows both sides.
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GroundTruthAnswer:
-    """What the network says of one particle.
+    """Estimate of one particle: corners, edges, volume and severities.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class GroundTruthAnswer:
         Of each corner of the most likely class's mask, in the frame of the sorted edges; 0 where
         a corner is whole.
     share : ndarray, (K,)
-        How much each image had to say; adds up to 1.
+        Weight of each image in the estimate; adds up to 1.
     """
 
     orbit: Floats
@@ -71,6 +71,18 @@ class GroundTruthAnswer:
     severity: Floats
     severity_sd: Floats
     share: Floats
+
+    def __repr__(self) -> str:
+        """Most likely class with its probability, edges and volume with their errors."""
+        edges = ", ".join(
+            f"{edge:.2f} ± {sd:.2f}"
+            for edge, sd in zip(self.edges_nm, self.edges_sd_nm, strict=True)
+        )
+        return (
+            f"GroundTruthAnswer: {self.class_name} ({100 * self.orbit.max():.1f} %)\n"
+            f"  edges {edges} nm, volume {self.volume_nm3:.0f} ± {self.volume_sd_nm3:.0f} nm³\n"
+            f"  from {len(self.share)} images"
+        )
 
     @property
     def mask(self) -> int:
@@ -109,13 +121,13 @@ class GroundTruthAnswer:
 
 
 @nnx.jit
-def _ask(network: GroundTruthNetwork, views: Views) -> Answer:
+def _estimate(network: GroundTruthNetwork, views: Views) -> Answer:
     return network(views)
 
 
-@dataclass(frozen=True)
-class TrainedGroundTruth:
-    """A ground-truth network and how it was made.
+@dataclass(frozen=True, repr=False)
+class TrainedReconstructor:
+    """Ground-truth network with its model card.
 
     Attributes
     ----------
@@ -128,6 +140,19 @@ class TrainedGroundTruth:
     model: GroundTruthNetwork
     card: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Name, task, image size, pixel size and accuracy."""
+        height, width = self.image_shape
+        spin = "known spins are used" if self.knows_spin else "for particles at rest"
+        lines = [f"1 to 16 images of {height} × {width} px of one cuboid; {spin}"]
+        figures = self.card.get("test", {})
+        chosen = [key for key in figures if key.endswith("known tilts: orbit of 76")]
+        if chosen:
+            name = max(chosen, key=lambda key: int(key.split()[0]))
+            entry = figures[name]
+            lines += [f"{name}, {100 * entry['share']:.1f} % of {entry['of']:,} test particles"]
+        return summary("TrainedReconstructor", self.card, *lines)
+
     @property
     def image_shape(self) -> tuple[int, int]:
         """(H, W) of the images it reads [px]."""
@@ -136,7 +161,7 @@ class TrainedGroundTruth:
 
     @property
     def knows_spin(self) -> bool:
-        """Whether it makes use of a known spin."""
+        """Whether it uses a known spin."""
         return getattr(self.model.encoder, "spin_look", None) is not None
 
     def predict(
@@ -147,7 +172,7 @@ class TrainedGroundTruth:
         turns: Any = None,
         spin: Any = None,
     ) -> GroundTruthAnswer:
-        """What K images of one particle say of it.
+        """Estimate of one particle from K images of it.
 
         Parameters
         ----------
@@ -172,7 +197,7 @@ class TrainedGroundTruth:
             If there is no image or more than 16, or an argument does not fit them.
         """
         views = self._views(images, pixel_size_nm, turns, spin)
-        values: Any = (np.asarray(x[0], np.float64) for x in _ask(self.model, views))
+        values: Any = (np.asarray(x[0], np.float64) for x in _estimate(self.model, views))
         answer = Answer(*values)
         # Padding is no image and has no share.
         return as_answer(answer._replace(share=answer.share[np.asarray(views.there[0])]))
@@ -276,7 +301,7 @@ def is_model(directory: str | Path) -> bool:
     return isinstance(config, dict) and config.get("format") == FORMAT
 
 
-def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
+def save(directory: str | Path, trained: TrainedReconstructor) -> None:
     """Write a trained network, each of its two files whole or not at all."""
     from safetensors.numpy import save as to_bytes
 
@@ -298,7 +323,7 @@ def save(directory: str | Path, trained: TrainedGroundTruth) -> None:
     atomic.write_text(folder / CONFIG_FILE, text)
 
 
-def load(directory: str | Path) -> TrainedGroundTruth:
+def load(directory: str | Path) -> TrainedReconstructor:
     """Read a network that :func:`save` wrote.
 
     Raises
@@ -322,10 +347,10 @@ def load(directory: str | Path) -> TrainedGroundTruth:
         reader = ViewReader(trunk, spin=spin, rngs=nnx.Rngs(0))
         return GroundTruthNetwork(reader, sets, rngs=nnx.Rngs(0))
 
-    return TrainedGroundTruth(filled(make, from_bytes(content), folder), config["card"])
+    return TrainedReconstructor(filled(make, from_bytes(content), folder), config["card"])
 
 
-def card_text(trained: TrainedGroundTruth) -> str:
+def card_text(trained: TrainedReconstructor) -> str:
     """The model card: what it is for, how it was made, how good it is, what it does not know."""
     card = trained.card
     experiment, machine = card["experiment"], card["machine"]

@@ -1,14 +1,19 @@
-"""Networks that come with the package."""
+"""Trained networks that come with the package, by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
-from stemfast.pretrained.classifier import load
+from stemfast.pretrained import reconstructor
+from stemfast.pretrained.classifier import TrainedClassifier, load
+from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.pretrained.store import CONFIG_FILE
 
-__all__ = ["load_pretrained", "pretrained_names"]
+__all__ = ["folder", "load_pretrained", "pretrained_names"]
+
+#: Names of the classifiers that come with the package.
+ClassifierName = Literal["count", "deformed", "pairs-cube", "pairs-cuboid", "shapes"]
 
 _FOLDER = Path(__file__).parents[1] / "weights"
 
@@ -24,9 +29,7 @@ def pretrained_names() -> tuple[str, ...]:
 
     Besides them it knows ``"ground-truth"``, which reads several images of one particle.
     """
-    from stemfast.pretrained import reconstructor as ground_truth_weights
-
-    return tuple(name for name in _installed() if not ground_truth_weights.is_model(folder(name)))
+    return tuple(name for name in _installed() if not reconstructor.is_model(folder(name)))
 
 
 def folder(name: str) -> Path:
@@ -34,8 +37,14 @@ def folder(name: str) -> Path:
     return _FOLDER / name
 
 
+@overload
+def load_pretrained(name: ClassifierName) -> TrainedClassifier: ...
+@overload
+def load_pretrained(name: Literal["ground-truth"]) -> TrainedReconstructor: ...
+@overload
+def load_pretrained(name: str) -> Any: ...
 def load_pretrained(name: str) -> Any:
-    """A network that comes with the package, trained and calibrated.
+    """Trained and calibrated network that comes with the package.
 
     Parameters
     ----------
@@ -45,7 +54,7 @@ def load_pretrained(name: str) -> Any:
 
     Returns
     -------
-    TrainedClassifier or TrainedGroundTruth
+    TrainedClassifier or TrainedReconstructor
         ``.predict(images)`` classifies images; that of ``"ground-truth"`` takes several images of
         one particle.
 
@@ -59,8 +68,6 @@ def load_pretrained(name: str) -> Any:
         raise ValueError(
             f"name is {name!r}, expected one of {', '.join(known) or '(none are installed)'}"
         )
-    from stemfast.pretrained import reconstructor as ground_truth_weights
-
-    if ground_truth_weights.is_model(folder(name)):
-        return ground_truth_weights.load(folder(name))
+    if reconstructor.is_model(folder(name)):
+        return reconstructor.load(folder(name))
     return load(folder(name))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -15,10 +16,46 @@ from numpy.typing import NDArray
 
 from stemfast.models import Classifier
 
+__all__ = [
+    "CONFIG_FILE",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "WEIGHTS_FILE",
+    "compact",
+    "filled",
+    "flat",
+    "read_config",
+    "rounded_to_float16",
+    "same_bytes",
+    "summary",
+]
+
 FORMAT = "stemfast classifier"
 FORMAT_VERSION = 2
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+
+
+def summary(kind: str, card: dict[str, Any], *lines: str) -> str:
+    """Representation of a trained network on a few lines, from its card.
+
+    Parameters
+    ----------
+    kind : str
+        Name of its class.
+    card : dict
+        As far as it is filled.
+    *lines : str
+        What to say besides the name and the pixel size.
+    """
+    experiment, recipe = card.get("experiment", {}), card.get("recipe", {})
+    name = experiment.get("name", "unnamed")
+    task = f", recipe {experiment['recipe']}" if "recipe" in experiment else ""
+    known = [*lines]
+    if "field_nm" in recipe and "image_px" in recipe:
+        pixel = recipe["field_nm"] / recipe["image_px"]
+        known.append(f"{pixel:.3g} nm a pixel, {recipe['conditions']} conditions")
+    return "\n".join([f"{kind} {name!r}{task}", *(f"  {line}" for line in known)])
 
 
 def flat(model: Classifier) -> dict[str, NDArray[Any]]:
@@ -35,6 +72,25 @@ def compact(array: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         half = array.astype(np.float16)
     return half if np.array_equal(half.astype(array.dtype), array) else array
+
+
+def rounded_to_float16(model: Classifier) -> Classifier:
+    """Network with its weights rounded to float16, the type in which they are stored.
+
+    It is rounded before it is calibrated and judged: the figures are those of the stored
+    network.
+    """
+    graph, state = nnx.split(model)
+    rounded = jax.tree.map(
+        lambda array: (
+            array.astype(jnp.float16).astype(array.dtype)
+            if jnp.issubdtype(array.dtype, jnp.floating)
+            else array
+        ),
+        state,
+    )
+    made: Classifier = nnx.merge(graph, rounded)
+    return made
 
 
 def read_config(

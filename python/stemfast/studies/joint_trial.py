@@ -28,7 +28,7 @@ from stemfast.studies.joint_answer import Said, Truth, of_fit, of_network, orbit
 from stemfast.studies.record import Record, SetReading
 
 if TYPE_CHECKING:
-    from stemfast.pretrained.reconstructor import TrainedGroundTruth
+    from stemfast.pretrained.reconstructor import TrainedReconstructor
     from stemfast.recipes import Recipe
     from stemfast.recipes.scenes import Scenes
 
@@ -64,7 +64,7 @@ def read_sets(
     views: Sequence[int] = (1, 2, 4, 8),
     *,
     seed: int = 0,
-    network: TrainedGroundTruth | None = None,
+    network: TrainedReconstructor | None = None,
     path: str | Path | None = None,
     report: Callable[[SetReading, int], None] | None = None,
 ) -> tuple[SetReading, ...]:
@@ -80,7 +80,7 @@ def read_sets(
         Numbers of images, 1 … 16.
     seed : int
         Of the scenes.
-    network : TrainedGroundTruth, optional
+    network : TrainedReconstructor, optional
         What is to be asked as well; the fit tries the corners that it names.
     path : str or Path, optional
         File of JSON lines, one for each particle and number of images, after one that says of what.
@@ -144,7 +144,7 @@ def check_sets_recipe(recipe: Recipe) -> None:
 
 
 def read_set(
-    recipe: Recipe, scenes: Scenes, count: int, network: TrainedGroundTruth | None = None
+    recipe: Recipe, scenes: Scenes, count: int, network: TrainedReconstructor | None = None
 ) -> SetReading:
     """Read `count` of the images of one particle."""
     from stemfast.reconstruction import network as proposing

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stemfast.dataset import splits
 from stemfast.evaluation.judge import softmax
-from stemfast.pretrained.novelty import look
+from stemfast.pretrained.novelty import features_and_logits
 
 if TYPE_CHECKING:
     from stemfast.particles import Particle
@@ -76,7 +76,7 @@ def measure(
     Parameters
     ----------
     trained : TrainedClassifier
-        With its :attr:`~TrainedClassifier.familiar`.
+        With its :attr:`~TrainedClassifier.novelty_model`.
     case : str
         Its name.
     images : ndarray, (N, H, W)
@@ -88,11 +88,11 @@ def measure(
     ValueError
         If the network does not know what it learnt from looks like.
     """
-    if trained.familiar is None:
+    if trained.novelty_model is None:
         raise ValueError("the network has no novelty: add it with examples/add_novelty.py")
-    features, logits = look(trained.model, images)
+    features, logits = features_and_logits(trained.model, images)
     chances = softmax(logits, trained.temperature)
-    unlike = trained.familiar.novelty(features, images) > 1.0
+    unlike = trained.novelty_model.novelty(features, images) > 1.0
     named = chances.max(axis=1) >= NAMED
     kept = named & ~unlike
     right = None if labels is None else chances.argmax(axis=1) == labels

@@ -1,4 +1,4 @@
-"""The ground-truth network against simpler ways, against the number of images, dose, tilt error.
+"""Accuracy of the ground-truth network and of baselines against images, dose, tilts and spins.
 
 Every method sees the same test particles. What pools images in another way is trained here as long
 as the network was, on the same readings.
@@ -22,7 +22,7 @@ from stemfast.dataset.streaming.stream import stream
 from stemfast.models import logits
 from stemfast.models.corner_evidence import mirrors
 from stemfast.models.reconstructor import Answer, GroundTruthConfig, SetNetwork
-from stemfast.pretrained.reconstructor import TrainedGroundTruth
+from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.judge import ask, figures_of, more, share_of, spread
 from stemfast.training.reconstruction.loss import set_loss
@@ -38,10 +38,10 @@ from stemfast.training.step import Seen, optimised
 __all__ = [
     "BASELINES",
     "SPIN_VIEWS",
-    "Comparison",
+    "FigureTable",
     "against_spin",
     "compare",
-    "hand_of",
+    "handedness_of",
     "only_the_sense",
 ]
 
@@ -50,6 +50,10 @@ __all__ = [
 VIEWS, USUAL = (1, 2, 4, 8, 16), 8
 DOSES_E_PX = (5.0, 15.0, 50.0)
 TILT_ERRORS_DEG = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
+#: Numbers of images of spinning particles.
+SPIN_VIEWS = (1, 2, 4, 8)
+#: Turn during a frame that is believed where only its sense is known [degrees].
+GUESS_DEG = 35.0
 RESULT_FILE = "comparison.json"
 #: Other ways to put images together: pooling, and whether likelihoods are multiplied.
 BASELINES: dict[str, tuple[str, bool]] = {
@@ -63,8 +67,16 @@ AVERAGED = "count, averaged"
 UNTRAINED = "evidence alone"
 
 
+class Table(Protocol):
+    """Gets rows of figures."""
+
+    def add(self, against: str, method: str, poses: str, at: float, figures: Any) -> None:
+        """Add a row."""
+        ...
+
+
 @dataclass
-class Comparison:
+class FigureTable:
     """Rows of figures, written to a file whenever one is added.
 
     Attributes
@@ -89,7 +101,7 @@ class Comparison:
 
 
 def compare(
-    trained: TrainedGroundTruth,
+    trained: TrainedReconstructor,
     folder: str | Path,
     *,
     run: str | Path | None = None,
@@ -97,12 +109,12 @@ def compare(
     few: int = 1500,
     n_threads: int = 0,
     say: Callable[[str], object] = print,
-) -> Comparison:
-    """Measure everything that the table and the curves show.
+) -> FigureTable:
+    """Measure the figures of the table and of the curves.
 
     Parameters
     ----------
-    trained : TrainedGroundTruth
+    trained : TrainedReconstructor
         The network.
     folder : str or Path
         Gets ``comparison.json``.
@@ -119,7 +131,7 @@ def compare(
     experiment = GroundTruthExperiment.model_validate(trained.card["experiment"])
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    made = Comparison(target / RESULT_FILE, [])
+    made = FigureTable(target / RESULT_FILE, [])
     networks: dict[str, Any] = {OURS: trained.model.sets, UNTRAINED: _untrained(trained)}
 
     def read(kind: str, count: int, views: int, *more: str, recipe: str | None = None) -> ReadSets:
@@ -139,7 +151,11 @@ def compare(
     for kind, poses in (("static", "unknown"), ("tilts", "known tilts")):
         hands = read(kind, few, USUAL, recipe="handedness")
         made.add(
-            "handedness", OURS, poses, USUAL, {"hand": hand_of(ask(networks[OURS], hands), hands)}
+            "handedness",
+            OURS,
+            poses,
+            USUAL,
+            {"hand": handedness_of(ask(networks[OURS], hands), hands)},
         )
     if trained.knows_spin:
         against_spin(made, trained, experiment, particles, few, n_threads=n_threads, say=say)
@@ -147,7 +163,7 @@ def compare(
         own = read("tilts", few, USUAL, f"imaging.signal_e_px=[{dose},{dose}]")
         for known, poses in ((True, "known tilts"), (False, "unknown")):
             answer = ask(networks[OURS], own, known=known)
-            made.add("dose", OURS, poses, dose, figures_of(answer, own.truth, hand_known=known))
+            made.add("dose", OURS, poses, dose, figures_of(answer, own.truth, handed=known))
     say(f"averaging {AVERAGED}")
     _averaged(made, experiment, few, n_threads)
     readings = None if run is None else Path(run) / "readings-train.npz"
@@ -161,7 +177,7 @@ def compare(
     return made
 
 
-def _untrained(trained: TrainedGroundTruth) -> SetNetwork:
+def _untrained(trained: TrainedReconstructor) -> SetNetwork:
     """Evidence of all images multiplied, nothing learnt from sets."""
     config = GroundTruthConfig(pooling="mean")
     return SetNetwork(trained.model.encoder.channels, config, rngs=nnx.Rngs(0))
@@ -187,7 +203,7 @@ def train_sets(
 
 
 def _against_views(
-    made: Comparison, networks: dict[str, Any], sets: dict[tuple[str, int], ReadSets]
+    made: FigureTable, networks: dict[str, Any], sets: dict[tuple[str, int], ReadSets]
 ) -> None:
     for method, network in networks.items():
         for count in VIEWS:
@@ -198,13 +214,13 @@ def _against_views(
                 found = figures_of(
                     ask(network, own, which=which),
                     own.truth,
-                    hand_known=kind == "tilts" and count > 1,
+                    handed=kind == "tilts" and count > 1,
                 )
                 made.add("views", method, poses, count, found)
 
 
 def _against_tilt_error(
-    made: Comparison, trained: TrainedGroundTruth, sets: ReadSets, seed: int
+    made: FigureTable, trained: TrainedReconstructor, sets: ReadSets, seed: int
 ) -> None:
     """The goniometer says each tilt with an error: the turns believed are not the true ones."""
     from scipy.spatial.transform import Rotation
@@ -216,12 +232,12 @@ def _against_tilt_error(
         off = Rotation.from_rotvec(np.radians(degrees) * normal.reshape(-1, 1) * axis).as_matrix()
         turn = (off.reshape(sets.turn.shape) @ sets.turn).astype(np.float32)
         answer = ask(trained.model.sets, sets, turn=turn)
-        found = figures_of(answer, sets.truth, hand_known=True)
+        found = figures_of(answer, sets.truth, handed=True)
         made.add("tilt-error", OURS, "known tilts", degrees, found)
 
 
 def _averaged(
-    made: Comparison, experiment: GroundTruthExperiment, particles: int, n_threads: int
+    made: FigureTable, experiment: GroundTruthExperiment, particles: int, n_threads: int
 ) -> None:
     """Logarithms of what the classifier `count` says of single images, added up."""
     from stemfast.pretrained.shipped import load_pretrained
@@ -254,39 +270,25 @@ def _averaged(
         made.add("views", AVERAGED, "unknown", count, {"count": share_of(answer == numbers)})
 
 
-#: Numbers of images.
-SPIN_VIEWS = (1, 2, 4, 8)
-#: Turn during a frame that is believed where only its sense is known [degrees].
-GUESS_DEG = 35.0
-
-
-class Table(Protocol):
-    """Gets rows of figures."""
-
-    def add(self, against: str, method: str, poses: str, at: float, figures: Any) -> None:
-        """Add a row."""
-        ...
-
-
 def only_the_sense(spin: NDArray[np.float32]) -> NDArray[np.float32]:
     """Spins (P, K, 3) of whose angle nothing is known, but of their axis and sense."""
     length = np.linalg.norm(spin, axis=-1, keepdims=True)
     return np.asarray(np.radians(GUESS_DEG) * spin / np.maximum(length, 1e-9), np.float32)
 
 
-def hand_of(answer: Answer, sets: ReadSets) -> dict[str, Any]:
-    """Left or right, of chiral particles: which hand has more of the probability."""
+def handedness_of(answer: Answer, sets: ReadSets) -> dict[str, Any]:
+    """Share of chiral particles whose handedness, left or right, is estimated correctly."""
     table = np.asarray(answer.orbit, np.float64)
     partner = mirrors()
     left = np.arange(len(partner)) < partner
     right = np.arange(len(partner)) > partner
-    says_left = more(*(np.logaddexp.reduce(table[:, own], axis=1) for own in (left, right)))
-    return share_of(says_left == left[np.asarray(sets.truth.orbit)])
+    is_left = more(*(np.logaddexp.reduce(table[:, own], axis=1) for own in (left, right)))
+    return share_of(is_left == left[np.asarray(sets.truth.orbit)])
 
 
 def against_spin(
     made: Table,
-    trained: TrainedGroundTruth,
+    trained: TrainedReconstructor,
     experiment: GroundTruthExperiment,
     particles: int,
     few: int,
@@ -294,13 +296,13 @@ def against_spin(
     n_threads: int = 0,
     say: Callable[[str], object] = print,
 ) -> None:
-    """Measure against the number of images, and on the recipe of handedness.
+    """Measure particles that spin: against the number of images, and their handedness.
 
     Parameters
     ----------
-    made : Comparison
+    made : FigureTable
         Gets the rows.
-    trained : TrainedGroundTruth
+    trained : TrainedReconstructor
         The network; it knows spins.
     experiment : GroundTruthExperiment
         How it was trained.
@@ -332,9 +334,11 @@ def against_spin(
                 n_threads=n_threads,
             )
             if recipe is not None:
-                made.add(recipe, OURS, poses, most, {"hand": hand_of(ask(network, sets), sets)})
+                made.add(
+                    recipe, OURS, poses, most, {"hand": handedness_of(ask(network, sets), sets)}
+                )
                 continue
             for views in SPIN_VIEWS:
                 answer = ask(network, sets, which=np.arange(views))
-                found = figures_of(answer, sets.truth, hand_known=believed is not None)
+                found = figures_of(answer, sets.truth, handed=believed is not None)
                 made.add("views", OURS, poses, views, found)

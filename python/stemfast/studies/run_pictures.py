@@ -9,14 +9,13 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from stemfast.plots.figure import save
 from stemfast.studies.curve_pictures import COLOURS, draw_chance, figure_and_axes, percent_axis
-from stemfast.studies.runs import Runs, TrainingRun, grouped
 
 __all__ = ["draw"]
 
 _ASIDE = 1.03
 
 
-def draw(found: Runs, path: Path) -> None:
+def draw(found: Any, path: Path) -> None:
     """Draw runs into one picture.
 
     With several budgets, a line for each kind of network against the images that it saw; with one
@@ -24,7 +23,7 @@ def draw(found: Runs, path: Path) -> None:
 
     Parameters
     ----------
-    found : Runs
+    found : stemfast.studies.runs.Runs
         What to show.
     path : Path
         PNG to write.
@@ -74,9 +73,9 @@ def _marks(budgets: list[int]) -> list[int]:
     return marks
 
 
-def _line(axes: Any, found: Runs, kind: str, colour: str, aside: float) -> None:
+def _line(axes: Any, found: Any, kind: str, colour: str, aside: float) -> None:
     groups = {
-        images * aside: rows for (own, images), rows in grouped(found.rows).items() if own == kind
+        images * aside: rows for (own, images), rows in found.grouped().items() if own == kind
     }
     means = [sum(r.balanced_accuracy for r in rows) / len(rows) for rows in groups.values()]
     axes.plot(list(groups), means, color=colour, lw=1.6, label=kind)
@@ -95,7 +94,7 @@ def _line(axes: Any, found: Runs, kind: str, colour: str, aside: float) -> None:
             )
 
 
-def _rows(axes: Any, found: Runs, kinds: list[str]) -> None:
+def _rows(axes: Any, found: Any, kinds: list[str]) -> None:
     for place, (kind, colour) in enumerate(zip(kinds, _colours(len(kinds)), strict=True)):
         rows = [row for row in found.rows if row.kind == kind]
         for number, row in enumerate(rows):
@@ -119,13 +118,13 @@ def _rows(axes: Any, found: Runs, kinds: list[str]) -> None:
     axes.set_axisbelow(True)
 
 
-def _reach(row: TrainingRun) -> tuple[float, float]:
+def _reach(row: Any) -> tuple[float, float]:
     """How far the interval reaches below and above."""
     low, high = row.interval
     return max(0.0, row.balanced_accuracy - low), max(0.0, high - row.balanced_accuracy)
 
 
-def _limits(axes: Any, found: Runs) -> None:
+def _limits(axes: Any, found: Any) -> None:
     """From chance up where runs come near it, else as close as the intervals allow."""
     low = min(row.interval[0] for row in found.rows)
     high = max(row.interval[1] for row in found.rows)

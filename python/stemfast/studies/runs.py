@@ -1,4 +1,4 @@
-"""Finished runs side by side: which variant, how many images, which seed, how good.
+"""Comparison of finished training runs by variant, images, seed and accuracy.
 
 One table and one picture serve an ablation (the same budget, another variant), the spread over
 seeds, and the accuracy against the number of training images.
@@ -28,7 +28,7 @@ _SHORT = {"model.variant": "{}", "start_from": "from {}", "model.blocks": "{} bl
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a finished run says of itself.
+    """Record of a finished training run.
 
     Attributes
     ----------
@@ -118,9 +118,9 @@ class Runs:
         return "\n".join(lines) + (f"\n\n{spread}" if spread else "")
 
     def _spreads(self) -> list[str]:
-        """What seeds make of it, for each kind and budget that has several."""
+        """Spread over seeds, for each kind and budget that has several."""
         said = []
-        for (kind, images), rows in grouped(self.rows).items():
+        for (kind, images), rows in self.grouped().items():
             if len(rows) > 1:
                 scores = [100 * row.balanced_accuracy for row in rows]
                 said.append(
@@ -128,6 +128,13 @@ class Runs:
                     f"{max(scores):.2f} %, mean {sum(scores) / len(scores):.2f} %"
                 )
         return said
+
+    def grouped(self) -> dict[tuple[str, int], list[TrainingRun]]:
+        """Runs by kind and images: those of a group differ in nothing but their seed."""
+        found: dict[tuple[str, int], list[TrainingRun]] = {}
+        for row in self.rows:
+            found.setdefault((row.kind, row.images), []).append(row)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The same, of plain Python types for JSON."""
@@ -147,14 +154,6 @@ def from_dict(record: dict[str, Any]) -> Runs:
         for row in record["runs"]
     ]
     return Runs(record["task"], record["conditions"], record["chance"], tuple(rows))
-
-
-def grouped(rows: Sequence[TrainingRun]) -> dict[tuple[str, int], list[TrainingRun]]:
-    """Runs that differ in nothing but their seed."""
-    found: dict[tuple[str, int], list[TrainingRun]] = {}
-    for row in rows:
-        found.setdefault((row.kind, row.images), []).append(row)
-    return found
 
 
 def read(names: Sequence[str | Path]) -> Runs:
@@ -244,6 +243,8 @@ def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
 def _of_kind(experiment: dict[str, Any]) -> dict[str, Any]:
     # A card written before a setting existed stands for its default.
     known = {key: value for key, value in experiment.items() if key in Experiment.model_fields}
+    if known["model"].get("reader"):  # older cards say that symmetries were shown: they never were
+        known["symmetries"] = False
     flat = _flat(Experiment.model_validate(known).model_dump(mode="json"))
     return {key: value for key, value in flat.items() if key not in _NOT_OF_KIND}
 

@@ -21,7 +21,7 @@ KEPT = 2
 
 
 class Checkpoint(NamedTuple):
-    """A state and how long it took to get there, earlier sittings counted [s]."""
+    """A state and how long it took to get there, the time before it was stopped counted [s]."""
 
     state: State
     seconds: float

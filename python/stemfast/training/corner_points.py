@@ -1,4 +1,4 @@
-"""Where the corners of simulated cuboids are in their images: a second thing to learn from.
+"""Places of the corners of simulated cuboids in their images, an auxiliary target.
 
 A label says how many corners are deformed, but not which of the edges in the image say so; a
 network that has only labels stays at chance for tens of thousands of images before it finds
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stemfast.symmetry import CORNER_SIGNS
 
-__all__ = ["COLUMNS", "corner_points", "point_loss", "turned"]
+__all__ = ["COLUMNS", "corner_points", "point_loss"]
 
 CORNERS = 8
 #: What a recipe must have drawn for its corners to be known.
@@ -67,19 +67,6 @@ def corner_points(
     yx = placed[..., 1::-1] / pixel_size_nm + (image_px - 1) / 2
     deformed = np.unpackbits(masks.astype(np.uint8)[:, None], axis=1, bitorder="little")
     return np.concatenate([yx, deformed[..., None]], axis=2).astype(np.float32)
-
-
-def turned(points: jax.Array, element: jax.Array, size: int) -> jax.Array:
-    """Move points (B, 8, 3) as :func:`stemfast.training.augment.apply_symmetry` moves images."""
-
-    def bit(number: int) -> jax.Array:
-        return ((element >> number) & 1).astype(bool)[:, None]
-
-    rows, columns, kind = points[..., 0], points[..., 1], points[..., 2]
-    rows = jnp.where(bit(0), size - 1 - rows, rows)
-    columns = jnp.where(bit(1), size - 1 - columns, columns)
-    rows, columns = jnp.where(bit(2), columns, rows), jnp.where(bit(2), rows, columns)
-    return jnp.stack([rows, columns, kind], axis=-1)
 
 
 def point_loss(corners: jax.Array, points: jax.Array, size: int, padded: int) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The training run of a classifier that finds corners: it is taught where they are as well."""
+"""Training run of a classifier that finds corners, which learns their places as well."""
 
 from __future__ import annotations
 

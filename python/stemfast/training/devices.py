@@ -1,4 +1,4 @@
-"""Which devices a run computes on, and what they are, in words."""
+"""Devices that a training run computes on, and its execution settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from stemfast.training.log import check_installed
 
-__all__ = ["Sitting", "batch_sharding", "machine", "pick"]
+__all__ = ["ExecutionSettings", "batch_sharding", "machine", "pick"]
 
 
 def pick(kind: str) -> Sequence[jax.Device]:
@@ -66,7 +66,7 @@ def batch_sharding(devices: Sequence[jax.Device], batch_size: int) -> NamedShard
 
 
 def machine(sharding: NamedSharding) -> dict[str, Any]:
-    """What a run computes on, for its records."""
+    """Machine and versions that a run computes with, for its records."""
     import stemfast
 
     devices = sharding.mesh.devices.ravel()
@@ -93,8 +93,8 @@ def _processor() -> str:
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """What all stages of a run have in common besides their experiment.
+class ExecutionSettings:
+    """Execution settings, which all stages of a run share and which do not change its result.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class Sitting:
             check_installed()
 
     def of_run(self, batch_size: int) -> dict[str, Any]:
-        """What :class:`stemfast.training.run.Run` takes, for batches of so many images."""
+        """Arguments of :class:`stemfast.training.task.Run`, for batches of so many images."""
         devices = pick(self.device)
         return {
             "folder": self.folder,

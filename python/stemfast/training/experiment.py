@@ -1,8 +1,9 @@
-"""An experiment: which recipe a network learns from, which network, how, and for how long."""
+"""Experiment: the recipe, network, optimiser and seeds that a training run is fixed by."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Annotated, Any, Self, get_args
@@ -43,12 +44,14 @@ class ModelSettings(Frozen):
     reader: bool = False
 
     def architecture(self) -> dict[str, Any]:
-        """What :class:`stemfast.models.ClassifierConfig` takes of this."""
+        """Arguments of :class:`stemfast.models.ClassifierConfig`."""
         return self.model_dump(exclude={"reader"})
 
 
 class Experiment(Frozen):
     """Everything a training run depends on, down to its seeds.
+
+    A setting without effect on the run is refused with a ValueError that names it.
 
     Attributes
     ----------
@@ -71,7 +74,7 @@ class Experiment(Frozen):
     batch_size : int
         Images in one step.
     learning_rate, warmup, weight_decay, clip_norm, ema_decay, symmetries
-        As :class:`stemfast.training.TrainingSettings`.
+        As :class:`stemfast.training.TrainingSettings`; with ``model.reader`` no symmetries.
     start_from : str, optional
         A network that comes along, or the folder of one, whose weights this one starts with; see
         :func:`stemfast.training.start.start_from`.
@@ -128,7 +131,22 @@ class Experiment(Frozen):
                 f"model.reader is true for the recipe {self.recipe!r}, expected one whose classes "
                 f"are of corners: {', '.join(get_args(CornerQuestion))}"
             )
+        for key, expected, why in self._without_effect():
+            group, _, name = key.rpartition(".")
+            value = getattr(self.model if group else self, name)
+            if value != expected:
+                raise ValueError(
+                    f"{key} is {value!r} and has no effect: {why}, expected {expected!r}"
+                )
         return self
+
+    def _without_effect(self) -> Iterator[tuple[str, Any, str]]:
+        """Settings that this kind of run does not read: name, only value allowed, and why."""
+        if self.model.reader:
+            yield "symmetries", False, "a network that finds corners learns from unturned images"
+        if not self.model.variant.startswith("hessian"):
+            default = ModelSettings.model_fields["scales_px"].default
+            yield "model.scales_px", default, f"a {self.model.variant} network has no Hessian stem"
 
     @property
     def steps(self) -> int:
@@ -210,7 +228,7 @@ class Experiment(Frozen):
 
 
 def _explained(error: ValidationError, kind: type[Experiment]) -> str:
-    """Which setting is wrong, what came, what was expected, in one line."""
+    """Validation errors as one line: the setting, its value, the expected one."""
     said = []
     for problem in error.errors():
         key = ".".join(map(str, problem["loc"]))

@@ -1,21 +1,23 @@
-"""What is done when a classifier has been trained: calibration, judgement, network and card."""
+"""End of a classifier's training: calibration, judgement, stored network and model card."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from stemfast import atomic
 from stemfast.evaluation.judge import Judgement, answers, judge
 from stemfast.evaluation.metrics import fit_temperature
 from stemfast.pretrained import classifier as weights
-from stemfast.training import card, learnt_range
-from stemfast.training.start import halved
+from stemfast.pretrained.store import rounded_to_float16
+from stemfast.training import learnt_range
 from stemfast.training.step import State
 
 if TYPE_CHECKING:
+    from stemfast.models import ClassifierConfig
     from stemfast.training.task import Run
 
-__all__ = ["finish"]
+__all__ = ["card_text", "finish"]
 
 
 def finish(run: Run, state: State, seconds: float) -> Judgement:
@@ -32,7 +34,7 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
     from stemfast.evaluation import figures
 
     experiment, recipe = run.experiment, run.recipe
-    model = halved(run.averaged(state))
+    model = rounded_to_float16(run.averaged(state))
     table, labels = answers(
         model,
         recipe,
@@ -68,5 +70,99 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
     trained.card["test"] = found.to_dict()
     weights.save(run.folder, trained)
     figures.write(run.folder, found, title=experiment.name)
-    atomic.write_text(run.folder / "model_card.md", card.text(trained))
+    atomic.write_text(run.folder / "model_card.md", card_text(trained))
     return found
+
+
+def card_text(trained: weights.TrainedClassifier) -> str:
+    """Model card of a trained classifier in Markdown, from the records of its run.
+
+    Parameters
+    ----------
+    trained : TrainedClassifier
+        A network that :func:`stemfast.training.run.train` made.
+    """
+    made = trained.card
+    experiment, recipe, machine, test = (
+        made[key] for key in ("experiment", "recipe", "machine", "test")
+    )
+    config = trained.model.config
+    spin = ", particles turning during the scan" if experiment["spin"] else ""
+    hours = made["seconds"] / 3600
+    lines = [
+        f"# Model card: {experiment['name']}",
+        "",
+        f"Tells apart: {', '.join(trained.class_names)}. Reads single images of "
+        f"{config.image_shape[0]} × {config.image_shape[1]} px of a field of "
+        f"{recipe['field_nm']:g} nm.",
+        "",
+        "## Figures",
+        "",
+        f"On {test['images']:,} simulated test images that it never saw "
+        f"(`{experiment['conditions']}` conditions{spin}):",
+        "",
+        "| figure | value | 95 % interval |",
+        "|---|---|---|",
+        _row("balanced accuracy", test["balanced_accuracy"], test["balanced_interval"]),
+    ]
+    if test["within_one"] is not None:
+        lines.append(_row("within one", test["within_one"], test["within_one_interval"], 2))
+    lines += [
+        f"| calibration error | {100 * test['calibration_error']:.2f} % | |",
+        f"| the same without temperature | {100 * test['calibration_error_before']:.2f} % | |",
+        f"| temperature | {test['temperature']:.3f} | |",
+        "",
+        "## How it was made",
+        "",
+        f"- Command: `{made['command'] or 'stemfast.training.train'}`",
+        f"- Machine: {machine['devices']} ({machine['processor']}, {machine['cores']} cores), "
+        f"JAX {machine['jax']}, stemfast {machine['stemfast']}; convolutions in {made['dtype']}.",
+        f"- {made['images_seen']:,} training images, none twice, in {hours:.2f} h "
+        f"({made['images_seen'] / made['seconds']:.0f} images/s with their simulation).",
+        *_origin(made.get("started_from")),
+        f"- Network: {config.variant}, widths {_list(config.widths)}, {config.blocks} blocks a "
+        f"stage{_corners(config)}, {made['parameters']:,} weights.",
+        f"- Images: recipe `{experiment['recipe']}`, seed {experiment['seed']}; training, "
+        "validation and test scenes come from ranges that never meet.",
+        "",
+        "## Limits",
+        "",
+        "- It learnt from simulated images of single particles under the settings below. For "
+        "other films, detectors, doses, shapes or pixel sizes its answers and its probabilities "
+        "are not backed by these figures: measure with `stemfast evaluate`. What such images do to "
+        "the networks that come with stemfast is in docs/off_distribution.md.",
+        "- It always names one of its classes, whatever the image shows. A low probability says "
+        "that it is not sure; a high one does not prove that the particle is of the kind it "
+        "learnt from.",
+        "",
+        "## Settings",
+        "",
+        "```json",
+        json.dumps({"experiment": experiment, "recipe": recipe}, indent=1, ensure_ascii=False),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _origin(origin: dict[str, Any] | None) -> list[str]:
+    if origin is None:
+        return []
+    before = ""
+    if "images_seen" in origin:
+        hours = origin["seconds"] / 3600
+        before = f", which had seen {origin['images_seen']:,} images in {hours:.2f} h before"
+    return [f"- It started from the weights of `{origin['name']}`{before}."]
+
+
+def _corners(config: ClassifierConfig) -> str:
+    return "" if config.question is None else ", corners found and looked at one by one"
+
+
+def _row(name: str, share: float, interval: list[float], digits: int = 1) -> str:
+    low, high = (f"{100 * end:.{digits + 1}f}" for end in interval)
+    return f"| {name} | {100 * share:.{digits}f} % | {low} … {high} % |"
+
+
+def _list(values: tuple[Any, ...]) -> str:
+    return "–".join(map(str, values))

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stemfast.pretrained.cloud import fit
-from stemfast.pretrained.novelty import Familiar, look, texture
+from stemfast.pretrained.class_gaussians import fit
+from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
+
+__all__ = ["add_to", "measure"]
 
 if TYPE_CHECKING:
     from stemfast.models import Classifier
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 def measure(
     model: Classifier, recipe: Recipe, *, seed: int, images: int, n_threads: int = 0
-) -> Familiar | None:
-    """Describe what a network knows from the first validation images of a recipe.
+) -> NoveltyModel | None:
+    """Fit the novelty model of a network to the first validation images of a recipe.
 
     None if these are fewer than four of each class, too few to describe anything.
 
@@ -45,17 +47,17 @@ def measure(
         recipe, seed=seed, batch_size=512, stop=images, split="validation", n_threads=n_threads
     ) as batches:
         for batch in batches:
-            features.append(look(model, batch.images)[0])
+            features.append(features_and_logits(model, batch.images)[0])
             textures.append(texture(batch.images))
             labels.append(batch.labels)
     truth = np.concatenate(labels)
     # Textures overlap so much that classes would only split them into smaller heaps.
     one = np.zeros(len(truth), np.int64)
-    return Familiar(fit(np.concatenate(features), truth), fit(np.concatenate(textures), one))
+    return NoveltyModel(fit(np.concatenate(features), truth), fit(np.concatenate(textures), one))
 
 
-def add_to(folder: str | Path, *, n_threads: int = 0) -> Familiar:
-    """Give a network on disk, which was trained without it, its novelty.
+def add_to(folder: str | Path, *, n_threads: int = 0) -> NoveltyModel:
+    """Add a novelty model to a network on disk that was stored without one.
 
     Validation images of its own recipe and seed are simulated again, as many as it was calibrated
     with. Weights, calibration and card stay as they are.
@@ -79,16 +81,16 @@ def add_to(folder: str | Path, *, n_threads: int = 0) -> Familiar:
     made = trained.card.get("experiment")
     if made is None:
         raise ValueError(f"{folder} was not made by 'stemfast train': it does not say from what")
-    familiar = measure(
+    novelty_model = measure(
         trained.model,
         recipes.from_dump(made["recipe"], trained.card["recipe"]),
         seed=made["seed"],
         images=made["validation_images"],
         n_threads=n_threads,
     )
-    if familiar is None:
+    if novelty_model is None:
         raise ValueError(
             f"{folder} was calibrated with {made['validation_images']} images: too few"
         )
-    weights.save(folder, replace(trained, familiar=familiar))
-    return familiar
+    weights.save(folder, replace(trained, novelty_model=novelty_model))
+    return novelty_model

@@ -1,10 +1,11 @@
-"""Lines of metrics: what steps and validation images say, and the file that keeps them."""
+"""Metrics of a training run: computed, kept as JSON lines or events, and shown on a terminal."""
 
 from __future__ import annotations
 
 import json
 import math
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,13 +13,24 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 
 from stemfast import atomic
 from stemfast.models import Classifier, logits
 from stemfast.training.experiment import Experiment
 from stemfast.training.step import Seen
 
-__all__ = ["EventLog", "append", "check_installed", "forget_after", "of_steps", "of_validation"]
+__all__ = [
+    "EventLog",
+    "TrainingProgress",
+    "append",
+    "check_installed",
+    "forget_after",
+    "of_steps",
+    "of_validation",
+]
 
 
 def of_steps(seen: Sequence[Seen], experiment: Experiment, done: int) -> dict[str, Any]:
@@ -155,3 +167,87 @@ class EventLog:
         trace: TracebackType | None,
     ) -> None:
         self._writer.close()
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    Examples
+    --------
+    >>> _clock(3725)
+    '1:02:05'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class TrainingProgress:
+    """Loss, accuracy, images/s and time left, on standard error.
+
+    Parameters
+    ----------
+    title : str
+        Name of the experiment.
+    total, first : int
+        Steps altogether, and those done before the run was stopped.
+    batch_size : int
+        Images in a step.
+    """
+
+    def __init__(self, title: str, total: int, first: int, batch_size: int) -> None:
+        self._title, self._size = title, batch_size
+        self._total, self._first = total * batch_size, first * batch_size
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, refresh_per_second=2)
+        self._watched: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._began = time.perf_counter()
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, line: dict[str, Any]) -> None:
+        """Show a line of metrics; where nobody watches, only those with a validation."""
+        watched = "validation_accuracy" in line
+        if watched:
+            self._watched = line
+        elapsed = time.perf_counter() - self._began
+        speed = (line["images"] - self._first) / max(elapsed, 1e-9)
+        left = _clock((self._total - line["images"]) / max(speed, 1e-9))
+        if self._console.is_terminal:
+            self._live.update(self._table(line, speed, left))
+        elif watched:
+            self._console.print(
+                f"{self._title}: {line['images']} of {self._total} images, loss "
+                f"{line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, validation "
+                f"{100 * line['validation_accuracy']:.1f} %, {speed:.0f} images/s, {left} left",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def _table(self, line: dict[str, Any], speed: float, left: str) -> Table:
+        table = Table(title=self._title)
+        row = {
+            "images": f"{line['images']:,} of {self._total:,}",
+            "loss": f"{line['loss']:.3f}",
+            "accuracy": f"{100 * line['accuracy']:.1f} %",
+            "validation": (
+                f"{100 * self._watched['validation_accuracy']:.1f} %" if self._watched else "–"
+            ),
+            "images/s": f"{speed:.0f}",
+            "time left": left,
+        }
+        for name in row:
+            table.add_column(name, justify="right")
+        table.add_row(*row.values())
+        return table

@@ -23,11 +23,10 @@ from stemfast.evaluation.judge import Judgement
 from stemfast.pretrained.store import CONFIG_FILE
 from stemfast.training import checkpoint
 from stemfast.training import log as metric_lines
-from stemfast.training.devices import Sitting, machine
+from stemfast.training.devices import ExecutionSettings, machine
 from stemfast.training.experiment import Experiment
 from stemfast.training.finish import finish
-from stemfast.training.log import EventLog
-from stemfast.training.progress import Progress
+from stemfast.training.log import EventLog, TrainingProgress
 from stemfast.training.start import origin
 from stemfast.training.step import Seen, State
 from stemfast.training.task import METRICS_FILE, REPORT, RUN_FILE, Run
@@ -92,8 +91,8 @@ def train(
     """
     from stemfast.training.corner_run import CornerRun
 
-    sitting = Sitting(Path(folder), device, n_threads, checkpoint_s, tensorboard)
-    earlier = earlier_record(sitting.folder, resume, minutes)
+    execution = ExecutionSettings(Path(folder), device, n_threads, checkpoint_s, tensorboard)
+    earlier = earlier_record(execution.folder, resume, minutes)
     if earlier is not None:
         experiment = Experiment.model_validate(earlier["experiment"])
     recipe = experiment.make_recipe()
@@ -101,7 +100,7 @@ def train(
         experiment=experiment,
         recipe=recipe,
         model=experiment.make_model(recipe),
-        **sitting.of_run(experiment.batch_size),
+        **execution.of_run(experiment.batch_size),
     )
     if earlier is not None:
         run.record = earlier
@@ -209,14 +208,14 @@ def loop(run: Run) -> tuple[State, float]:
     Parameters
     ----------
     run : Run
-        Begun, or with checkpoints of an earlier sitting.
+        Begun, or with checkpoints of a run that was stopped.
 
     Returns
     -------
     state : State
         After the last step.
     seconds : float
-        In all sittings together [s].
+        The whole run took, stops not counted [s].
 
     Raises
     ------
@@ -237,7 +236,7 @@ def loop(run: Run) -> tuple[State, float]:
     began = saved_at = time.perf_counter()
     pending: list[Seen] = []
     events = EventLog(run.metrics) if run.tensorboard else nullcontext()
-    shown = Progress(run.experiment.name, total, first, run.experiment.batch_size)
+    shown = TrainingProgress(run.experiment.name, total, first, run.experiment.batch_size)
     with shown as progress, events as log:
         for number, batch in enumerate(run.batches(first, total) if first < total else (), first):
             state, seen = step(state, *batch)

@@ -1,12 +1,10 @@
-"""Starting from weights that were learnt before, and the form in which weights are kept."""
+"""Initial weights from a network that was trained before."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from stemfast.models import Classifier, ClassifierConfig, CornerClassifier
@@ -16,10 +14,10 @@ from stemfast.pretrained import classifier as weights
 from stemfast.pretrained import reconstructor as ground_truth_weights
 from stemfast.pretrained import shipped as pretrained
 from stemfast.pretrained.classifier import TrainedClassifier
-from stemfast.pretrained.reconstructor import TrainedGroundTruth
+from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.pretrained.store import CONFIG_FILE
 
-__all__ = ["halved", "origin", "start_from"]
+__all__ = ["origin", "start_from"]
 
 _KINDS: dict[type, str] = {
     Classifier: "a network that reads single images",
@@ -27,11 +25,11 @@ _KINDS: dict[type, str] = {
 }
 
 
-def _earlier(name: str) -> TrainedClassifier | TrainedGroundTruth:
+def _earlier(name: str) -> TrainedClassifier | TrainedReconstructor:
     """A network by the name it comes along under, or by its folder."""
     known = (*pretrained.pretrained_names(), "ground-truth")
     if name in known:
-        found: TrainedClassifier | TrainedGroundTruth = pretrained.load_pretrained(name)
+        found: TrainedClassifier | TrainedReconstructor = pretrained.load_pretrained(name)
         return found
     if not (Path(name) / CONFIG_FILE).is_file():
         raise ValueError(
@@ -67,7 +65,7 @@ def start_from(model: Classifier, name: str) -> None:
     taken = [
         (path, variable)
         for path, variable in nnx.to_flat_state(nnx.state(source, nnx.Param))
-        # What a known spin says, a classifier of images of particles at rest has no use for.
+        # A classifier of images of particles at rest has no use for a spin head.
         if (same_head or path[0] != "head") and path[0] != "spin_look"
     ]
     nnx.update(target, nnx.from_flat_state(taken))
@@ -110,27 +108,9 @@ def _check_alike(target: Any, source: Any, name: str) -> bool:
 
 
 def origin(name: str | None) -> dict[str, Any] | None:
-    """What the record of a run says of the network that it started from."""
+    """Record of the network that a run started from, for its card."""
     if name is None:
         return None
     made = _earlier(name).card
     kept = ("command", "images_seen", "seconds")
     return {"name": name} | {key: made[key] for key in kept if key in made}
-
-
-def halved(model: Classifier) -> Classifier:
-    """The network with its weights rounded to 16 bits, in which they are kept on disk.
-
-    It is rounded before it is calibrated and judged, so the figures are those of what is kept.
-    """
-    graph, state = nnx.split(model)
-    rounded = jax.tree.map(
-        lambda array: (
-            array.astype(jnp.float16).astype(array.dtype)
-            if jnp.issubdtype(array.dtype, jnp.floating)
-            else array
-        ),
-        state,
-    )
-    made: Classifier = nnx.merge(graph, rounded)
-    return made

@@ -11,19 +11,11 @@ import optax
 from flax import nnx
 
 from stemfast.models import Classifier
-from stemfast.training.augment import apply_symmetry
-from stemfast.training.corner_points import point_loss, turned
-from stemfast.training.schedule import OptimiserSettings, _schedule
+from stemfast.training.augment import random_symmetry
+from stemfast.training.corner_points import point_loss
+from stemfast.training.schedule import OptimiserSettings, schedule
 
-__all__ = [
-    "OptimiserSettings",
-    "Seen",
-    "State",
-    "Step",
-    "make_step",
-    "optimised",
-    "padded_size",
-]
+__all__ = ["Seen", "State", "Step", "make_step", "optimised", "padded_size"]
 
 
 class State(NamedTuple):
@@ -95,10 +87,7 @@ def make_step(
     ) -> tuple[jax.Array, Seen]:
         images = images.astype(jnp.float32)
         if settings.symmetries:
-            chance = jax.random.fold_in(key, number)
-            element = jax.random.randint(chance, (images.shape[0],), 0, 8)
-            images = apply_symmetry(images, element)
-            corners = None if corners is None else turned(corners, element, size)
+            images, corners = random_symmetry(jax.random.fold_in(key, number), images, corners)
         logits, maps = network.read(images, dtype=dtype)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
         corner_loss = jnp.zeros(())
@@ -133,7 +122,7 @@ def optimised(
     graph, params = nnx.split(model)
     optimiser = optax.chain(
         optax.clip_by_global_norm(settings.clip_norm),
-        optax.adamw(_schedule(settings, total_steps), weight_decay=settings.weight_decay),
+        optax.adamw(schedule(settings, total_steps), weight_decay=settings.weight_decay),
     )
 
     def of_weights(params: Any, number: jax.Array, *batch: Any) -> tuple[jax.Array, Seen]:

@@ -1,4 +1,4 @@
-"""A training run in hand: its experiment, recipe, devices, compiled step and files."""
+"""Training run of one stage: its experiment, recipe, devices, step function and files."""
 
 from __future__ import annotations
 
@@ -21,22 +21,20 @@ from stemfast.training.corner_points import corner_points
 from stemfast.training.experiment import Experiment
 from stemfast.training.step import State, Step, make_step
 
+__all__ = ["CHECKPOINTS", "METRICS_FILE", "REPORT", "RUN_FILE", "WATCHED", "Run"]
+
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
-
-
 #: Steps between two lines of metrics; between them no step waits for another.
 REPORT = 50
-
-
 #: Images watched during training; all validation images are used to calibrate, at the end.
 WATCHED = 2000
 
 
 @dataclass
 class Run:
-    """What a run works with; made by :func:`train`."""
+    """Experiment of a training run with its recipe, network, devices and folder."""
 
     experiment: Experiment
     recipe: Recipe
@@ -127,5 +125,5 @@ class Run:
             return next(one)
 
     def watch(self, model: Any, watched: Any) -> dict[str, float]:
-        """How good the averaged weights are on them."""
+        """Loss and accuracy of the averaged weights on the watched images."""
         return metric_lines.of_validation(model, *watched)

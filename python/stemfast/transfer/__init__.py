@@ -13,9 +13,9 @@ from stemfast.transfer.architectures import ARCHITECTURES
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.bottleneck import Bottlenecks, Store, default_folder
 from stemfast.transfer.choice import backbone
-from stemfast.transfer.compare import Comparison, Row, compare
+from stemfast.transfer.compare import BackboneComparison, Row, compare
 from stemfast.transfer.folder import from_folder
-from stemfast.transfer.head import Head, HeadFit, Trial, fit_head
+from stemfast.transfer.head import DecayTrial, Head, HeadFit, fit_head
 from stemfast.transfer.images import Labelled, SplitImages, from_recipe
 from stemfast.transfer.model import TransferModel, is_model, load, save
 from stemfast.transfer.train import TransferResult, train
@@ -23,8 +23,9 @@ from stemfast.transfer.train import TransferResult, train
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "BackboneComparison",
     "Bottlenecks",
-    "Comparison",
+    "DecayTrial",
     "Head",
     "HeadFit",
     "Labelled",
@@ -33,7 +34,6 @@ __all__ = [
     "Store",
     "TransferModel",
     "TransferResult",
-    "Trial",
     "backbone",
     "compare",
     "default_folder",

@@ -20,7 +20,7 @@ from stemfast.transfer.images import SplitImages, from_recipe
 from stemfast.transfer.own_backbone import OwnBackbone
 from stemfast.transfer.train import TransferResult, train
 
-__all__ = ["Comparison", "Row", "compare"]
+__all__ = ["BackboneComparison", "Row", "compare"]
 
 TABLE_FILE = "comparison.md"
 NUMBERS_FILE = "comparison.json"
@@ -64,7 +64,7 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class BackboneComparison:
     """Rows of the same images, and which images those were."""
 
     rows: tuple[Row, ...]
@@ -130,7 +130,7 @@ def compare(
     seed: int = 0,
     cache: str | Path | None = None,
     say: Say | None = None,
-) -> Comparison:
+) -> BackboneComparison:
     """Transfer learning, our network from scratch, and ours with its last layer retrained.
 
     Every method may use the same labelled images, four fifths to fit and one fifth to choose and
@@ -162,7 +162,7 @@ def compare(
 
     Returns
     -------
-    Comparison
+    BackboneComparison
 
     Raises
     ------
@@ -187,7 +187,7 @@ def compare(
     if say is not None:
         say(f"our network from scratch: {plan.epochs} epochs of {len(images.train)} images")
     rows.insert(len(keras_ones), _scratch_row(config, images, plan))
-    return Comparison(tuple(rows), images, tuple(dict.fromkeys(notes)))
+    return BackboneComparison(tuple(rows), images, tuple(dict.fromkeys(notes)))
 
 
 def _scratch_config(own: OwnBackbone | None, images: SplitImages) -> ClassifierConfig:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.training import fit_temperature
 
-__all__ = ["STRENGTHS", "Head", "HeadFit", "Trial", "fit_head"]
+__all__ = ["STRENGTHS", "DecayTrial", "Head", "HeadFit", "fit_head"]
 
 #: Inverse strengths of regularisation that are tried, from the strongest: powers of ten.
 STRENGTHS = tuple(10.0**n for n in range(-6, 3))
@@ -51,7 +51,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Trial:
+class DecayTrial:
     """One strength of regularisation and what came of it.
 
     Attributes
@@ -84,17 +84,17 @@ class HeadFit:
     Attributes
     ----------
     head : Head
-    chosen : Trial
+    chosen : DecayTrial
         The trial with the smallest validation loss.
-    trials : tuple of Trial
+    trials : tuple of DecayTrial
         All of them, from the strongest regularisation.
     notes : tuple of str
         What to know about the choice.
     """
 
     head: Head
-    chosen: Trial
-    trials: tuple[Trial, ...]
+    chosen: DecayTrial
+    trials: tuple[DecayTrial, ...]
     notes: tuple[str, ...]
 
 
@@ -138,7 +138,7 @@ def fit_head(
     scale[scale == 0.0] = 1.0
     z, z_validation = (x - mean) / scale, (x_validation - mean) / scale
 
-    trials: list[Trial] = []
+    trials: list[DecayTrial] = []
     layers: list[Layer] = []
     fitted: Any = None
     for c in strengths:
@@ -193,13 +193,13 @@ def _judge(
     converged: bool,
     train: tuple[NDArray[np.float64], NDArray[np.int64]],
     validation: tuple[NDArray[np.float64], NDArray[np.int64]],
-) -> Trial:
+) -> DecayTrial:
     seen, table = (z @ layer[0] + layer[1] for z in (train[0], validation[0]))
     truth = validation[1]
     temperature = fit_temperature(table, truth)
     table /= temperature
     surprise = np.logaddexp.reduce(table, axis=1) - table[np.arange(len(truth)), truth]
-    return Trial(
+    return DecayTrial(
         c=c,
         temperature=temperature,
         validation_loss=float(surprise.mean()),
@@ -217,7 +217,7 @@ def _softmax_form(coefficients: NDArray[np.float64], intercept: NDArray[np.float
     return coefficients.T.copy(), intercept.copy()
 
 
-def _notes(chosen: Trial, best: int, strengths: Sequence[float]) -> tuple[str, ...]:
+def _notes(chosen: DecayTrial, best: int, strengths: Sequence[float]) -> tuple[str, ...]:
     notes = []
     if best == 0 and len(strengths) > 1:
         notes.append(

@@ -18,6 +18,5 @@ EXPERIMENT = GroundTruthExperiment(
     images=150_000,
     learning_rate=2e-3,
     set_particles=12_000,
-    symmetries=False,
     test_particles=2000,
 )

@@ -9,7 +9,6 @@ from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 EXPERIMENT = GroundTruthExperiment(
     name="ground-truth-spin",
     recipe="ground-truth",
-    symmetries=False,
     start_from="ground-truth",
     spin_images=40_000,
     test_particles=2000,

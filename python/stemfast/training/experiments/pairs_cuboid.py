@@ -12,6 +12,7 @@ EXPERIMENT = Experiment(
     recipe="pairs-cuboid",
     model=ModelSettings(corner_maps=(1, 2), reader=True),
     corner_weight=1.0,
+    symmetries=False,
     start_from="ground-truth",
     learning_rate=1e-3,
     images=100_000,

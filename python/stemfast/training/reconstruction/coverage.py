@@ -19,7 +19,7 @@ _LIMITS = {"one error bar": 1.0, "two error bars": 2.0}
 
 
 def severity_errors(
-    answer: Answer, truth: Targets, *, hand_known: bool
+    answer: Answer, truth: Targets, *, handed: bool
 ) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """Severities of deformed corners less the true ones, for particles whose corners are right.
 
@@ -34,7 +34,7 @@ def severity_errors(
         Whose they are.
     """
     own = symmetry()
-    names = own.permutations if not hand_known else own.rotation_permutations
+    names = own.permutations if not handed else own.rotation_permutations
     said = np.asarray(answer.severity, np.float64)[:, names]  # (B, name, 8)
     sd = np.exp(np.clip(np.asarray(answer.severity_sd, np.float64), *_LOG_SD_RANGE))[:, names]
     wanted = np.asarray(truth.severity, np.float64)[:, None, :]
@@ -48,7 +48,7 @@ def severity_errors(
 
 
 def deviations(
-    answer: Answer, truth: Targets, *, hand_known: bool
+    answer: Answer, truth: Targets, *, handed: bool
 ) -> dict[str, tuple[Floats, NDArray[np.intp]]]:
     """What edges, volumes and severities are off by, in error bars, and whose they are."""
 
@@ -59,7 +59,7 @@ def deviations(
 
     edges = in_error_bars("log_edges", "log_edges_sd")
     whose = np.repeat(np.arange(len(edges)), edges.shape[1])
-    off, sd, owner = severity_errors(answer, truth, hand_known=hand_known)
+    off, sd, owner = severity_errors(answer, truth, handed=handed)
     volume = in_error_bars("log_volume", "log_volume_sd")
     return {
         "edges": (edges.reshape(-1), whose),
@@ -68,7 +68,7 @@ def deviations(
     }
 
 
-def coverage_of(answer: Answer, truth: Targets, *, hand_known: bool) -> dict[str, dict[str, Any]]:
+def coverage_of(answer: Answer, truth: Targets, *, handed: bool) -> dict[str, dict[str, Any]]:
     """Shares within one and two error bars, and the rms error of severities.
 
     Of a normal distribution 68.3 % lie within one standard deviation and 95.4 % within two.
@@ -81,16 +81,16 @@ def coverage_of(answer: Answer, truth: Targets, *, hand_known: bool) -> dict[str
         Of N particles.
     truth : Targets
         Theirs.
-    hand_known : bool
+    handed : bool
         Whether the images could tell mirror images apart.
     """
     found: dict[str, dict[str, Any]] = {}
-    for name, (deviation, whose) in deviations(answer, truth, hand_known=hand_known).items():
+    for name, (deviation, whose) in deviations(answer, truth, handed=handed).items():
         if not len(deviation):
             continue
         for words, limit in _LIMITS.items():
             found[f"{name} within {words}"] = _share(np.abs(deviation) < limit, whose)
-    off, _, whose = severity_errors(answer, truth, hand_known=hand_known)
+    off, _, whose = severity_errors(answer, truth, handed=handed)
     if len(off):
         error = _standard_error(np.square(off), whose)
         mean = float(np.square(off).mean())

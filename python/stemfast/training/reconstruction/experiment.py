@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from stemfast.models.view_reader import ViewReader
 
 __all__ = ["GroundTruthExperiment"]
+
+#: Settings of the third stage, besides `spin_images`.
+_THIRD = ("spin_steps", "spin_batch", "spin_learning_rate")
+#: Settings of the first two stages alone.
+_EARLIER = (
+    *("spin", "model", "images", "batch_size", "learning_rate", "corner_weight"),
+    *("validation_images", "set_particles", "set_views", "set_steps", "set_batch"),
+    *("set_learning_rate", "pooling", "evidence"),
+)
 
 
 class GroundTruthExperiment(Experiment):
@@ -46,6 +56,7 @@ class GroundTruthExperiment(Experiment):
         To judge with, at the end.
     """
 
+    symmetries: bool = False
     set_particles: int = Field(default=16_000, ge=2)
     set_views: int = Field(default=8, ge=1, le=16)
     set_steps: int = Field(default=3000, ge=1)
@@ -58,6 +69,39 @@ class GroundTruthExperiment(Experiment):
     spin_batch: int = Field(default=128, ge=1)
     spin_learning_rate: float = Field(default=2e-3, gt=0)
     test_particles: int = Field(default=5000, ge=1)
+
+    def _without_effect(self) -> Iterator[tuple[str, Any, str]]:
+        fields = type(self).model_fields
+        yield "symmetries", False, "labels of single images are poses, which do not turn with them"
+        yield "model.reader", False, "a ground-truth network always has one"
+        yield "test_images", fields["test_images"].default, "test_particles are judged"
+        if not self.spin_images:
+            for key in _THIRD:
+                yield key, fields[key].default, "spin_images is 0, there is no third stage"
+        yield from (one for one in super()._without_effect() if one[0] != "symmetries")
+
+    def check_third_stage(self, earlier: dict[str, Any]) -> None:
+        """Refuse settings of the first two stages, which a third stage alone does not read.
+
+        Parameters
+        ----------
+        earlier : dict
+            Experiment on the card of the network that is trained further; its settings may stand.
+
+        Raises
+        ------
+        ValueError
+            If a setting is neither the default nor that of `earlier`.
+        """
+        own, before = self.model_dump(), type(self).model_validate(earlier).model_dump()
+        for key in _EARLIER:
+            default = type(self).model_fields[key].get_default()
+            default = default.model_dump() if key == "model" else default
+            if own[key] not in (default, before[key]):
+                raise ValueError(
+                    f"{key} is {own[key]!r} and has no effect: a known spin alone is learnt on "
+                    f"top of a ground-truth network, expected {before[key]!r} as there"
+                )
 
     def make_recipe(self) -> Recipe:
         """The recipe of single images, independent of each other."""

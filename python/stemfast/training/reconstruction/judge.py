@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stemfast.evaluation.metrics import wilson_interval
 from stemfast.models.corner_evidence import mirrors, symmetry
 from stemfast.models.reconstructor import Answer
-from stemfast.pretrained.reconstructor import TrainedGroundTruth
+from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.training.reconstruction.coverage import coverage_of
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.loss import Targets
@@ -109,7 +109,7 @@ def _rms(error: Any) -> dict[str, Any]:
     }
 
 
-def figures_of(answer: Answer, truth: Targets, *, hand_known: bool) -> dict[str, dict[str, Any]]:
+def figures_of(answer: Answer, truth: Targets, *, handed: bool) -> dict[str, dict[str, Any]]:
     """Count, orbit and sizes, against the truth.
 
     Parameters
@@ -118,7 +118,7 @@ def figures_of(answer: Answer, truth: Targets, *, hand_known: bool) -> dict[str,
         Of N particles.
     truth : Targets
         Theirs.
-    hand_known : bool
+    handed : bool
         Whether the images could tell mirror images apart. Where they could not, the share of
         chiral particles whose hand comes out right is that of a coin.
     """
@@ -139,9 +139,9 @@ def figures_of(answer: Answer, truth: Targets, *, hand_known: bool) -> dict[str,
         "edges": _rms(np.expm1(np.asarray(answer.log_edges) - truth.log_edges)),
         "volume": _rms(np.expm1(np.asarray(answer.log_volume) - truth.log_volume)),
     }
-    if hand_known:
+    if handed:
         found["orbit of 76"] = share_of(table.argmax(axis=1) == orbit)
-    return found | coverage_of(answer, truth, hand_known=hand_known)
+    return found | coverage_of(answer, truth, handed=handed)
 
 
 def spread(views: int, count: int) -> NDArray[np.intp]:
@@ -158,7 +158,7 @@ def spread(views: int, count: int) -> NDArray[np.intp]:
 
 
 def judge(
-    trained: TrainedGroundTruth, *, particles: int | None = None, n_threads: int = 0
+    trained: TrainedReconstructor, *, particles: int | None = None, n_threads: int = 0
 ) -> GroundTruthJudgement:
     """Figures at as many images as it learnt with.
 
@@ -183,6 +183,6 @@ def judge(
         )
         answer = ask(trained.model.sets, sets)
         told = said != "unknown poses"
-        for name, entry in figures_of(answer, sets.truth, hand_known=told).items():
+        for name, entry in figures_of(answer, sets.truth, handed=told).items():
             figures[f"{experiment.set_views} images, {said}: {name}"] = entry
     return GroundTruthJudgement(figures)

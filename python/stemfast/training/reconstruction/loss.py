@@ -114,27 +114,27 @@ def _surprise(mean: jax.Array, log_sd: jax.Array, truth: jax.Array) -> jax.Array
     return 0.5 * jnp.square((truth - mean) * jnp.exp(-log_sd)) + log_sd
 
 
-def _orbit_surprise(logits: jax.Array, orbit: jax.Array, hand_known: jax.Array) -> jax.Array:
+def _orbit_surprise(logits: jax.Array, orbit: jax.Array, handed: jax.Array) -> jax.Array:
     chances = jax.nn.log_softmax(logits)
     own = jnp.take_along_axis(chances, orbit[:, None], axis=1)[:, 0]
     mirror = jnp.asarray(_mirror_orbit())[orbit]
     other = jnp.take_along_axis(chances, mirror[:, None], axis=1)[:, 0]
     either = jnp.where(mirror == orbit, own, jnp.logaddexp(own, other))
-    return -jnp.where(hand_known, own, either)
+    return -jnp.where(handed, own, either)
 
 
-def _severity_surprise(answer: Answer, truth: jax.Array, hand_known: jax.Array) -> jax.Array:
+def _severity_surprise(answer: Answer, truth: jax.Array, handed: jax.Array) -> jax.Array:
     goes = jnp.asarray(_GENERIC.permutations.astype(np.int32))
     # answer[goes[c]] is what the answer, turned by one operation, says of corner c.
     mean, log_sd = answer.severity[:, goes], answer.severity_sd[:, goes]
     each = _surprise(mean, log_sd, truth[:, None, :]).sum(axis=2)
     is_rotation = jnp.arange(len(goes)) < len(_GENERIC.rotations)
-    allowed = is_rotation[None, :] | ~hand_known[:, None]
+    allowed = is_rotation[None, :] | ~handed[:, None]
     return jnp.where(allowed, each, jnp.inf).min(axis=1)
 
 
 def ground_truth_loss(
-    answer: Answer, truth: Targets, hand_known: jax.Array
+    answer: Answer, truth: Targets, handed: jax.Array
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean loss over B particles, and its parts.
 
@@ -144,7 +144,7 @@ def ground_truth_loss(
         What the network says.
     truth : Targets
         What is so.
-    hand_known : (B,) bool
+    handed : (B,) bool
         Whether the images can tell the particle from its mirror image: by known tilts between
         them, or a known sense of spin.
 
@@ -157,13 +157,13 @@ def ground_truth_loss(
     """
     number = jax.nn.log_softmax(answer.number)
     parts = {
-        "orbit": _orbit_surprise(answer.orbit, jnp.asarray(truth.orbit), hand_known),
+        "orbit": _orbit_surprise(answer.orbit, jnp.asarray(truth.orbit), handed),
         "number": -jnp.take_along_axis(number, jnp.asarray(truth.number)[:, None], axis=1)[:, 0],
         "edges": _surprise(answer.log_edges, answer.log_edges_sd, jnp.asarray(truth.log_edges)).sum(
             axis=1
         ),
         "volume": _surprise(answer.log_volume, answer.log_volume_sd, jnp.asarray(truth.log_volume)),
-        "severity": _severity_surprise(answer, jnp.asarray(truth.severity), hand_known),
+        "severity": _severity_surprise(answer, jnp.asarray(truth.severity), handed),
     }
     means = {name: part.mean() for name, part in parts.items()}
     return jnp.stack(list(means.values())).sum(), means
@@ -177,8 +177,8 @@ def set_loss(network: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Ar
     """
     answer = network(reading, views)
     spins = views.spin_known & views.there & (jnp.abs(views.spin[..., :2]).sum(axis=2) > 0)
-    hand_known = ((views.turn_known & views.there).sum(axis=1) >= 2) | spins.any(axis=1)
-    loss, parts = ground_truth_loss(answer, truth, hand_known)
+    handed = ((views.turn_known & views.there).sum(axis=1) >= 2) | spins.any(axis=1)
+    loss, parts = ground_truth_loss(answer, truth, handed)
     if network.config.evidence:
         loss = loss - parts["severity"]
     right = (answer.number.argmax(axis=1) == jnp.asarray(truth.number)).sum()

@@ -25,8 +25,9 @@ from stemfast import atomic
 from stemfast.models.reconstructor import GroundTruthNetwork
 from stemfast.pretrained import reconstructor as weights
 from stemfast.pretrained import shipped as pretrained
+from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training.corner_points import corner_points, point_loss
-from stemfast.training.devices import Sitting
+from stemfast.training.devices import ExecutionSettings
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.loss import set_loss
 from stemfast.training.reconstruction.reader_loss import (
@@ -45,7 +46,6 @@ from stemfast.training.reconstruction.sets import (
 )
 from stemfast.training.reconstruction.spin import SpinRun, learn_spin
 from stemfast.training.run import begin, earlier_record, loop
-from stemfast.training.start import halved
 from stemfast.training.step import Seen, State, Step, optimised, padded_size
 from stemfast.training.task import Run
 
@@ -204,26 +204,26 @@ def train(
     -------
     GroundTruthJudgement
     """
-    sitting = Sitting(Path(folder), device, n_threads, checkpoint_s, tensorboard)
-    earlier = earlier_record(sitting.folder, resume, minutes)
+    execution = ExecutionSettings(Path(folder), device, n_threads, checkpoint_s, tensorboard)
+    earlier = earlier_record(execution.folder, resume, minutes)
     if earlier is not None:
         experiment = GroundTruthExperiment.model_validate(earlier["experiment"])
     if (origin := _whole(experiment.start_from)) is not None:
-        return _add_spin(experiment, origin, sitting, earlier, minutes, command)
+        return _add_spin(experiment, origin, execution, earlier, minutes, command)
     first = ReaderRun(
         experiment=experiment,
         recipe=experiment.make_recipe(),
         model=experiment.make_reader(),
-        **sitting.of_run(experiment.batch_size),
+        **execution.of_run(experiment.batch_size),
     )
     if earlier is not None:
         first.record = earlier
     else:
         begin(first, minutes, command)
     state, seconds = loop(first)
-    reader = halved(first.averaged(state))
+    reader = rounded_to_float16(first.averaged(state))
     experiment = GroundTruthExperiment.model_validate(first.experiment.model_dump())
-    network, more = _train_sets(experiment, reader, sitting)
+    network, more = _train_sets(experiment, reader, execution)
     card = {
         **first.record,
         "images_seen": int(state.step) * experiment.batch_size,
@@ -231,22 +231,22 @@ def train(
         "seconds_sets": more,
     }
     if experiment.spin_images:
-        spent = learn_spin(experiment, network, sitting)
+        spent = learn_spin(experiment, network, execution)
         card["seconds_spin"] = spent
-    return _finish(weights.TrainedGroundTruth(network, card), sitting)
+    return _finish(weights.TrainedReconstructor(network, card), execution)
 
 
-def _finish(trained: weights.TrainedGroundTruth, sitting: Sitting) -> Any:
+def _finish(trained: weights.TrainedReconstructor, execution: ExecutionSettings) -> Any:
     """Judge on test particles, write network, figures and card."""
     from stemfast.training.reconstruction.judge import judge
 
-    found = judge(trained, n_threads=sitting.n_threads)
+    found = judge(trained, n_threads=execution.n_threads)
     trained.card["test"] = found.to_dict()
-    weights.save(sitting.folder, trained)
+    weights.save(execution.folder, trained)
     atomic.write_text(
-        sitting.folder / "evaluation.json", json.dumps(found.to_dict(), indent=2) + "\n"
+        execution.folder / "evaluation.json", json.dumps(found.to_dict(), indent=2) + "\n"
     )
-    atomic.write_text(sitting.folder / "model_card.md", weights.card_text(trained))
+    atomic.write_text(execution.folder / "model_card.md", weights.card_text(trained))
     return found
 
 
@@ -262,7 +262,7 @@ def _whole(name: str | None) -> Path | None:
 def _add_spin(
     experiment: GroundTruthExperiment,
     origin: Path,
-    sitting: Sitting,
+    execution: ExecutionSettings,
     earlier: dict[str, Any] | None,
     minutes: float | None,
     command: str,
@@ -275,15 +275,16 @@ def _add_spin(
             "no minutes, as nothing but what a known spin says is learnt anew"
         )
     trained = weights.load(origin)
+    experiment.check_third_stage(trained.card["experiment"])
     first = SpinRun(
         experiment=experiment,
         recipe=experiment.of_spins().make_recipe(),
         model=trained.model.encoder,
-        **sitting.of_run(experiment.spin_batch),
+        **execution.of_run(experiment.spin_batch),
     )
     if earlier is None:
         begin(first, None, command)
-    spent = learn_spin(experiment, trained.model, sitting)
+    spent = learn_spin(experiment, trained.model, execution)
     third = ("spin_images", "spin_steps", "spin_batch", "spin_learning_rate", "test_particles")
     known = {key: getattr(experiment, key) for key in third}
     card = {
@@ -292,17 +293,17 @@ def _add_spin(
         "seconds_spin": spent,
         "command_spin": (earlier or first.record)["command"],
     }
-    return _finish(weights.TrainedGroundTruth(trained.model, card), sitting)
+    return _finish(weights.TrainedReconstructor(trained.model, card), execution)
 
 
 def _train_sets(
-    experiment: GroundTruthExperiment, reader: Any, sitting: Sitting
+    experiment: GroundTruthExperiment, reader: Any, execution: ExecutionSettings
 ) -> tuple[GroundTruthNetwork, float]:
     """The second stage: the whole network, and the time it took [s]."""
-    made = {"seed": experiment.seed, "n_threads": sitting.n_threads}
+    made = {"seed": experiment.seed, "n_threads": execution.n_threads}
     numbers = {"train": experiment.set_particles, "validation": min(1000, experiment.set_particles)}
     for split, particles in numbers.items():
-        path = sitting.folder / f"readings-{split}.npz"
+        path = execution.folder / f"readings-{split}.npz"
         if not path.exists():
             save_sets(path, read_sets(experiment, reader, split, particles, **made))
     whole = GroundTruthNetwork(reader, experiment.make_config(), rngs=nnx.Rngs(experiment.seed + 2))
@@ -311,12 +312,12 @@ def _train_sets(
         experiment=second,
         recipe=second.make_recipe(),
         model=whole.sets,
-        sets=load_sets(sitting.folder / "readings-train.npz"),
-        held_out=load_sets(sitting.folder / "readings-validation.npz"),
-        **sitting.of_run(second.batch_size),
+        sets=load_sets(execution.folder / "readings-train.npz"),
+        held_out=load_sets(execution.folder / "readings-validation.npz"),
+        **execution.of_run(second.batch_size),
     )
     run.metrics.touch()
     state, seconds = loop(run)
-    trained: Any = halved(run.averaged(state))
+    trained: Any = rounded_to_float16(run.averaged(state))
     whole.sets = trained
     return whole, seconds

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from stemfast.dataset.streaming.stream import stream
 from stemfast.models.corner_evidence import flips, log_mask_prior
 from stemfast.models.flip_mix import CORNER_SIGNS
-from stemfast.models.spin_head import SpinSaid, SpinSeen, appearances
+from stemfast.models.spin_head import SpinEstimate, SpinSeen, appearances
 from stemfast.models.view_reader import mask_bits
-from stemfast.training.devices import Sitting
+from stemfast.pretrained.store import rounded_to_float16
+from stemfast.training.devices import ExecutionSettings
 from stemfast.training.reconstruction.truth import spins_of, view_truth
 from stemfast.training.run import loop
-from stemfast.training.start import halved
 from stemfast.training.step import Seen, State, Step, optimised
 from stemfast.training.task import Run
 
@@ -131,7 +131,7 @@ def read_spins(
     return SpinImages(SpinSeen(*seen_fields), *whole[count:])
 
 
-def spin_loss(said: SpinSaid, images: SpinImages) -> tuple[jax.Array, dict[str, jax.Array]]:
+def spin_loss(said: SpinEstimate, images: SpinImages) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean loss over N images, and its parts.
 
     The truth is numbered anew by the arrows as found, whichever signs those have.
@@ -176,7 +176,7 @@ def in_32_bits(images: SpinImages) -> SpinImages:
 
 @dataclass
 class SpinRun(Run):
-    """Third stage; its model is a :class:`stemfast.models.spin_head.SpinLook`.
+    """Third stage; its model is a :class:`stemfast.models.spin_head.SpinHead`.
 
     `reader` is the whole reader. Its images are read when they are first needed: a run that is
     resumed at its end needs none.
@@ -250,7 +250,7 @@ def _parts(model: Any, images: SpinImages) -> dict[str, jax.Array]:
 def learn_spin(
     experiment: GroundTruthExperiment,
     network: GroundTruthNetwork,
-    sitting: Sitting,
+    execution: ExecutionSettings,
 ) -> float:
     """The third stage: give a network the part for known spins, and leave the rest as it is.
 
@@ -260,7 +260,7 @@ def learn_spin(
         How many images, and how.
     network : GroundTruthNetwork
         Of two stages; changed in place.
-    sitting : Sitting
+    execution : ExecutionSettings
         How the run is carried out.
 
     Returns
@@ -276,11 +276,11 @@ def learn_spin(
         recipe=own.make_recipe(),
         model=reader.spin_look,
         reader=reader,
-        **sitting.of_run(own.batch_size),
+        **execution.of_run(own.batch_size),
     )
     run.metrics.touch()
     state, seconds = loop(run)
-    reader.spin_look = halved(run.averaged(state))
+    reader.spin_look = rounded_to_float16(run.averaged(state))
     # The set network leaves spins to the reader: a known one is no news to it.
     sets: Any = network.sets
     sets.spin.kernel.set_value(jnp.zeros_like(sets.spin.kernel[...]))

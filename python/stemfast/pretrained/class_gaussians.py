@@ -1,4 +1,4 @@
-"""Points that are known: one mean per class, one covariance, and how far is too far."""
+"""Class-conditional Gaussian with a distance threshold (Lee et al. 2018, arXiv:1807.03888)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["QUANTILE", "Cloud", "fit"]
+__all__ = ["QUANTILE", "ClassGaussians", "fit"]
 
 #: Share of known points that lie inside.
 QUANTILE = 0.995
@@ -24,9 +24,9 @@ Floats = NDArray[np.float64]
 _ARRAYS = ("means", "spread", "axes", "variances", "limit")
 
 
-@dataclass(frozen=True, eq=False)
-class Cloud:
-    """Points that are known, and how far from them is too far.
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassGaussians:
+    """Gaussian with one mean per class, a shared covariance and a distance threshold.
 
     Attributes
     ----------
@@ -48,6 +48,11 @@ class Cloud:
     variances: Floats
     limit: float
 
+    def __repr__(self) -> str:
+        """Numbers of classes, features and axes."""
+        (classes, features), axes = self.means.shape, len(self.axes)
+        return f"ClassGaussians({classes} classes, {features} features, {axes} axes)"
+
     def distance(self, points: ArrayLike) -> Floats:
         """Squared distance of points (N, F) to the nearest class, over the limit: (N,)."""
         scaled = np.asarray(points, np.float64) / self.spread
@@ -62,7 +67,7 @@ class Cloud:
         return nearest / self.limit
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What is kept on disk, by name."""
+        """Arrays for the disk, by name, means and axes rounded to float16."""
         # In C order: safetensors writes the memory as it lies.
         return {
             "means": self.means.astype(np.float16, order="C"),
@@ -73,8 +78,8 @@ class Cloud:
         }
 
     @classmethod
-    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Cloud:
-        """What :meth:`arrays` gave, back again.
+    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ClassGaussians:
+        """Gaussian from the arrays of :meth:`arrays`.
 
         Raises
         ------
@@ -92,8 +97,8 @@ class Cloud:
         return cls(**values, limit=float(arrays["limit"]))
 
 
-def fit(points: ArrayLike, labels: ArrayLike) -> Cloud:
-    """Describe points by one mean per class and one covariance.
+def fit(points: ArrayLike, labels: ArrayLike) -> ClassGaussians:
+    """Fit the mean of each class, the covariance within classes and the threshold.
 
     The first half gives means and covariance, the second half the limit, so that the limit is that
     of points which were not fitted.
@@ -135,8 +140,8 @@ def fit(points: ArrayLike, labels: ArrayLike) -> Cloud:
     values, vectors = np.linalg.eigh(scaled.T @ scaled / half)
     count = min(AXES, len(values) - 1)
     variances = np.append(values[::-1][:count], values[:-count].mean())
-    rough = Cloud(means / spread, spread, vectors[:, ::-1][:, :count].T, variances, 1.0)
+    rough = ClassGaussians(means / spread, spread, vectors[:, ::-1][:, :count].T, variances, 1.0)
     rough = replace(rough, variances=np.maximum(variances, 1e-3))
     # As it will be kept on disk: the limit is that of the rounded numbers.
-    rough = Cloud.of_arrays(rough.arrays())
+    rough = ClassGaussians.of_arrays(rough.arrays())
     return replace(rough, limit=float(np.quantile(rough.distance(table[half:]), QUANTILE)))

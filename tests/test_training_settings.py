@@ -1,0 +1,130 @@
+"""No setting of a training run is without effect: the run reads it, or refuses it by name."""
+
+from __future__ import annotations
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from test_ground_truth_run import TINY as SETS
+from test_training_run import TINY
+
+from stemfast import training
+from stemfast.models import ClassifierConfig, make_classifier
+from stemfast.training.experiment import Experiment, ModelSettings
+from stemfast.training.in_memory import TrainingSettings
+from stemfast.training.reconstruction.experiment import GroundTruthExperiment
+from stemfast.training.reconstruction.run import train as train_sets
+
+PLAIN = TINY.changed(["images=36", "evaluations=1"])
+CORNERS = PLAIN.changed(
+    ["model.reader=true", "symmetries=false", "images=16", "batch_size=8", "validation_images=36"]
+)
+SPINS = SETS.changed(["spin_images=16", "spin_steps=1", "spin_batch=8"])
+#: A value for each setting of an experiment that none of the runs above has.
+OTHER = {"symmetries": True, "test_images": 77}
+CHECKS = ("_fits_together", "_without_effect", "<genexpr>")
+
+
+def reads_of(monkeypatch, kind, act):
+    """Names of the settings of `kind` that are read while `act` runs."""
+    read = set()
+
+    def recorded(self, name):
+        if name in kind.model_fields and sys._getframe(1).f_code.co_name not in CHECKS:
+            read.add(name)
+        return object.__getattribute__(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "__getattribute__", recorded, raising=False)
+        act()
+    return read
+
+
+@pytest.mark.parametrize(
+    ("experiment", "train"),
+    [
+        pytest.param(PLAIN, training.train, id="classifier"),
+        pytest.param(CORNERS, training.train, id="reader"),
+        pytest.param(SPINS, train_sets, id="ground truth"),
+    ],
+)
+def test_every_setting_of_an_experiment_is_read_or_refused(
+    experiment, train, tmp_path, monkeypatch
+):
+    kind = type(experiment)
+    read = reads_of(monkeypatch, kind, lambda: train(experiment, tmp_path / "run"))
+    for name in set(kind.model_fields) - read:
+        assert name in OTHER, f"{name} is not read"
+        with pytest.raises(ValueError, match=f"{name} is .* and has no effect"):
+            kind.model_validate({**experiment.model_dump(), name: OTHER[name]})
+
+
+@pytest.mark.parametrize("change", ["spin_steps=7", "spin_batch=7", "spin_learning_rate=0.7"])
+def test_settings_of_a_third_stage_that_does_not_come_are_refused(change):
+    with pytest.raises(ValueError, match=f"{change.partition('=')[0]} is .* and has no effect"):
+        SETS.changed([change])
+
+
+def test_every_setting_of_training_in_memory_is_read(monkeypatch):
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(8, 16, 16)), np.arange(8) % 2
+    config = ClassifierConfig(n_classes=2, image_shape=(16, 16), widths=(8,))
+    settings = TrainingSettings(epochs=1, batch_size=4)
+    read = reads_of(
+        monkeypatch,
+        TrainingSettings,
+        lambda: training.fit(make_classifier(config, rngs=nnx.Rngs(0)), images, labels, settings),
+    )
+    assert read == set(TrainingSettings.model_fields)
+
+
+@pytest.mark.parametrize("variant", ["plain", "hessian"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variant": "p4m"},
+        {"widths": (8, 16)},
+        {"blocks": 2},
+        {"stem_stride": 4},
+        {"scales_px": (1.0, 2.0, 3.0)},
+        {"corner_maps": (0,)},
+        {"binning": 2},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_setting_of_a_network_changes_it_or_is_refused(variant, change):
+    first = {"variant": variant, "widths": (8, 8), "blocks": 1, "stem_stride": 2}
+    first["corner_maps"] = (0, 1)
+
+    def answer(settings):
+        experiment = TINY.model_copy(update={"model": ModelSettings(**settings)})
+        model = Experiment.model_validate(experiment.model_dump()).make_model(TINY.make_recipe())
+        weights = nnx.to_flat_state(nnx.state(model, nnx.Param))
+        shapes = [(path, value.shape) for path, value in weights]
+        image = jax.random.normal(jax.random.key(0), (1, 32, 32, 1), jnp.float32)
+        return shapes, np.asarray(model.features(image))
+
+    base_shapes, base = answer(first)
+    if variant == "plain" and "scales_px" in change:
+        with pytest.raises(ValueError, match=r"model.scales_px is .* and has no effect"):
+            answer({**first, **change})
+        return
+    shapes, changed = answer({**first, **change})
+    assert shapes != base_shapes or not np.array_equal(changed, base)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [(["pooling=mean"], "pooling"), (["images=6400"], "images"), (["model.blocks=1"], "model")],
+)
+def test_a_third_stage_alone_refuses_settings_of_the_first_two(changes, named, tmp_path):
+    experiment = GroundTruthExperiment(
+        name="more", recipe="ground-truth", start_from="ground-truth", spin_images=8
+    ).changed(changes)
+    with pytest.raises(ValueError, match=f"{named} is .* and has no effect"):
+        train_sets(experiment, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -35,6 +35,7 @@ _DIRECTIONS = 110  # of the beam in the cuboid's octant
 _RATIO_STEP = 0.1  # of the logarithms of edges
 _TURN_STEP = math.radians(9.0)
 _TOLERANCE = 0.13  # of the moments
+_ROUND = 1e-9  # difference of principal moments, as a share of their mean, that is none
 _LEAST = 100  # that are compared where none has the moments
 
 
@@ -269,7 +270,10 @@ def _moments(tensor: Float) -> tuple[Float, Float, Float]:
     half = 0.5 * (tensor[..., 0, 0] - tensor[..., 1, 1])
     mean = 0.5 * (tensor[..., 0, 0] + tensor[..., 1, 1])
     mixed = tensor[..., 0, 1]
-    return mean, np.hypot(half, mixed), np.asarray(0.5 * np.arctan2(mixed, half))
+    spread = np.hypot(half, mixed)
+    # A cube's projection has no long axis: from what rounding leaves, its angle would be at random.
+    axis = np.where(spread > _ROUND * mean, 0.5 * np.arctan2(mixed, half), 0.0)
+    return mean, spread, np.asarray(axis)
 
 
 def misfits(
@@ -314,5 +318,5 @@ def misfits(
         left = np.exp(t, out=t)
         left *= scale
         left -= seen
-        misfit[part] = np.einsum("nij,nij->n", left, left)
+        misfit[part] = np.einsum("nij,nij->n", left, left, dtype=np.float64)
     return misfit

@@ -26,7 +26,6 @@ __all__ = [
 ]
 
 Float: TypeAlias = NDArray[np.float64]
-Float32: TypeAlias = NDArray[np.float32]
 Int: TypeAlias = NDArray[np.intp]
 
 _PLACE = slice(3, 5)
@@ -104,7 +103,7 @@ def spinning_thickness(shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float
 
 def spinning_thickness_and_jacobian(
     shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float
-) -> tuple[Float, Float32]:
+) -> tuple[Float, Float]:
     """Thickness of a spinning cuboid and its derivatives, as `thickness_and_jacobian` gives them.
 
     Parameters
@@ -115,7 +114,7 @@ def spinning_thickness_and_jacobian(
     Returns
     -------
     thickness : (rows, columns) float64
-    jacobian : (rows, columns, parameters) float32
+    jacobian : (rows, columns, parameters) float64
     """
     normals, heights, d_normals, d_heights = planes(replace(shape, position_nm=np.zeros(2)))
     back = turned.transpose(0, 2, 1)
@@ -131,14 +130,14 @@ def spinning_thickness_and_jacobian(
     rates = np.concatenate([d_heights[..., None], -d_turned], axis=3)
     nz = normals[:, :, 2]
     nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
-    rates = (rates / nz[:, :, None, None]).astype(np.float32)  # (rows, F, P, 4)
+    rates = rates / nz[:, :, None, None]  # (rows, F, P, 4)
     t = np.zeros(x_nm.shape)
-    change = np.zeros((*x_nm.shape, rates.shape[2]), np.float32)
+    change = np.zeros((*x_nm.shape, rates.shape[2]))
     row = np.arange(len(turned))[:, None]
     ones, (dx, dy) = np.ones_like(x_nm), _from_centre(shape, x_nm, y_nm)
     for sign, face in ((1, out), (-1, into)):
         depth = np.take_along_axis(z, face[:, None], axis=1)[:, 0]
-        point = np.stack([ones, dx, dy, depth], axis=2).astype(np.float32)
+        point = np.stack([ones, dx, dy, depth], axis=2)
         change += sign * np.einsum("rcpk,rck->rcp", rates[row, face], point)
         t += sign * depth
     change[t <= 0] = 0.0

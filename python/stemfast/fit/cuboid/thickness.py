@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 Float: TypeAlias = NDArray[np.float64]
-Float32: TypeAlias = NDArray[np.float32]
 Int: TypeAlias = NDArray[np.intp]
 #: Normals n (F, 3) and heights d (F,) of half-spaces n·r <= d, and the derivatives of both by
 #: every parameter, (F, P, 3) and (F, P).
@@ -139,7 +138,7 @@ def chords(normals: Float, heights: Float, x_nm: Float, y_nm: Float) -> Float:
     return np.asarray(np.maximum(t, 0.0).reshape(x_nm.shape))
 
 
-def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[Float, Float32]:
+def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[Float, Float]:
     """Thickness at points (x, y), and its derivatives by every parameter of the shape.
 
     Parameters
@@ -152,7 +151,7 @@ def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[
     -------
     thickness : float64, the shape of x_nm
         [nm]
-    jacobian : float32, the shape of x_nm and an axis of parameters
+    jacobian : float64, the shape of x_nm and an axis of parameters
         By `shape_parameters(shape.mask)`: the rotation vector of a further small turn [nm/rad],
         the position [1], the edges [1], the cut fractions [nm].
 
@@ -166,7 +165,7 @@ def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[
     return chords_and_jacobian(planes(shape), x_nm, y_nm)
 
 
-def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float, Float32]:
+def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float, Float]:
     """The same of half-spaces that have derivatives, by the parameters of these.
 
     Examples
@@ -188,14 +187,14 @@ def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float
     nz = normals[:, 2]
     nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
     rates = rates / nz[:, None, None]
-    slopes = rates.astype(np.float32)  # (F, P, 3)
-    rows = basis[:, hit].T.astype(np.float32)
-    change = np.zeros((len(hit), slopes.shape[1]), np.float32)
+    slopes = rates  # (F, P, 3)
+    rows = basis[:, hit].T
+    change = np.zeros((len(hit), slopes.shape[1]))
     for sign, active in ((1, out[hit]), (-1, into[hit])):
         for face in np.unique(active).tolist():
             at = np.flatnonzero(active == face)
             change[at] += rows[at] @ (sign * slopes[face].T)
-    jacobian = np.zeros((x_nm.size, slopes.shape[1]), np.float32)
+    jacobian = np.zeros((x_nm.size, slopes.shape[1]))
     jacobian[hit] = change
     shape_of = x_nm.shape
     return np.maximum(t, 0.0).reshape(shape_of), jacobian.reshape(*shape_of, -1)

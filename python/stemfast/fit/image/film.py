@@ -35,7 +35,7 @@ class FilmWaves:
 
     Attributes
     ----------
-    maps : (rows, columns, n) float32
+    maps : (rows, columns, n) float64
         Each of mean square 1.
     variance : (n,) float64
         Prior variance of their amplitudes [nm^2].
@@ -43,7 +43,7 @@ class FilmWaves:
         Variance of the thickness that is left out [nm^2].
     """
 
-    maps: NDArray[np.float32]
+    maps: Float
     variance: Float
     rest: float
 
@@ -94,7 +94,7 @@ def film_waves(film: Film, shape: tuple[int, int], pixel_nm: float, least_nm: fl
     """
     rows, columns = shape
     if film.thickness_nm == 0:
-        return FilmWaves(np.zeros((rows, columns, 0), np.float32), np.zeros(0), 0.0)
+        return FilmWaves(np.zeros((rows, columns, 0)), np.zeros(0), 0.0)
     n_y, n_x = min(rows, _HIGHEST), min(columns, _HIGHEST)
     cos_y, cos_x = _cosines(rows, n_y), _cosines(columns, n_x)
     q_y, share_y = _spectra(cos_y, pixel_nm, film.correlation_nm)
@@ -109,7 +109,7 @@ def film_waves(film: Film, shape: tuple[int, int], pixel_nm: float, least_nm: fl
     rest += float(variance.sum() - variance.flat[keep].sum())
     i, j = np.divmod(np.array(keep), n_x)
     maps = cos_y[:, None, i] * cos_x[None, :, j]
-    return FilmWaves(maps.astype(np.float32), variance.flat[keep], rest)
+    return FilmWaves(maps, variance.flat[keep], rest)
 
 
 def _cosines(n: int, waves: int) -> Float:

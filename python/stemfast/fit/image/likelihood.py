@@ -28,7 +28,6 @@ from stemfast.reference import pixel_centres
 __all__ = ["Expected", "Observation", "blur_matrix", "check_optics", "observe"]
 
 Float: TypeAlias = NDArray[np.float64]
-Float32: TypeAlias = NDArray[np.float32]
 
 _MARGIN_NM = 1.5
 _LEAST_MEAN = 1e-6  # electrons: where no electron can come, none is expected
@@ -40,7 +39,7 @@ class Expected:
     """Expected electrons of the pixels fitted, (rows, columns), and their derivatives if asked."""
 
     electrons: Float
-    jacobian: Float32 | None
+    jacobian: Float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +88,6 @@ class Observation:
     turned: Float | None = None
 
     @cached_property
-    def _blurs32(self) -> tuple[Float32, Float32]:
-        return self.blur_rows.astype(np.float32), self.blur_columns.astype(np.float32)
-
-    @cached_property
     def _constant(self) -> float:
         """Sum of ln y! of all pixels, so that likelihoods of different crops can be compared."""
         from scipy.special import gammaln
@@ -112,12 +107,12 @@ class Observation:
         log_scale : float
             Logarithm of the dose over the given one.
         derivatives : bool
-            Whether to add the jacobian, float32, (rows, columns, parameters): by those of the
+            Whether to add the jacobian, (rows, columns, parameters): by those of the
             shape, the waves, and the logarithm of the dose.
         """
         x, y = self.x_nm, self.y_nm
         t: Float
-        slopes: Float32 | None = None
+        slopes: Float | None = None
         if self.turned is None:
             if derivatives:
                 t, slopes = thickness_and_jacobian(shape, x, y)
@@ -130,7 +125,7 @@ class Observation:
         return self.through_optics(t, slopes, waves_nm, log_scale)
 
     def through_optics(
-        self, t: Float, slopes: Float32 | None, waves_nm: Float, log_scale: float = 0.0
+        self, t: Float, slopes: Float | None, waves_nm: Float, log_scale: float = 0.0
     ) -> Expected:
         """The same of a thickness, whatever it is of.
 
@@ -138,7 +133,7 @@ class Observation:
         ----------
         t : (rows, columns) float64
             [nm]
-        slopes : (rows, columns, parameters) float32 or None
+        slopes : (rows, columns, parameters) float64 or None
             Its derivatives, which are overwritten.
         waves_nm, log_scale
             As for `expected`.
@@ -149,18 +144,17 @@ class Observation:
         electrons = self.blur_rows @ (dose - left) @ self.blur_columns.T
         if slopes is None:
             return Expected(electrons, None)
-        slopes *= (left / self.path_nm).astype(np.float32)[:, :, None]
+        slopes *= (left / self.path_nm)[:, :, None]
         by_shape = self._blurred(slopes)
         # The waves are far longer than the probe is wide, so that they pass it unchanged.
-        by_film = (left / self.film_path_nm).astype(np.float32)[:, :, None] * self.waves.maps
-        by_scale = electrons.astype(np.float32)[:, :, None]
+        by_film = (left / self.film_path_nm)[:, :, None] * self.waves.maps
+        by_scale = electrons[:, :, None]
         return Expected(electrons, np.concatenate([by_shape, by_film, by_scale], axis=2))
 
-    def _blurred(self, maps: Float32) -> Float32:
-        down, across = self._blurs32
+    def _blurred(self, maps: Float) -> Float:
         rows, columns, n = maps.shape
-        first = (down @ maps.reshape(rows, columns * n)).reshape(rows, columns, n)
-        return np.asarray(np.matmul(across, first))
+        first = (self.blur_rows @ maps.reshape(rows, columns * n)).reshape(rows, columns, n)
+        return np.asarray(np.matmul(self.blur_columns, first))
 
     def log_likelihood(self, electrons: Float) -> float:
         """Logarithm of P(image | expected electrons)."""
@@ -180,14 +174,13 @@ class Observation:
         jacobian = expected.jacobian.reshape(mean.size, -1)
         slope = self.reading.slope(expected.electrons) / self.excess
         residual = self.weight * (self.counts / mean - 1.0) * slope
-        return np.asarray(residual.reshape(-1).astype(np.float32) @ jacobian, np.float64)
+        return np.asarray(residual.reshape(-1) @ jacobian)
 
     def gradient_and_information(self, expected: Expected) -> tuple[Float, Float]:
         """Derivative of the log-likelihood by every parameter, and their Fisher information."""
         assert expected.jacobian is not None
         mean = self.means(expected.electrons)
         jacobian = expected.jacobian.reshape(mean.size, -1)
-        # In float64, or rounding could leave it without a Cholesky factor.
         slope = self.reading.slope(expected.electrons) / self.excess
         scaled = jacobian * (np.sqrt(self.weight / mean) * slope).reshape(-1, 1)
         return self.gradient(expected), scaled.T @ scaled

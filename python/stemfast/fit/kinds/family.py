@@ -22,7 +22,6 @@ from stemfast.orientation import quaternion_product
 __all__ = ["PLACE", "Faceted", "Family", "Placement"]
 
 Float: TypeAlias = NDArray[np.float64]
-Float32: TypeAlias = NDArray[np.float32]
 
 #: Values before the proportions: x, y, logarithm of the diameter.
 PLACE = 3
@@ -74,7 +73,7 @@ class Family(ABC):
     @abstractmethod
     def thickness_and_jacobian(
         self, at: Placement, x_nm: Float, y_nm: Float
-    ) -> tuple[Float, Float32]:
+    ) -> tuple[Float, Float]:
         """The same and its derivatives by turns [nm/rad], place [1], size and proportions [nm]."""
 
     def moved(self, at: Placement, change: Float) -> Placement:
@@ -154,6 +153,6 @@ class Faceted(Family):
 
     def thickness_and_jacobian(
         self, at: Placement, x_nm: Float, y_nm: Float
-    ) -> tuple[Float, Float32]:
+    ) -> tuple[Float, Float]:
         """The same and its derivatives by all parameters."""
         return chords_and_jacobian(self._planes(at), x_nm, y_nm)

@@ -177,7 +177,7 @@ class WavesOut:
         """Its logarithm."""
         observation = self.observation
         t = self.family.thickness(at, observation.x_nm, observation.y_nm)
-        seen = observation.through_optics(t, np.zeros((*t.shape, 0), np.float32), self.waves)
+        seen = observation.through_optics(t, np.zeros((*t.shape, 0)), self.waves)
         slope = observation.gradient(seen)[:-1] - self.pull
         won = 0.5 * float(slope @ self.inverse @ slope)
         return observation.log_likelihood(seen.electrons) + won + self.norm

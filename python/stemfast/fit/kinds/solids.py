@@ -27,7 +27,6 @@ from stemfast.fit.kinds.family import PLACE, Faceted, Family, Placement
 __all__ = ["Box", "Ellipse", "Pyramid"]
 
 Float: TypeAlias = NDArray[np.float64]
-Float32: TypeAlias = NDArray[np.float32]
 
 _EDGE_OF_BALL = (math.sqrt(2.0) * math.pi) ** (1 / 3)  # of a tetrahedron, ball of diameter 1
 _EDGE_OF_CUBE = (math.pi / 6.0) ** (1 / 3)
@@ -171,7 +170,7 @@ class Ellipse(Family):
 
     def thickness_and_jacobian(
         self, at: Placement, x_nm: Float, y_nm: Float
-    ) -> tuple[Float, Float32]:
+    ) -> tuple[Float, Float]:
         """The same and its derivatives by all parameters."""
         thickest, form, by_form = self._form(at.values)
         x, y = x_nm - at.values[0], y_nm - at.values[1]
@@ -179,7 +178,7 @@ class Ellipse(Family):
         t = np.asarray(thickest * np.sqrt(np.maximum(left, 0.0)))
         # t = T √left: infinitely steep at the outline, which pixels and probe smooth.
         steep = np.where(left > 0, 0.5 * thickest / np.sqrt(np.maximum(left, _OUTLINE**2)), 0.0)
-        jacobian = np.empty((*x.shape, self.n), np.float32)
+        jacobian = np.empty((*x.shape, self.n))
         jacobian[..., 0] = 2 * steep * (form[0, 0] * x + form[0, 1] * y)
         jacobian[..., 1] = 2 * steep * (form[0, 1] * x + form[1, 1] * y)
         for k, slope in enumerate(by_form):

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from stemfast import recipes, training
-from stemfast.evaluation.metrics import wilson_interval
 from stemfast.cli import app
+from stemfast.evaluation.metrics import wilson_interval
 from stemfast.studies import curve_pictures, curves, runs
 from untrained import SMALL, by_chance
 

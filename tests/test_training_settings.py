@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from test_ground_truth_run import TINY as SETS
-from test_training_run import TINY
 
 from stemfast import training
 from stemfast.models import ClassifierConfig, make_classifier
@@ -18,6 +16,8 @@ from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.in_memory import TrainingSettings
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.run import train as train_sets
+from test_ground_truth_run import TINY as SETS
+from test_training_run import TINY
 
 PLAIN = TINY.changed(["images=36", "evaluations=1"])
 CORNERS = PLAIN.changed(

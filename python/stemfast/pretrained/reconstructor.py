@@ -389,7 +389,7 @@ def card_text(trained: TrainedReconstructor) -> str:
 
 
 def _of_spin(card: dict[str, Any]) -> list[str]:
-    """What the card says of the third stage, if there was one."""
+    """Lines of the card about the third stage, if there was one."""
     if "seconds_spin" not in card:
         return []
     own = card["experiment"]

@@ -111,7 +111,7 @@ def train(
 
 
 def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[str, Any] | None:
-    """What a run that goes on says of itself; None if one begins.
+    """Record of the run that is resumed; None if one begins.
 
     Parameters
     ----------

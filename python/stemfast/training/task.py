@@ -104,12 +104,12 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """Where lines of metrics are added."""
+        """File of the lines of metrics."""
         return self.folder / METRICS_FILE
 
     @property
     def checkpoints(self) -> Path:
-        """Where states are kept."""
+        """Folder of the checkpoints."""
         return self.folder / CHECKPOINTS
 
     def watched(self) -> Any:

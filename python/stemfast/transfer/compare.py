@@ -63,13 +63,17 @@ class Row:
     seconds: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BackboneComparison:
     """Rows of the same images, and which images those were."""
 
     rows: tuple[Row, ...]
     images: SplitImages
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """The figures on a few lines, as in :meth:`__str__`."""
+        return str(self)
 
     def __str__(self) -> str:
         """Markdown, aligned so that it reads well as plain text too."""

@@ -21,7 +21,7 @@ __all__ = ["TransferResult", "train"]
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransferResult:
     """A model made by transfer learning and its figures.
 
@@ -52,6 +52,10 @@ class TransferResult:
     reused: int
     seconds: float
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """The figures on a few lines, as in :meth:`__str__`."""
+        return str(self)
 
     def __str__(self) -> str:
         chosen = self.head_fit.chosen

@@ -11,9 +11,10 @@ from typing import Any
 from flax import nnx
 
 from stemfast import atomic, models, recipes, training
+from stemfast.evaluation.metrics import Evaluation
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.recipes import Recipe
-from stemfast.training import Evaluation, TrainingSettings
+from stemfast.training import TrainingSettings
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.choice import backbone as backbone_by_name
 from stemfast.transfer.images import SplitImages, from_recipe

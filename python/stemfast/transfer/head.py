@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.training import fit_temperature
+from stemfast.evaluation.metrics import fit_temperature
 
 __all__ = ["STRENGTHS", "DecayTrial", "Head", "HeadFit", "fit_head"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemfast import training
-from stemfast.training import Evaluation
+from stemfast.evaluation.metrics import Evaluation
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.bottleneck import Bottlenecks, Store, default_folder
 from stemfast.transfer.head import HeadFit, fit_head

@@ -1,20 +1,50 @@
 """The networks that come with the package read the images that their cards say."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import stemfast as sf
 from stemfast.dataset import splits
-from stemfast.training import pretrained_names
+from stemfast.pretrained.shipped import ClassifierName, pretrained_names
 
 CARDS = Path(__file__).parents[1] / "docs" / "model_cards"
 MEGABYTES = 8
 
 
-def test_there_are_some():
-    assert "count" in pretrained_names()
+def test_each_has_a_type_by_its_name():
+    assert set(pretrained_names()) == set(get_args(ClassifierName))
+
+
+def test_a_classifier_shows_what_it_is_on_a_few_lines():
+    network = sf.load_pretrained("count")
+    shown = repr(network)
+    assert shown.splitlines()[0] == "TrainedClassifier 'count', recipe count"
+    share = network.card["test"]["balanced_accuracy"]
+    for part in ("9 classes: 0, 1,", "128 × 128 px", "0.25 nm a pixel", f"{100 * share:.1f} %"):
+        assert part in shown
+    assert len(shown.splitlines()) <= 6
+    images = np.random.default_rng(0).random((7, 128, 128))
+    answer = network.predict(images)
+    assert repr(answer).startswith(f"Prediction of 7 images: {answer.names[0]} ")
+    assert "260 features" in repr(network.novelty_model)
+    for one in (answer, network.novelty_model):
+        assert len(repr(one)) < 200
+
+
+def test_a_reconstructor_and_its_answer_show_what_they_are_on_a_few_lines():
+    network = sf.load_pretrained("ground-truth")
+    shown = repr(network)
+    assert shown.startswith("TrainedReconstructor 'ground-truth', recipe ground-truth\n")
+    for part in ("128 × 128 px", "0.25 nm a pixel", "orbit of 76, 99.9 %"):
+        assert part in shown
+    answer = network.predict(np.random.default_rng(0).random((1, 128, 128)), 0.25)
+    assert answer.class_name in repr(answer)
+    assert f"{answer.edges_nm[0]:.2f} ± {answer.edges_sd_nm[0]:.2f}" in repr(answer)
+    for text in (shown, repr(answer)):
+        assert len(text.splitlines()) <= 6
 
 
 @pytest.mark.parametrize("name", pretrained_names())

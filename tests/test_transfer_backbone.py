@@ -109,7 +109,7 @@ def test_efficientnet_from_a_file_that_the_test_writes(tmp_path, images):
     keras = load_keras()
     layer = next(x for x in read.model.layers if type(x).__name__ == "Normalization")
     layer.mean, layer.variance = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.3, 0.1])
-    shown = normalise.standardise(images)
+    shown = normalise.normalised(images)
     seen = layer(keras.ops.convert_to_tensor(read.encode(shown)) / 255.0)
     np.testing.assert_allclose(seen, np.repeat(shown[..., None], 3, axis=3), atol=1e-5)
 

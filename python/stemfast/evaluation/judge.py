@@ -63,9 +63,9 @@ def answers(
     return np.concatenate(tables), np.concatenate(labels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Judgement:
-    """What :func:`judge` found.
+    """Accuracy and calibration of a trained classifier on test images.
 
     Attributes
     ----------
@@ -111,6 +111,10 @@ class Judgement:
             "images": self.images,
             "seconds": self.seconds,
         }
+
+    def __repr__(self) -> str:
+        """The figures on a few lines, as in :meth:`__str__`."""
+        return str(self)
 
     def __str__(self) -> str:
         found = self.evaluation

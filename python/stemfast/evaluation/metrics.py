@@ -1,4 +1,4 @@
-"""How good a classifier is, with the uncertainty of the statement."""
+"""Accuracy and calibration of a classifier, with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     return float(np.exp(found.x))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Result of :func:`evaluate`.
 
@@ -174,6 +174,10 @@ class Evaluation:
     def n_images(self) -> int:
         """Number of images evaluated."""
         return int(self.confusion.sum())
+
+    def __repr__(self) -> str:
+        """The figures on a few lines, as in :meth:`__str__`."""
+        return str(self)
 
     def __str__(self) -> str:
         low, high = self.accuracy_interval

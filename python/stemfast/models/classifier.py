@@ -25,7 +25,7 @@ FEW = 0.03
 
 
 class Reading(NamedTuple):
-    """What a network makes of a batch.
+    """Outputs of a network for a batch.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ class Classifier(nnx.Module):
         return self.read(images).logits
 
     def features(self, images: jax.Array) -> jax.Array:
-        """What the last layer sees of images (B, H, W, 1): (B, F)."""
+        """Features (B, F) of the last layer for images (B, H, W, 1)."""
         return self._look(images)[0]
 
     def read(self, images: jax.Array, *, dtype: jnp.dtype | type = jnp.float32) -> Reading:

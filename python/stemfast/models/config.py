@@ -1,4 +1,4 @@
-"""What fixes the architecture of a classifier."""
+"""Architecture of a classifier as validated settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Variant = Literal["plain", "hessian", "p4m", "hessian-p4m"]
 
 
 class ClassifierConfig(BaseModel):
-    """What fixes the architecture of a :class:`Classifier`.
+    """Architecture of a :class:`Classifier`.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class ClassifierConfig(BaseModel):
         Stages (0 is the first) that also say where they see whole and deformed corners, a help
         in training: :meth:`Classifier.read`.
     question : str, optional
-        What is asked of the deformed corners of a cuboid: ``"deformed"``, ``"count"``,
+        Question about the deformed corners of a cuboid: ``"deformed"``, ``"count"``,
         ``"pairs-cube"``, ``"pairs-cuboid"`` or ``"corners"``. Then the network finds the eight
         corners, looks at each, and answers by what it sees there
         (:class:`stemfast.models.CornerClassifier`).

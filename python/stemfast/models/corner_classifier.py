@@ -29,7 +29,7 @@ class CornerClassifier(Classifier):
     Parameters
     ----------
     config : ClassifierConfig
-        The architecture; its ``question`` says what is asked of the corners.
+        The architecture; its ``question`` is about the corners.
     rngs : flax.nnx.Rngs
         Source of the initial weights.
     """
@@ -48,7 +48,7 @@ class CornerClassifier(Classifier):
 
     @property
     def question(self) -> CornerQuestion:
-        """What is asked of the corners."""
+        """Question about the corners that the classes answer."""
         assert self.config.question is not None
         return self.config.question
 
@@ -59,7 +59,7 @@ class CornerClassifier(Classifier):
         shown: tuple[jax.Array, jax.Array, jax.Array] | None = None,
         dtype: jnp.dtype | type = jnp.float32,
     ) -> tuple[jax.Array, Found]:
-        """What the last layer sees (B, F), and what the reader found in (binned) pixels.
+        """Features (B, F) of the last layer, and the reader's findings in (binned) pixels.
 
         Parameters
         ----------

@@ -56,7 +56,7 @@ class ImageEncoder(Protocol):
 
 
 class GroundTruthConfig(BaseModel):
-    """What fixes the architecture behind the encoder.
+    """Architecture behind the encoder.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Views(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the network says of each particle.
+    """Estimates of each particle.
 
     Attributes
     ----------

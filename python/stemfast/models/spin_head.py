@@ -1,4 +1,4 @@
-"""Which hand a particle has that is known to spin while its image is scanned.
+"""Spin head: handedness of a particle that is known to spin while its image is scanned.
 
 Rows of an image are scanned one after the other, so a spinning particle is seen in each row at
 another pose: a corner appears where it is when the beam comes to it. How far it is displaced by
@@ -30,7 +30,7 @@ _MOST = 12.0
 
 
 class SpinSeen(NamedTuple):
-    """What is seen of N images at the two places where each corner can appear.
+    """Features of N images at the two places where each corner can appear.
 
     The first of two is where it appears if the arrows make a right-handed frame.
 
@@ -59,7 +59,7 @@ class SpinSeen(NamedTuple):
 
 
 class SpinEstimate(NamedTuple):
-    """What follows of it.
+    """Estimates of the spin head.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ class SpinHead(nnx.Module):
         self.deformed = nnx.Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
 
     def __call__(self, seen: SpinSeen) -> SpinEstimate:
-        """What is said of N images."""
+        """Estimates for N images."""
         count = len(seen.token)
         shared = self.corner(seen.corners) + self.token(nnx.gelu(seen.token))[:, None]
         x = self.enter(jnp.concatenate([seen.maps, seen.geometry], axis=3)) + shared[:, None]

@@ -44,7 +44,7 @@ WIDTH, PARTNERS, TOKEN = 96, 6, 96
 
 
 class ViewReading(NamedTuple):
-    """What the reader makes of N images.
+    """Estimates of the reader for N images.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ def pretrained_names() -> tuple[str, ...]:
 
 
 def folder(name: str) -> Path:
-    """Where a network of this name would lie."""
+    """Folder of the network of this name."""
     return _FOLDER / name
 
 

@@ -1,4 +1,4 @@
-"""What a network has to beat: boosted trees on features, and two layers on pixels.
+"""Baselines of the networks: boosted trees on features, and two layers on pixels.
 
 Both answer the same question on the same images as any network: trained on scenes 0 … of the seed,
 chosen on scenes from 2**40, judged on scenes from 2**41.

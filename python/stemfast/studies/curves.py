@@ -1,4 +1,4 @@
-"""How accuracy depends on one condition of the images: dose, depth of the cuts, turn in the scan.
+"""Accuracy against one condition of the images: dose, depth of the cuts, turn in the scan.
 
 Every point of a curve is judged on the same scenes, the first of the test split: the same
 particles in the same poses on the same films, with only that one condition changed.
@@ -116,7 +116,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """What :func:`curve` found.
+    """Accuracy of a network along one condition.
 
     Attributes
     ----------

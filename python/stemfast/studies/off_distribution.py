@@ -1,4 +1,4 @@
-"""How a network behaves on images that it did not learn from.
+"""Behaviour of a network on images off its training distribution.
 
 Each case takes test scenes of the network's own recipe and changes one thing: the film, the
 detector, the dose, the probe, or the particle. Where the classes still mean something, the answers
@@ -36,7 +36,7 @@ NAMED = 0.8
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a network says of the images of one case; shares are of all images.
+    """Answers of a network to the images of one case; shares are of all images.
 
     Attributes
     ----------

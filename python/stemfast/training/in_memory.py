@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stemfast.models import Classifier
 from stemfast.models.predict import check_images
-from stemfast.training import log as metric_lines
+from stemfast.training import log as metrics
 from stemfast.training.step import State, Step, make_step
 
 __all__ = ["TrainingSettings", "fit"]
@@ -204,9 +204,9 @@ def fit(
         for epoch in range(settings.epochs):
             state, record = _run_epoch(state, step, data, settings, epoch, bar)
             if held_out is not None:
-                record |= metric_lines.of_validation(nnx.merge(graph, state.average), *held_out)
+                record |= metrics.of_validation(nnx.merge(graph, state.average), *held_out)
             records.append(record)
             if log_path is not None:
-                metric_lines.append(Path(log_path), record)
+                metrics.append(Path(log_path), record)
     nnx.update(model, jax.tree.map(jnp.copy, state.average))
     return records

@@ -22,7 +22,7 @@ from stemfast import atomic
 from stemfast.evaluation.judge import Judgement
 from stemfast.pretrained.store import CONFIG_FILE
 from stemfast.training import checkpoint
-from stemfast.training import log as metric_lines
+from stemfast.training import log as metrics
 from stemfast.training.devices import ExecutionSettings, machine
 from stemfast.training.experiment import Experiment
 from stemfast.training.finish import finish
@@ -111,7 +111,7 @@ def train(
 
 
 def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[str, Any] | None:
-    """What a run that goes on says of itself; None if one begins.
+    """Record of the run that is resumed; None if one begins.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def loop(run: Run) -> tuple[State, float]:
         saved = checkpoint.restore(folder, state)
         state, before = run.place(saved.state), saved.seconds
     first = int(state.step)
-    metric_lines.forget_after(run.metrics, first * run.experiment.batch_size)
+    metrics.forget_after(run.metrics, first * run.experiment.batch_size)
     watched = run.watched() if first < total else None
     every = max(1, total // run.experiment.evaluations)
     began = saved_at = time.perf_counter()
@@ -243,13 +243,13 @@ def loop(run: Run) -> tuple[State, float]:
             pending.append(seen)
             done = number + 1
             if len(pending) == REPORT or done % every == 0 or done == total:
-                line = metric_lines.of_steps(pending, run.experiment, done)
+                line = metrics.of_steps(pending, run.experiment, done)
                 pending = []
                 now = time.perf_counter()
                 line["seconds"] = before + now - began
                 if watched is not None and (done % every == 0 or done == total):
                     line |= run.watch(run.averaged(state), watched)
-                metric_lines.append(run.metrics, line)
+                metrics.append(run.metrics, line)
                 if log is not None:
                     log.add(line)
                 progress.show(line)

@@ -28,7 +28,7 @@ class State(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a step saw, before it learnt from it: mean losses and how many answers were right."""
+    """Mean losses of a step before its update, and the number of right answers."""
 
     loss: jax.Array
     corner_loss: jax.Array

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stemfast.dataset.streaming.batch import Batch
 from stemfast.dataset.streaming.stream import stream
 from stemfast.recipes import Recipe
-from stemfast.training import log as metric_lines
+from stemfast.training import log as metrics
 from stemfast.training.corner_points import corner_points
 from stemfast.training.experiment import Experiment
 from stemfast.training.step import State, Step, make_step
@@ -104,12 +104,12 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """Where lines of metrics are added."""
+        """File of the lines of metrics."""
         return self.folder / METRICS_FILE
 
     @property
     def checkpoints(self) -> Path:
-        """Where states are kept."""
+        """Folder of the checkpoints."""
         return self.folder / CHECKPOINTS
 
     def watched(self) -> Any:
@@ -126,4 +126,4 @@ class Run:
 
     def watch(self, model: Any, watched: Any) -> dict[str, float]:
         """Loss and accuracy of the averaged weights on the watched images."""
-        return metric_lines.of_validation(model, *watched)
+        return metrics.of_validation(model, *watched)

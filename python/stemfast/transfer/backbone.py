@@ -1,4 +1,4 @@
-"""What every backbone can do: turn images into features that a last layer reads."""
+"""Backbone: turns images into features that a last layer reads."""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ from typing import Any
 from flax import nnx
 
 from stemfast import atomic, models, recipes, training
+from stemfast.evaluation.metrics import Evaluation
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.recipes import Recipe
-from stemfast.training import Evaluation, TrainingSettings
+from stemfast.training import TrainingSettings
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.choice import backbone as backbone_by_name
 from stemfast.transfer.images import SplitImages, from_recipe
@@ -63,13 +64,17 @@ class Row:
     seconds: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BackboneComparison:
     """Rows of the same images, and which images those were."""
 
     rows: tuple[Row, ...]
     images: SplitImages
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """The figures on a few lines, as in :meth:`__str__`."""
+        return str(self)
 
     def __str__(self) -> str:
         """Markdown, aligned so that it reads well as plain text too."""

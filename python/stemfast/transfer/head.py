@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.training import fit_temperature
+from stemfast.evaluation.metrics import fit_temperature
 
 __all__ = ["STRENGTHS", "DecayTrial", "Head", "HeadFit", "fit_head"]
 
@@ -23,7 +23,7 @@ _RESOLUTION = 1e-6  # of float32, with some room: a feature that varies less is 
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Head:
     """A linear layer behind a standardisation.
 
@@ -41,6 +41,10 @@ class Head:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        """Numbers of features and classes."""
+        return f"Head({len(self.mean)} features, {len(self.bias)} classes)"
+
     def logits(self, features: ArrayLike) -> NDArray[np.float64]:
         """Logits (N, C) of features (N, F)."""
         table = np.asarray(features, dtype=np.float64)
@@ -52,7 +56,7 @@ class Head:
 
 @dataclass(frozen=True)
 class DecayTrial:
-    """One strength of regularisation and what came of it.
+    """Fit of the last layer at one strength of regularisation.
 
     Attributes
     ----------

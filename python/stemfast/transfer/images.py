@@ -17,7 +17,7 @@ __all__ = ["Labelled", "SplitImages", "from_recipe"]
 VALIDATION_SHARE = 0.2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Labelled:
     """Images (N, H, W) and their classes (N,) int64."""
 
@@ -27,8 +27,12 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        """Shape and type of the images."""
+        return f"Labelled(images {self.images.shape} {self.images.dtype})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SplitImages:
     """Labelled images of one source.
 
@@ -55,6 +59,10 @@ class SplitImages:
     def image_shape(self) -> tuple[int, int]:
         """Rows and columns of every image [px]."""
         return (int(self.train.images.shape[1]), int(self.train.images.shape[2]))
+
+    def __repr__(self) -> str:
+        """The figures on a few lines, as in :meth:`__str__`."""
+        return str(self)
 
     def __str__(self) -> str:
         counts = (

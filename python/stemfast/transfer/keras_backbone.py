@@ -150,7 +150,7 @@ class KerasBackbone(Backbone):
 
     def features(self, images: ArrayLike) -> NDArray[np.float32]:
         """Averages over the image of the last layer's maps, (B, n_features)."""
-        array = normalise.standardise(checked_images(images))
+        array = normalise.normalised(checked_images(images))
         return np.asarray(self._forward(self._variables, array))
 
     @cached_property

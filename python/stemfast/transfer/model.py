@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import atomic
+from stemfast.pretrained.classifier import Prediction
 from stemfast.pretrained.store import CONFIG_FILE, read_config
-from stemfast.training import Prediction
 from stemfast.transfer.backbone import Backbone, checked_images
 from stemfast.transfer.choice import restore
 from stemfast.transfer.head import Head
@@ -27,7 +27,7 @@ HEAD_FILE = "head.safetensors"
 BACKBONE_FOLDER = "backbone"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransferModel:
     """A classifier made by transfer learning.
 
@@ -54,6 +54,15 @@ class TransferModel:
     image_shape: tuple[int, int]
     temperature: float = 1.0
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Backbone, classes and image size."""
+        rows, columns = self.image_shape
+        return (
+            f"TransferModel on {self.backbone}\n"
+            f"  {len(self.class_names)} classes: {', '.join(self.class_names)}\n"
+            f"  images of {rows} × {columns} px"
+        )
 
     def probabilities(self, images: ArrayLike, *, batch_size: int = 32) -> NDArray[np.float64]:
         """Calibrated class probabilities of images.
@@ -83,7 +92,7 @@ class TransferModel:
         return softmax(self.head.logits(np.concatenate(features)) / self.temperature)
 
     def predict(self, images: ArrayLike, *, batch_size: int = 32) -> Prediction:
-        """What the model says of images (N, H, W), or of one image (H, W).
+        """Class probabilities of images (N, H, W), or of one image (H, W).
 
         Raises
         ------

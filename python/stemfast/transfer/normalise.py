@@ -1,4 +1,4 @@
-"""What a backbone made for photographs is shown of a HAADF image.
+"""Normalisation of HAADF images for a backbone made for photographs.
 
 A HAADF image has one channel, any gain and offset, and usually 16 bits. Each image is given mean 0
 and spread 1 on its own, then the mean and spread that photographs have in the data set the
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PHOTOGRAPH_MEAN", "PHOTOGRAPH_SPREAD", "VERSION", "resample", "standardise"]
+__all__ = ["PHOTOGRAPH_MEAN", "PHOTOGRAPH_SPREAD", "VERSION", "normalised", "resample"]
 
 #: Part of the key of stored features: raise it when anything here changes their values.
 VERSION = 1
@@ -24,7 +24,7 @@ PHOTOGRAPH_MEAN = 0.449
 PHOTOGRAPH_SPREAD = 0.226
 
 
-def standardise(images: NDArray[np.number]) -> NDArray[np.float32]:
+def normalised(images: NDArray[np.number]) -> NDArray[np.float32]:
     """Each image minus its mean, divided by its standard deviation.
 
     Parameters
@@ -38,7 +38,7 @@ def standardise(images: NDArray[np.number]) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> standardise(np.array([[[1, 3], [1, 3]]])).tolist()
+    >>> normalised(np.array([[[1, 3], [1, 3]]])).tolist()
     [[[-1.0, 1.0], [-1.0, 1.0]]]
     """
     numbers = np.asarray(images, dtype=np.float64)

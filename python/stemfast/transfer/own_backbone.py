@@ -13,7 +13,7 @@ from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import training
-from stemfast.training import TrainedClassifier
+from stemfast.pretrained.classifier import TrainedClassifier
 from stemfast.transfer import normalise
 from stemfast.transfer.backbone import Backbone, checked_images
 
@@ -71,7 +71,7 @@ class OwnBackbone(Backbone):
         array = checked_images(images)
         if array.shape[1:] != self.input_shape:
             # Standardised first: cubic resampling of large pixel values would lose digits.
-            array = normalise.standardise(array)
+            array = normalise.normalised(array)
         graph, state = self._split
         inputs = np.asarray(array, dtype=np.float32)
         return np.asarray(_features(graph, state, inputs, self.input_shape))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemfast import training
-from stemfast.training import Evaluation
+from stemfast.evaluation.metrics import Evaluation
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.bottleneck import Bottlenecks, Store, default_folder
 from stemfast.transfer.head import HeadFit, fit_head
@@ -21,7 +21,7 @@ __all__ = ["TransferResult", "train"]
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransferResult:
     """A model made by transfer learning and its figures.
 
@@ -52,6 +52,10 @@ class TransferResult:
     reused: int
     seconds: float
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """The figures on a few lines, as in :meth:`__str__`."""
+        return str(self)
 
     def __str__(self) -> str:
         chosen = self.head_fit.chosen

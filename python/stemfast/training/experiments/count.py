@@ -1,4 +1,4 @@
-"""How many of the eight corners of a cuboid are deformed, 0 … 8.
+"""Number of deformed corners of a cuboid, 0 … 8.
 
 Command:   stemfast train count
 Machine:   two CPU cores; 45 minutes when they do nothing else

@@ -1,4 +1,4 @@
-"""Whether a cuboid has any deformed corner at all.
+"""Cuboids with and without deformed corners.
 
 Command:   stemfast train deformed
 Machine:   two CPU cores; 13 minutes when they do nothing else, after those of `count`

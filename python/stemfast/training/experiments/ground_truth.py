@@ -1,4 +1,4 @@
-"""Which corners of a cuboid are deformed, and its sizes, from several images of it.
+"""Deformed corners and sizes of a cuboid from several images of it.
 
 Command:   stemfast train ground-truth
 Machine:   two CPU cores; 30 minutes beside other work, after those of `count`

@@ -1,4 +1,4 @@
-"""What a known spin during the scan says of a cuboid, learnt on top of `ground-truth`.
+"""Handedness of a cuboid from a known spin during the scan, on top of `ground-truth`.
 
 Command:   stemfast train ground-truth-spin
 Machine:   two CPU cores

@@ -1,4 +1,4 @@
-"""Which two of a cube's eight corners are deformed: neighbours, across a face, or opposite.
+"""Pairs of deformed corners of a cube: neighbours, across a face, or opposite.
 
 Command:   stemfast train pairs-cube
 Machine:   two CPU cores; 11 minutes beside other work, after those of `count`

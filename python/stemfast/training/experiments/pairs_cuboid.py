@@ -1,4 +1,4 @@
-"""Which two corners of a cuboid of three different edges are deformed, up to mirror images.
+"""Pairs of deformed corners of a cuboid of three different edges, up to mirror images.
 
 Command:   stemfast train pairs-cuboid
 Machine:   two CPU cores; 13 minutes, after the 24 of the reader of `ground-truth`

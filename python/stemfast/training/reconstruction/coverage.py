@@ -1,4 +1,4 @@
-"""Whether the error bars of a ground-truth network hold, and how far off its severities are."""
+"""Coverage of a ground-truth network's error bars, and the error of its severities."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def severity_errors(
 def deviations(
     answer: Answer, truth: Targets, *, handed: bool
 ) -> dict[str, tuple[Floats, NDArray[np.intp]]]:
-    """What edges, volumes and severities are off by, in error bars, and whose they are."""
+    """Errors of edges, volumes and severities in error bars, and their particles."""
 
     def in_error_bars(name: str, log_sd: str) -> Floats:
         off = np.asarray(getattr(answer, name), np.float64) - getattr(truth, name)

@@ -1,4 +1,4 @@
-"""How good a ground-truth network is on particles it never saw."""
+"""Accuracy of a ground-truth network on test particles."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def ask(
     network : SetNetwork
         What answers.
     sets : ReadSets
-        What it is asked about.
+        Question: the particles and their views.
     which, known, turn
         As for :func:`stemfast.training.reconstruction.sets.some_of`.
     """

@@ -1,4 +1,4 @@
-"""What the ground-truth network is taught, and how far its answer is from it.
+"""Loss of the ground-truth network.
 
 Nothing here depends on how a particle's axes were named: edges come longest first, and corners are
 compared in the frame of the sorted edges, up to the rotations that leave a cuboid as it is. Images

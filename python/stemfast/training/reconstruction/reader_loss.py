@@ -1,4 +1,4 @@
-"""What the reader of single images is taught: arrows, corners at their ends, sizes."""
+"""Loss of the reader of single images: arrows, corners at their ends, sizes."""
 
 from __future__ import annotations
 

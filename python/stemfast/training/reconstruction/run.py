@@ -28,6 +28,7 @@ from stemfast.pretrained import shipped as pretrained
 from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training.corner_points import corner_points, point_loss
 from stemfast.training.devices import ExecutionSettings
+from stemfast.training.reconstruction.card import card_text
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.loss import set_loss
 from stemfast.training.reconstruction.reader_loss import (
@@ -246,7 +247,7 @@ def _finish(trained: weights.TrainedReconstructor, execution: ExecutionSettings)
     atomic.write_text(
         execution.folder / "evaluation.json", json.dumps(found.to_dict(), indent=2) + "\n"
     )
-    atomic.write_text(execution.folder / "model_card.md", weights.card_text(trained))
+    atomic.write_text(execution.folder / "model_card.md", card_text(trained))
     return found
 
 

@@ -302,7 +302,7 @@ def _spinning(views: Views, spin: Any, spun: Any) -> Views:
 
 
 def views_of(turn: Any, there: Any, known: Any, pixel_size_nm: float) -> Views:
-    """What is known of views whose images were read already; no spin is known."""
+    """Views whose images were read already; no spin is known."""
     shape = there.shape
     return _each(  # type: ignore[no-any-return]
         Views,

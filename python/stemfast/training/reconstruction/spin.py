@@ -186,7 +186,7 @@ class SpinRun(Run):
     reader: Any = None
 
     def read(self, split: str, count: int) -> SpinImages:
-        """What is seen in so many images."""
+        """Appearances read from so many images."""
         seed, threads = self.experiment.seed, self.n_threads
         return read_spins(self.recipe, self.reader, split, count, seed=seed, n_threads=threads)
 

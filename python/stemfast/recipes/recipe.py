@@ -273,4 +273,5 @@ class Recipe(Group):
             imaging=imaging,
             columns=columns,
             several_views=views > 1,
+            members=drawn.members,
         )

@@ -19,7 +19,8 @@ from stemfast.microscope import Microscope, Scan
 from stemfast.particles import Particle
 from stemfast.particles.specimen import Specimen
 from stemfast.simulation.acquisition import Acquisition
-from stemfast.simulation.batch import Batch, Shown, lay_out
+from stemfast.simulation.batch import Batch, Shown
+from stemfast.simulation.lay_out import lay_out
 from stemfast.simulation.motion import (
     Motion,
     PosePath,
@@ -314,7 +315,7 @@ def thickness(
         particles, orientations, positions_nm, motion, [grid], 0, engine, oversample, n_threads
     )
     pixels, result = _allocate(out, plan.batch, (), grid.shape, np.dtype(np.float32))
-    scenes = plan.batch.scenes(plan.batch.body_weights())
+    scenes = plan.batch.scenes(plan.batch.weight)
     _core.thickness(scenes, _core.Scanning(**plan.scan), pixels, **plan.run, **numbers, frames=1)
     return result
 

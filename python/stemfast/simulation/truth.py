@@ -164,11 +164,11 @@ class Truth:
     @cached_property
     def thickness_nm(self) -> dict[str, Float32]:
         """Clean thickness of each material [nm], by name, the film's among them."""
-        bodies = [get_material(m) for m in self._taken.batch.materials]
+        listed = [get_material(m) for m in self._taken.batch.materials]
         maps: dict[str, Float32] = {}
         for name, material in self._materials.items():
             stack = self._new_stack()
-            self._taken.thickness(np.array([body == material for body in bodies]), stack)
+            self._taken.thickness(np.array([one == material for one in listed]), stack)
             maps[name] = self._like_images(stack, np.mean)
         if self._has_film:
             stack = self._new_stack()

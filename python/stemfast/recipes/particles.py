@@ -1,4 +1,4 @@
-"""Settings of the particles, and what is drawn of them."""
+"""Settings of the particles, and particles drawn from them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ShapeSettings(ParticleSettings):
 
 
 class CornerSettings(ParticleSettings):
-    """How corners are deformed. The deformed corners of a particle are all cut or all displaced.
+    """Deformation of corners. The deformed corners of a particle are all cut or all displaced.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The simulator's face: images and thickness maps.
+"""Simulation of images and thickness maps.
 
-It checks every argument first, lays the batch out as a
-structure of arrays, and hands it over in one call that runs without the GIL.
+Every argument is checked first; then the batch goes to the core as a structure of arrays, in one
+call that runs without the GIL.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def small(name, **settings):
 
 def solid_bytes(scenes, i):
     """All numbers of one solid."""
-    solids, row = scenes.solids, scenes.solids.row[i]
+    solids, row = scenes.solids.table, scenes.solids.row[i]
     parts = []
     for kind in ("plane", "vertex", "triangle"):
         first, last = getattr(solids, f"{kind}_offset")[row : row + 2]

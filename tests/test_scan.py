@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 import stemfast as sf
 from stemfast import _core, reference
-from stemfast.simulation.batch import lay_out
+from stemfast.simulation.lay_out import lay_out
 from stemfast.simulation.motion import Motion, PosePath, scan_columns, truth_of_scan
 
 SOLIDS = {
@@ -37,7 +37,7 @@ def path(one, *, motion=None, seed=0, first_index=0, image=0, n=1):
     pick = np.zeros(batch.n_images, np.int64)
     columns = scan_columns(batch, [one], pick, motion=motion, oversample=1, engine="exact")
     how = _core.Scanning(**columns)
-    scenes = batch.scenes(batch.body_weights())
+    scenes = batch.scenes(batch.weight)
     key = {"seed": seed, "first_index": first_index, "frames": motion.frames}
     return truth_of_scan(scenes, how, image, one.shape, **key)
 

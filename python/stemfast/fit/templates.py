@@ -23,8 +23,8 @@ from stemfast.fit.cuboid.shape import CORNERS
 from stemfast.fit.image.charge import RIGHT
 from stemfast.fit.image.film import FilmWaves
 from stemfast.fit.image.likelihood import Observation, blur_matrix
-from stemfast.fit.thickness import projections
 from stemfast.microscope import Microscope
+from stemfast.simulation.batch import cuboid_thickness
 
 __all__ = ["Candidates", "Outline", "binned", "candidates", "misfits", "outline"]
 
@@ -313,7 +313,7 @@ def misfits(
         part = slice(first, first + _CHUNK)
         own = edges[part]
         same = np.tile(cuts, (len(own), 1))
-        t = projections(matrices[part], own, same, centre - middle, (rows, columns), pixel_nm)
+        t = cuboid_thickness(matrices[part], own, same, centre - middle, (rows, columns), pixel_nm)
         t *= np.float32(-1.0 / coarse.path_nm)
         left = np.exp(t, out=t)
         left *= scale

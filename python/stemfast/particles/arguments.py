@@ -1,4 +1,4 @@
-"""What a particle accepts: numbers in nm, three of them at a time, and a material.
+"""Checks of a particle's arguments: numbers in nm, three of them at a time, and a material.
 
 Every check names the argument, what came and what was expected.
 """

@@ -1,4 +1,4 @@
-"""What every particle is and knows."""
+"""Base classes of particles."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Particle(ABC):
 
     @abstractmethod
     def bodies(self) -> tuple[Body, ...]:
-        """What the projection engine renders: one or more bodies, in the particle's frame."""
+        """Bodies that the projection engine renders, one or more, in the particle's frame."""
 
     @abstractmethod
     def _description(self) -> str:
@@ -154,7 +154,7 @@ class Faceted(Particle):
 
     @property
     def is_convex(self) -> bool:
-        """Whether the solid is convex, so that it is rendered as half-spaces."""
+        """True if the solid is convex, so that it is rendered as half-spaces."""
         return self._solid.is_convex
 
     @cached_property

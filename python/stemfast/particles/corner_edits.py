@@ -1,4 +1,4 @@
-"""What can happen to a corner of a cuboid: cut off, moved, or rounded.
+"""Edits of a corner of a cuboid: truncation, displacement, rounding.
 
 An edit is described in the corner's own words: along each of its three edges, counted
 from the corner. Corner c of a cuboid sits at signs (x: bit 0, y: bit 1, z: bit 2), bit
@@ -22,7 +22,7 @@ from stemfast.particles.geometry.rounding_facets import FACET_COUNTS, facet_erro
 
 @dataclass(frozen=True)
 class Severity:
-    """How deep an edit goes: the distance from the old corner to the new surface.
+    """Depth of an edit: the distance from the old corner to the new surface.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class CornerEdit(ABC):
         """Distance [nm] from the old corner to the new surface."""
 
     def severity(self, edges: Sequence[float]) -> Severity:
-        """How deep the edit goes on a cuboid with these edges [nm].
+        """Depth of the edit on a cuboid with these edges [nm].
 
         Examples
         --------
@@ -74,7 +74,7 @@ class CornerEdit(ABC):
 
     @abstractmethod
     def reach(self, edges: Vector) -> Vector:
-        """How far [nm] along x, y, z from the corner the edit takes the edge away."""
+        """Length [nm] along x, y, z that the edit takes off the edges at the corner."""
 
     @abstractmethod
     def signature(self, corner: int, edges: Vector) -> tuple[str, Vector]:
@@ -294,7 +294,7 @@ class Rounding(CornerEdit):
 
     @property
     def error_nm(self) -> float:
-        """How far [nm] the facets stand proud of the smooth corner, at most.
+        """Largest distance [nm] of the facets from the smooth corner.
 
         The smooth corner is what infinitely many facets would leave: the ball, and the
         cones from it to the edges at two radii from the corner.

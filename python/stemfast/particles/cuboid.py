@@ -79,7 +79,7 @@ class Cuboid(Faceted):
         return sum(1 << corner for corner in self.corners)
 
     def severity(self, corner: int) -> Severity:
-        """How deep the edit of a corner goes, in nm and as a fraction of the shortest edge.
+        """Depth of the edit of a corner, in nm and as a fraction of the shortest edge.
 
         Zero for a corner that is not edited.
 
@@ -162,7 +162,7 @@ def _maps_onto_itself(
     permutation: np.ndarray[Any, np.dtype[np.uint8]],
     tolerance: float,
 ) -> bool:
-    """Whether every edit is carried onto a corner with the same edit."""
+    """True if every edit is carried onto a corner with the same edit."""
     axes = np.abs(matrix).argmax(axis=0)  # where each axis goes, forgetting its direction
     for corner, (kind, numbers) in signatures.items():
         image = signatures.get(int(permutation[corner]))

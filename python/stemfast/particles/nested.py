@@ -67,7 +67,7 @@ class Nested(Particle):
     @property
     @abstractmethod
     def _outer(self) -> Particle:
-        """What is around; its frame is that of the whole."""
+        """Outermost particle; its frame is that of the whole."""
 
     @property
     @abstractmethod

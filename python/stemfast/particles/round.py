@@ -157,13 +157,13 @@ class Ellipsoid(_Round):
 
     @property
     def _equal_axes(self) -> int:
-        """How many pairs of semi-axes are equal: 0, 1 or 3."""
+        """Number of pairs of equal semi-axes: 0, 1 or 3."""
         a, b, c = self.semi_axes
         return (a == b) + (b == c) + (a == c)
 
     @property
     def odd_axis(self) -> int:
-        """Which axis (0, 1, 2) of a spheroid is unlike the other two."""
+        """Axis (0, 1, 2) of a spheroid that is unlike the other two."""
         a, b, c = self.semi_axes
         return 2 if a == b else 1 if a == c else 0
 

@@ -77,7 +77,7 @@ class Tetrahedron(Faceted):
 
     @property
     def is_regular(self) -> bool:
-        """Whether all six edges are equal."""
+        """True if all six edges are equal."""
         return abs(self.height / self.base - _REGULAR_HEIGHT) < FLAT
 
     def _build(self) -> Solid:

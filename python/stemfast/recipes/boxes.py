@@ -171,7 +171,7 @@ def deformed_cuboids(
 
 
 def _factor(wanted: Floats, edges: Floats, deformation: _Deformation | None = None) -> Floats:
-    """What to multiply edges (N, 3) by for the wanted volume, as (N, 1)."""
+    """Factor (N, 1) of edges (N, 3) that gives the wanted volume."""
     volume = edges[:, 0] * edges[:, 1] * edges[:, 2]
     if deformation is not None:
         volume = volume * deformation.share(edges)

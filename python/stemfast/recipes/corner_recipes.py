@@ -41,7 +41,7 @@ __all__ = ["Corners", "Count", "Deformed", "PairsCube", "PairsCuboid", "SteppedR
 
 
 class CornerRecipe(Recipe):
-    """What the recipes of deformed cuboids share."""
+    """Base class of the recipes of deformed cuboids."""
 
     particle: CornerSettings
 
@@ -68,7 +68,7 @@ class CornerRecipe(Recipe):
         """Labels and masks of scenes, from two uniform draws for each."""
 
     def _lie(self, edges: Floats, masks: Bytes, u: Floats) -> tuple[Floats, Bytes, Columns]:
-        """How cuboids lie along the axes, and columns that tell of their masks before."""
+        """Axis permutations of cuboids, and columns with their masks before these."""
         return edges, masks, {}
 
     def draw_particles(

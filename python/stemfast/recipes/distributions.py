@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import draws, elementary
-from stemfast.orientation import quaternion_product, rotate
 
 __all__ = [
     "Stage",
@@ -24,8 +23,6 @@ __all__ = [
     "normal",
     "numbered",
     "pick",
-    "quaternion_product",
-    "rotate",
 ]
 
 Floats: TypeAlias = NDArray[np.float64]

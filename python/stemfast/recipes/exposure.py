@@ -1,4 +1,4 @@
-"""How the images of a recipe are taken: settings, and the drawing of one microscope per scene."""
+"""Imaging conditions of a recipe: settings, and the drawing of one microscope per scene."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class ImagingSettings(Group):
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    """What was drawn for the images of each scene, the same for all its views.
+    """Imaging conditions drawn for each scene, the same for all its views.
 
     Attributes
     ----------
@@ -191,7 +191,7 @@ class Exposure:
 
     @property
     def drift_reach_nm(self) -> Floats:
-        """How far the beam drifts during a frame, at most, in x or in y [nm]."""
+        """Largest drift of the beam during a frame, in x or in y [nm]."""
         fastest: Floats = np.abs(self.drawn["drift_nm_s"]).max(axis=1)
         return fastest * self.frame_s
 

@@ -62,7 +62,7 @@ class MaskTable:
 
 
 def bits(masks: Bytes) -> NDArray[np.bool_]:
-    """Which corners (N, 8) are in each mask (N,)."""
+    """Corners (N, 8) in each mask (N,), as booleans."""
     return np.asarray((masks[:, None] >> np.arange(CORNERS, dtype=np.uint8) & 1).astype(bool))
 
 

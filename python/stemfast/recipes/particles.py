@@ -1,4 +1,4 @@
-"""Settings of the particles, and what is drawn of them."""
+"""Settings of the particles, and particles drawn from them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from stemfast import elementary, materials
 from stemfast.particles.geometry.solid_arrays import Solids
+from stemfast.recipes.scenes import Members
 from stemfast.recipes.settings import Group, LogRange, NotNegative, Share, ordered
 
 __all__ = [
@@ -34,15 +35,19 @@ class Drawn:
     Attributes
     ----------
     solids : Solids
+        N solids, or those of all members.
     reach_nm : (N,) ndarray
         At least the bounding radius, and independent of the class [nm].
     columns : dict of str to ndarray
         What was drawn.
+    members : Members or None
+        Bodies of scenes that show several.
     """
 
     solids: Solids
     reach_nm: NDArray[np.float64]
     columns: Columns
+    members: Members | None = None
 
 
 class ParticleSettings(Group):
@@ -90,7 +95,7 @@ class ShapeSettings(ParticleSettings):
 
 
 class CornerSettings(ParticleSettings):
-    """How corners are deformed. The deformed corners of a particle are all cut or all displaced.
+    """Deformation of corners. The deformed corners of a particle are all cut or all displaced.
 
     Parameters
     ----------

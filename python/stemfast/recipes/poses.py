@@ -1,4 +1,4 @@
-"""Where particles stand in each view, how they are turned, and how they spin."""
+"""Poses and spins of particles in each view."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Columns: TypeAlias = dict[str, NDArray[Any]]
 
 
 class SeriesSettings(Group):
-    """How the views of a particle belong together.
+    """Relation between the views of a particle.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What all recipes share: their settings, and the drawing of scenes from them.
+"""Base class of recipes: their settings, and the drawing of scenes from them.
 
 A recipe is its settings: a frozen object whose every range can be changed. Scene i of a seed is
 drawn from counter-based numbers keyed by (seed, i, stage) and depends on nothing else.
@@ -273,4 +273,5 @@ class Recipe(Group):
             imaging=imaging,
             columns=columns,
             several_views=views > 1,
+            members=drawn.members,
         )

@@ -1,8 +1,9 @@
-"""What a recipe gives: scenes ready to simulate, their labels, and everything drawn for them."""
+"""Scenes drawn by a recipe, with their labels and everything drawn for them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from stemfast import _core
 from stemfast.arguments import index, output_array
 from stemfast.microscope import Detector
+from stemfast.orientation import IDENTITY
 from stemfast.particles.geometry.solid_arrays import Solids
+from stemfast.simulation.batch import Batch, Poses
 from stemfast.simulation.imaging import Imaging
 from stemfast.simulation.saturation import report
 
@@ -20,13 +23,54 @@ if TYPE_CHECKING:
 
     from stemfast.microscope import Microscope
     from stemfast.particles import Particle
+    from stemfast.particles.specimen import Specimen
 
-__all__ = ["Scenes"]
+__all__ = ["Members", "Scenes"]
 
 _EXACT = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
+class Members:
+    """Bodies of N scenes that show any number of them, each with its place in its scene.
+
+    Attributes
+    ----------
+    offset : (N + 1,) int64
+        Scene i shows bodies offset[i] … offset[i + 1] − 1.
+    particle : (B,) int64
+        Index, in its scene, of the particle that each body is part of.
+    material : (B,) bytes
+        Its material.
+    weight : (B,) float64
+        Factor of its thickness: −1 carves a void into what is there.
+    maker : callable
+        maker(scene) gives the same scene as a particle or a specimen.
+    orientation, position_nm : (B, 4), (B, 3) float64 or None
+        Quaternion (x, y, z, w) and place [nm] of each body's particle in its scene, which the
+        scene's own pose then turns and shifts; None for upright particles at the origin.
+    """
+
+    offset: NDArray[np.int64]
+    particle: NDArray[np.int64]
+    material: NDArray[np.bytes_]
+    weight: NDArray[np.float64]
+    maker: Callable[[int], Particle | Specimen]
+    orientation: NDArray[np.float64] | None = None
+    position_nm: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        return f"Members of {len(self.offset) - 1} scenes: {len(self.weight)} bodies"
+
+    @property
+    def poses(self) -> Poses:
+        """Quaternions (B, 4) and positions (B, 3) [nm] of the bodies in their scenes."""
+        n = len(self.weight)
+        upright = np.tile(IDENTITY, (n, 1)) if self.orientation is None else self.orientation
+        return upright, np.zeros((n, 3)) if self.position_nm is None else self.position_nm
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Scenes:
     """Scenes [start, start + N) of one recipe and seed, each seen in K images, its views.
 
@@ -42,9 +86,9 @@ class Scenes:
     labels : (N,) int64
         Class of each scene.
     solids : Solids
-        N solids.
+        N solids, or those of all members.
     materials : (N,) bytes
-        What they are made of.
+        Material of each scene's particle.
     orientations : (N, K, 4) float64
         Quaternions (x, y, z, w), at mid-scan if the particle spins.
     positions_nm : (N, K, 3) float64
@@ -57,6 +101,8 @@ class Scenes:
         Everything drawn, by name with its unit.
     several_views : bool
         Whether images have an axis for the views, as those of a recipe that gives several do.
+    members : Members or None
+        Bodies of scenes that show several: nested particles, clusters. None for one a scene.
     """
 
     seed: int
@@ -71,6 +117,16 @@ class Scenes:
     imaging: Imaging
     columns: dict[str, NDArray[Any]]
     several_views: bool = False
+    members: Members | None = None
+
+    def __repr__(self) -> str:
+        n, k = len(self), self.views
+        views = f" of {k} views" if self.several_views else ""
+        last = f" to {self.start + n - 1}" if n > 1 else ""
+        return (
+            f"{n} scene{'s' if n > 1 else ''}{views}, seed {self.seed}, "
+            f"ind{'ices' if n > 1 else 'ex'} {self.start}{last}: {', '.join(self.class_names)}"
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -110,8 +166,10 @@ class Scenes:
         images = output_array(out, (n, *self.image_shape), self.imaging.dtype)
         clipped = np.zeros((n * k, 2), np.int64)
         spin = np.zeros((n, k, 3)) if self.spin_rad_s is None else self.spin_rad_s
+        batch = self.batch()
+        paths = [self.imaging.mean_free_path_nm(name) for name in batch.materials]
         _core.simulate(
-            self._scenes(),
+            batch.scenes(batch.weight * (1.0 / np.array(paths))[batch.material]),
             _core.Scanning(**self.imaging.scanning(spin.reshape(-1, 3))),
             images.reshape(-1, side, side),
             **self.imaging.recording(),
@@ -125,29 +183,53 @@ class Scenes:
         report(clipped, side * side, Detector(bits=self.imaging.bits), "warn", stacklevel=2)
         return images
 
-    def _scenes(self) -> _core.Scenes:
-        k, table = self.views, self.solids
-        # One path for each material, by its name: comparing names is what costs here.
-        names, number = np.unique(self.materials, return_inverse=True)
-        paths = [self.imaging.mean_free_path_nm(name.decode()) for name in names.tolist()]
-        weight = (1.0 / np.array(paths))[number]
-        return _core.Scenes(
-            kind=table.kind,
-            plane_offset=table.plane_offset,
-            planes=table.planes,
-            vertex_offset=table.vertex_offset,
-            vertices=table.vertices,
-            triangle_offset=table.triangle_offset,
-            triangles=table.triangles,
-            image_offset=np.arange(len(self) * k + 1),
-            shape=np.repeat(table.row, k),
-            position=np.ascontiguousarray(self.positions_nm.reshape(-1, 3)),
-            orientation=np.ascontiguousarray(self.orientations.reshape(-1, 4)),
-            weight=np.repeat(weight, k),
+    def batch(self) -> Batch:
+        """Bodies of the N·K images: pose, material, weight and particle of each."""
+        own = self._one_each() if self.members is None else self.members
+        # One index for each material, by its name: comparing names is what costs here.
+        names, number = np.unique(own.material, return_inverse=True)
+        orientation, position = own.poses
+        scenes = Batch(
+            table=self.solids.table,
+            image_offset=own.offset,
+            shape=self.solids.row,
+            position=position,
+            orientation=orientation,
+            weight=own.weight,
+            materials=tuple(name.decode() for name in names.tolist()),
+            material=number,
+            particle=own.particle,
+        ).repeated(self.views)
+        turn, shift = self.orientations.reshape(-1, 4), self.positions_nm.reshape(-1, 3)
+        if own.orientation is not None or own.position_nm is not None:
+            return scenes.posed(turn, shift)
+        image = scenes.image_of_body
+        return replace(scenes, orientation=turn[image], position=shift[image])
+
+    def _one_each(self) -> Members:
+        n = len(self)
+        return Members(
+            offset=np.arange(n + 1),
+            particle=np.zeros(n, np.int64),
+            material=self.materials,
+            weight=np.ones(n),
+            maker=self.particle,
         )
 
+    def shown(self, scene: int) -> Particle | Specimen:
+        """Particle or specimen of one scene, counted from the first of these."""
+        return self.particle(scene) if self.members is None else self.members.maker(scene)
+
     def particle(self, scene: int) -> Particle:
-        """The particle of one scene, counted from the first of these."""
+        """The particle of one scene, counted from the first of these.
+
+        Raises
+        ------
+        ValueError
+            If scenes show several bodies: `shown` makes those.
+        """
+        if self.members is not None:
+            raise ValueError("these scenes show several bodies each, expected shown(scene)")
         return self.solids.particle(scene, self.materials[scene].decode())
 
     def orientation(self, scene: int, view: int = 0) -> Rotation:

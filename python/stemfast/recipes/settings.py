@@ -1,4 +1,4 @@
-"""What recipes' settings are made of: ranges, and errors that name the key and its neighbours."""
+"""Types of recipes' settings: ranges, and errors that name the key and its neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How visible a deformed corner is: its d', in closed form and for all poses together.
+"""Visibility of a deformed corner: its d', in closed form and for all poses together.
 
 An observer who knows everything but whether the corner is whole does best with a matched filter,
 and then tells the two apart with the signal-to-noise

@@ -1,4 +1,4 @@
-"""When each pixel is scanned, where the beam is meant to stand, and how far it strays."""
+"""Scan clock: time of each pixel, nominal position of the beam, and its deviation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers by counter: what they are for decides what they are."""
+"""Counter-based random numbers, keyed by seed, image and purpose."""
 
 from __future__ import annotations
 

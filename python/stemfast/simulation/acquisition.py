@@ -71,9 +71,9 @@ class Acquisition:
         """Take the images, (images, rows, columns) in the detector's dtype."""
         self._record(out, expected=False)
 
-    def thickness(self, of_body: NDArray[np.bool_], out: Float32) -> None:
-        """Write the thickness of some of the table's bodies alone, (images, rows, columns) [nm]."""
-        weights = self.batch.body_weights() * of_body[self.batch.shape]
+    def thickness(self, of_material: NDArray[np.bool_], out: Float32) -> None:
+        """Write the thickness of some materials alone, (images, rows, columns) [nm]."""
+        weights = self.batch.weight * of_material[self.batch.material]
         scenes, scanning = self.batch.scenes(weights), _core.Scanning(**self.scan)
         _core.thickness(scenes, scanning, out, **self.run, **self._key)
 

@@ -1,4 +1,4 @@
-"""An image that knows how large its pixels are and what their values count."""
+"""Images with a pixel size and a unit, and their files: HyperSpy, TIFF, NumPy and PNG."""
 
 from __future__ import annotations
 

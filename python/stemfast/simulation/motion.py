@@ -1,4 +1,4 @@
-"""What moves during a scan: particles that turn, and a beam that strays from its grid.
+"""Motion during a scan: particles that turn, and a beam that strays from its grid.
 
 Everything follows one clock, t = row·(columns·dwell + flyback) + column·dwell, from the start of
 the first frame.
@@ -78,7 +78,7 @@ class PosePath:
 
 @dataclass(frozen=True)
 class Motion:
-    """How particles move in a batch, as the caller said it, and in how many frames."""
+    """Motion of the particles of a batch as the caller gives it, and the number of frames."""
 
     spin_rad_s: ArrayLike | None = None
     pose_path: PosePath | Sequence[PosePath] | None = None
@@ -117,7 +117,7 @@ def spin_lengths(spin_rad_s: ArrayLike | None) -> tuple[Float, int]:
 
 
 def frame_spins(spin: ArrayLike | Sequence[ArrayLike | None] | None, n: int) -> list[Float | None]:
-    """How a particle turns during each of n frames, or None where that is not known.
+    """Rotation of a particle during each of n frames, or None if that is not known.
 
     Parameters
     ----------

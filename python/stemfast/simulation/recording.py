@@ -119,7 +119,7 @@ def inverse_mean_free_paths(batch: Batch, scopes: Sequence[Microscope], pick: In
         return known[key]
 
     table = np.array([[inverse(s, m) for m in batch.materials] for s in scopes])
-    weights: Float = batch.body_weights() * table[pick[batch.image_of_body], batch.shape]
+    weights: Float = batch.weight * table[pick[batch.image_of_body], batch.material]
     return weights
 
 

@@ -1,4 +1,4 @@
-"""Pixels that did not fit into the detector's range are reported, not hidden."""
+"""Saturation: a report of the pixels outside the detector's range."""
 
 from __future__ import annotations
 

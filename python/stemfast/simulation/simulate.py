@@ -1,7 +1,7 @@
-"""The simulator's face: images and thickness maps.
+"""Simulation of images and thickness maps.
 
-It checks every argument first, lays the batch out as a
-structure of arrays, and hands it over in one call that runs without the GIL.
+Every argument is checked first; then the batch goes to the core as a structure of arrays, in one
+call that runs without the GIL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from stemfast.microscope import Microscope, Scan
 from stemfast.particles import Particle
 from stemfast.particles.specimen import Specimen
 from stemfast.simulation.acquisition import Acquisition
-from stemfast.simulation.batch import Batch, Shown, lay_out
+from stemfast.simulation.batch import Batch, Shown
+from stemfast.simulation.lay_out import lay_out
 from stemfast.simulation.motion import (
     Motion,
     PosePath,
@@ -314,7 +315,7 @@ def thickness(
         particles, orientations, positions_nm, motion, [grid], 0, engine, oversample, n_threads
     )
     pixels, result = _allocate(out, plan.batch, (), grid.shape, np.dtype(np.float32))
-    scenes = plan.batch.scenes(plan.batch.body_weights())
+    scenes = plan.batch.scenes(plan.batch.weight)
     _core.thickness(scenes, _core.Scanning(**plan.scan), pixels, **plan.run, **numbers, frames=1)
     return result
 

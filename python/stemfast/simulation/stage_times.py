@@ -1,4 +1,4 @@
-"""How long each stage of an image takes on this machine, for `stemfast info --bench`."""
+"""Running time of each stage of an image on this machine, for `stemfast info --bench`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything known about simulated images, worked out when it is asked for."""
+"""Ground truth of simulated images, computed on access."""
 
 from __future__ import annotations
 
@@ -164,11 +164,11 @@ class Truth:
     @cached_property
     def thickness_nm(self) -> dict[str, Float32]:
         """Clean thickness of each material [nm], by name, the film's among them."""
-        bodies = [get_material(m) for m in self._taken.batch.materials]
+        listed = [get_material(m) for m in self._taken.batch.materials]
         maps: dict[str, Float32] = {}
         for name, material in self._materials.items():
             stack = self._new_stack()
-            self._taken.thickness(np.array([body == material for body in bodies]), stack)
+            self._taken.thickness(np.array([one == material for one in listed]), stack)
             maps[name] = self._like_images(stack, np.mean)
         if self._has_film:
             stack = self._new_stack()
@@ -188,22 +188,22 @@ class Truth:
 
     @property
     def time_s(self) -> Float:
-        """When each pixel is scanned [s]."""
+        """Time of each pixel [s]."""
         return self._path[0]
 
     @property
     def beam_nm(self) -> Float:
-        """Where the beam stands at each pixel: x, y [nm]."""
+        """Position of the beam at each pixel: x, y [nm]."""
         return self._path[1]
 
     @property
     def turn(self) -> Float:
-        """How the particles have turned at each pixel: quaternions (x, y, z, w)."""
+        """Rotation of the particles up to each pixel: quaternions (x, y, z, w)."""
         return self._path[2]
 
     @property
     def image_of_particle(self) -> Int:
-        """Which image each particle is in."""
+        """Image index of each particle."""
         return self._taken.batch.image_of_body[self._first_bodies] // self.frames
 
     @property

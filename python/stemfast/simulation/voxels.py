@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast import _core
 from stemfast.arguments import index, output_array, positive_number
 from stemfast.orientation import quaternions
-from stemfast.simulation.batch import Batch, Shown, lay_out
+from stemfast.simulation.batch import Batch, Shown
+from stemfast.simulation.lay_out import lay_out
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -71,7 +72,7 @@ def voxelize(
     if batch.n_images != 1:
         raise ValueError(f"orientation has length {batch.n_images}, expected a single rotation")
     threads = index("n_threads", n_threads, maximum=4096)
-    weights = batch.body_weights()
+    weights = batch.weight
     if not np.isin(weights, (-1.0, 1.0)).all():
         raise ValueError(
             "particle has a body whose weight is neither 1 nor −1: it has no occupancy"

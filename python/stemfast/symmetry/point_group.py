@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,32 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-    from stemfast.particles.geometry.solid import Solid
-
 FloatArray: TypeAlias = NDArray[np.float64]
+
+
+class Surface(Protocol):
+    """Closed surface of flat polygons."""
+
+    @property
+    def vertices(self) -> FloatArray:
+        """Points (V, 3) [nm]."""
+
+    @property
+    def faces(self) -> Sequence[tuple[int, ...]]:
+        """Indices of the vertices around each face."""
+
+    @property
+    def centroid(self) -> FloatArray:
+        """Centre of the volume (3,) [nm]."""
+
+    @property
+    def is_convex(self) -> bool:
+        """True if the surface is convex."""
+
+    @property
+    def flats(self) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Planes (P, 4) of the flat parts, and the part of each face (F,)."""
+
 
 # Two points are the same when closer than this fraction of the solid's radius. Wider than
 # rounding on purpose: meshes often come from float32 files.
@@ -90,7 +114,7 @@ def rotation_quaternions(operations: FloatArray) -> FloatArray:
     return quaternions
 
 
-def solid_operations(solid: Solid) -> FloatArray:
+def solid_operations(solid: Surface) -> FloatArray:
     """(n, 3, 3) orthogonal matrices that map a solid onto itself about its centroid.
 
     True corners (where three or more planes meet) must map onto corners; for a solid that is
@@ -105,7 +129,7 @@ def solid_operations(solid: Solid) -> FloatArray:
     return _mappings(groups)
 
 
-def _corners(solid: Solid) -> FloatArray:
+def _corners(solid: Surface) -> FloatArray:
     """Vertices (relative to the centroid) at which three or more different planes meet."""
     member = solid.flats[1]
     planes_at: list[set[int]] = [set() for _ in solid.vertices]
@@ -117,7 +141,7 @@ def _corners(solid: Solid) -> FloatArray:
     return corners
 
 
-def _flat_marks(solid: Solid, radius: float) -> list[FloatArray]:
+def _flat_marks(solid: Surface, radius: float) -> list[FloatArray]:
     """Points that stand for the flat parts: middles and tips of normals, by equal area."""
     planes, member = solid.flats
     middles = np.zeros((len(planes), 3))

@@ -144,7 +144,7 @@ class Clipper:
         return {plane for plane, _ in self._faces}
 
     def solid(self) -> Solid:
-        """What is left."""
+        """Solid that is left."""
         used = sorted({i for _, face in self._faces for i in face})
         place = {old: new for new, old in enumerate(used)}
         return Solid(
@@ -207,7 +207,7 @@ def _area(flat: list[tuple[float, float]], ring: list[int]) -> float:
 
 
 def _is_ear(flat: list[tuple[float, float]], left: list[int], k: int, least: float) -> bool:
-    """Whether corner k can be cut off: a left turn with no other corner in its triangle."""
+    """True if corner k can be cut off: a left turn with no other corner in its triangle."""
     before, here, after = left[k - 1], left[k], left[(k + 1) % len(left)]
     p, q, r = flat[before], flat[here], flat[after]
     if _turn(p, q, r) <= least:

@@ -1,4 +1,4 @@
-"""Whether one body lies inside another, and how wide the gap around it is.
+"""Containment of one body in another, and the width of the gap around it.
 
 Exact where the outer body is convex: a polyhedron keeps the inner one if each of its planes does,
 an ellipsoid if the farthest point of the inner one, in units in which it is the unit sphere, does.
@@ -22,7 +22,7 @@ _AT_ONCE = 6_000_000
 
 
 def clearance_nm(inner: Body, outer: Body) -> float:
-    """How far inside ``outer`` a body lies.
+    """Clearance of a body inside ``outer``.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def clearance_nm(inner: Body, outer: Body) -> float:
 
 
 def lies_inside(inner: Body, outer: Body) -> bool:
-    """Whether there is a gap between them, wider than rounding."""
+    """True if there is a gap between them, wider than rounding."""
     size = inner.semi_axes if isinstance(inner, EllipsoidBody) else np.ptp(inner.vertices, axis=0)
     return clearance_nm(inner, outer) > FLAT * float(np.max(size))
 
@@ -61,7 +61,7 @@ def _axes(body: EllipsoidBody) -> FloatArray:
 
 
 def _reach(body: Body, directions: FloatArray) -> FloatArray:
-    """How far a body reaches along unit vectors (n, 3) [nm]: its support function."""
+    """Support function of a body along unit vectors (n, 3) [nm]."""
     if isinstance(body, EllipsoidBody):
         half = np.sqrt(((directions @ _axes(body)) ** 2).sum(axis=1))
         reach: FloatArray = directions @ body.centre + half

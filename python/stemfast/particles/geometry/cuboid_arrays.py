@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.particles.geometry.body import KIND_CONVEX, KIND_MESH
+from stemfast.particles.geometry.body_table import BodyTable, offsets_of
 from stemfast.particles.geometry.clipping import box_face
 from stemfast.particles.geometry.solid_arrays import (
     Solids,
     norm,
-    offsets_of,
     positive_rows,
     side_by_side,
 )
@@ -111,13 +111,15 @@ def _cut_cuboids(edges: Float, fraction: Float) -> Solids:
 
     return Solids(
         row=np.arange(n, dtype=np.int32),
-        kind=np.full(n, KIND_CONVEX, np.uint8),
-        plane_offset=offsets_of(keep.sum(axis=1)),
-        planes=planes[keep],
-        vertex_offset=offsets_of(seen.reshape(n, 24).sum(axis=1)),
-        vertices=vertices[seen],
-        triangle_offset=np.zeros(n + 1, np.int64),
-        triangles=np.zeros((0, 3), np.int32),
+        table=BodyTable(
+            kind=np.full(n, KIND_CONVEX, np.uint8),
+            plane_offset=offsets_of(keep.sum(axis=1)),
+            planes=planes[keep],
+            vertex_offset=offsets_of(seen.reshape(n, 24).sum(axis=1)),
+            vertices=vertices[seen],
+            triangle_offset=np.zeros(n + 1, np.int64),
+            triangles=np.zeros((0, 3), np.int32),
+        ),
         volume_nm3=edges[:, 0] * edges[:, 1] * edges[:, 2] * left,
         bounding_radius_nm=farthest,
         maker=maker,
@@ -179,13 +181,15 @@ def _folded_cuboids(edges: Float, depth: Float) -> Solids:
 
     return Solids(
         row=np.arange(n, dtype=np.int32),
-        kind=np.full(n, KIND_MESH, np.uint8),
-        plane_offset=np.zeros(n + 1, np.int64),
-        planes=np.zeros((0, 4)),
-        vertex_offset=np.arange(0, 14 * n + 1, 14),
-        vertices=vertices.reshape(-1, 3),
-        triangle_offset=offsets_of(count),
-        triangles=triangles[keep],
+        table=BodyTable(
+            kind=np.full(n, KIND_MESH, np.uint8),
+            plane_offset=np.zeros(n + 1, np.int64),
+            planes=np.zeros((0, 4)),
+            vertex_offset=np.arange(0, 14 * n + 1, 14),
+            vertices=vertices.reshape(-1, 3),
+            triangle_offset=offsets_of(count),
+            triangles=triangles[keep],
+        ),
         volume_nm3=volume,
         bounding_radius_nm=norm(vertices).max(axis=1),
         maker=maker,

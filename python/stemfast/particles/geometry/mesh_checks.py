@@ -1,4 +1,4 @@
-"""Is a triangle mesh the surface of a solid? Closed, oriented outwards, not crossing itself."""
+"""Checks of triangle meshes: closed, oriented outwards, free of self-intersections."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def sheets(vertex_count: int, triangles: Triangles) -> NDArray[np.intp]:
 
 
 def winding_number(point: FloatArray, vertices: FloatArray, triangles: Triangles) -> float:
-    """How often a closed mesh wraps around a point: 1 inside, 0 outside.
+    """Winding number of a closed mesh about a point: 1 inside, 0 outside.
 
     The sum of the triangles' solid angles over 4π (A. van Oosterom and J. Strackee, IEEE
     Trans. Biomed. Eng. 30, 125 (1983)).
@@ -193,7 +193,7 @@ def check_not_crossing(vertices: FloatArray, triangles: Triangles) -> None:
 
 
 def _crosses(segments: FloatArray, corners: FloatArray) -> NDArray[np.bool_]:
-    """Whether segments (K, 2, 3) pass through the inside of triangles (K, 3, 3)."""
+    """True where segments (K, 2, 3) pass through the inside of triangles (K, 3, 3)."""
 
     def volume(p: FloatArray, q: FloatArray, r: FloatArray, s: FloatArray) -> FloatArray:
         result: FloatArray = np.einsum("ij,ij->i", q - p, np.cross(r - p, s - p))

@@ -1,4 +1,4 @@
-"""Where one solid stands inside the frame of another: turned first, then shifted."""
+"""Placement of one solid in the frame of another: turned first, then shifted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Placement:
 
     @property
     def is_identity(self) -> bool:
-        """Whether everything stays where it is."""
+        """True if everything stays where it is."""
         return self.quaternion == UPRIGHT and not any(self.offset)
 
     @cached_property
@@ -56,7 +56,7 @@ class Placement:
     def after(self, first: Placement) -> Placement:
         """``first``, then this one."""
         x, y, z = (float(c) for c in self.points(np.array(first.offset)))
-        return Placement((x, y, z), quaternion_product(self.quaternion, first.quaternion))
+        return Placement((x, y, z), canonical_product(self.quaternion, first.quaternion))
 
     def body(self, body: Body) -> Body:
         """The same body, in its place."""
@@ -68,7 +68,7 @@ class Placement:
             planes[:, 3] = body.planes[:, 3] + planes[:, :3] @ np.array(self.offset)
             return replace(body, planes=planes, vertices=self.points(body.vertices))
         if isinstance(body, EllipsoidBody):
-            turn = quaternion_product(self.quaternion, body.quaternion)
+            turn = canonical_product(self.quaternion, body.quaternion)
             return replace(body, centre=self.points(body.centre), quaternion=turn)
         if isinstance(body, MeshBody):
             return replace(body, vertices=self.points(body.vertices))
@@ -93,12 +93,12 @@ def quaternion_matrix(quaternion: Quaternion) -> FloatArray:
     )
 
 
-def quaternion_product(second: Quaternion, first: Quaternion) -> Quaternion:
+def canonical_product(second: Quaternion, first: Quaternion) -> Quaternion:
     """The turn ``first``, then ``second``, as a unit quaternion with w >= 0.
 
     Examples
     --------
-    >>> quaternion_product((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
+    >>> canonical_product((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
     (0.0, 0.0, 1.0, 0.0)
     """
     ax, ay, az, aw = second

@@ -1,4 +1,4 @@
-"""Where the facets of a rounded corner lie, and how far they stand off the smooth corner.
+"""Facets of a rounded corner, and their distance from the smooth corner.
 
 Everything is said for a ball of radius 1 that touches the three faces of a corner, with
 normals counted positive from the ball towards the corner's faces.

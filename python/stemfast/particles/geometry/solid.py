@@ -93,7 +93,7 @@ class Solid:
 
     @cached_property
     def is_convex(self) -> bool:
-        """Whether every vertex lies on the inner side of every face."""
+        """True if every vertex lies on the inner side of every face."""
         heights = self.vertices @ self.face_planes[:, :3].T - self.face_planes[:, 3]
         return bool(heights.max() <= FLAT * self.size)
 
@@ -120,7 +120,7 @@ class Solid:
         return self.face_planes[kept], member
 
     def body(self) -> ConvexBody | MeshBody:
-        """What the projection engine renders: half-spaces if convex, else triangles."""
+        """Body that the projection engine renders: half-spaces if convex, else triangles."""
         if self.is_convex:
             return ConvexBody(self.flats[0], self.vertices)
         return MeshBody(self.vertices, self.triangles)

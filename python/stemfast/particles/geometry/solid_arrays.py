@@ -9,13 +9,14 @@ have the same bits on every machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.particles.geometry.body import KIND_CONVEX, KIND_ELLIPSOID
+from stemfast.particles.geometry.body_table import BodyTable
 
 if TYPE_CHECKING:
     from stemfast.particles import Particle
@@ -25,7 +26,6 @@ __all__ = [
     "choose",
     "ellipsoids",
     "norm",
-    "offsets_of",
     "positive_rows",
     "side_by_side",
     "tetrahedra",
@@ -37,22 +37,16 @@ Int: TypeAlias = NDArray[np.int64]
 Maker: TypeAlias = Callable[[int, str], "Particle"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Solids:
-    """One solid for each of n scenes.
+    """Solids of n scenes, or of n bodies of them.
 
     Attributes
     ----------
     row : (n,) int32
-        Where each scene's solid stands in the table that follows.
-    kind : (m,) uint8
-        Convex, ellipsoid or mesh.
-    plane_offset, planes : (m + 1,) int64, (P, 4) float64
-        Solid s has planes plane_offset[s] … plane_offset[s + 1]: normal and distance [nm].
-    vertex_offset, vertices : (m + 1,) int64, (V, 3) float64
-        Likewise its vertices [nm].
-    triangle_offset, triangles : (m + 1,) int64, (T, 3) int32
-        Likewise its triangles, as indices into its vertices.
+        Row of each solid in the table.
+    table : BodyTable
+        The bodies themselves.
     volume_nm3, bounding_radius_nm : (n,) float64
         Of each scene's solid, the radius about its origin.
     maker : callable
@@ -60,19 +54,16 @@ class Solids:
     """
 
     row: NDArray[np.int32]
-    kind: NDArray[np.uint8]
-    plane_offset: Int
-    planes: Float
-    vertex_offset: Int
-    vertices: Float
-    triangle_offset: Int
-    triangles: NDArray[np.int32]
+    table: BodyTable
     volume_nm3: Float
     bounding_radius_nm: Float
-    maker: Maker = field(repr=False)
+    maker: Maker
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def __repr__(self) -> str:
+        return f"Solids of {len(self)}, in a table of {len(self.table)}"
 
     def particle(self, scene: int, material: str) -> Particle:
         """The solid of one scene as a particle.
@@ -84,10 +75,26 @@ class Solids:
         """
         return self.maker(scene, material)
 
+    def taken(self, which: ArrayLike) -> Solids:
+        """Solids by index, any of them any number of times; they share rows of the table.
 
-def offsets_of(counts: NDArray[np.integer]) -> Int:
-    """Where each of the solids starts in a table, and its end: (m + 1,)."""
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        Examples
+        --------
+        >>> tetrahedra([10.0, 20.0]).taken([1, 1, 0]).volume_nm3.round(3).tolist()
+        [942.809, 942.809, 117.851]
+        """
+        index = np.asarray(which)
+
+        def maker(scene: int, material: str) -> Particle:
+            return self.maker(int(index[scene]), material)
+
+        return Solids(
+            row=self.row[index],
+            table=self.table,
+            volume_nm3=self.volume_nm3[index],
+            bounding_radius_nm=self.bounding_radius_nm[index],
+            maker=maker,
+        )
 
 
 def norm(x: Float) -> Float:
@@ -124,13 +131,15 @@ def ellipsoids(semi_axes_nm: ArrayLike) -> Solids:
 
     return Solids(
         row=np.arange(n, dtype=np.int32),
-        kind=np.full(n, KIND_ELLIPSOID, np.uint8),
-        plane_offset=np.arange(0, 3 * n + 1, 3),
-        planes=planes.reshape(-1, 4),
-        vertex_offset=np.arange(n + 1),
-        vertices=np.zeros((n, 3)),
-        triangle_offset=np.zeros(n + 1, np.int64),
-        triangles=np.zeros((0, 3), np.int32),
+        table=BodyTable(
+            kind=np.full(n, KIND_ELLIPSOID, np.uint8),
+            plane_offset=np.arange(0, 3 * n + 1, 3),
+            planes=planes.reshape(-1, 4),
+            vertex_offset=np.arange(n + 1),
+            vertices=np.zeros((n, 3)),
+            triangle_offset=np.zeros(n + 1, np.int64),
+            triangles=np.zeros((0, 3), np.int32),
+        ),
         volume_nm3=(4.0 / 3.0 * np.pi) * (axes[:, 0] * axes[:, 1] * axes[:, 2]),
         bounding_radius_nm=axes.max(axis=1),
         maker=maker,
@@ -180,13 +189,15 @@ def tetrahedra(edge_nm: ArrayLike) -> Solids:
 
     return Solids(
         row=np.arange(n, dtype=np.int32),
-        kind=np.full(n, KIND_CONVEX, np.uint8),
-        plane_offset=np.arange(0, 4 * n + 1, 4),
-        planes=planes.reshape(-1, 4),
-        vertex_offset=np.arange(0, 4 * n + 1, 4),
-        vertices=(unit_vertices[None] * edge[:, None, None]).reshape(-1, 3),
-        triangle_offset=np.zeros(n + 1, np.int64),
-        triangles=np.zeros((0, 3), np.int32),
+        table=BodyTable(
+            kind=np.full(n, KIND_CONVEX, np.uint8),
+            plane_offset=np.arange(0, 4 * n + 1, 4),
+            planes=planes.reshape(-1, 4),
+            vertex_offset=np.arange(0, 4 * n + 1, 4),
+            vertices=(unit_vertices[None] * edge[:, None, None]).reshape(-1, 3),
+            triangle_offset=np.zeros(n + 1, np.int64),
+            triangles=np.zeros((0, 3), np.int32),
+        ),
         volume_nm3=edge * edge * edge / (6.0 * 2.0**0.5),
         bounding_radius_nm=edge * float(norm(unit_vertices[3])),
         maker=maker,
@@ -223,7 +234,7 @@ def choose(which: ArrayLike, parts: Sequence[Solids]) -> Solids:
 
 def side_by_side(parts: Sequence[Solids], scenes: Sequence[Int], n: int) -> Solids:
     """Tables one after the other; part k holds the solids of scenes[k], or of all n scenes."""
-    first = np.concatenate([[0], np.cumsum([len(part.kind) for part in parts])])
+    first = np.concatenate([[0], np.cumsum([len(part.table) for part in parts])])
     row, volume, radius = np.empty(n, np.int32), np.empty(n), np.empty(n)
     home, local = np.empty(n, np.int64), np.empty(n, np.int64)
     for k, (part, own) in enumerate(zip(parts, scenes, strict=True)):
@@ -235,20 +246,9 @@ def side_by_side(parts: Sequence[Solids], scenes: Sequence[Int], n: int) -> Soli
     def maker(scene: int, material: str) -> Particle:
         return parts[int(home[scene])].particle(int(local[scene]), material)
 
-    def joined(offsets: Sequence[Int]) -> Int:
-        ends = np.concatenate([[0], np.cumsum([own[-1] for own in offsets])])
-        shifted = [own[:-1] + start for own, start in zip(offsets, ends[:-1], strict=True)]
-        return np.concatenate([*shifted, ends[-1:]])
-
     return Solids(
         row=row,
-        kind=np.concatenate([part.kind for part in parts]),
-        plane_offset=joined([part.plane_offset for part in parts]),
-        planes=np.concatenate([part.planes for part in parts]),
-        vertex_offset=joined([part.vertex_offset for part in parts]),
-        vertices=np.concatenate([part.vertices for part in parts]),
-        triangle_offset=joined([part.triangle_offset for part in parts]),
-        triangles=np.concatenate([part.triangles for part in parts]),
+        table=BodyTable.joined([part.table for part in parts]),
         volume_nm3=volume,
         bounding_radius_nm=radius,
         maker=maker,

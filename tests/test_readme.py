@@ -75,3 +75,11 @@ def test_pictures_and_links_exist():
     local = [target for target in targets if "://" not in target]
     assert local
     assert [target for target in local if not (ROOT / target).exists()] == []
+
+
+def test_the_index_links_every_page():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([^)#]+)\)", index))
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert linked == pages - {"index.md"}
+    assert "docs/index.md" in README

@@ -58,4 +58,4 @@ def draw(path: Path) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/images/architecture.png"
     draw(target)
-    print(f"wrote {target}")
+    sys.stdout.write(f"wrote {target}\n")

@@ -83,3 +83,12 @@ def test_the_index_links_every_page():
     pages = {page.name for page in (ROOT / "docs").glob("*.md")}
     assert linked == pages - {"index.md"}
     assert "docs/index.md" in README
+
+
+def test_the_page_on_architecture_names_what_exists():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("| to change or add") :]
+    named = set(re.findall(r"`([\w/]+(?:/|\.py))`", table))
+    assert len(named) > 12
+    roots = (ROOT, ROOT / "python" / "stemfast", ROOT / "python" / "stemfast" / "recipes")
+    assert {name for name in named if not any((root / name).exists() for root in roots)} == set()

@@ -1,4 +1,4 @@
-"""What importing stemfast loads, and what in the project may know what."""
+"""Imports: what importing stemfast loads, and the layering of its rooms."""
 
 from __future__ import annotations
 
@@ -81,34 +81,80 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("folder", "forbidden"),
-    [
-        ("models", ("training", "transfer", "recipes", "dataset", "simulate", "cli")),
-        ("recipes", ("training", "transfer", "models", "dataset", "cli")),
-        ("dataset", ("training", "transfer", "models", "cli")),
-        ("particles", ("simulate", "recipes", "dataset", "models", "training", "cli")),
-        ("training", ("transfer", "cli")),
-        ("transfer", ("cli",)),
-        ("features", ("training", "transfer", "recipes", "dataset", "models", "cli")),
-        ("micrograph", ("training", "transfer", "recipes", "dataset", "cli")),
-    ],
+#: Rooms of the package, lowest first. A module imports from its own floor and from those below.
+FLOORS = (
+    {"arguments", "elementary", "atomic"},
+    {"units", "draws", "orientation", "symmetry"},
+    {"materials", "models"},
+    {"particles", "microscope"},
+    {"simulation", "reference"},
+    {"recipes", "plots", "pretrained"},
+    {"dataset", "gallery"},
+    {"micrograph", "evaluation"},
+    {"fit", "features", "training"},
+    {"reconstruction", "transfer", "demo"},
+    {"studies"},
+    {"cli", "__main__"},
 )
-def test_layers_do_not_look_up(folder, forbidden):
-    files = imported_by(PACKAGE / folder)
-    assert files
-    upward = {
-        (file, name)
-        for file, names in files.items()
-        for name in names
-        if name.split(".")[1:2] and name.split(".")[1] in forbidden
-    }
-    assert not upward
+LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+FACE = "__init__.py"  # imports upward, when a name is used
+MOST_FILES = 15
+MODULES = {
+    ".".join(("stemfast", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): str(file.relative_to(PACKAGE))
+    for file in PACKAGE.rglob("*.py")
+}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def edges() -> set[tuple[str, str]]:
+    """Pairs of module and imported module, the package's face left out."""
+    files = imported_by(PACKAGE)
+    found = set()
+    for module, file in MODULES.items():
+        for name in files[file]:
+            target = name if name in MODULES else name.rpartition(".")[0]
+            if file != FACE and target in MODULES and target not in ("stemfast", module):
+                found.add((module, target))
+    return found
+
+
+def test_every_room_has_a_floor():
+    assert {room(module) for module in MODULES if module != "stemfast"} == set(LEVEL)
+
+
+def test_no_module_imports_upward():
+    upward = {(a, b) for a, b in edges() if LEVEL[room(b)] > LEVEL[room(a)]}
+    assert sorted(upward) == []
+
+
+def test_no_circle_of_modules():
+    """Kahn's algorithm: take away modules that import nothing that is left, until none is left."""
+    pairs = edges()
+    left = {module: {b for a, b in pairs if a == module} for module in MODULES}
+    while free := [module for module, needs in left.items() if not needs & left.keys()]:
+        for module in free:
+            del left[module]
+    assert sorted(left) == []
+
+
+def test_no_folder_is_crowded():
+    folders = {file.parent for file in PACKAGE.rglob("*.py")} - {PACKAGE / "cli"}
+    sizes = {str(f.relative_to(PACKAGE)): len(list(f.glob("*.py"))) for f in folders}
+    assert {folder: size for folder, size in sizes.items() if size > MOST_FILES} == {}
+
+
+def test_only_the_command_line_imports_studies():
+    users = {room(a) for a, b in edges() if room(b) == "studies"}
+    assert users <= {"cli", "studies"}
 
 
 def test_the_check_of_layers_sees_relative_and_lazy_imports():
-    names = imported_by(PACKAGE)["plots/gif.py"]
-    assert "stemfast.simulate" in {".".join(name.split(".")[:2]) for name in names}
+    assert ("stemfast.plots.gif", "stemfast.simulation.simulate") in edges()
 
 
 def test_nobody_has_a_drawer_for_odds_and_ends():

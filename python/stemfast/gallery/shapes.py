@@ -85,12 +85,12 @@ def corner_scenes(seed: int) -> Panels:
     Examples
     --------
     >>> corner_scenes(0)[1][:2]
-    ['undeformed', 'truncated, 35 %']
+    ['undeformed', 'truncated, 50 %']
     """
     edits: dict[str, dict[int, Any]] = {
         "undeformed": {},
-        "truncated, 35 %": {7: Truncation(0.35)},
-        "cut unequally": {7: Truncation((0.6, 0.2, 0.35))},
+        "truncated, 50 %": {7: Truncation(0.5)},
+        "cut unequally": {7: Truncation((0.8, 0.3, 0.5))},
         "a {111} cut, 5 nm": {7: Truncation.true_111(depth_nm=5)},
         "pushed in, 7 nm": {7: Displacement(nm=7)},
         "pulled out, 6 nm": {7: Displacement(nm=-6)},
@@ -126,7 +126,7 @@ def spin_scenes(seed: int) -> Panels:
         scan=MICROSCOPE.scan.replace(dwell_us=4.0), probe=Probe(fwhm_nm=0.5)
     )
     images = simulate(
-        Cuboid(edges=(24, 20, 16), corners={7: Truncation(0.35)}),
+        Cuboid(edges=(24, 20, 16), corners={7: Truncation(0.5)}),
         _showing_corner(len(rates)),
         microscope,
         seed=seed,
@@ -136,10 +136,10 @@ def spin_scenes(seed: int) -> Panels:
 
 
 def _showing_corner(count: int) -> Rotation:
-    """Corner 7 to the upper right, where all three of its faces reach the outline."""
+    """Corner 7 to the upper right, where a cut takes away much of the image."""
     from scipy.spatial.transform import Rotation
 
-    return Rotation.from_euler("xyz", [[100.0, 40.0, -20.0]] * count, degrees=True)
+    return Rotation.from_euler("xyz", [[-10.0, 40.0, -110.0]] * count, degrees=True)
 
 
 def _half_dome() -> Particle:

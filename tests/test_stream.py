@@ -119,7 +119,7 @@ def test_several_views_of_one_particle_are_one_sample():
 
 
 def test_large_batches_are_made_in_parts(monkeypatch):
-    monkeypatch.setattr(sys.modules["stemfast.dataset.streaming.line"], "PART", 4)
+    monkeypatch.setattr(sys.modules["stemfast.dataset.streaming.pipeline"], "PART", 4)
     (batch,) = dataset.stream(RECIPE, seed=5, batch_size=11, stop=11)
     scenes = RECIPE.sample(5, 0, 11)
     assert np.array_equal(batch.images, scenes.simulate())

@@ -1,4 +1,4 @@
-"""What a data set is, in words."""
+"""Descriptions of a data set: a summary in text and a contact sheet of its images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from stemfast.dataset.splits import cut
 
 __all__ = ["contact_sheet", "describe", "headline"]
 
-_CLASSES = 12
+_CLASSES = 12  # class names listed
+_LINE = 26  # letters that fit over an image
 
 
 def headline(header: Header, n_shards: int) -> str:
@@ -64,9 +65,6 @@ def describe(directory: str | Path) -> str:
         *(f"  {name} = {value}" for name, value in flat_settings(header.settings).items()),
     ]
     return "\n".join(lines)
-
-
-_LINE = 26  # letters that fit over an image
 
 
 def contact_sheet(

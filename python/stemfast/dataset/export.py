@@ -31,7 +31,7 @@ ZARR_CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True)
 class _Part:
-    """What one shard holds."""
+    """Content of one shard."""
 
     entry: ShardEntry
     images: NDArray[Any]
@@ -53,7 +53,7 @@ class _Source:
         self._advance = advance
 
     def parts(self, split: str) -> Iterator[_Part]:
-        """What the shards of a split hold."""
+        """Contents of the shards of a split."""
         for entry in self.manifest.shards:
             if entry.split == split:
                 shard = MappedShard(self._directory, entry)

@@ -37,7 +37,7 @@ def _header(directory: Path) -> Header | None:
 
 
 def header(directory: str | Path) -> Header:
-    """What the data set in a directory is, complete or not.
+    """Header of the data set in a directory, complete or not.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def _folded(directory: Path) -> dict[str, ShardEntry]:
 def entry(
     directory: Path, shard: ShardPlan, folded: dict[str, ShardEntry] | None = None
 ) -> ShardEntry | None:
-    """What is known of a shard, or None if it is not there, or not whole.
+    """Manifest entry of a shard, or None if the shard is missing or incomplete.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def entry(
 
 
 def entries(directory: Path, shards: Iterable[ShardPlan]) -> Iterator[ShardEntry | None]:
-    """What is known of each of these shards; see :func:`entry`."""
+    """Manifest entries of these shards; see :func:`entry`."""
     folded = _folded(directory)
     for shard in shards:
         yield entry(directory, shard, folded)
@@ -216,7 +216,7 @@ def finish(directory: str | Path, plan: Plan) -> bool:
 
 
 def _is_litter(name: str, names: set[str]) -> bool:
-    """Whether a file was left by a writer that was killed, as all shards are there."""
+    """True for a file left by a killed writer, given that all shards are there."""
     hidden, _, ending = name.rpartition(".")
     of = ".".join(hidden.split(".")[1:3])
     ours = of in names or of in (PLAN_FILE, MANIFEST_FILE) or of.replace(".json", ".hspy") in names

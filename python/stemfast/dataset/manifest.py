@@ -1,4 +1,4 @@
-"""What lies beside the shards: the plan, each shard's checksum, and the manifest of a whole set.
+"""Files beside the shards: the plan, each shard's checksum, and the manifest of a whole set.
 
 While a set is being written, its folder holds ``plan.json``, which says what it is to be and is
 the same whoever writes it, and beside each shard a small file with its checksum. Writers that
@@ -103,13 +103,13 @@ class ShardEntry(_Record):
     sha256: str
 
     def describes(self, shard: ShardPlan) -> bool:
-        """Whether it belongs to this shard of the plan."""
+        """True if it belongs to this shard of the plan."""
         planned = (shard.file, shard.split, shard.start, shard.stop)
         return (self.file, self.split, self.start, self.stop) == planned
 
 
 class Header(_Record):
-    """What a data set is, and all that is needed to make it again.
+    """Settings that define a data set: all that is needed to make it again.
 
     Attributes
     ----------
@@ -211,7 +211,7 @@ def entry_path(directory: Path, shard: ShardPlan) -> Path:
 
 
 def read_entry(directory: Path, shard: ShardPlan) -> ShardEntry | None:
-    """What is known of a shard that is there, or None if it is not there, or not whole.
+    """Manifest entry of a shard, or None if the shard is missing or incomplete.
 
     The checksum is not compared: that is what ``stemfast dataset verify`` is for.
     """
@@ -224,7 +224,7 @@ def read_entry(directory: Path, shard: ShardPlan) -> ShardEntry | None:
 
 
 def differences(there: Header, asked: Header) -> list[str]:
-    """What two headers disagree on, as ``name: there → asked``.
+    """Differences between two headers, as ``name: there → asked``.
 
     Of two recipes it is enough that they are two; what follows from recipe and settings is left
     out.

@@ -18,7 +18,7 @@ __all__ = ["MappedShard"]
 
 
 def _stored_at(stored: h5py.Dataset) -> int | None:
-    """Where an array lies in its file, or None if it is not one run of bytes."""
+    """Offset of an array in its file, or None if it is not one run of bytes."""
     if stored.chunks is None:
         offset = stored.id.get_offset()
         return None if offset is None else int(offset)

@@ -1,4 +1,4 @@
-"""What a data set is to be, before any of it is written."""
+"""Plan of a data set: recipe, seed, splits, shards, and the disk space and time they need."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 SHARD_BYTES = 32 * 2**20  # between the design's 16 and 64 MB
+_PILOT_S = 0.5  # length of the pilot simulation [s]
+_PER_SHARD = 32 * 2**10  # bytes: descriptions, and parameters that start on pages of their own
 
 
 def stemfast_version() -> str:
@@ -146,13 +148,9 @@ class Plan:
         return f"Plan({self.recipe.name}, seed={self.seed}, {parts}; {len(self.shards)} shards)"
 
 
-_PILOT_S = 0.5
-_PER_SHARD = 32 * 2**10  # bytes: descriptions, and parameters that start on pages of their own
-
-
 @dataclass(frozen=True)
 class Estimate:
-    """What is still to be written.
+    """Size and time of the shards still to be written.
 
     Attributes
     ----------

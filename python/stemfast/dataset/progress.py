@@ -1,4 +1,4 @@
-"""How far the writing is: a bar for people, lines for log files."""
+"""Progress of the writing: a bar for people, lines for log files."""
 
 from __future__ import annotations
 

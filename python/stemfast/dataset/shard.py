@@ -28,7 +28,7 @@ ALIGNMENT = 4096  # bytes; large objects start on a page, as memory mapping like
 
 @dataclass(frozen=True)
 class ShardContent:
-    """What goes into one shard.
+    """Content of one shard.
 
     Attributes
     ----------

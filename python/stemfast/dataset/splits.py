@@ -1,4 +1,4 @@
-"""Which scenes belong to which split, and which of them share a file.
+"""Division of scenes into splits, and of splits into shards.
 
 The splits of a data set are ranges of scene indices of one seed. Each of the three usual ones
 starts at an index of its own, so far apart that they cannot meet: images of ``test`` are never

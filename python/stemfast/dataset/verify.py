@@ -22,7 +22,7 @@ __all__ = ["Verification", "verify"]
 
 @dataclass(frozen=True)
 class Verification:
-    """What a check has found.
+    """Result of a check.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ def _chosen(
 
 
 def _not_the_same(plan: Plan, shard: MappedShard, numbers: list[int]) -> str:
-    """What is not as it would be simulated now, or nothing."""
+    """Differences from a simulation made now; empty if there are none."""
     images, labels = shard.arrays
     columns = shard.columns()
     start = shard.entry.start

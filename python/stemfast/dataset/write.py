@@ -51,7 +51,7 @@ class _Claim:
         self.columns: list[dict[str, NDArray[Any]]] = []
 
     def next_images(self, count: int) -> NDArray[Any]:
-        """Where the next so many images go."""
+        """View of the buffer that receives the next images."""
         assert self.images is not None
         return self.images[self.done : self.done + count]
 
@@ -62,7 +62,7 @@ class _Claim:
         self.columns.append(scenes.columns)
 
     def content(self, recipe: Recipe, seed: int) -> ShardContent:
-        """What goes into the file."""
+        """Content of the file."""
         assert self.images is not None
         shard = self.shard
         return ShardContent(

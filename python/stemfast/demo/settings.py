@@ -1,4 +1,4 @@
-"""How large the demo is."""
+"""Size of the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a description lies from the truth that the simulator knows."""
+"""Error of a description against the simulator's ground truth."""
 
 from __future__ import annotations
 

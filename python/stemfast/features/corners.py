@@ -75,7 +75,7 @@ def interior_corners(creases: Sequence[Segment], reach_px: float, merge_px: floa
 
 
 def _meeting(first: Segment, second: Segment, reach: float) -> tuple[float, float] | None:
-    """Where two segments, each made longer by `reach` at both ends, intersect."""
+    """Intersection of two segments, each extended by `reach` at both ends."""
     u, v = first.direction, second.direction
     det = float(u[0] * v[1] - u[1] * v[0])
     if abs(det) < _LEAST_TURN:
@@ -90,7 +90,7 @@ def _meeting(first: Segment, second: Segment, reach: float) -> tuple[float, floa
 
 
 def _ends_at(crease: Segment, place: NDArray[np.floating[Any]], reach: float) -> bool:
-    """Whether a segment ends near a point instead of running through."""
+    """True if a segment ends near a point instead of running through."""
     along = float((place - crease.start) @ crease.direction)
     return min(along, crease.length - along) < reach
 

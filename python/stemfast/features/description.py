@@ -1,4 +1,4 @@
-"""What is seen of one particle, and the same as one row of a table."""
+"""Description of one particle, and its form as one row of a table."""
 
 from __future__ import annotations
 

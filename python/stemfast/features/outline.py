@@ -222,7 +222,7 @@ def _shortest_path(cost: Floats, shortest: int) -> list[int]:
 
 
 def intersections(sides: list[tuple[Floats, Floats]], near: Floats, *, farthest: float) -> Floats:
-    """Where each side meets the one before it, or the point `near` if that is farther than allowed.
+    """Intersections of each side with the one before; the point `near` if that is too far.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def intersections(sides: list[tuple[Floats, Floats]], near: Floats, *, farthest:
 
 
 def is_round(line: Contour, polygon: Polygon, ellipse: Ellipse | None) -> bool:
-    """Whether the ellipse is the better outline.
+    """True if the ellipse is the better outline.
 
     It is so by cost, or where the contour strays from it by a fraction of what the probe rounds
     off: what looks like corners there is not to be told from a round rim.

@@ -168,7 +168,7 @@ def _pieces(
     inside: Mask,
     shortest_px: float,
 ) -> list[Segment]:
-    """Where along a fitted line the image bends across it by enough."""
+    """Stretches of a fitted line across which the image bends by enough."""
     from scipy.ndimage import map_coordinates
 
     along = np.array([math.cos(angle), math.sin(angle)])

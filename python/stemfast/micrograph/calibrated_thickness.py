@@ -27,7 +27,7 @@ _HIGHEST = 0.999
 
 
 class Calibration(Settings):
-    """What turns pixel values into thickness.
+    """Calibration of pixel values as thickness.
 
     A pixel value v means the scattered fraction f = (v − offset) / (gain · electrons_px), and
     f = 1 − exp(−t/Λ).

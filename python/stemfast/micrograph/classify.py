@@ -28,7 +28,7 @@ OVERLAY_FILE = "overlay.png"
 
 @dataclass(frozen=True)
 class Classification:
-    """What :func:`classify` found and wrote.
+    """Results of :func:`classify` and the files it wrote.
 
     Attributes
     ----------

@@ -292,7 +292,7 @@ def _choose(labels: NDArray[np.int32], count: int, above: Image, summit: float) 
 
 
 def _saturated(image: ArrayLike, values: Image, mask: Mask) -> bool:
-    """Whether a share of the particle lies at the top of the pixels' type."""
+    """True if a share of the particle lies at the top of the pixels' type."""
     dtype = np.asarray(image).dtype
     if dtype.kind not in "ui":
         return False

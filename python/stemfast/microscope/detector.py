@@ -60,5 +60,5 @@ class Detector(Settings):
 
     @property
     def unit(self) -> str:
-        """What pixel values count: "e-" at a gain of 1 and no offset, else "grey levels"."""
+        """Unit of the pixel values: "e-" at a gain of 1 and no offset, else "grey levels"."""
         return "e-" if self.gain == 1 and self.offset == 0 else "grey levels"

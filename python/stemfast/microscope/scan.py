@@ -6,7 +6,7 @@ from stemfast.microscope.settings import Finite, NotNegative, Pixels, Positive, 
 
 
 class Instability(Settings):
-    """How the beam strays from its grid while it scans the specimen.
+    """Scan distortion: the beam's deviation from its grid.
 
     The beam stands at grid + drift + row jitter + mains ripple + fly-back lag, and thickness is
     taken there; the image is not warped afterwards.

@@ -78,7 +78,7 @@ def _name(mask: int, kind: str, unique_axis: int | None) -> str:
 
 
 def _pair_counts(corners: Sequence[int]) -> tuple[int, int, int]:
-    """How many pairs of corners are edges, face diagonals and body diagonals."""
+    """Numbers of corner pairs that are edges, face diagonals and body diagonals."""
     steps = [(a ^ b).bit_count() for i, a in enumerate(corners) for b in corners[:i]]
     return steps.count(1), steps.count(2), steps.count(3)
 

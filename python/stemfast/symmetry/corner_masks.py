@@ -199,7 +199,7 @@ class CuboidSymmetry:
         return self.mirror_table[checked_masks(masks)]
 
     def is_chiral(self, masks: ArrayLike) -> NDArray[np.bool_]:
-        """Whether no rotation turns a mask into its mirror image."""
+        """True if no rotation turns a mask into its mirror image."""
         checked = checked_masks(masks)
         return np.asarray(self.mirror_table[checked] != self.canonical_table[checked])
 

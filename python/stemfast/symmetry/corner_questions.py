@@ -1,4 +1,4 @@
-"""What can be asked of the deformed corners of a cuboid, as a class for every choice of them.
+"""Questions about the deformed corners of a cuboid: a class for every choice of them.
 
 A single image shows a cuboid's axes up to their signs, so every question here has the same answer
 for a choice of corners and for its images under the eight choices of signs.
@@ -84,7 +84,7 @@ def axis_orders() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 @cache
 def any_order(question: CornerQuestion) -> bool:
-    """Whether the answer is the same whichever order the axes come in.
+    """True if the answer does not depend on the order of the axes.
 
     Examples
     --------

@@ -37,7 +37,7 @@ class Own:
     operations: FloatArray | None = None
 
     def keeps(self, matrix: FloatArray) -> bool:
-        """Whether an orthogonal matrix about the centre maps the solid onto itself."""
+        """True if an orthogonal matrix about the centre maps the solid onto itself."""
         if self.operations is not None:
             return bool((np.abs(self.operations - matrix).max(axis=(1, 2)) < _SAME).any())
         if self.axis is not None:

@@ -1,4 +1,4 @@
-"""Memory that is lent, and lent again when nobody looks at it any more."""
+"""Buffer pool: a buffer returns when its last view dies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALIGNMENT = 64
 
 
 class _Loan:
-    """Memory lent to an array and to all views of it; it goes back to its pool after the last."""
+    """Owner of a buffer that an array and its views share; its end returns the buffer."""
 
     def __init__(self, memory: NDArray[Any], pool: deque[NDArray[Any]]) -> None:
         self._memory = memory
@@ -28,7 +28,7 @@ class _Loan:
 
 
 class Pool:
-    """Arrays of one shape and type whose memory is used again when nobody looks at it.
+    """Buffer pool for arrays of one shape and type.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Pool:
     dtype : dtype
         Their type.
     kept : int
-        Most arrays to keep that nobody uses.
+        Most free buffers to keep.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class Pool:
         self._free: deque[NDArray[Any]] = deque(maxlen=kept)
 
     def borrow(self) -> NDArray[Any]:
-        """Return an array of any content; its memory comes back when it and its views are gone."""
+        """Return an uninitialised array; its buffer returns when its last view dies."""
         try:
             memory = self._free.pop()
         except IndexError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from stemfast import arguments
 from stemfast.dataset import splits
 from stemfast.dataset.streaming.batch import Batch
-from stemfast.dataset.streaming.line import Line, Settings
+from stemfast.dataset.streaming.pipeline import Pipeline, Settings
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -35,7 +35,7 @@ class Stream:
     def __init__(self, settings: Settings, start: int, prefetch: int) -> None:
         self._settings = settings
         self._prefetch = prefetch
-        self._line: Line | None = None
+        self._pipeline: Pipeline | None = None
         self._closed = False
         self._process = os.getpid()
         self.recipe = settings.recipe
@@ -64,22 +64,22 @@ class Stream:
         finally:
             del item  # its traceback holds this frame
 
-    def _running(self) -> Line:
+    def _running(self) -> Pipeline:
         if self._process != os.getpid():
             raise RuntimeError(
                 "this stream was made before a fork, and its threads are in the other process: "
                 "make one stream in each process"
             )
-        if self._line is None:
-            self._line = Line(self._settings, self.next_index, self._prefetch)
+        if self._pipeline is None:
+            self._pipeline = Pipeline(self._settings, self.next_index, self._prefetch)
             # Also when the interpreter ends: a thread that is still simulating would crash then.
-            self._stop = weakref.finalize(self, self._line.stop)
-        return self._line
+            self._stop = weakref.finalize(self, self._pipeline.stop)
+        return self._pipeline
 
     def close(self) -> None:
         """Stop the background threads and wait until they have ended. It may be called again."""
         self._closed = True
-        if self._line is not None:
+        if self._pipeline is not None:
             self._stop()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The threads behind a stream: one draws scenes, one simulates them, batch after batch."""
+"""Pipeline of a stream: one thread draws scenes, one simulates them, batch after batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stemfast.dataset.streaming.pool import Pool
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe, Scenes
 
-__all__ = ["Line", "Settings"]
+__all__ = ["Pipeline", "Settings"]
 
 #: Scenes drawn and simulated at a time, at most: what a stream that is closed may have to finish.
 PART = 512
@@ -27,7 +27,7 @@ PART = 512
 
 @dataclass(frozen=True)
 class Settings:
-    """What a stream is of: scenes first_scene … first_scene + stop, and how they are made."""
+    """Settings of a stream of the scenes first_scene … first_scene + stop."""
 
     recipe: Recipe
     seed: int
@@ -80,8 +80,8 @@ class _Queue:
             self._changed.notify_all()
 
 
-class Line:
-    """Two threads, one behind the other: one draws scenes, one simulates them.
+class Pipeline:
+    """Pipeline of two threads: one draws scenes, one simulates them.
 
     It knows nothing of the stream it works for, so that a stream nobody holds any more is
     collected, and with it this.

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 import stemfast as sf
-from stemfast import micrograph, training
-from stemfast.micrograph.classify import shown
+from stemfast import micrograph, pretrained
+from stemfast.classify import shown
 
 FIELDS = range(1, 7)
 FIELD_NM = 320.0
 CASES = ((0.4, 20), (0.8, 20), (1.25, 20), (2.0, 20), (0.8, 4), (0.8, 2), (0.8, 1), (0.8, 0.5))
 
 name = sys.argv[1] if len(sys.argv) > 1 else "shapes"
-network = training.load(name) if Path(name).is_dir() else training.load_pretrained(name)
+network = pretrained.load(name) if Path(name).is_dir() else pretrained.load_pretrained(name)
 print("| pixel [nm] | beam [pA] | e⁻/nm² on particles | found | right | named | right of these |")
 print("|---|---|---|---|---|---|---|")
 for pixel, current in CASES:

@@ -10,13 +10,13 @@ learnt. It takes some minutes.
 import sys
 from pathlib import Path
 
-from stemfast import recipes, training
+from stemfast import pretrained, recipes
 from stemfast.studies import off_distribution
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 name, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-trained = training.load(name) if Path(name).is_dir() else training.load_pretrained(name)
+trained = pretrained.load(name) if Path(name).is_dir() else pretrained.load_pretrained(name)
 made = trained.card["experiment"]
 recipe = recipes.from_dump(made["recipe"], trained.card["recipe"])
 found = []

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from stemfast import micrograph
-from stemfast.micrograph.classify import NOT_SURE, classify
+from stemfast.classify import NOT_SURE, classify
+from stemfast.pretrained import save
 from stemfast.simulation.image import Image
-from stemfast.training import Experiment, save
+from stemfast.training import Experiment
 from stemfast.training.learnt_range import measure
 from untrained import undecided
 
@@ -67,7 +68,7 @@ def test_the_table_says_why_a_shape_is_not_sure(network, field, tmp_path):
 
 
 def test_a_network_without_novelty_leaves_its_column_empty(network, field, tmp_path):
-    from stemfast.training import load
+    from stemfast.pretrained import load
 
     save(tmp_path / "old", replace(load(network), novelty_model=None))
     said = classify(field, model=tmp_path / "old", out=tmp_path / "out", pixel_size_nm=0.8)
@@ -179,7 +180,7 @@ def test_what_is_in_the_way_is_said_first(network, field, tmp_path):
 
 @pytest.mark.skipif(not REAL.is_file(), reason=f"no real micrograph at {REAL}")
 def test_the_network_that_comes_along_finds_spheres_in_the_real_micrograph(tmp_path):
-    from stemfast.training import pretrained_names
+    from stemfast.pretrained import pretrained_names
 
     if "shapes" not in pretrained_names():
         pytest.skip("no network for shapes is installed")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from stemfast import training
+from stemfast import pretrained
 from stemfast.cli import app
 from untrained import SMALL, by_chance
 
@@ -22,7 +22,7 @@ def stemfast(*words: object) -> tuple[int, str]:
 def network(tmp_path_factory):
     """A network that was never trained, with the records that a run leaves."""
     folder = tmp_path_factory.mktemp("network") / "small"
-    training.save(folder, by_chance(temperature=1.3))
+    pretrained.save(folder, by_chance(temperature=1.3))
     return folder
 
 

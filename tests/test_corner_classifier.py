@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 from pydantic import ValidationError
 
-from stemfast import recipes, training
+from stemfast import pretrained, recipes, training
 from stemfast.models import Classifier, ClassifierConfig, CornerClassifier, logits, make_classifier
 from stemfast.models.view_reader import mask_bits
 from stemfast.symmetry.corner_questions import any_order, axis_orders, classes, log_prior
@@ -171,7 +171,7 @@ def finished(tmp_path_factory):
 
 def test_a_run_teaches_corners_and_keeps_a_network_that_answers_the_same(finished):
     experiment, folder = finished
-    trained = training.load(folder)
+    trained = pretrained.load(folder)
     assert isinstance(trained.model, CornerClassifier)
     assert trained.class_names == experiment.make_recipe().class_names
     images = experiment.make_recipe().sample(1, 0, 4).simulate()
@@ -194,7 +194,7 @@ def test_only_weights_that_fit_are_taken(finished):
 
     model = whole_image("hessian")
     start_from(model, str(folder))
-    trunk = training.load(folder).model.reader.trunk
+    trunk = pretrained.load(folder).model.reader.trunk
     np.testing.assert_array_equal(model.norm.scale[...], trunk.norm.scale[...])
     with pytest.raises(ValueError, match=r"another variant, expected the same architecture"):
         start_from(whole_image("plain"), str(folder))
@@ -214,7 +214,7 @@ def test_it_starts_from_the_reader_of_the_ground_truth_network():
         start_from="ground-truth",
     )
     model = experiment.make_model(experiment.make_recipe())
-    encoder = training.load_pretrained("ground-truth").model.encoder
+    encoder = pretrained.load_pretrained("ground-truth").model.encoder
     images = experiment.make_recipe().sample(4, 0, 2).simulate().astype(np.float32)[..., None]
     ours = model.reader.read(jnp.asarray(images), jnp.ones(2)).masks
     theirs = encoder.read(jnp.asarray(images), jnp.ones(2)).masks

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stemfast import dataset, demo, micrograph, training
-from stemfast.micrograph.classify import NOT_SURE, classify
+from stemfast import dataset, demo, micrograph, pretrained, training
+from stemfast.classify import NOT_SURE, classify
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
 SMALL = demo.DemoSettings(
@@ -55,7 +55,7 @@ def test_the_demo_leaves_everything_it_promises(done):
         low, high = figures["accuracy_interval"]
         assert low <= figures["accuracy"] <= high
         assert figures["images_seen"] == 30 * classes * (2 if name == "shapes" else 1)
-        card = training.load(folder / "models" / name).card
+        card = pretrained.load(folder / "models" / name).card
         assert card["test"]["confusion"] == figures["confusion"]
 
 
@@ -70,7 +70,7 @@ def test_training_validation_and_test_are_disjoint(done):
 def test_the_network_that_comes_along_answers_and_the_demos_own_is_compared(done):
     folder, results = done
     found = results["micrograph"]
-    if "shapes" not in training.pretrained_names():
+    if "shapes" not in pretrained.pretrained_names():
         assert found["model"] == str(folder / "models" / "shapes")
         return
     assert found["model"] == "shapes"

@@ -9,7 +9,7 @@ import stemfast as sf
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.image.charge import RIGHT, electrons_of
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.views import refine_views
+from stemfast.fit.joint.views import refine_views
 from stemfast.microscope import Detector
 
 N = 400_000

@@ -18,7 +18,7 @@ from stemfast.fit.cuboid.spinning import (
 )
 from stemfast.fit.cuboid.thickness import thickness_and_jacobian
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.views import refine_views
+from stemfast.fit.joint.views import refine_views
 
 SCAN = sf.Scan(shape=(70, 64), pixel_size_nm=0.35, dwell_us=5.0)
 SPIN_DEG = np.array([25.0, -30.0, 14.0])

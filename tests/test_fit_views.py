@@ -16,14 +16,14 @@ from stemfast.fit import (
     Turns,
     count_prior,
     observe,
-    propose_views,
     refine_views,
     search_views,
 )
 from stemfast.fit.cuboid.equivalents import mirrored
 from stemfast.fit.cuboid.thickness import thickness_and_jacobian
+from stemfast.fit.joint import propose as propose_views
+from stemfast.fit.joint.search import same_particle
 from stemfast.fit.refine import refine_observation
-from stemfast.fit.views_search import same_particle
 
 SCAN = sf.Scan(shape=(80, 80), pixel_size_nm=0.3)
 CHIRAL = 0b00001011  # three corners in a row about the corner of three different edges

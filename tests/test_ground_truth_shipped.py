@@ -8,13 +8,13 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast.dataset.splits import first_index
-from stemfast.pretrained import shipped as pretrained
+from stemfast.pretrained import shipped
 from stemfast.pretrained.reconstructor import is_model
 from stemfast.training.reconstruction import judge as ground_truth_judge
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.sets import read_recipe
 
-NAMES = [item.name for item in pretrained.folder("").iterdir() if is_model(item)]
+NAMES = [item.name for item in shipped.folder("").iterdir() if is_model(item)]
 PARTICLES = 120
 
 
@@ -62,5 +62,5 @@ def test_it_answers_in_nm_and_up_to_symmetry(name):
 def test_it_has_a_card_and_is_small(name):
     card = Path(__file__).parents[1] / "docs" / "model_cards" / f"{name}.md"
     assert f"stemfast train {name}" in card.read_text(encoding="utf-8")
-    files = pretrained.folder(name).iterdir()
+    files = shipped.folder(name).iterdir()
     assert sum(file.stat().st_size for file in files) < 8 * 2**20

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stemfast.pretrained import TrainedClassifier, load, save
 from stemfast.pretrained.class_gaussians import QUANTILE, ClassGaussians, fit
 from stemfast.pretrained.novelty import texture
 from stemfast.studies.off_distribution import cases, table
 from stemfast.studies.off_distribution import measure as behaviour
-from stemfast.training import Experiment, TrainedClassifier, load, save
+from stemfast.training import Experiment
 from stemfast.training.learnt_range import add_to, measure
 from untrained import undecided
 

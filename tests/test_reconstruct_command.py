@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import stemfast as sf
 from stemfast.cli import app
-from stemfast.fit.turns import Turns
+from stemfast.fit.joint.turns import Turns
 
 TILTS = [-40.0, 0.0, 40.0]
 PARTICLE = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from stemfast import recipes
 from stemfast.cli import app
 from stemfast.dataset.splits import first_index
-from stemfast.fit.decide_views import decide_views, is_fair
+from stemfast.fit.joint.decide import decide_views, is_fair
 from stemfast.fit.prior import prior_of
 from stemfast.studies.joint_answer import Truth, of_fit, orbits
 from stemfast.studies.joint_figures import coverage, figures, table

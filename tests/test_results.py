@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from stemfast import recipes, training
+from stemfast import pretrained, recipes
 from stemfast.cli import app
 from stemfast.evaluation.metrics import wilson_interval
 from stemfast.studies import curve_pictures, curves, runs
@@ -35,7 +35,7 @@ def trained():
 @pytest.fixture(scope="module")
 def network(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("network") / "small"
-    training.save(folder, trained)
+    pretrained.save(folder, trained)
     return folder
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from stemfast import training
+from stemfast import pretrained, training
 from stemfast.evaluation.metrics import balanced_interval, calibration_error, wilson_interval
 from stemfast.models import Classifier, ClassifierConfig, logits, probabilities
-from stemfast.training import TrainedClassifier, TrainingSettings
+from stemfast.pretrained import TrainedClassifier
+from stemfast.training import TrainingSettings
 from stemfast.training.augment import apply_symmetry, random_symmetry
 from stemfast.training.step import make_step
 
@@ -173,13 +174,13 @@ def test_the_eight_symmetries_are_drawn_evenly():
 def saved(tmp_path):
     model = network(seed=4)
     model.head.kernel[...] = jnp.asarray(np.random.default_rng(0).normal(size=(16, 2)), jnp.float32)
-    training.save(tmp_path / "net", TrainedClassifier(model, NAMES, 1.7, {"recipe": "test"}))
+    pretrained.save(tmp_path / "net", TrainedClassifier(model, NAMES, 1.7, {"recipe": "test"}))
     return tmp_path / "net", model
 
 
 def test_a_saved_network_answers_as_before(tmp_path):
     folder, model = saved(tmp_path)
-    back = training.load(folder, class_names=NAMES)
+    back = pretrained.load(folder, class_names=NAMES)
     images, _ = discs_and_rings(6)
     expected = probabilities(model, images, temperature=1.7)
     assert np.array_equal(back.probabilities(images), expected)
@@ -195,23 +196,23 @@ def change_config(folder, **changes):
 def test_damaged_or_foreign_networks_are_refused(tmp_path):
     folder, model = saved(tmp_path)
     with pytest.raises(ValueError, match="expected \\('cube', 'ball'\\)"):
-        training.load(folder, class_names=("cube", "ball"))
+        pretrained.load(folder, class_names=("cube", "ball"))
     with pytest.raises(FileNotFoundError, match="no trained network"):
-        training.load(tmp_path)
+        pretrained.load(tmp_path)
     change_config(folder, format_version=1)
     with pytest.raises(ValueError, match="format_version 1"):
-        training.load(folder)
+        pretrained.load(folder)
     change_config(folder, format_version=2, architecture=model.config.model_dump() | {"blocks": 2})
     with pytest.raises(ValueError, match="do not fit the architecture"):
-        training.load(folder)
+        pretrained.load(folder)
     content = bytearray((folder / "weights.safetensors").read_bytes())
     content[-1] ^= 1
     (folder / "weights.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match="SHA-256 differs"):
-        training.load(folder)
+        pretrained.load(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(ValueError, match="not JSON"):
-        training.load(folder)
+        pretrained.load(folder)
 
 
 def test_a_network_with_the_wrong_number_of_names_is_refused():

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stemfast import recipes, training
+from stemfast import pretrained, recipes, training
 from stemfast.evaluation import figures
 from stemfast.models import logits
 from stemfast.training import checkpoint, devices, experiment, run
@@ -117,7 +117,7 @@ def test_metrics_are_written_as_training_goes(finished):
 
 def test_the_network_of_a_run_can_be_judged_again(finished):
     folder, found = finished
-    trained = training.load(folder)
+    trained = pretrained.load(folder)
     again = training.judge(trained, TINY.make_recipe(), seed=TINY.seed, images=45)
     assert np.array_equal(again.evaluation.confusion, found.evaluation.confusion)
     assert trained.card["images_seen"] == 216
@@ -328,7 +328,7 @@ def test_the_surprise_of_a_map_by_hand():
 
 
 def test_a_network_for_other_images_is_refused(finished):
-    trained = training.load(finished[0])
+    trained = pretrained.load(finished[0])
     with pytest.raises(ValueError, match="trained for one image size"):
         training.judge(trained, recipes.get("count", image_px=64), seed=0)
     with pytest.raises(ValueError, match="classes of recipe shapes"):
@@ -338,7 +338,7 @@ def test_a_network_for_other_images_is_refused(finished):
 
 
 def test_predictions_name_the_most_probable_class(finished):
-    trained = training.load(finished[0])
+    trained = pretrained.load(finished[0])
     images = TINY.make_recipe().sample(seed=1, start=0, stop=4).simulate()
     said = trained.predict(images)
     assert len(said) == 4
@@ -352,7 +352,7 @@ def test_predictions_name_the_most_probable_class(finished):
 
 def test_unknown_pretrained_networks_are_refused():
     with pytest.raises(ValueError, match="name is 'nothing'"):
-        training.load_pretrained("nothing")
+        pretrained.load_pretrained("nothing")
 
 
 def test_the_reliability_diagram_counts_every_image_once():
@@ -367,7 +367,7 @@ def test_the_reliability_diagram_counts_every_image_once():
 
 def test_a_run_starts_from_an_earlier_network(finished):
     folder, _ = finished
-    source = training.load(folder)
+    source = pretrained.load(folder)
     again = TINY.changed([f"start_from={folder}"])
     model = again.make_model(again.make_recipe())
     images = np.random.default_rng(5).integers(0, 255, (3, 32, 32), np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from stemfast import training, transfer
+from stemfast import pretrained, transfer
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.transfer.architectures import ARCHITECTURES
 from test_transfer_backbone import tiny
@@ -22,7 +22,7 @@ def stemfast(stemfast, tmp_path, monkeypatch):
     config = ClassifierConfig(n_classes=2, image_shape=(32, 32), widths=(8, 16))
     model = Classifier(config, rngs=nnx.Rngs(0))
     card = {"experiment": {"recipe": "count"}, "images_seen": 1000}
-    training.save(tmp_path / "net", training.TrainedClassifier(model, ("a", "b"), card=card))
+    pretrained.save(tmp_path / "net", pretrained.TrainedClassifier(model, ("a", "b"), card=card))
     return stemfast
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from stemfast import models, recipes, training, transfer
+from stemfast import models, pretrained, recipes, transfer
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.transfer.keras_backbone import KerasBackbone
 from stemfast.transfer.own_backbone import OwnBackbone
@@ -43,7 +43,7 @@ def images():
 def network(side=32, classes=3):
     config = ClassifierConfig(n_classes=classes, image_shape=(side, side), widths=(8,))
     names = tuple(f"class {k}" for k in range(classes))
-    return training.TrainedClassifier(Classifier(config, rngs=nnx.Rngs(3)), names)
+    return pretrained.TrainedClassifier(Classifier(config, rngs=nnx.Rngs(3)), names)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_damaged_models_are_refused(model, tmp_path):
     with pytest.raises(FileNotFoundError, match="head.safetensors"):
         transfer.load(model)
     head.write_bytes(content)
-    training.save(model / "backbone", network(classes=2))
+    pretrained.save(model / "backbone", network(classes=2))
     with pytest.raises(ValueError, match="is not the one that the last layer"):
         transfer.load(model)
     config = json.loads((model / "config.json").read_text())

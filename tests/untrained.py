@@ -7,7 +7,8 @@ import numpy as np
 from flax import nnx
 
 from stemfast.models import Classifier, ClassifierConfig
-from stemfast.training import Experiment, TrainedClassifier
+from stemfast.pretrained import TrainedClassifier
+from stemfast.training import Experiment
 from stemfast.training.experiment import ModelSettings
 
 SMALL = Experiment(

@@ -46,7 +46,7 @@ def classify(
     it is not sure), and overlay.png, the micrograph with every particle outlined and named. The
     scale comes from the file.
     """
-    from stemfast.micrograph.classify import classify as classify_file
+    from stemfast.classify import classify as classify_file
 
     if not file.is_file():
         raise ValueError(f"there is no file {file}")

@@ -167,15 +167,15 @@ class _Rows:
 
 def open_network(name: str) -> Any:
     """A network by the name it comes with, or by its folder."""
-    from stemfast import training
+    from stemfast import pretrained
 
     if (Path(name) / "config.json").is_file():
         from stemfast import transfer
 
-        return transfer.load(name) if transfer.is_model(name) else training.load(name)
-    if name in training.pretrained_names():
-        return training.load_pretrained(name)
-    known = ", ".join(training.pretrained_names()) or "none are installed"
+        return transfer.load(name) if transfer.is_model(name) else pretrained.load(name)
+    if name in pretrained.pretrained_names():
+        return pretrained.load_pretrained(name)
+    known = ", ".join(pretrained.pretrained_names()) or "none are installed"
     raise ValueError(
         f"{name!r} is neither a folder with a trained network nor one that comes along ({known})"
     )

@@ -94,8 +94,8 @@ def refine(
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
     asked = None
     if network:
+        from stemfast.pretrained import load_pretrained
         from stemfast.pretrained.shipped import pretrained_names
-        from stemfast.training import load_pretrained
 
         if task in pretrained_names():
             asked = load_pretrained(task)
@@ -166,7 +166,7 @@ def _refine_sets(
     )
     asked = None
     if network:
-        from stemfast.training import load_pretrained
+        from stemfast.pretrained import load_pretrained
 
         asked = load_pretrained("ground-truth")
         if asked.image_shape != (size, size):

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from stemfast import micrograph, models, training
+from stemfast import micrograph, models, pretrained, training
 from stemfast.dataset import Dataset
 from stemfast.models import Classifier, ClassifierConfig
 
@@ -114,5 +114,7 @@ def train_network(
         "training": settings.model_dump(mode="json"),
         "test": outcome.to_dict(),
     }
-    training.save(folder, training.TrainedClassifier(model, data.class_names, temperature, card))
+    pretrained.save(
+        folder, pretrained.TrainedClassifier(model, data.class_names, temperature, card)
+    )
     return outcome

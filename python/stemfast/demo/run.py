@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from stemfast import atomic, dataset, micrograph, recipes
+from stemfast.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
 from stemfast.dataset import Dataset
 from stemfast.demo.settings import DemoSettings
-from stemfast.micrograph.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
 from stemfast.simulation.image import Image
 
 __all__ = ["run"]
@@ -92,9 +92,9 @@ def _micrograph(
 
 
 def _comes_along(name: str) -> bool:
-    from stemfast import training
+    from stemfast import pretrained
 
-    return name in training.pretrained_names()
+    return name in pretrained.pretrained_names()
 
 
 def _told(answer: Classification, model: str | Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.decide import Decision, decide
 from stemfast.fit.image.goodness import Goodness, goodness
 from stemfast.fit.image.likelihood import Observation, observe
+from stemfast.fit.joint.propose import propose_views
+from stemfast.fit.joint.search import ViewsComparison, search_views
+from stemfast.fit.joint.turns import Turns
+from stemfast.fit.joint.views import RefinedViews, refine_views
 from stemfast.fit.propose import propose
-from stemfast.fit.propose_views import propose_views
 from stemfast.fit.refine import Prior, Refined, refine
 from stemfast.fit.search import Comparison, count_prior, search
-from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, refine_views
-from stemfast.fit.views_search import ViewsComparison, search_views
 
 __all__ = [
     "Comparison",

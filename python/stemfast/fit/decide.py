@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.fit.cuboid.shape import CORNERS
 from stemfast.fit.image.goodness import Goodness, goodness
 from stemfast.fit.image.likelihood import Observation, observe
+from stemfast.fit.joint.propose import posed_anew
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import are_apart, likely_mask, proposals, refitted
-from stemfast.fit.propose_views import posed_anew
 from stemfast.fit.search import Comparison, search
 from stemfast.fit.tasks import Question, question
 from stemfast.fit.templates import binned

@@ -1,1 +1,13 @@
-"""Trained networks: stored, loaded by name, and used with novelty and intervals."""
+"""Trained networks: stored, loaded by name, and used with novelty and intervals. Loads JAX."""
+
+from stemfast.pretrained.classifier import Prediction, TrainedClassifier, load, save
+from stemfast.pretrained.shipped import load_pretrained, pretrained_names
+
+__all__ = [
+    "Prediction",
+    "TrainedClassifier",
+    "load",
+    "load_pretrained",
+    "pretrained_names",
+    "save",
+]

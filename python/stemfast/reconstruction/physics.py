@@ -14,18 +14,18 @@ from stemfast.fit import CutCuboid, Observation, Prior, count_prior, observe
 from stemfast.fit.cuboid.equivalents import mirrored
 from stemfast.fit.cuboid.spinning import checked_turned
 from stemfast.fit.image.likelihood import blur_matrix
+from stemfast.fit.joint.propose import propose_views
+from stemfast.fit.joint.search import ViewsComparison, search_views
+from stemfast.fit.joint.views import refine_views
 from stemfast.fit.proposal import Proposal, placed
 from stemfast.fit.propose import propose
-from stemfast.fit.propose_views import propose_views
 from stemfast.fit.search import Comparison
-from stemfast.fit.views import refine_views
-from stemfast.fit.views_search import ViewsComparison, search_views
 from stemfast.microscope import Microscope, Probe
 from stemfast.reconstruction.prepare import View
 
 if TYPE_CHECKING:
-    from stemfast.fit.turns import Turns
-    from stemfast.fit.views import RefinedViews
+    from stemfast.fit.joint.turns import Turns
+    from stemfast.fit.joint.views import RefinedViews
 
 __all__ = ["CUTS", "Verdict", "decide"]
 

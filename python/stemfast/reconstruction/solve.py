@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import materials
 from stemfast.arguments import finite_number, positive_number
+from stemfast.fit.joint.turns import Turns
 from stemfast.fit.one_thread import one_thread
-from stemfast.fit.turns import Turns
 from stemfast.micrograph.files.calibration import checked
 from stemfast.microscope import Microscope
 from stemfast.reconstruction import network

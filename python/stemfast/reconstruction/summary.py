@@ -18,7 +18,7 @@ from stemfast.reconstruction.prepare import View
 from stemfast.symmetry import CuboidSymmetry, corner_permutation
 
 if TYPE_CHECKING:
-    from stemfast.fit.turns import Turns
+    from stemfast.fit.joint.turns import Turns
 
 __all__ = ["Known", "summarise"]
 

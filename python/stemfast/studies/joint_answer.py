@@ -12,7 +12,7 @@ from stemfast.symmetry import CuboidSymmetry, cuboid_symmetry
 
 if TYPE_CHECKING:
     from stemfast.fit.cuboid.shape import CutCuboid
-    from stemfast.fit.views_search import ViewsComparison
+    from stemfast.fit.joint.search import ViewsComparison
     from stemfast.pretrained.reconstructor import GroundTruthAnswer
 
 __all__ = ["Said", "Truth", "of_fit", "of_network", "orbits"]

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.cuboid.spinning import row_turns
-from stemfast.fit.decide_views import decide_views
 from stemfast.fit.image.likelihood import observe
+from stemfast.fit.joint.decide import decide_views
+from stemfast.fit.joint.turns import Turns
+from stemfast.fit.joint.views import RefinedViews, refine_views
 from stemfast.fit.prior import prior_of
 from stemfast.fit.search import count_prior
-from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, refine_views
 from stemfast.studies.joint_answer import Said, Truth, of_fit, of_network, orbits
 from stemfast.studies.record import Record, SetReading
 

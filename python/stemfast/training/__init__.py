@@ -2,8 +2,6 @@
 
 from stemfast.evaluation.judge import Judgement, judge
 from stemfast.evaluation.metrics import Evaluation, evaluate, fit_temperature
-from stemfast.pretrained.classifier import Prediction, TrainedClassifier, load, save
-from stemfast.pretrained.shipped import load_pretrained, pretrained_names
 from stemfast.training.experiment import Experiment
 from stemfast.training.in_memory import TrainingSettings, fit
 from stemfast.training.run import train
@@ -12,16 +10,10 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "Judgement",
-    "Prediction",
-    "TrainedClassifier",
     "TrainingSettings",
     "evaluate",
     "fit",
     "fit_temperature",
     "judge",
-    "load",
-    "load_pretrained",
-    "pretrained_names",
-    "save",
     "train",
 ]

@@ -7,12 +7,12 @@ from typing import Any
 
 from flax import nnx
 
+from stemfast import pretrained
 from stemfast.models import Classifier, ClassifierConfig, CornerClassifier
 from stemfast.models.reconstructor import GroundTruthNetwork
 from stemfast.models.view_reader import ViewReader
 from stemfast.pretrained import classifier as weights
 from stemfast.pretrained import reconstructor as ground_truth_weights
-from stemfast.pretrained import shipped as pretrained
 from stemfast.pretrained.classifier import TrainedClassifier
 from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.pretrained.store import CONFIG_FILE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stemfast import training
+from stemfast import pretrained
 from stemfast.transfer.architectures import ARCHITECTURES
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.keras_backbone import KerasBackbone
@@ -21,7 +21,7 @@ def backbone(name: str | Path, weights: str | Path | None = None) -> Backbone:
     ----------
     name : str or Path
         ``inception-v3``, ``resnet50`` or ``efficientnet-b0``; or the folder of a network that
-        :func:`stemfast.training.save` wrote; or the name of a network that ships with stemfast.
+        :func:`stemfast.pretrained.save` wrote; or the name of a network that ships with stemfast.
     weights : str or Path, optional
         Of a Keras network: ``"imagenet"`` (if None), ``"random"``, or a file. Our own networks
         bring theirs.
@@ -52,14 +52,14 @@ def backbone(name: str | Path, weights: str | Path | None = None) -> Backbone:
         )
     folder = Path(name)
     if folder.is_dir():
-        return OwnBackbone(folder.resolve().name, training.load(folder))
-    shipped = training.pretrained_names()
+        return OwnBackbone(folder.resolve().name, pretrained.load(folder))
+    shipped = pretrained.pretrained_names()
     if str(name) not in shipped:
         raise ValueError(
             f"backbone is {str(name)!r}, expected {', '.join((*ARCHITECTURES, *shipped))}, or the "
             "folder of a trained network"
         )
-    return OwnBackbone(str(name), training.load_pretrained(str(name)))
+    return OwnBackbone(str(name), pretrained.load_pretrained(str(name)))
 
 
 def restore(reference: dict[str, Any], folder: Path, weights: str | Path | None = None) -> Backbone:
@@ -77,7 +77,7 @@ def restore(reference: dict[str, Any], folder: Path, weights: str | Path | None 
     if reference["kind"] == "stemfast":
         if weights is not None:
             raise ValueError("weights is given, but this model's backbone lies beside it")
-        return OwnBackbone(reference["name"], training.load(folder))
+        return OwnBackbone(reference["name"], pretrained.load(folder))
     chosen = weights
     if chosen is None:
         chosen = reference["file"] if reference["weights"] == "file" else reference["weights"]

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast import training
+from stemfast import pretrained
 from stemfast.pretrained.classifier import TrainedClassifier
 from stemfast.transfer import normalise
 from stemfast.transfer.backbone import Backbone, checked_images
@@ -64,7 +64,7 @@ class OwnBackbone(Backbone):
 
     def save(self, folder: Path) -> None:
         """Write the whole network into a folder."""
-        training.save(folder, self.trained)
+        pretrained.save(folder, self.trained)
 
     def features(self, images: ArrayLike) -> NDArray[np.float32]:
         """Its pooled features (B, n_features)."""

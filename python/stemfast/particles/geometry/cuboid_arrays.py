@@ -11,12 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.particles.geometry.body import KIND_CONVEX, KIND_MESH
 from stemfast.particles.geometry.body_table import BodyTable, offsets_of
 from stemfast.particles.geometry.clipping import box_face
-from stemfast.particles.geometry.solid_arrays import (
-    Solids,
-    norm,
-    positive_rows,
-    side_by_side,
-)
+from stemfast.particles.geometry.solid_arrays import Solids, norm, positive_rows, side_by_side
 from stemfast.symmetry import CORNER_SIGNS
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from stemfast import atomic
 from stemfast.models.reconstructor import GroundTruthNetwork
 from stemfast.pretrained import reconstructor as weights
-from stemfast.pretrained import shipped as pretrained
+from stemfast.pretrained import shipped
 from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training.corner_points import corner_points, point_loss
 from stemfast.training.devices import ExecutionSettings
@@ -255,9 +255,7 @@ def _whole(name: str | None) -> Path | None:
     """The folder of the ground-truth network of this name, if it is one."""
     if name is None:
         return None
-    return next(
-        (one for one in (Path(name), pretrained.folder(name)) if weights.is_model(one)), None
-    )
+    return next((one for one in (Path(name), shipped.folder(name)) if weights.is_model(one)), None)
 
 
 def _add_spin(

@@ -16,7 +16,7 @@ from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
 
 if TYPE_CHECKING:
     from stemfast.micrograph import FoundParticles, Micrograph
-    from stemfast.training import TrainedClassifier
+    from stemfast.pretrained import TrainedClassifier
 
 __all__ = ["DEFAULT_MODEL", "NOT_SURE", "Classification", "classify"]
 
@@ -85,8 +85,8 @@ def classify(
     file : str or Path
         Micrograph in any format that :func:`stemfast.micrograph.files.read` knows.
     model : str or Path
-        A network that comes along (:func:`stemfast.training.pretrained_names`), or the folder of
-        one that :func:`stemfast.training.save` wrote.
+        A network that comes along (:func:`stemfast.pretrained.pretrained_names`), or the folder of
+        one that :func:`stemfast.pretrained.save` wrote.
     out : str or Path, optional
         Folder for the results, made if missing; ``<name of the file>-shapes`` if None. Results of
         an earlier run are replaced once the new ones are complete.
@@ -99,7 +99,7 @@ def classify(
     min_probability : float
         Smallest probability, 0 … 1, that names a shape.
     max_novelty : float
-        Largest novelty (:meth:`stemfast.training.TrainedClassifier.novelty`) that names a shape;
+        Largest novelty (:meth:`stemfast.pretrained.TrainedClassifier.novelty`) that names a shape;
         of images like the learnt ones, about one in a hundred is above 1. ``inf`` to name them
         all.
 
@@ -155,7 +155,7 @@ def classify(
 
 def _known_model(model: str | Path) -> None:
     """Refuse what is neither the name of a network nor its folder, before any work."""
-    from stemfast.pretrained import shipped as pretrained
+    from stemfast import pretrained
 
     names = pretrained.pretrained_names()
     if str(model) in names or (Path(model) / "config.json").is_file():
@@ -170,7 +170,7 @@ def _known_model(model: str | Path) -> None:
 
 
 def _load(model: str | Path) -> TrainedClassifier:
-    from stemfast import training, transfer
+    from stemfast import pretrained, transfer
 
     if (Path(model) / "config.json").is_file():
         if transfer.is_model(model):
@@ -178,8 +178,8 @@ def _load(model: str | Path) -> TrainedClassifier:
                 f"model is {str(model)!r}, a network for ready images of particles (made by "
                 "'stemfast train transfer'): cut them out and use 'stemfast predict'"
             )
-        return training.load(model)
-    network: TrainedClassifier = training.load_pretrained(str(model))
+        return pretrained.load(model)
+    network: TrainedClassifier = pretrained.load_pretrained(str(model))
     return network
 
 

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.fit.cuboid.equivalents import axis_turns, mirrored, renamed
 from stemfast.fit.cuboid.shape import CORNERS, MASKS, CutCuboid, rotation_matrix
 from stemfast.fit.image.likelihood import Observation
-from stemfast.fit.joint_state import JointState
-from stemfast.fit.levenberg_marquardt import Joint
+from stemfast.fit.joint.levenberg_marquardt import Joint
+from stemfast.fit.joint.parameters import JointState
+from stemfast.fit.joint.turns import Turns
+from stemfast.fit.joint.views import RefinedViews, fitted_views, pose_before, view_starts
 from stemfast.fit.prior import Prior
 from stemfast.fit.refine import OUT
 from stemfast.fit.search import Comparison, checked_log_prior, explore
-from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, fitted_views, pose_before, view_starts
 
 __all__ = ["ViewsComparison", "log_likelihood", "replace_poses", "same_particle", "search_views"]
 

@@ -1,7 +1,7 @@
 """One particle in several images: one shape, a pose and a place in each.
 
 `refine_views` fits one set of cut corners to all images at once, in blocks
-(`stemfast.fit.levenberg_marquardt`); `stemfast.fit.views_search` compares sets of corners by
+(`stemfast.fit.joint.levenberg_marquardt`); `stemfast.fit.joint.search` compares sets of corners by
 their joint evidence.
 """
 
@@ -18,10 +18,10 @@ from stemfast.fit.cuboid.shape import CORNERS, MASKS, CutCuboid
 from stemfast.fit.cuboid.thickness import SHAPE_PARAMETERS, shape_parameters
 from stemfast.fit.image.goodness import Goodness, goodness
 from stemfast.fit.image.likelihood import Observation
-from stemfast.fit.levenberg_marquardt import Joint
+from stemfast.fit.joint.levenberg_marquardt import Joint
+from stemfast.fit.joint.turns import Turns
 from stemfast.fit.prior import Prior
 from stemfast.fit.refine import with_corners
-from stemfast.fit.turns import Turns
 
 __all__ = ["RefinedViews", "fitted_views", "pose_before", "refine_views", "view_starts"]
 

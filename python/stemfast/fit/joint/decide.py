@@ -13,13 +13,13 @@ from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.cuboid.spinning import checked_turned
 from stemfast.fit.decide import decide
 from stemfast.fit.image.likelihood import Observation, observe
+from stemfast.fit.joint.propose import propose_views, relaxed_fits
+from stemfast.fit.joint.search import ViewsComparison, log_likelihood, same_particle, search_views
+from stemfast.fit.joint.turns import Turns
+from stemfast.fit.joint.views import RefinedViews, refine_views
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose_views import propose_views, relaxed_fits
 from stemfast.fit.search import Comparison, count_prior
-from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, refine_views
-from stemfast.fit.views_search import ViewsComparison, log_likelihood, same_particle, search_views
 from stemfast.microscope import Microscope
 
 __all__ = ["Starts", "decide_views", "is_fair"]

@@ -7,7 +7,7 @@ its own, or, where the turns between them are known, one for all with a small er
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,17 +15,83 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, compose
 from stemfast.fit.cuboid.thickness import SHAPE_PARAMETERS
-from stemfast.fit.joint_state import JointState
+from stemfast.fit.joint.turns import Turns
 from stemfast.fit.prior import Prior
-from stemfast.fit.turns import Turns
 
-__all__ = ["JointParameters"]
+__all__ = ["JointParameters", "JointResult", "JointState", "Slopes"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _EDGES = slice(5, 8)
 # As in `maximum`: what a parameter that no pixel tells about is still known to.
 _FLOOR_TURN, _FLOOR_PLACE, _FLOOR = 1.0, 0.25, 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class JointState:
+    """Where a fit stands.
+
+    Attributes
+    ----------
+    shapes : tuple of CutCuboid
+        In each view.
+    before : (4,) float64
+        Pose before the turns, if these are known.
+    errors : (K, 3) float64
+        Of the turns, as rotation vectors [rad].
+    waves : tuple of float64
+        Of each film [nm].
+    log_scales : (K,) float64
+        Logarithms of the fitted doses over the given ones.
+    """
+
+    shapes: tuple[CutCuboid, ...]
+    before: Float
+    errors: Float
+    waves: tuple[Float, ...]
+    log_scales: Float
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Objective and its derivatives: shared, and of each view."""
+
+    value: float
+    shared: Float
+    shared_information: Float
+    own: list[Float]
+    own_information: list[Float]
+    mixed: list[Float]  # (shared, own)
+    electrons: list[Float]
+
+
+@dataclass(frozen=True, eq=False)
+class JointResult:
+    """The end of a climb.
+
+    Attributes
+    ----------
+    state : JointState
+    shared_covariance : (n, n) float64
+        Of edges and cuts.
+    view_covariances : tuple of (P, P) float64
+        Of turn, place, edges and cuts in each view.
+    log_likelihood, log_evidence : float
+    at_limit : (8,) bool
+    electrons : tuple of (rows, columns) float64
+    steps : int
+    converged : bool
+    """
+
+    state: JointState
+    shared_covariance: Float
+    view_covariances: tuple[Float, ...]
+    log_likelihood: float
+    log_evidence: float
+    at_limit: NDArray[np.bool_]
+    electrons: tuple[Float, ...]
+    steps: int
+    converged: bool
 
 
 class JointParameters:

@@ -19,13 +19,13 @@ from stemfast.fit.cuboid.equivalents import axis_turns, mirrored, renamed
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.cuboid.spinning import checked_turned
 from stemfast.fit.image.likelihood import Observation, observe
+from stemfast.fit.joint.search import log_likelihood, replace_poses
+from stemfast.fit.joint.turns import Turns
+from stemfast.fit.joint.views import RefinedViews, refine_views
 from stemfast.fit.maximum import Refined
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import proposals, relaxed_prior
 from stemfast.fit.templates import binned, misfits
-from stemfast.fit.turns import Turns
-from stemfast.fit.views import RefinedViews, refine_views
-from stemfast.fit.views_search import log_likelihood, replace_poses
 from stemfast.microscope import Microscope
 
 __all__ = ["posed_anew", "propose_views", "relaxed_fits"]

@@ -19,10 +19,9 @@ from stemfast.fit.cuboid.shape import CORNERS
 from stemfast.fit.cuboid.thickness import SHAPE_PARAMETERS
 from stemfast.fit.evidence import log_evidence
 from stemfast.fit.image.likelihood import Observation
-from stemfast.fit.joint_state import JointResult, JointState, Slopes
-from stemfast.fit.parameters import JointParameters
+from stemfast.fit.joint.parameters import JointParameters, JointResult, JointState, Slopes
+from stemfast.fit.joint.turns import Turns
 from stemfast.fit.prior import Prior
-from stemfast.fit.turns import Turns
 
 __all__ = ["Joint"]
 

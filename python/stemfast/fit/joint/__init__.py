@@ -1,0 +1,1 @@
+"""Fits of one particle to several images: one shape, a pose and a place in each."""

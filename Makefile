@@ -18,7 +18,7 @@ SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 PY := python tests bench examples
 
-.PHONY: help demo test check sanitize bench format clean
+.PHONY: help demo test check sanitize bench format architecture clean
 .DEFAULT_GOAL := help
 
 help:
@@ -66,6 +66,10 @@ sanitize: $(VENV)/.installed-test
 	PYTHONPATH=$(SANITIZED) PYTHONMALLOC=malloc \
 	LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so)" \
 	    $(BIN)/python -m pytest -p no:cacheprovider $(CORE_TESTS)
+
+# The drawing of docs/architecture.md, from the imports.
+architecture: $(VENV)/.installed-all
+	$(BIN)/python docs/draw_architecture.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

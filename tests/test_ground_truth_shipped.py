@@ -21,7 +21,7 @@ PARTICLES = 120
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_as_good_as_its_card_says(name):
     network = sf.load_pretrained(name)
-    assert name not in pretrained.pretrained_names()  # those are classifiers
+    assert name not in shipped.pretrained_names()  # those are classifiers
     experiment = GroundTruthExperiment.model_validate(network.card["experiment"])
     sets = read_recipe(
         experiment.views_recipe(experiment.set_views, kind="tilts"),

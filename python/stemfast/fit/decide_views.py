@@ -15,7 +15,7 @@ from stemfast.fit.decide import decide
 from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import Prior
-from stemfast.fit.propose_views import propose_views, relaxed_fits
+from stemfast.fit.propose_views import posed_again, propose_views, relaxed_fits
 from stemfast.fit.search import Comparison, count_prior
 from stemfast.fit.turns import Turns
 from stemfast.fit.views import RefinedViews, refine_views
@@ -119,7 +119,11 @@ def decide_views(
             continue
         found.append(search_views(seen, fit.shapes, log_prior=weights, prior=known, turns=turns))
         found.sort(key=_log_posterior, reverse=True)
-    return found[0]
+    if turns is None and not spins:
+        again = posed_again(seen, found[0].best, known)
+        if again.log_evidence > found[0].best.log_evidence + _BETTER:
+            found.append(search_views(seen, again.shapes, log_prior=weights, prior=known))
+    return max(found, key=_log_posterior)
 
 
 def is_fair(fit: RefinedViews) -> bool:

@@ -13,7 +13,7 @@ from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.cuboid.spinning import checked_turned
 from stemfast.fit.decide import decide
 from stemfast.fit.image.likelihood import Observation, observe
-from stemfast.fit.joint.propose import propose_views, relaxed_fits
+from stemfast.fit.joint.propose import posed_again, propose_views, relaxed_fits
 from stemfast.fit.joint.search import ViewsComparison, log_likelihood, same_particle, search_views
 from stemfast.fit.joint.turns import Turns
 from stemfast.fit.joint.views import RefinedViews, refine_views
@@ -119,7 +119,11 @@ def decide_views(
             continue
         found.append(search_views(seen, fit.shapes, log_prior=weights, prior=known, turns=turns))
         found.sort(key=_log_posterior, reverse=True)
-    return found[0]
+    if turns is None and not spins:
+        again = posed_again(seen, found[0].best, known)
+        if again.log_evidence > found[0].best.log_evidence + _BETTER:
+            found.append(search_views(seen, again.shapes, log_prior=weights, prior=known))
+    return max(found, key=_log_posterior)
 
 
 def is_fair(fit: RefinedViews) -> bool:

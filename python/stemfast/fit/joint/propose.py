@@ -28,7 +28,7 @@ from stemfast.fit.propose import proposals, relaxed_prior
 from stemfast.fit.templates import binned, misfits
 from stemfast.microscope import Microscope
 
-__all__ = ["posed_anew", "propose_views", "relaxed_fits"]
+__all__ = ["posed_again", "posed_anew", "propose_views", "relaxed_fits"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -42,6 +42,7 @@ _FIRST = 2  # views that a fit may be grown from, where the first does not lead 
 # Poses of a known shape that are looked at, and then rad around so many of the best.
 _POSES, _ROUNDS, _AROUND = 3000, ((0.12, 30), (0.05, 20)), 20
 _POSED, _FAR_DEG, _NEAR_DEG = 4, 6.0, 2.5  # how many are fitted, and how far apart
+_DOUBTFUL = 2.0  # standard deviations of χ² beyond its mean from which poses are looked at again
 _FAIR = 5.0  # standard deviations of χ² beyond its mean that noise alone may reach
 
 
@@ -207,13 +208,16 @@ def _best_of(
 
 
 def _fits_of(
-    seen: list[Observation], prior: Prior, starts: Sequence[Sequence[CutCuboid]]
+    seen: Sequence[Observation],
+    prior: Prior,
+    starts: Sequence[Sequence[CutCuboid]],
+    mask: int | None = _ALL,
 ) -> list[RefinedViews]:
     """Fits from starts that are guesses; one that breaks down on its way leads nowhere."""
     fits = []
     for start in starts:
         try:
-            fits.append(refine_views(seen, start, _ALL, prior=prior))
+            fits.append(refine_views(seen, start, mask, prior=prior))
         except np.linalg.LinAlgError:
             continue
     return fits
@@ -246,6 +250,29 @@ def relaxed_fits(shape: CutCuboid, seen: Observation, prior: Prior) -> list[CutC
     fits = _fits_of([medium], relaxed_prior(prior), [[pose] for pose in poses])
     fits.sort(key=lambda fit: -fit.log_likelihood)
     return [_settled(fit, prior)[0] for fit in fits]
+
+
+def posed_again(seen: Sequence[Observation], fit: RefinedViews, prior: Prior) -> RefinedViews:
+    """The most probable fit with the same corners and another pose in a view that is in doubt.
+
+    A wrong pose, a few degrees off, can leave little more than noise in two images.
+
+    Parameters
+    ----------
+    seen : sequence of Observation
+        At poses that are not known.
+    fit : RefinedViews
+        Returned if no other is more probable.
+    prior : Prior
+    """
+    best = fit
+    for view, left in enumerate(fit.goodness):
+        if left.beyond > _DOUBTFUL:
+            posed = posed_anew(fit.shapes[view], seen[view], apart_deg=_NEAR_DEG)
+            starts = [(*fit.shapes[:view], one, *fit.shapes[view + 1 :]) for one in posed]
+            fits = _fits_of(seen, prior, starts, None)
+            best = max([best, *fits], key=lambda one: one.log_evidence)
+    return best
 
 
 def posed_anew(

@@ -21,7 +21,7 @@ from stemfast.fit import (
 )
 from stemfast.fit.cuboid.equivalents import mirrored
 from stemfast.fit.cuboid.thickness import thickness_and_jacobian
-from stemfast.fit.joint import propose as propose_views
+from stemfast.fit.joint.propose import propose_views
 from stemfast.fit.joint.search import same_particle
 from stemfast.fit.refine import refine_observation
 

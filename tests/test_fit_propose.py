@@ -19,7 +19,7 @@ from stemfast.dataset.splits import first_index
 from stemfast.fit import CutCuboid, Prior, count_prior, decide, observe, propose
 from stemfast.fit.cuboid.equivalents import aligned, apart, axis_turns, mirrored, renamed
 from stemfast.fit.cuboid.shape import rotation_matrix
-from stemfast.fit.image import goodness
+from stemfast.fit.image.goodness import goodness
 from stemfast.fit.prior import prior_of
 from stemfast.fit.propose import likely_mask, proposals
 from stemfast.fit.templates import binned, outline

@@ -279,19 +279,22 @@ def test_a_file_of_several_datasets(tmp_path: Path) -> None:
     file = tmp_path / "a.hspy"
     axes = [axis(12), axis(17)]
     write_signal(file, RAMP, axes, "BF")
-    write_signal(file, RAMP + 1, axes, "DF")
+    write_signal(file, RAMP + 1, axes, "CF")
     with pytest.raises(MicrographError, match=r"2 datasets \[0: BF.*say which with dataset="):
         read(file)
-    np.testing.assert_array_equal(read(file, dataset="DF").image, RAMP + 1)
-    np.testing.assert_array_equal(read(file, dataset=0).image, RAMP)
+    np.testing.assert_array_equal(read(file, dataset="CF").image, RAMP + 1)
+    for number in (0, "0"):
+        np.testing.assert_array_equal(read(file, dataset=number).image, RAMP)
+    write_signal(file, RAMP + 3, axes, "DF4")
+    np.testing.assert_array_equal(read(file).image, RAMP + 3)
     with pytest.raises(MicrographError, match="'EDS' is not the title of one of"):
         read(file, dataset="EDS")
-    with pytest.raises(MicrographError, match="dataset: got 2"):
-        read(file, dataset=2)
+    with pytest.raises(MicrographError, match="dataset: got 3"):
+        read(file, dataset=3)
     write_signal(file, RAMP + 2, axes, "HAADF")
     chosen = read(file)
     np.testing.assert_array_equal(chosen.image, RAMP + 2)
-    assert "took dataset 2" in chosen.notes[0]
+    assert "took dataset 3" in chosen.notes[0]
 
 
 def test_names_that_are_no_file(tmp_path: Path) -> None:

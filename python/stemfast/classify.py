@@ -70,7 +70,7 @@ def classify(
     out: str | Path | None = None,
     pixel_size_nm: float | None = None,
     index: int | None = None,
-    dataset: str | None = None,
+    dataset: int | str | None = None,
     min_probability: float = 0.8,
     max_novelty: float = 1.0,
 ) -> Classification:
@@ -94,8 +94,8 @@ def classify(
         Pixel size [nm], for a file that does not say it or says it wrong.
     index : int, optional
         Which image of a stack.
-    dataset : str, optional
-        Title of the data set, for a file that holds several.
+    dataset : int or str, optional
+        Number or title of the data set, for a file that holds several.
     min_probability : float
         Smallest probability, 0 … 1, that names a shape.
     max_novelty : float
@@ -123,7 +123,7 @@ def classify(
     if not max_novelty > 0.0:
         raise ValueError(f"max_novelty is {max_novelty}, expected a positive number or inf")
     source = Path(file)
-    if not source.is_file():
+    if not source.exists():
         raise FileNotFoundError(f"there is no file {source}")
     target = Path(f"{source.stem}-shapes") if out is None else Path(out)
     if target.exists() and not target.is_dir():

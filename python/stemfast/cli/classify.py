@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stemfast.cli.options import DatasetTitle, File, Index, PixelSize
+from stemfast.cli.options import DatasetChoice, File, Index, PixelSize
 
 
 def classify(
@@ -24,7 +24,7 @@ def classify(
     ] = None,
     pixel_size_nm: PixelSize = None,
     index: Index = None,
-    dataset: DatasetTitle = None,
+    dataset: DatasetChoice = None,
     min_probability: Annotated[
         float,
         typer.Option(metavar="P", help="Below this probability a shape is called not sure."),
@@ -48,7 +48,7 @@ def classify(
     """
     from stemfast.classify import classify as classify_file
 
-    if not file.is_file():
+    if not file.exists():
         raise ValueError(f"there is no file {file}")
     typer.echo(
         classify_file(

@@ -7,6 +7,7 @@ thread waits for the signal, gives Python a moment, then ends the process.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -116,7 +117,24 @@ def explain(error: Exception) -> str | None:
         )
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    from stemfast.micrograph.files.error import MicrographError
+
+    text = " ".join(str(error).split()) or type(error).__name__
+    return _as_options(text) if isinstance(error, MicrographError) else text
+
+
+def _as_options(text: str) -> str:
+    """A message about a micrograph that names options instead of Python's arguments.
+
+    >>> _as_options("a stack of 3 images: say which with index=0 ... 2")
+    'a stack of 3 images: say which with --index 0 ... 2'
+    """
+    text = text.replace(" (on the command line --pixel-size-nm)", "")
+    for name in ("pixel_size_nm", "index", "dataset"):
+        option = f"--{name.replace('_', '-')}"
+        text = re.sub(rf"\b{name}=", f"{option} ", text)
+        text = re.sub(rf"\b{name}:(?= )", f"{option}:", text)
+    return text
 
 
 def stderr_is_terminal() -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stemfast.cli.options import DatasetTitle, File, Index, PixelSize
+from stemfast.cli.options import DatasetChoice, File, Index, PixelSize
 
 
 def features(
@@ -39,7 +39,7 @@ def features(
     inner_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's inner edge.")] = 60,
     outer_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's outer edge.")] = 200,
     index: Index = None,
-    dataset: DatasetTitle = None,
+    dataset: DatasetChoice = None,
 ) -> None:
     """Measure the particles of a micrograph: outline, corners, edges, sizes and volume.
 
@@ -52,7 +52,7 @@ def features(
     from stemfast import features as package
     from stemfast import materials, micrograph
 
-    if not file.is_file():
+    if not file.exists():
         raise ValueError(f"there is no file {file}")
     if out is not None and out.suffix != ".csv":
         raise ValueError(f"--out is {out}, expected a name that ends in .csv")

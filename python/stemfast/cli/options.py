@@ -14,20 +14,23 @@ if TYPE_CHECKING:
 File = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="Micrograph: .dm3, .dm4, .emd, .mrc, .hspy, .tif and more."
+        metavar="FILE",
+        help="Micrograph: .dm3, .dm4, .emd, .mrc, .hspy, .tif, .bcf, .h5, .png and more.",
     ),
 ]
 PixelSize = Annotated[
     float | None,
-    typer.Option(metavar="NM", help="Pixel size, where the file does not say it or is wrong."),
+    typer.Option(metavar="NM", help="Pixel size, in place of whatever the file says."),
 ]
 Index = Annotated[
     int | None,
     typer.Option(metavar="N", help="Which image of a stack, counted from 0."),
 ]
-DatasetTitle = Annotated[
+DatasetChoice = Annotated[
     str | None,
-    typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
+    typer.Option(
+        metavar="N|TITLE", help="Which data set, where the file holds several: number or title."
+    ),
 ]
 
 Conditions = Annotated[str, typer.Option(metavar="NAME", help="clean, standard or hard.")]

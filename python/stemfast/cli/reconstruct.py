@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stemfast.cli.errors import stderr_is_terminal
-from stemfast.cli.options import numbers
+from stemfast.cli.options import DatasetChoice, numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def reconstruct(
@@ -41,10 +46,7 @@ def reconstruct(
         list[int] | None,
         typer.Option(metavar="N", help="Which frames of a stack, counted from 0; repeat it."),
     ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(metavar="TITLE", help="Which data set, where the file holds several."),
-    ] = None,
+    dataset: DatasetChoice = None,
     tilt: Annotated[
         list[float] | None,
         typer.Option(
@@ -108,12 +110,13 @@ def reconstruct(
     )
     for note in series.notes:
         typer.echo(f"note: {note}", err=True)
-    known = tilt or series.tilts_deg
+    known = None if no_tilts else tilt or series.tilts_deg
+    typer.echo(_tilts_used(known, "--tilt" if tilt else series.tilts_from), err=True)
     with _Told() as tell:
         answer = package.reconstruct(
             series.images,
             series.pixel_size_nm.tolist(),
-            None if no_tilts else known,
+            known,
             tilt_axis_deg=tilt_axis_deg,
             tilt_sd_deg=tilt_sd_deg,
             spin=spins[0] if len(spins) == 1 else spins or None,
@@ -127,6 +130,13 @@ def reconstruct(
     if out is not None:
         for path in package.write_answer(out, answer):
             typer.echo(f"wrote {path}")
+
+
+def _tilts_used(tilts: Sequence[float] | NDArray[np.float64] | None, source: str) -> str:
+    """The tilts that go into the reconstruction and where they stand."""
+    if tilts is None:
+        return "tilts: none used, all poses are looked for"
+    return f"tilts: {', '.join(f'{one:g}' for one in tilts)} degrees, from {source}"
 
 
 class _Told:

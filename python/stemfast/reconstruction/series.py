@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.micrograph import MicrographError
-from stemfast.micrograph.files.calibration import GIVE_PIXEL_SIZE, checked, pixel_size
-from stemfast.micrograph.files.formats import Dataset, read_datasets
-from stemfast.micrograph.files.read import checked_image, read
+from stemfast.micrograph.files import tilts as tilt_files
+from stemfast.micrograph.files.calibration import checked
+from stemfast.micrograph.files.choice import choose_dataset
+from stemfast.micrograph.files.dataset import Dataset
+from stemfast.micrograph.files.formats import read_datasets
+from stemfast.micrograph.files.read import checked_image, checked_path, choose_pixel_size, read
 
 __all__ = ["MOST_IMAGES", "Series", "evenly", "read_series"]
 
@@ -43,6 +47,8 @@ class Series:
         Energy of the beam, where the file says it [keV].
     notes : tuple of str
         What the reader should be told.
+    tilts_from : str
+        Where the tilts stand: a file beside the series, the stack's axis, or an axis of the stage.
     """
 
     images: tuple[NDArray[np.float32], ...] = field(repr=False)
@@ -51,6 +57,7 @@ class Series:
     names: tuple[str, ...]
     energy_kev: float | None = None
     notes: tuple[str, ...] = ()
+    tilts_from: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -151,24 +158,17 @@ def _whole(name: str, value: object) -> int:
 
 def _stack(path: Path, dataset: int | str | None) -> Dataset | None:
     """The dataset of a file if it is a stack of images."""
-    from stemfast.micrograph.files.read import _checked_path, _choose_dataset
-
-    file = _checked_path(path)
+    file = checked_path(path)
     try:
         found, _ = read_datasets(file)
         if dataset is None:
-            stacks = [one for one in found if _is_stack(one)]
+            stacks = [one for one in found if one.frames > 1]
             if len(stacks) == 1:
                 return stacks[0]
-        _, chosen, _ = _choose_dataset(found, dataset)
+        _, chosen, _ = choose_dataset(found, dataset)
     except MicrographError as error:
         raise MicrographError(f"{file}: {error}") from error
-    return chosen if _is_stack(chosen) else None
-
-
-def _is_stack(dataset: Dataset) -> bool:
-    lengths = [n for n in dataset.shape[:-2] if n != 1]
-    return dataset.is_image and len(lengths) == 1
+    return chosen if chosen.frames > 1 else None
 
 
 def _frames(
@@ -180,20 +180,19 @@ def _frames(
 ) -> Series:
     place = next(k for k, n in enumerate(stack.shape[:-2]) if n != 1)
     data = stack.data.reshape(stack.shape[place], *stack.shape[-2:])
-    notes: list[str] = []
+    notes = list(stack.notes)
     chosen = _choose(path, len(data), views, index, notes)
-    tilts = _tilts(stack.axes[place], len(data))
+    tilts, source = _tilts(stack.axes[place], len(data)), "the axis of the stack"
+    if tilts is None:
+        tilts, source = tilt_files.beside(path, len(data))
+        if tilts is None and source:
+            notes.append(source)
     try:
-        found = pixel_size((stack.axes[-2], stack.axes[-1])) if stack.calibrated else None
+        size, scale_notes = choose_pixel_size(stack, given)
         images = tuple(checked_image(data[k]) for k in chosen)
     except MicrographError as error:
         raise MicrographError(f"{path}: {error}") from error
-    if found is None and given is None:
-        raise MicrographError(f"{path}: no pixel size in the file: {GIVE_PIXEL_SIZE}")
-    if given is not None and found is not None and abs(found - given) > 1e-6 * given:
-        notes.append(f"pixel size {given:g} nm as given, in place of the file's {found:g} nm")
-    size = given if given is not None else found
-    assert size is not None
+    notes.extend(scale_notes)
     names = tuple(f"frame {k}" if tilts is None else f"frame {k}, {tilts[k]:+g}°" for k in chosen)
     return Series(
         images,
@@ -202,6 +201,7 @@ def _frames(
         names,
         _energy_kev(stack.metadata),
         tuple(notes),
+        "" if tilts is None else source,
     )
 
 
@@ -251,19 +251,22 @@ def _several(
         raise ValueError(f"files: got {len(files)}, expected at most {MOST_IMAGES} images")
     frame = None if not index else _whole("index", index[0])
     pictures = [read(file, pixel_size_nm=given, index=frame, dataset=dataset) for file in files]
-    tilts = [_stage_tilt(picture.metadata.get("file", {})) for picture in pictures]
-    known = [tilt for tilt in tilts if tilt is not None]
+    stages = [_stage(picture.metadata.get("file", {})) for picture in pictures]
     notes = [note for picture in pictures for note in picture.notes]
-    if known and len(known) < len(files):
-        notes.append(f"{len(known)} of {len(files)} files say how the stage was tilted: not used")
+    tilts, source = None, ""
+    if len(files) > 1:
+        alpha, beta = ([stage[n] for stage in stages] for n in (0, 1))
+        tilts, source, told = tilt_files.stage_tilts(alpha, beta)
+        notes.extend(told)
     energies = {_energy_kev(picture.metadata.get("file", {})) for picture in pictures} - {None}
     return Series(
         tuple(picture.image for picture in pictures),
         np.array([picture.pixel_size_nm for picture in pictures]),
-        np.array(known) if len(files) > 1 and len(known) == len(files) else None,
+        tilts,
         tuple(Path(file).name for file in files),
         energies.pop() if len(energies) == 1 else None,
         tuple(dict.fromkeys(notes)),
+        source and f"{source} of the stage",
     )
 
 
@@ -273,11 +276,17 @@ def _instrument(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _stage_tilt(metadata: Mapping[str, Any]) -> float | None:
-    """Alpha tilt of the stage as RosettaSciIO gives it [degrees]."""
+def _stage(metadata: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Alpha and beta tilt of the stage as RosettaSciIO gives them [degrees]."""
     stage = _instrument(metadata).get("Stage", {})
-    tilt = stage.get("tilt_alpha") if isinstance(stage, Mapping) else None
-    return float(tilt) if isinstance(tilt, int | float) and np.isfinite(tilt) else None
+    alpha, beta = (
+        float(tilt) if isinstance(tilt, Real) and np.isfinite(float(tilt)) else None
+        for tilt in (
+            stage.get(name) if isinstance(stage, Mapping) else None
+            for name in ("tilt_alpha", "tilt_beta")
+        )
+    )
+    return alpha, beta
 
 
 def _energy_kev(metadata: Mapping[str, Any]) -> float | None:

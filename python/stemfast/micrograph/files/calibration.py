@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from stemfast import units
 from stemfast.micrograph.files.error import MicrographError
 
-_NO_UNIT = {"", "px", "pixel", "pixels", "none", "undefined", "<undefined>", "t.undefined"}
+# A printer's unit is what ImageJ carries over from pictures that were never calibrated.
+_NO_UNIT = {
+    "",
+    "px",
+    "pix",
+    "pixel",
+    "pixels",
+    "none",
+    "dimensionless",
+    "undefined",
+    "<undefined>",
+    "t.undefined",
+    "unknown",
+    "inch",
+    "inches",
+}
 _ANGLES = {"rad", "mrad", "deg", "degree", "degrees", "\u00b0"}
+_LONG_NAMES = re.compile(
+    r"^(?:(?P<prefix>pico|nano|micro|milli|centi|)met(?:er|re)|(?P<micron>micron|\u00b5|\u03bc)"
+    r"|(?P<angstrom>[a\u00e5]ngstr(?:o|\u00f6)m))s?$"
+)
+_SYMBOLS = {"pico": "pm", "nano": "nm", "micro": "um", "milli": "mm", "centi": "cm", "": "m"}
 _SQUARE_TOLERANCE = 1e-3
+_AVERAGED_TOLERANCE = 0.025
 
 GIVE_PIXEL_SIZE = "give it with pixel_size_nm=... (on the command line --pixel-size-nm)"
 
 
 def nm_per_unit(unit: str | None) -> float | None:
-    """Length of one `unit` [nm], or None where the unit says nothing (missing, pixels).
+    r"""Length of one `unit` [nm], or None where the unit says nothing (missing, pixels).
 
     Parameters
     ----------
     unit : str or None
-        As the file writes it: ``"nm"``, ``"µm"``, ``"Å"``, ``"m"``, ``"pm"``, ...
+        As the file writes it: ``"nm"``, ``"µm"``, ``"microns"``, ``"[n_m]"``, ``"\u00C5"``, ...
 
     Raises
     ------
@@ -34,7 +58,7 @@ def nm_per_unit(unit: str | None) -> float | None:
     >>> nm_per_unit("µm"), nm_per_unit("Å"), nm_per_unit("px")
     (1000.0, 0.1, None)
     """
-    text = "" if unit is None else str(unit).strip()
+    text = _plain("" if unit is None else str(unit))
     if text.lower() in _NO_UNIT:
         return None
     if is_reciprocal(text):
@@ -47,11 +71,33 @@ def nm_per_unit(unit: str | None) -> float | None:
             f"the axes are angles ({text!r}): a diffraction pattern, expected an image in nm"
         )
     try:
-        return units.to_nm(1.0, text)
+        return units.to_nm(1.0, _symbol(text))
     except ValueError as error:
         raise MicrographError(
-            f"the axes are in {text!r}, expected a length (m, mm, µm, nm, Å or pm)"
+            f"the axes are in {text!r}, expected a length (m, mm, µm, nm, Å or pm): "
+            f"{GIVE_PIXEL_SIZE}"
         ) from error
+
+
+def _plain(unit: str) -> str:
+    """The unit without the escapes, brackets and underscores that programs wrap it in."""
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), unit)
+    text = re.sub(r"\\x([0-9a-fA-F]{2})", lambda code: chr(int(code[1], 16)), text)
+    text = html.unescape(text).strip().strip("\x00")
+    with suppress(UnicodeError):  # UTF-8 that was read as Latin-1
+        text = text.encode("latin-1").decode("utf-8")
+    text = re.sub(r"[\s_]", "", text).strip("[](){}")
+    return re.sub(r"(?i)(/|per)(px|pix|pixels?)$", "", text)
+
+
+def _symbol(text: str) -> str:
+    """The symbol of a unit that is spelt out, or the text."""
+    name = _LONG_NAMES.match(text.lower())
+    if name is None:
+        return text
+    if name["micron"]:
+        return "um"
+    return "A" if name["angstrom"] else _SYMBOLS[name["prefix"]]
 
 
 def is_reciprocal(unit: str) -> bool:
@@ -66,41 +112,90 @@ def is_reciprocal(unit: str) -> bool:
     return compact.startswith("1/") or "-1" in compact or "\u207b" in compact
 
 
-def pixel_size(axes: tuple[Mapping[str, Any], Mapping[str, Any]]) -> float | None:
-    """Size of a square pixel [nm] from the (row, column) axes, or None where there is none.
+def choose(
+    axes: Sequence[Mapping[str, Any]], given: float | None, *, calibrated: bool = True
+) -> tuple[float, list[str]]:
+    """The pixel size to use [nm] and what to tell of it: the caller's, or else the file's.
 
     Parameters
     ----------
-    axes : tuple of two mappings
+    axes : sequence of two mappings
+        RosettaSciIO's descriptions of the row and the column axis (``scale``, ``units``).
+    given : float or None
+        Pixel size of the caller [nm]; it wins over whatever the file says.
+    calibrated : bool
+        False where the file's scale is known to mean nothing.
+
+    Raises
+    ------
+    MicrographError
+        When nothing is given and the file has no scale or one that cannot be used.
+
+    Examples
+    --------
+    >>> axis = {"scale": 0.5, "units": "nm"}
+    >>> choose((axis, axis), 0.7)
+    (0.7, ["pixel size 0.7 nm as given, in place of the file's 0.5 nm"])
+    """
+    found: float | None = None
+    notes: list[str] = []
+    try:
+        if calibrated:
+            found, notes = pixel_size(axes)
+    except MicrographError as error:
+        if given is None:
+            raise
+        reason = str(error).removesuffix(f": {GIVE_PIXEL_SIZE}")
+        return given, [f"pixel size {given:g} nm as given; of the file: {reason}"]
+    if given is not None:
+        if found is None or abs(found - given) <= 1e-6 * given:
+            return given, []
+        return given, [f"pixel size {given:g} nm as given, in place of the file's {found:g} nm"]
+    if found is None:
+        raise MicrographError(
+            f"no pixel size in the file, expected a calibration in nm: {GIVE_PIXEL_SIZE}"
+        )
+    return found, notes
+
+
+def pixel_size(axes: Sequence[Mapping[str, Any]]) -> tuple[float | None, list[str]]:
+    """Size of a square pixel [nm] from the (row, column) axes, None where there is none, and notes.
+
+    Parameters
+    ----------
+    axes : sequence of two mappings
         RosettaSciIO's descriptions of the row and the column axis (``scale``, ``units``).
 
     Raises
     ------
     MicrographError
         Units that are no length, a scale that is not a positive number, axes with different
-        kinds of units, non-uniform axes, or pixels that are not square to 0.1 %.
+        kinds of units, non-uniform axes, or pixels that are not square to 2.5 %.
 
     Examples
     --------
     >>> axis = {"scale": 0.00125, "units": "µm"}
     >>> pixel_size((axis, axis))
-    1.25
+    (1.25, [])
     """
-    sizes = [_axis_size(axis) for axis in axes]
-    row, col = sizes
+    row, col = [_axis_size(axis) for axis in axes]
     if row is None and col is None:
-        return None
+        return None, []
     if row is None or col is None:
         raise MicrographError(
             f"only one axis is calibrated (rows {axes[0].get('units')!r}, columns "
             f"{axes[1].get('units')!r}), expected both in the same unit of length"
         )
-    if abs(row - col) > _SQUARE_TOLERANCE * max(row, col):
-        raise MicrographError(
-            f"the pixels are not square (rows {row:.6g} nm, columns {col:.6g} nm), expected "
-            "square pixels: resample the image first"
-        )
-    return col
+    difference = abs(row - col) / max(row, col)
+    if difference <= _SQUARE_TOLERANCE:
+        return col, []
+    sizes = f"rows {row:.6g} nm, columns {col:.6g} nm"
+    if difference <= _AVERAGED_TOLERANCE:
+        mean = 0.5 * (row + col)
+        return mean, [f"the pixels are not quite square ({sizes}): taken as {mean:.6g} nm"]
+    raise MicrographError(
+        f"the pixels are not square ({sizes}), expected square pixels: resample the image first"
+    )
 
 
 def checked(pixel_size_nm: float) -> float:
@@ -126,6 +221,8 @@ def checked(pixel_size_nm: float) -> float:
 
 def _axis_size(axis: Mapping[str, Any]) -> float | None:
     unit = axis.get("units")
+    if isinstance(unit, bytes):
+        unit = unit.decode("utf-8", "replace")
     factor = nm_per_unit(unit if unit is None else str(unit))
     if factor is None:
         return None

@@ -1,85 +1,75 @@
-"""The file formats, and the one place that talks to RosettaSciIO, tifffile and Pillow.
+"""The file formats, and the one place that calls RosettaSciIO's readers.
 
-What those libraries warn or log goes to the caller as text, not to the screen; an error that
-they only log fails the read.
+What the readers warn or log goes to the caller as text, not to the screen; an error that they only
+log fails the read.
 """
 
 from __future__ import annotations
 
+import copy
 import gc
 import importlib
 import logging
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from stemfast.micrograph.files import hierarchy, mrc, picture, tiff
+from stemfast.micrograph.files.dataset import Dataset, one_channel
 from stemfast.micrograph.files.error import MicrographError
 
-FORMATS: Mapping[str, str] = {
-    ".dm3": "digitalmicrograph",
-    ".dm4": "digitalmicrograph",
-    ".emd": "emd",
-    ".mrc": "mrc",
-    ".hspy": "hspy",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".ser": "tia",
-    ".emi": "tia",
-    ".prz": "pantarhei",
+_PACKAGES: Mapping[str, str] = {
+    "digitalmicrograph": ".dm3 .dm4",
+    "emd": ".emd .de5",
+    "mrc": ".mrc .mrcs .st .ali .rec",
+    "mrcz": ".mrcz",
+    "hspy": ".hspy",
+    "hdf5": ".h5 .hdf5",
+    "zspy": ".zspy",
+    "tiff": ".tif .tiff",
+    "tia": ".ser .emi",
+    "pantarhei": ".prz",
+    "bruker": ".bcf",
+    "blockfile": ".blo",
+    "nexus": ".nxs",
+    "tvips": ".tvips",
+    "jeol": ".asw .map .pts .img",
+    "quantumdetector": ".mib",
+    "ripple": ".rpl",
+    "semper": ".unf",
+    "digitalsurf": ".sur .pro",
+    "phenom": ".elid",
+    "topspin": ".app5",
+    "empad": ".xml",
+    "edax": ".spd",
+    "netcdf": ".nc",
+    "renishaw": ".wdf",
 }
-"""Suffix → RosettaSciIO's package that reads it."""
 
-ARRAY_SUFFIXES = (".npy", ".png")
-"""Suffixes of plain arrays, which carry no calibration."""
+FORMATS: Mapping[str, str] = {
+    suffix: package for package, suffixes in _PACKAGES.items() for suffix in suffixes.split()
+}
+"""Suffix → RosettaSciIO's package that reads it; ``.h5`` files of several kinds are told apart."""
+
+SUFFIXES = (*FORMATS, ".npy", *picture.SUFFIXES)
+"""All suffixes that can be read."""
+
+# Only images are wanted: spectra take long and need more libraries.
+_IMAGES_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "emd": {"select_type": "images"},
+    "bruker": {"select_type": "image"},
+    "delmic": {"signal": "all"},
+    "tofwerk": {"signal": "fib_images"},
+    "jeol": {"read_em_image": True},
+}
 
 _LOGGERS = ("rsciio", "tifffile")
-_SPECTRAL_UNIT = re.compile(r"^(k|M)?eV(/ch)?$|^s$|^Hz$")
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """One array of a file, with its axes as RosettaSciIO gives them, in array order."""
-
-    data: npt.NDArray[Any]
-    axes: Sequence[Mapping[str, Any]]
-    title: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    calibrated: bool = True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array."""
-        return self.data.shape
-
-    @property
-    def kind(self) -> str:
-        """What the axes say the data are: images, spectra, diffraction patterns."""
-        if len(self.shape) < 2:
-            return "a spectrum or a single row"
-        if any(_SPECTRAL_UNIT.match(str(axis.get("units", ""))) for axis in self.axes[-2:]):
-            return "spectra"
-        # RosettaSciIO flags the axes that were scanned: y, x scanned and the last one not means
-        # a spectrum in every pixel.
-        if not self._signal_axes[-2] and self._signal_axes[-1]:
-            return "spectra"
-        return "images"
-
-    @property
-    def is_image(self) -> bool:
-        """Whether the last two axes are the rows and columns of an image."""
-        return self.kind == "images"
-
-    @property
-    def _signal_axes(self) -> list[bool]:
-        return [not axis.get("navigate", False) for axis in self.axes]
 
 
 def read_datasets(path: Path) -> tuple[list[Dataset], list[str]]:
@@ -94,10 +84,10 @@ def read_datasets(path: Path) -> tuple[list[Dataset], list[str]]:
     Raises
     ------
     MicrographError
-        When the file cannot be read as what its suffix says, or the reader is not installed.
+        When the file cannot be read as what its suffix says, or a library is not installed.
     """
     suffix = path.suffix.lower()
-    reader = _read_array_file if suffix in ARRAY_SUFFIXES else _rosettasciio_reader(suffix)
+    reader = _reader(suffix)
     failure: Exception | None = None
     with _captured() as messages:
         try:
@@ -110,6 +100,8 @@ def read_datasets(path: Path) -> tuple[list[Dataset], list[str]]:
             # the interpreter's complaint about that inside this block.
             traceback.clear_frames(error.__traceback__)
             gc.collect()
+    if isinstance(failure, ImportError):
+        raise MicrographError(_missing(suffix, failure)) from failure
     if failure is not None:
         what = str(failure).strip().splitlines()
         raise MicrographError(
@@ -122,93 +114,105 @@ def read_datasets(path: Path) -> tuple[list[Dataset], list[str]]:
     return datasets, [f"{suffix} reader: {text}" for _, text in messages]
 
 
-def _rosettasciio_reader(suffix: str) -> Callable[[Path], list[Dataset]]:
+def _missing(suffix: str, error: ImportError) -> str:
+    """The library that is not installed, which is no fault of the file."""
+    quoted = re.search(r"'([\w.]+)'", str(error))
+    name = error.name or (quoted[1] if quoted else str(error))
+    return (
+        f'reading this {suffix} file needs the package {name!r}: pip install "stemfast[io]" '
+        f"(or pip install {name.partition('.')[0]})"
+    )
+
+
+def _reader(suffix: str) -> Callable[[Path], list[Dataset]]:
+    if suffix == ".npy":
+        return picture.read_array
+    if suffix in picture.SUFFIXES:
+        return picture.read_picture
     try:
         importlib.import_module("rsciio")
     except ModuleNotFoundError as error:
         raise MicrographError(
             f'reading {suffix} files needs RosettaSciIO: pip install "stemfast[io]"'
         ) from error
-    module = importlib.import_module(f"rsciio.{FORMATS[suffix]}")
-
-    def reader(path: Path) -> list[Dataset]:
-        return [_dataset(entry, suffix) for entry in module.file_reader(str(path))]
-
-    return reader
+    return _read_with_rosettasciio
 
 
-def _dataset(entry: Mapping[str, Any], suffix: str) -> Dataset:
+def _read_with_rosettasciio(path: Path) -> list[Dataset]:
+    package = FORMATS[path.suffix.lower()]
+    if package == "zspy":
+        return [_dataset(entry) for entry in hierarchy.read_zspy(path)]
+    if package == "hdf5":
+        package = hierarchy.hdf5_package(path)
+    elif path.suffix.lower() == ".img" and path.read_bytes()[:2] == b"IM":
+        package = "hamamatsu"
+    options = dict(_IMAGES_ONLY.get(package, {}))
+    if package == "mrc":
+        options["endianness"] = mrc.byte_order(path)
+    module = importlib.import_module(f"rsciio.{package}")
+    entries = module.file_reader(str(path), **options)
+    if package == "mrc":
+        return [_mrc_dataset(path, entry) for entry in entries]
+    if package == "tiff":
+        return _tiff_datasets(path, entries)
+    return [_dataset(entry) for entry in entries]
+
+
+def _dataset(entry: Mapping[str, Any]) -> Dataset:
     axes = list(entry["axes"])
-    if all("index_in_array" in axis for axis in axes):
+    if axes and all(axis.get("index_in_array") is not None for axis in axes):
         axes.sort(key=lambda axis: int(axis["index_in_array"]))
-    original = entry.get("original_metadata", {})
-    calibrated = True
-    if suffix == ".mrc":
-        calibrated = _mrc_calibrated(original)
-    elif suffix in (".tif", ".tiff"):
-        axes = _imagej_units(axes, original)
-    metadata = dict(entry.get("metadata", {}))
+    metadata = _mapped(entry)
     return Dataset(
-        data=np.asarray(entry["data"]),
+        data=one_channel(np.asarray(entry["data"])),
         axes=axes,
         title=str(metadata.get("General", {}).get("title", "")),
         metadata=metadata,
-        calibrated=calibrated,
     )
 
 
-def _mrc_calibrated(original: Mapping[str, Any]) -> bool:
-    """Whether an MRC header holds a cell: RosettaSciIO reports 1 nm or 0 nm where it does not."""
-    if "fei_header" in original:
-        return True
-    header = original.get("std_header", {})
-    return all(float(header.get(key, 0)) > 0 for key in ("Xlen", "Ylen", "MX", "MY"))
+def _mapped(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata with what RosettaSciIO says belongs into them from the maker's own."""
+    found = copy.deepcopy(dict(entry.get("metadata", {})))
+    for source, (target, convert) in (entry.get("mapping") or {}).items():
+        value: Any = entry.get("original_metadata", {})
+        for key in source.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is None:
+            continue
+        *groups, name = target.split(".")
+        group: Any = found
+        for key in groups:
+            group = group.setdefault(key, {}) if isinstance(group, dict) else None
+        with suppress(Exception):  # what a maker writes need not be what the mapping expects
+            group.setdefault(name, value if convert is None else convert(value))
+    return found
 
 
-def _imagej_units(
-    axes: list[Mapping[str, Any]], original: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
-    """ImageJ writes its unit as text; RosettaSciIO takes the scale but only knows microns."""
-    text = str(original.get("ImageDescription", ""))
-    unit = re.search(r"^unit=(.+)$", text, flags=re.MULTILINE)
-    if not text.startswith("ImageJ=") or unit is None:
-        return axes
-    name = unit.group(1).strip().replace("\\u00B5", "\u00b5")
-    return [
-        {**axis, "units": axis.get("units") or name} if n >= len(axes) - 2 else axis
-        for n, axis in enumerate(axes)
-    ]
+def _mrc_dataset(path: Path, entry: Mapping[str, Any]) -> Dataset:
+    original = entry.get("original_metadata", {})
+    found = _dataset(entry)
+    return Dataset(
+        data=mrc.signed(path, found.data, original),
+        axes=found.axes,
+        title=found.title,
+        metadata=found.metadata,
+        calibrated=mrc.has_cell(original),
+        scale_notes=mrc.scale_notes(original),
+    )
 
 
-def _read_array_file(path: Path) -> list[Dataset]:
-    data = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else _png(path)
-    if not isinstance(data, np.ndarray):
-        raise MicrographError("holds several arrays (.npz), expected one")
-    axes: list[Mapping[str, Any]] = [{"units": None, "scale": 1.0} for _ in data.shape]
-    return [Dataset(data=data, axes=axes, title=path.stem)]
-
-
-def _png(path: Path) -> npt.NDArray[Any]:
-    try:
-        image_module = importlib.import_module("PIL.Image")
-    except ModuleNotFoundError as error:
-        raise MicrographError(
-            'reading .png files needs Pillow: pip install "stemfast[viz]"'
-        ) from error
-    with image_module.open(path) as picture:
-        if picture.mode == "P":
-            picture = picture.convert("RGB")
-        pixels = np.asarray(picture)
-    if pixels.ndim == 2:
-        return pixels
-    colours = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]
-    if np.any(colours != colours[..., :1]):
-        raise MicrographError(
-            f"a colour picture (channels {pixels.shape[-1]}), expected one channel of intensity"
+def _tiff_datasets(path: Path, entries: list[Mapping[str, Any]]) -> list[Dataset]:
+    described = tiff.ome_images(path)
+    found = [
+        tiff.finished(
+            _dataset(entry),
+            entry.get("original_metadata", {}),
+            described[n] if n < len(described) else {},
         )
-    if pixels.shape[-1] in (2, 4) and np.any(pixels[..., -1] != pixels[..., -1].max()):
-        raise MicrographError("a picture with transparency, expected opaque intensity")
-    return np.ascontiguousarray(colours[..., 0])
+        for n, entry in enumerate(entries)
+    ]
+    return tiff.joined(found)
 
 
 @contextmanager

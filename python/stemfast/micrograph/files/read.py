@@ -1,13 +1,12 @@
 """Real micrographs in: a file of any maker becomes one calibrated image.
 
-Files of microscopes and of HyperSpy go through RosettaSciIO; plain ``.npy`` and ``.png`` arrays
+Files of microscopes and of HyperSpy go through RosettaSciIO; plain ``.npy`` arrays and pictures
 through NumPy and Pillow, with the pixel size given by the caller.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stemfast.micrograph.files import calibration
+from stemfast.micrograph.files.choice import (
+    MIN_SIDE_PX,
+    checked_index,
+    choose_dataset,
+    choose_frame,
+)
+from stemfast.micrograph.files.dataset import Dataset
 from stemfast.micrograph.files.error import MicrographError
-from stemfast.micrograph.files.formats import ARRAY_SUFFIXES, FORMATS, Dataset, read_datasets
-
-_MIN_SIDE_PX = 8
+from stemfast.micrograph.files.formats import SUFFIXES, read_datasets
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +91,17 @@ def read(
     Parameters
     ----------
     path : str or Path
-        A ``.dm3 .dm4 .emd .mrc .hspy .tif .tiff .ser .emi .prz`` file, or a ``.npy`` or ``.png``.
+        Any file with images that RosettaSciIO reads (``.dm3 .dm4 .emd .mrc .hspy .tif .ser .emi
+        .bcf .blo .h5 .nxs .zspy`` and more), a picture (``.png .jpg .bmp .webp``) or a ``.npy``.
     pixel_size_nm : float, optional
-        Pixel size [nm]. It replaces the file's own, which `Micrograph.notes` then says; needed
-        where the file has none.
+        Pixel size [nm]. It replaces whatever the file says, which `Micrograph.notes` then tells;
+        needed where the file has none.
     index : int, optional
         Frame of a stack, from 0. Needed for a stack of more than one frame.
     dataset : int or str, optional
         Number (from 0) or title of the dataset in a file that holds several. Without it the
-        only image is taken, or the only one with "HAADF" in its title.
+        only image is taken; of several the HAADF image, else the dark-field one, else the one with
+        a scale, else the one that others are previews of.
 
     Returns
     -------
@@ -118,15 +124,15 @@ def read(
     ...     read(folder + "/a.npy", pixel_size_nm=0.5).image.shape
     (8, 8)
     """
-    file = _checked_path(path)
+    file = checked_path(path)
     given = None if pixel_size_nm is None else calibration.checked(pixel_size_nm)
     if index is not None:
-        index = _checked_index(index)
+        index = checked_index(index)
     try:
         datasets, messages = read_datasets(file)
-        position, chosen, notes = _choose_dataset(datasets, dataset)
-        image, axes = _choose_frame(chosen, index)
-        size, calibration_notes = _choose_pixel_size(chosen, axes, given)
+        position, chosen, notes = choose_dataset(datasets, dataset)
+        image, axes = choose_frame(chosen, index)
+        size, scale_notes = choose_pixel_size(chosen, given)
         return Micrograph(
             image=checked_image(image),
             pixel_size_nm=size,
@@ -140,7 +146,7 @@ def read(
                 "given_pixel_size_nm": given,
                 "file": dict(chosen.metadata),
             },
-            notes=(*notes, *calibration_notes, *messages),
+            notes=(*notes, *chosen.notes, *scale_notes, *messages),
         )
     except MicrographError as error:
         raise MicrographError(f"{file}: {error}") from error
@@ -172,10 +178,9 @@ def checked_image(image: npt.ArrayLike) -> npt.NDArray[np.float32]:
             f"the image has {array.ndim} dimensions {array.shape}, expected 2 (rows, columns)"
         )
     rows, cols = array.shape
-    if min(rows, cols) < _MIN_SIDE_PX:
+    if min(rows, cols) < MIN_SIDE_PX:
         raise MicrographError(
-            f"the image is {rows} x {cols} pixels, expected at least {_MIN_SIDE_PX} x "
-            f"{_MIN_SIDE_PX}"
+            f"the image is {rows} x {cols} pixels, expected at least {MIN_SIDE_PX} x {MIN_SIDE_PX}"
         )
     with np.errstate(over="ignore"):
         result: npt.NDArray[np.float32] = np.asarray(array, dtype=np.float32)
@@ -189,13 +194,29 @@ def checked_image(image: npt.ArrayLike) -> npt.NDArray[np.float32]:
     return result
 
 
-def _checked_path(path: str | Path) -> Path:
+def checked_path(path: str | Path) -> Path:
+    """The path of a file that is there, is not empty and has a known suffix.
+
+    Raises
+    ------
+    TypeError, MicrographError
+        For anything else.
+
+    Examples
+    --------
+    >>> checked_path("nothing.dm4")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    stemfast...MicrographError: nothing.dm4: no such file, expected a micrograph (...)
+    """
     if not isinstance(path, str | Path):
         raise TypeError(f"path: expected a file name, got {type(path).__name__}")
     file = Path(path)
-    known = sorted({*FORMATS, *ARRAY_SUFFIXES})
+    known = SUFFIXES
     if not file.exists():
         raise MicrographError(f"{file}: no such file, expected a micrograph ({' '.join(known)})")
+    if file.is_dir() and file.suffix.lower() == ".zspy":
+        return file
     if not file.is_file():
         kind = "a directory" if file.is_dir() else "not a regular file"
         raise MicrographError(f"{file}: {kind}, expected a micrograph file ({' '.join(known)})")
@@ -208,89 +229,13 @@ def _checked_path(path: str | Path) -> Path:
     return file
 
 
-def _checked_index(index: int) -> int:
-    if isinstance(index, bool):
-        raise TypeError(f"index: expected a frame number, got {index!r}")
-    try:
-        return operator.index(index)
-    except TypeError as error:
-        raise TypeError(f"index: expected a frame number, got {index!r}") from error
+def choose_pixel_size(dataset: Dataset, given: float | None) -> tuple[float, list[str]]:
+    """The pixel size to use [nm], the caller's or else the file's, and what to tell of it.
 
-
-def _choose_dataset(
-    datasets: list[Dataset], wanted: int | str | None
-) -> tuple[int, Dataset, list[str]]:
-    """The dataset to take, its number in the file, and what to tell the user about the choice."""
-    listing = "; ".join(f"{n}: {d.title or 'untitled'} {d.shape}" for n, d in enumerate(datasets))
-    if not datasets:
-        raise MicrographError("the file holds no data, expected an image")
-    if isinstance(wanted, str):
-        matches = [n for n, d in enumerate(datasets) if d.title == wanted]
-        if len(matches) != 1:
-            raise MicrographError(f"dataset: {wanted!r} is not the title of one of [{listing}]")
-        return matches[0], datasets[matches[0]], []
-    if wanted is not None:
-        number = _checked_index(wanted)
-        if not 0 <= number < len(datasets):
-            raise MicrographError(f"dataset: got {number}, expected one of [{listing}]")
-        return number, datasets[number], []
-    if len(datasets) == 1:
-        return 0, datasets[0], []
-    images: Callable[[Dataset], bool] = lambda d: len(d.shape) == 2 and d.is_image  # noqa: E731
-    candidates = [n for n, d in enumerate(datasets) if images(d)]
-    if len(candidates) > 1:
-        candidates = [n for n in candidates if "haadf" in datasets[n].title.lower()]
-    if len(candidates) != 1:
-        raise MicrographError(
-            f"the file holds {len(datasets)} datasets [{listing}]: say which with dataset=..."
-        )
-    number = candidates[0]
-    return number, datasets[number], [f"took dataset {number} of [{listing}]"]
-
-
-def _choose_frame(
-    dataset: Dataset, index: int | None
-) -> tuple[npt.NDArray[Any], tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """One 2-D frame and its (row, column) axes."""
-    if not dataset.is_image:
-        raise MicrographError(
-            f"the data are {dataset.kind} of shape {dataset.shape}, expected an image or a stack "
-            "of images"
-        )
-    data = dataset.data.reshape([n for n in dataset.shape[:-2] if n != 1] + [*dataset.shape[-2:]])
-    axes = (dataset.axes[-2], dataset.axes[-1])
-    if data.ndim == 2:
-        if index not in (None, 0):
-            raise MicrographError(f"index: got {index}, but the file holds one image (index 0)")
-        return data, axes
-    if data.ndim > 3:
-        raise MicrographError(
-            f"the data have {data.ndim} dimensions {data.shape}, expected an image (2) or a "
-            "stack of images (3)"
-        )
-    frames = data.shape[0]
-    if index is None:
-        raise MicrographError(
-            f"a stack of {frames} images: say which with index=0 ... {frames - 1}"
-        )
-    if not 0 <= index < frames:
-        raise MicrographError(
-            f"index: got {index}, expected 0 ... {frames - 1} for this stack of {frames} images"
-        )
-    return data[index], axes
-
-
-def _choose_pixel_size(
-    dataset: Dataset, axes: tuple[Mapping[str, Any], Mapping[str, Any]], given: float | None
-) -> tuple[float, list[str]]:
-    found = calibration.pixel_size(axes) if dataset.calibrated else None
-    if given is not None:
-        if found is not None and abs(found - given) > 1e-6 * given:
-            return given, [f"pixel size {given:g} nm as given, in place of the file's {found:g} nm"]
-        return given, []
-    if found is None:
-        raise MicrographError(
-            "no pixel size in the file, expected a calibration in nm: "
-            f"{calibration.GIVE_PIXEL_SIZE}"
-        )
-    return found, []
+    Raises
+    ------
+    MicrographError
+        When nothing is given and the file has no scale or one that cannot be used.
+    """
+    size, notes = calibration.choose(dataset.axes[-2:], given, calibrated=dataset.calibrated)
+    return size, [*notes, *(dataset.scale_notes if given is None else ())]

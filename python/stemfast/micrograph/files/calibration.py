@@ -83,7 +83,7 @@ def _plain(unit: str) -> str:
     """The unit without the escapes, brackets and underscores that programs wrap it in."""
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), unit)
     text = re.sub(r"\\x([0-9a-fA-F]{2})", lambda code: chr(int(code[1], 16)), text)
-    text = html.unescape(text).strip().strip("\x00")
+    text = html.unescape(text).strip("\x00")
     with suppress(UnicodeError):  # UTF-8 that was read as Latin-1
         text = text.encode("latin-1").decode("utf-8")
     text = re.sub(r"[\s_]", "", text).strip("[](){}")

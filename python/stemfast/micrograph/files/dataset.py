@@ -55,6 +55,8 @@ class Dataset:
         """What the axes say the data are: images, spectra, diffraction patterns."""
         if len(self.shape) < 2:
             return "a spectrum or a single row"
+        if len(self.shape) > 3 and self._signal_axes[-4:] == [False, False, True, True]:
+            return "diffraction patterns at the points of a scan"
         if any(_SPECTRAL_UNIT.match(str(axis.get("units", ""))) for axis in self.axes[-2:]):
             return "spectra"
         # RosettaSciIO flags the axes that were scanned: y, x scanned and the last one not means

@@ -144,7 +144,7 @@ def _read_with_rosettasciio(path: Path) -> list[Dataset]:
         return [_dataset(entry) for entry in hierarchy.read_zspy(path)]
     if package == "hdf5":
         package = hierarchy.hdf5_package(path)
-    elif path.suffix.lower() == ".img" and path.read_bytes()[:2] == b"IM":
+    elif path.suffix.lower() == ".img" and _bytes(path, 0, 2) == b"IM":
         package = "hamamatsu"
     options = dict(_IMAGES_ONLY.get(package, {}))
     if package == "mrc":
@@ -155,16 +155,21 @@ def _read_with_rosettasciio(path: Path) -> list[Dataset]:
         return [_mrc_dataset(path, entry) for entry in entries]
     if package == "tiff":
         return _tiff_datasets(path, entries)
+    if package == "blockfile":
+        entries = [*_virtual_images(path, entries), *entries]
     return [_dataset(entry) for entry in entries]
 
 
 def _dataset(entry: Mapping[str, Any]) -> Dataset:
+    data = np.asarray(entry["data"])
     axes = list(entry["axes"])
+    if len(axes) != data.ndim:  # an array of an HDF5 file without any description
+        axes = [{"units": None, "scale": 1.0} for _ in data.shape]
     if axes and all(axis.get("index_in_array") is not None for axis in axes):
         axes.sort(key=lambda axis: int(axis["index_in_array"]))
     metadata = _mapped(entry)
     return Dataset(
-        data=one_channel(np.asarray(entry["data"])),
+        data=one_channel(data),
         axes=axes,
         title=str(metadata.get("General", {}).get("title", "")),
         metadata=metadata,
@@ -213,6 +218,24 @@ def _tiff_datasets(path: Path, entries: list[Mapping[str, Any]]) -> list[Dataset
         for n, entry in enumerate(entries)
     ]
     return tiff.joined(found)
+
+
+def _bytes(path: Path, start: int, count: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(count)
+
+
+def _virtual_images(path: Path, entries: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The image that a blockfile holds before its diffraction patterns."""
+    for entry in entries:
+        header = entry["original_metadata"]["blockfile_header"]
+        shape = int(header["NY"]), int(header["NX"])
+        start = int(header["Data_offset_1"])
+        data = np.frombuffer(_bytes(path, start, shape[0] * shape[1]), np.uint8)
+        if data.size == shape[0] * shape[1] and data.min() < data.max():
+            metadata = {"General": {"title": "virtual image"}}
+            yield {"data": data.reshape(shape), "axes": entry["axes"][:2], "metadata": metadata}
 
 
 @contextmanager

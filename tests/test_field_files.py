@@ -178,17 +178,19 @@ def test_the_scale_of_a_png_that_stemfast_wrote_is_read(tmp_path: Path) -> None:
     assert read(file).pixel_size_nm == 0.35
 
 
+@pytest.mark.parametrize(("library", "source"), [("sparse", r'"stemfast\[io\]"'), ("mrcz", "mrcz")])
 def test_a_library_that_is_missing_is_named_as_that(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, source: str
 ) -> None:
     module = pytest.importorskip("rsciio.emd")
 
     def reader(name: str, **options: Any) -> None:
-        raise ModuleNotFoundError("The 'sparse' library was not found. It must be installed.")
+        raise ModuleNotFoundError(f"The {library!r} library was not found. It must be installed.")
 
     monkeypatch.setattr(module, "file_reader", reader)
     (tmp_path / "a.emd").write_bytes(b"whole")
-    with pytest.raises(MicrographError, match=r"needs the package 'sparse': pip install") as error:
+    said = f"needs the package {library!r}: pip install {source}"
+    with pytest.raises(MicrographError, match=said) as error:
         read(tmp_path / "a.emd")
     assert "truncated" not in str(error.value)
 

@@ -70,6 +70,7 @@ _IMAGES_ONLY: Mapping[str, Mapping[str, Any]] = {
 }
 
 _LOGGERS = ("rsciio", "tifffile")
+_OF_IO = ("sparse", "numba", "h5py", "tifffile", "imagecodecs", "skimage")
 
 
 def read_datasets(path: Path) -> tuple[list[Dataset], list[str]]:
@@ -117,11 +118,9 @@ def read_datasets(path: Path) -> tuple[list[Dataset], list[str]]:
 def _missing(suffix: str, error: ImportError) -> str:
     """The library that is not installed, which is no fault of the file."""
     quoted = re.search(r"'([\w.]+)'", str(error))
-    name = error.name or (quoted[1] if quoted else str(error))
-    return (
-        f'reading this {suffix} file needs the package {name!r}: pip install "stemfast[io]" '
-        f"(or pip install {name.partition('.')[0]})"
-    )
+    name = (error.name or (quoted[1] if quoted else str(error))).partition(".")[0]
+    source = '"stemfast[io]"' if name in _OF_IO else name
+    return f"reading this {suffix} file needs the package {name!r}: pip install {source}"
 
 
 def _reader(suffix: str) -> Callable[[Path], list[Dataset]]:

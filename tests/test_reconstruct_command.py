@@ -111,7 +111,7 @@ def test_what_stops_it_leaves_nothing_behind(stack, tmp_path, monkeypatch):
         (["--tilt", 1, "--tilt", 2], "tilts: got 2"),
         (["--tilt", 1, "--no-tilts"], "--tilt and --no-tilts"),
         (["--material", "Xx"], "material 'Xx'"),
-        (["--pixel-size-nm", 0], "pixel_size_nm"),
+        (["--pixel-size-nm", 0], "--pixel-size-nm"),
         (["--no-tilts", "--tilt-axis-deg", 3], "tilt_axis_deg: got an axis, but no tilts"),
     ],
 )

@@ -21,7 +21,7 @@ IDENTITY = np.array([[0.0, 0.0, 0.0, 1.0]])
 
 
 def is_rotation(value: object) -> bool:
-    """Whether `value` is SciPy's `Rotation`, found out without importing SciPy.
+    """True if `value` is SciPy's `Rotation`, found out without importing SciPy.
 
     Examples
     --------

@@ -55,7 +55,7 @@ class Pixels(StrEnum):
 
 
 class Conditions(StrEnum):
-    """How hard the imaging conditions are."""
+    """Names of the imaging conditions."""
 
     CLEAN = "clean"
     STANDARD = "standard"

@@ -140,7 +140,7 @@ def _tilts_used(tilts: Sequence[float] | NDArray[np.float64] | None, source: str
 
 
 class _Told:
-    """What is being done, on standard error: one line that changes, or one line each."""
+    """Progress on standard error: one line that changes, or one line each."""
 
     def __init__(self) -> None:
         self._live, self._start = stderr_is_terminal(), time.monotonic()

@@ -37,7 +37,7 @@ _FAIR = 2.0  # standard deviations of χ² beyond its mean that noise alone may 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What an image says of its particle.
+    """Decision about the particle in an image.
 
     Attributes
     ----------

@@ -87,7 +87,7 @@ class Refined:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where a fit stands: the shape, the film's waves [nm], and the logarithm of the dose."""
+    """State of a fit: the shape, the film's waves [nm], and the logarithm of the dose."""
 
     shape: CutCuboid
     waves: Float
@@ -152,7 +152,7 @@ class Maximisation:
             self.known[6:8] = True
 
     def _offsets(self, state: State) -> Float:
-        """How far parameters are from the means of their normal priors."""
+        """Deviation of parameters from the means of their normal priors."""
         off = np.zeros(self.n)
         if self.prior.edge_nm is not None:
             off[_EDGES] = state.shape.edges_nm - self.prior.edge_nm[0]

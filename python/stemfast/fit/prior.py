@@ -1,4 +1,4 @@
-"""What is known of a particle before its image is seen."""
+"""Prior of a particle's edges and cuts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Prior", "prior_of"]
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known before the image is seen.
+    """Prior of edges and cuts.
 
     Poses and places are even, edges even in nm or normal, cuts even within limits: their densities
     are the same for all sets of cut corners, but for the width of the limits, once for each cut.
@@ -60,7 +60,7 @@ class Prior:
 
 
 def prior_of(recipe: Recipe, *, least_cut: float | None = None) -> Prior:
-    """What the ranges of a recipe say of edges and cuts.
+    """Prior of edges and cuts from the ranges of a recipe.
 
     Parameters
     ----------

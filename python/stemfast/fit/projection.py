@@ -72,7 +72,7 @@ class Shape(NamedTuple):
 
 
 class Optics(NamedTuple):
-    """What the microscope does to a thickness map, a pytree.
+    """Optics and contrast applied to a thickness map, as a pytree.
 
     Attributes
     ----------

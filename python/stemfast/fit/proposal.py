@@ -18,7 +18,7 @@ Float: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """What the network says.
+    """Proposal of a network.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where to start: cuboids that explain an image, found from the image alone.
+"""Starts of a fit: cuboids that explain an image, found from the image alone.
 
 Some ten thousand whole cuboids and cuboids with all corners cut are compared with the image on a
 coarse grid (`stemfast.fit.templates`). The best that are apart from each other are fitted with all
@@ -200,7 +200,7 @@ def _different(fits: list[Refined], most: int) -> list[Refined]:
 
 
 def are_apart(one: CutCuboid, other: CutCuboid) -> bool:
-    """Whether two shapes are not the same pose and edges, up to names and the mirror."""
+    """True if two shapes differ in pose or edges, up to names of axes and the mirror."""
     matrix = rotation_matrix(one.quaternion)[None]
     angle, edges = apart(
         matrix, one.edges_nm[None], rotation_matrix(other.quaternion), other.edges_nm

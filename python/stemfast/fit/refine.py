@@ -114,7 +114,7 @@ def refine_observation(
 def out_of_question(
     observation: Observation, near: Refined, rival: int, prior: Prior, lead: float
 ) -> bool:
-    """Whether a mask one corner off a fitted one explains the image far worse.
+    """True if a mask one corner off a fitted one explains the image far worse.
 
     One step of a fit, taken to win twice what it promises, must leave it behind by a wide margin.
     A corner is added at the least cut.

@@ -1,4 +1,4 @@
-"""Which corners are cut: sets of corners compared by their evidence.
+"""Search over sets of cut corners by their evidence.
 
 There are 256 sets. The search starts from one, fits its neighbours (one corner more, one less, or,
 where the count is given, one elsewhere), and goes on from every set that comes near the best, so
@@ -30,7 +30,7 @@ _COUNTS = np.array([mask.bit_count() for mask in range(MASKS)])
 
 
 class Fit(Protocol):
-    """What fits are compared by."""
+    """A fit with the logarithm of its evidence."""
 
     @property
     def log_evidence(self) -> float:

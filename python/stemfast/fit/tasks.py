@@ -1,4 +1,4 @@
-"""What a task asks of the corners: the label of each mask, and how likely it is beforehand."""
+"""Questions of the tasks: the label of each mask of corners and its prior probability."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TASKS = ("shapes", *CORNER_TASKS)
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked of one image.
+    """Question about one image.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def question(task: str, edges_nm: ArrayLike) -> Question:
-    """What a task asks of a cuboid with these edges.
+    """Question of a task about a cuboid with these edges.
 
     Parameters
     ----------

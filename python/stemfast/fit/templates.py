@@ -41,7 +41,7 @@ _LEAST = 100  # that are compared where none has the moments
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """What an image says of a particle at a glance.
+    """Volume, centre and second moments of a projection, to compare with templates.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What each effect of the microscope does to one image, and what the dose does."""
+"""Panels of the microscope's effects on one image, and of the dose."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Instability(Settings):
 
     @property
     def moves(self) -> bool:
-        """Whether the beam ever leaves its grid."""
+        """True if the beam ever leaves its grid."""
         return any((*self.drift_nm_s, self.row_jitter_pm, *self.mains_pm, self.flyback_lag_nm))
 
 

@@ -81,17 +81,17 @@ class ClassifierConfig(BaseModel):
 
     @property
     def hessian(self) -> bool:
-        """Whether the stem sees second derivatives."""
+        """True if the stem sees second derivatives."""
         return self.variant.startswith("hessian")
 
     @property
     def symmetric(self) -> bool:
-        """Whether weights are shared over the eight in-plane symmetries."""
+        """True if weights are shared over the eight in-plane symmetries."""
         return self.variant.endswith("p4m")
 
     @property
     def total_stride(self) -> int:
-        """How much smaller than the binned image the last stage is."""
+        """Factor by which the last stage is smaller than the binned image."""
         return self.stem_stride << (len(self.widths) - 1)
 
     @field_validator("image_shape")

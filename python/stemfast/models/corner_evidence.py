@@ -1,4 +1,4 @@
-"""What images say together of the corners of a cuboid: exact bookkeeping of signs and mirrors.
+"""Joint evidence of images about a cuboid's corners, exact in signs and mirrors.
 
 A reading of one image numbers the corners by arrows whose signs are free. Images whose turns are
 known to each other share one cuboid: its half edges in space follow from the arrows, and with them
@@ -186,7 +186,7 @@ def set_evidence(
     common: Common,
     sharpness: jax.Array,
 ) -> jax.Array:
-    """What all images of a set say together of the 76 classes (B, 76).
+    """Joint log-likelihoods of the 76 classes from all images of a set (B, 76).
 
     Parameters
     ----------

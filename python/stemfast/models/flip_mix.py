@@ -40,7 +40,7 @@ def sampled(maps: jax.Array, at: jax.Array) -> jax.Array:
 
 
 class FlipMix(nnx.Module):
-    """What each of eight corners learns from the others, the same for every choice of signs."""
+    """Mixing of eight corners, equivariant under every choice of signs."""
 
     def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
         scale = (1.0 / (CORNERS * width)) ** 0.5

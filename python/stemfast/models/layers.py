@@ -88,7 +88,7 @@ class Conv(nnx.Module):
 
 @cache
 def group_tables(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """How the group moves kernels and itself.
+    """Action of the group on kernels and on itself.
 
     Returns
     -------

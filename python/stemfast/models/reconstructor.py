@@ -323,7 +323,7 @@ class GroundTruthNetwork(nnx.Module):
 def _hints(
     reading: ViewReading, there: jax.Array, known: jax.Array, common: corners.Common
 ) -> jax.Array:
-    """What follows of the edges without learning (B, 11), as logarithms less that of 12 nm.
+    """Features of the edges without learning (B, 11), as logarithms less that of 12 nm.
 
     The weighted mean of what single images say; the same from the arrows in each image, which are
     the projection of three vectors at right angles, so that Σᵢ Pᵢ Pᵢᵀ / (eᵢ/2)² is the unit matrix,

@@ -52,7 +52,7 @@ class Attention(nnx.Module):
     def __call__(
         self, queries: jax.Array, members: jax.Array, there: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """What each query (B, Q, width) gathers from members (B, K, width), there (B, K) bool.
+        """Attention of queries (B, Q, width) to members (B, K, width) where (B, K) is true.
 
         Returns
         -------

@@ -95,7 +95,7 @@ def parity(flips: jax.Array) -> jax.Array:
 def appearances(
     offsets: jax.Array, spin: jax.Array, rows: int, late: jax.Array | float = 0.0
 ) -> jax.Array:
-    """Where points (…, P, 3) of a spinning particle appear, from its centre (…, P, 2) [px].
+    """Projected places of points (…, P, 3) of a spinning particle from its centre (…, P, 2) [px].
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What one image says of a cuboid: where its edges point in the image, and which corners are cut.
+"""Reader of one image of a cuboid: projected edges, and evidence of cut corners.
 
 A projection along the beam shows each of the three half edges of a cuboid as an arrow in the
 image, up to its sign: the centre plus or minus the three arrows are the eight corners. The reader
@@ -197,7 +197,7 @@ class ViewReader(nnx.Module):
     def read(
         self, images: jax.Array, pixel_size_nm: jax.Array, spin: jax.Array | None = None
     ) -> ViewReading:
-        """What images (N, H, W, 1) with these pixel sizes (N,) say.
+        """Readings of images (N, H, W, 1) with these pixel sizes (N,).
 
         `spin` (N, 3) is the known rotation during the frame [rad], zero where it is not known.
         """

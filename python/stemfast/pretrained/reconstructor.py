@@ -161,7 +161,7 @@ class TrainedReconstructor:
 
     @property
     def knows_spin(self) -> bool:
-        """Whether it uses a known spin."""
+        """True if it uses a known spin."""
         return getattr(self.model.encoder, "spin_look", None) is not None
 
     def predict(
@@ -290,7 +290,7 @@ def as_answer(answer: Answer) -> GroundTruthAnswer:
 
 
 def is_model(directory: str | Path) -> bool:
-    """Whether a folder holds a ground-truth network."""
+    """True if a folder holds a ground-truth network."""
     path = Path(directory) / CONFIG_FILE
     if not path.is_file():
         return False

@@ -104,7 +104,7 @@ class Atoms:
     def depth_volume(
         self, microscope: Microscope, *, voxel_size_nm: float, sigma_nm: float = 0.1
     ) -> Float32:
-        """How strongly each place scatters: inverse mean free path [1/nm], (z, y, x).
+        """Scattering density: inverse mean free path [1/nm], (z, y, x).
 
         Each atom is a small Gaussian whose integral is its cross-section for the microscope's
         detector, so that heavy elements count for more, as they do in an image.

@@ -1,4 +1,4 @@
-"""What took an image, read off the image: gain and offset, dose, probe and film.
+"""Instrument estimated from an image: gain and offset, dose, probe and film.
 
 Counted electrons have a variance that equals their number, so that v = gain·n + offset has the
 variance gain·(v − offset): a straight line through the noise at different brightness gives both.

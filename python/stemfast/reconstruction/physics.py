@@ -45,7 +45,7 @@ _HOPELESS = 60.0  # logarithms of likelihood behind the best start
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What physics says.
+    """Outcome of the fits.
 
     Attributes
     ----------
@@ -176,7 +176,7 @@ def _alone(
     material: str,
     prior: Prior,
 ) -> tuple[bool, ...]:
-    """Whether a particle of its own explains each image."""
+    """True for each image that a particle of its own explains."""
     explained = []
     for image, scope, rows in zip(images, microscopes, turned, strict=True):
         idea = propose(image, scope, material=material, prior=prior, most=1)[0]

@@ -75,7 +75,7 @@ class View:
         return int(self.particle.sum()) * self.pixel_size_nm**2
 
     def turned(self, spin_deg: ArrayLike, whole_rows: int) -> Float:
-        """How a particle is turned in each row of this part from the middle of the whole frame.
+        """Rotation of a particle in each row of this part from the middle of the whole frame.
 
         Parameters
         ----------
@@ -236,7 +236,7 @@ def _framed(image: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 
 def _reaches_border(mask: Mask) -> bool:
-    """Whether the particle goes on beyond the image: more than a blurred corner at its border."""
+    """True if the particle goes on beyond the image: more than a blurred corner at its border."""
     sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     return max(int(side.sum()) for side in sides) > _TOUCHING_PX
 

@@ -198,7 +198,7 @@ ground_truth = reconstruct
 
 
 def _turning(spins: Sequence[Float | None]) -> list[str]:
-    """What the answer says of spins that it was told."""
+    """Notes about the spins that were given."""
     turns = [float(np.linalg.norm(spin)) for spin in spins if spin is not None and spin.any()]
     if not turns:
         return []

@@ -32,7 +32,7 @@ _BLIND_MISFIT = 0.03
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What is known besides the fits.
+    """Inputs of the answer besides the fits: material, turns, calibration, assumptions.
 
     Attributes
     ----------
@@ -164,7 +164,7 @@ def _image(
 
 
 def _told(seen: Observation, electrons: Float) -> float:
-    """How much an image tells: its signal over its noise, squared and added up."""
+    """Information of an image: signal over noise, squared and summed."""
     film = seen.dose * -np.expm1(-seen.film_nm / seen.film_path_nm)
     signal = seen.weight * np.maximum(electrons - film, 0.0)
     variance = np.maximum(seen.excess * electrons + seen.noise, 1e-12)
@@ -172,7 +172,7 @@ def _told(seen: Observation, electrons: Float) -> float:
 
 
 def _believed(images: Sequence[ImageFit]) -> tuple[bool, list[str]]:
-    """Whether the answer explains the images, and which few it does not."""
+    """Verdict on whether the answer explains the images, with the few exceptions."""
     off = [image for image in images if not image.explained]
     explained = len(off) <= len(images) // 4
     if not explained or not off:

@@ -1,4 +1,4 @@
-"""How the stage was tilted between the images, and about which axis.
+"""Stage tilts between the images and their axis.
 
 A tilt axis lies in the image plane; its direction is counted like a wedge's, 0° along x (right),
 90° along y (down). The sum of a particle's thickness across the axis does not change with the tilt:

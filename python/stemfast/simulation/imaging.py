@@ -29,7 +29,7 @@ _VECTORS = ("drift_nm_s", "mains_pm")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Imaging:
-    """How each of n images is taken; meanings and units as in `stemfast.Microscope`.
+    """Acquisition columns of n images; meanings and units as in `stemfast.Microscope`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Imaging:
         )
 
     def scanning(self, spin_rad_s: Float) -> dict[str, Any]:
-        """What `_core.Scanning` takes; spin_rad_s (n, 3)."""
+        """Arguments of `_core.Scanning`; spin_rad_s (n, 3)."""
         n = len(self)
         # What recipes leave alone is as in an instability of which nothing is said.
         stray = np.repeat(stray_column([Instability()]), n)

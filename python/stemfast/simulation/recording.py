@@ -1,4 +1,4 @@
-"""How images are recorded: microscopes as the columns that the core takes, one entry per image."""
+"""Recording settings as the columns that the core takes, one entry an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well an ideal observer does on a task's test images: the most that any network could reach.
+"""Ceiling of a task: accuracy of an ideal observer on its test images.
 
 It knows the microscope, the family of shapes and how often each class comes, and what no network
 is told: it starts from the true particle. From there it fits the rivals, and its answer is the
@@ -229,7 +229,7 @@ def ceiling(
 
 
 def truth_of(recipe: Recipe, scenes: Scenes, i: int) -> Placement:
-    """Where the solid of a scene is; of an ellipsoid, one without proportions there.
+    """Placement of a scene's solid; of an ellipsoid, without proportions.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well the fit reads a task's test images from the images alone, next to the network.
+"""Trial of the fit on a task's test images, from the images alone, next to the network.
 
 Each image is read as a user's would be: the microscope and the recipe's ranges are known, the
 particle, its pose and the beam's straying are not. What the shipped network says of the same image
@@ -36,7 +36,7 @@ _POSE_DEG, _POSE_EDGES = 5.0, 0.05
 
 @dataclass(frozen=True)
 class Reading(Entry):
-    """What was read from one image: see `Entry` for the fit's answer, `Trial` for the sums.
+    """Record of one image; see `Entry` for the fit's answer, `Trial` for the sums.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Reading(Entry):
 
     @property
     def explained(self) -> bool:
-        """Whether the best fit explains the image."""
+        """True if the best fit explains the image."""
         return self.p_value >= LEAST_P
 
     def said(self, who: str) -> int:
@@ -92,13 +92,13 @@ class Reading(Entry):
 
     @property
     def pose_found(self) -> bool:
-        """Whether pose and edges are those of the true particle, within 5° and 5 %."""
+        """True if pose and edges are those of the true particle, within 5° and 5 %."""
         return self.pose_deg < _POSE_DEG and self.edge_error < _POSE_EDGES
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What came of a task's test images."""
+    """Summary of a task's test images."""
 
     task: str
     class_names: tuple[str, ...]

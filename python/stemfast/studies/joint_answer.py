@@ -1,4 +1,4 @@
-"""What a fit or a network says of a particle, next to the truth and up to symmetry."""
+"""Answers of fits and networks about a particle, against the truth up to symmetry."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Said:
     cuts_sd: Float
 
     def hand(self, truth: Truth) -> bool | None:
-        """Whether it holds the true particle more likely than its mirror image.
+        """True if it holds the true particle more likely than its mirror image.
 
         None for a particle that is its own mirror image.
         """
@@ -129,7 +129,7 @@ class Said:
 
 
 def of_fit(found: ViewsComparison) -> Said:
-    """What a comparison of sets of corners over several images says."""
+    """Answer from a comparison of sets of corners over several images."""
     from stemfast.fit.cuboid.axes import axes_of, sorted_axes
     from stemfast.fit.cuboid.shape import CORNERS
     from stemfast.symmetry import corner_permutation
@@ -158,7 +158,7 @@ def of_fit(found: ViewsComparison) -> Said:
 
 
 def of_network(answer: GroundTruthAnswer) -> Said:
-    """What the network says."""
+    """Proposal of a network."""
     return _said(
         answer.number,
         answer.orbit,

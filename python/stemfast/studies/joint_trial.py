@@ -1,4 +1,4 @@
-"""How well joint fits read the test particles of `ground-truth`, next to the network.
+"""Trial of joint fits on the test particles of `ground-truth`, next to the network.
 
 The particles, and the images of them, are those that ``stemfast evaluate ground-truth`` judges the
 network by. The fit knows the microscope and the recipe's ranges; poses are unknown, or those of a
@@ -44,7 +44,7 @@ _ROOM = 1.12
 
 
 def chosen_views(kind: str, views: int, count: int) -> list[int]:
-    """Which of a particle's views are read: the first, or, of tilts, some evenly apart.
+    """Views of a particle that are read: the first, or, of tilts, some evenly apart.
 
     Examples
     --------

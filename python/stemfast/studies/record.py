@@ -23,7 +23,7 @@ __all__ = ["Entry", "Record", "SetReading", "Verdict", "read_test_images"]
 
 @dataclass(frozen=True)
 class Entry:
-    """What was said of one image, whoever read it.
+    """Record of one image's reading.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def key(self) -> int:
-        """What tells it from the others of a record."""
+        """Key of the entry within a record."""
         return self.index
 
 
@@ -75,7 +75,7 @@ class Record(Generic[T]):
             lines.write(json.dumps(line) + "\n")
 
     def resume(self, settings: dict[str, Any]) -> dict[int, T]:
-        """What the file holds of a run, by its key; starts the file if there is none.
+        """Entries of a run in the file, by key; starts the file if there is none.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 
 def _differing(found: object, wanted: object) -> str:
-    """What was found and what was expected, of nested settings only those that differ."""
+    """First setting that differs, found and expected, in words."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         keys = [key for key in wanted if found.get(key) != wanted[key]]
         if keys:
@@ -203,7 +203,7 @@ def read_test_images(
 
 @dataclass(frozen=True)
 class Verdict(Entry):
-    """What the observer says of one image; see `Entry` for its answer.
+    """Verdict of the observer on one image; see `Entry` for its answer.
 
     Attributes
     ----------
@@ -226,7 +226,7 @@ class Verdict(Entry):
 
 @dataclass(frozen=True)
 class SetReading(Entry):
-    """What was read from several images of one particle.
+    """Record of several images of one particle.
 
     `label` and `answer` are classes of corners, up to the mirror at unknown poses; `probability`
     is that of the answer. Network and fit are `Said`, as far as it is told:
@@ -263,16 +263,16 @@ class SetReading(Entry):
 
     @property
     def key(self) -> int:
-        """What tells it from the others of a record."""
+        """Key of the entry within a record."""
         return (self.index << 5) + self.views
 
     @property
     def explained(self) -> bool:
-        """Whether the fit explains every image."""
+        """True if the fit explains every image."""
         return self.p_value >= LEAST_P
 
     def said(self, who: str) -> dict[str, Any]:
-        """What the "fit", the "network" or both "together" say.
+        """Answer of the "fit", the "network" or both "together".
 
         Together it is the fit where it explains every image, or else the network.
         """

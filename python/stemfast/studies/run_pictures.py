@@ -119,7 +119,7 @@ def _rows(axes: Any, found: Any, kinds: list[str]) -> None:
 
 
 def _reach(row: Any) -> tuple[float, float]:
-    """How far the interval reaches below and above."""
+    """Reach of the interval below and above."""
     low, high = row.interval
     return max(0.0, row.balanced_accuracy - low), max(0.0, high - row.balanced_accuracy)
 

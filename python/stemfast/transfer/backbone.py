@@ -47,7 +47,7 @@ class Backbone(ABC):
     @property
     @abstractmethod
     def reference(self) -> dict[str, Any]:
-        """What a saved model must remember to find this backbone again."""
+        """Record by which a saved model finds this backbone again."""
 
     @abstractmethod
     def features(self, images: ArrayLike) -> NDArray[np.float32]:
@@ -60,7 +60,7 @@ class Backbone(ABC):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def cost(self, n_images: int) -> str:
-        """How long the features of so many images will take, in words; empty if not worth it."""
+        """Forecast time of the features of so many images, in words; empty if not worth it."""
         return ""
 
     def __str__(self) -> str:

@@ -60,7 +60,7 @@ class Bottlenecks:
 
 
 def default_folder() -> Path:
-    """Where features are kept if nobody says otherwise: the user's cache, as the system has it."""
+    """Default folder of features: the user's cache, as the system has it."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
     elif sys.platform == "darwin":
@@ -123,7 +123,7 @@ class Store:
         return Bottlenecks(table, len(missing), len(array) - len(missing), seconds)
 
     def forecast(self, *stacks: ArrayLike) -> str:
-        """What :meth:`features` would have to compute for these images, and what that costs."""
+        """Work that :meth:`features` would have to do for these images, and its cost."""
         counts = [(len(array), len(missing)) for array, _, missing in map(self._missing, stacks)]
         total, todo = (sum(column) for column in zip(*counts, strict=True))
         text = f"{self.backbone}: features of {total} images, {total - todo} of them stored"

@@ -228,7 +228,7 @@ def _transfer_row(network: Backbone, result: TransferResult) -> Row:
 
 
 def _pretraining(card: dict[str, Any]) -> str:
-    """What a model card says of the images its network was trained on."""
+    """Training images as a model card tells them."""
     seen, experiment = card.get("images_seen"), card.get("experiment")
     count = f"{seen:,} simulated images" if isinstance(seen, int) else "simulated images"
     return f"{count} of {experiment['recipe']}" if isinstance(experiment, dict) else count

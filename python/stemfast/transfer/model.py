@@ -159,7 +159,7 @@ def check_free(folder: Path) -> None:
 
 
 def is_model(directory: str | Path) -> bool:
-    """Whether a folder says that it holds a model of transfer learning."""
+    """True if a folder says that it holds a model of transfer learning."""
     try:
         config = json.loads((Path(directory) / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What leaves an image of a cuboid as it is: other names of its axes, mirroring along the beam."""
+"""Equivalent cuboids of one image: axes renamed, mirrored along the beam."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def mirrored(shape: CutCuboid) -> CutCuboid:
 
 
 def apart(matrices: Float, edges: Float, matrix: Float, edges_nm: Float) -> tuple[Float, Float]:
-    """How far whole cuboids are from one, up to names and the mirror.
+    """Distances of whole cuboids from one, up to names of axes and the mirror.
 
     Parameters
     ----------

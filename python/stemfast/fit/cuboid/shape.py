@@ -1,4 +1,4 @@
-"""What a fit adjusts: a cuboid with cut corners, where it lies and how it is turned."""
+"""Cuboid with cut corners, its position and its orientation: the variables of a fit."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _PLACE = slice(3, 5)
 def row_turns(
     spin_deg: ArrayLike, rows: int, *, of: float | None = None, first: float = 0
 ) -> Float:
-    """How a spinning particle is turned in each row from its pose in the middle of the frame.
+    """Rotation of a spinning particle in each row from its pose in the middle of the frame.
 
     Parameters
     ----------

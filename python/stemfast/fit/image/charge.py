@@ -37,7 +37,7 @@ _POINTS = 300
 
 @dataclass(frozen=True, eq=False)
 class MeanReading:
-    """What pixels read on average.
+    """Mean reading against the mean number of electrons.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ RIGHT = MeanReading(np.zeros(0), np.zeros(0))
 
 
 def counts_whole(detector: Detector) -> bool:
-    """Whether pixel values are the counted electrons themselves, but for an offset.
+    """True where pixel values are the counted electrons themselves, but for an offset.
 
     Examples
     --------
@@ -160,9 +160,9 @@ def _read(values: Float, detector: Detector) -> tuple[Float, Float]:
     return mean, (chance * (number - mean[:, None]) ** 2).sum(axis=1)
 
 
-@lru_cache(maxsize=64)  # the images of one sitting share a detector
+@lru_cache(maxsize=64)  # the images of one session share a detector
 def _few(detector: Detector) -> MeanReading:
-    """Where few electrons come."""
+    """Mean reading of a detector where few electrons come."""
     from scipy.stats import poisson
 
     came = _MANY * np.linspace(0.0, 1.0, _POINTS) ** 2

@@ -1,4 +1,4 @@
-"""Whether a fitted model explains an image: what is left, against what the noise leaves.
+"""Goodness of fit of an image: residuals against those that noise leaves.
 
 Pixels are joined in small squares, where a smooth misfit adds up and noise does not. In a square
 with m expected counts of variance v, the noise leaves (y − m)² of mean v, and Σ (y − m)²/v over n
@@ -31,7 +31,7 @@ _SQUARE_NM = 1.0
 
 @dataclass(frozen=True)
 class Goodness:
-    """How well a model explains an image.
+    """Goodness of fit of one image.
 
     Attributes
     ----------
@@ -54,17 +54,17 @@ class Goodness:
 
     @property
     def beyond(self) -> float:
-        """How far χ² is beyond its mean, in its standard deviations."""
+        """Excess of χ² over its mean, in its standard deviations."""
         return (self.chi2 - self.expected) / self.spread
 
     @property
     def explained(self) -> bool:
-        """Whether the model explains the image: a p-value of at least 0.001."""
+        """True if the model explains the image: a p-value of at least 0.001."""
         return self.p_value >= LEAST_P
 
 
 def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodness:
-    """How well expected electrons explain an observation.
+    """Goodness of fit of expected electrons to an observation.
 
     Parameters
     ----------

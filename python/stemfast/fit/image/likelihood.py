@@ -1,4 +1,4 @@
-"""How likely an image is, given a particle: electrons counted one by one, and a detector's noise.
+"""Likelihood of an image given a particle: counted electrons and a detector's noise.
 
 A pixel value is read as a charge of q electrons (`stemfast.fit.image.charge`). Where a mean of μ
 comes, its mean is μ, but for few electrons; its variance is F²μ + s², with s² from the read

@@ -127,7 +127,7 @@ def decide_views(
 
 
 def is_fair(fit: RefinedViews) -> bool:
-    """Whether noise alone explains what a fit leaves in every image."""
+    """True if noise alone explains the residuals of every image."""
     return all(left.beyond < _FAIR for left in fit.goodness)
 
 

@@ -29,7 +29,7 @@ _FLOOR_TURN, _FLOOR_PLACE, _FLOOR = 1.0, 0.25, 0.01
 
 @dataclass(frozen=True, eq=False)
 class JointState:
-    """Where a fit stands.
+    """State of a joint fit.
 
     Attributes
     ----------
@@ -189,7 +189,7 @@ class JointParameters:
         return replace(state, shapes=shapes)
 
     def maps(self, view: int, state: JointState) -> tuple[Float, Float]:
-        """What shared and own parameters do to those of a single fit: (n, shared), (n, own)."""
+        """Jacobian of a single fit's parameters: by shared (n, shared) and own ones (n, own)."""
         n_waves = len(state.waves[view])
         n_cuts = len(self.corners)
         n = SHAPE_PARAMETERS + n_cuts + n_waves + 1
@@ -210,7 +210,7 @@ class JointParameters:
         return shared, own
 
     def shared_offset(self, state: JointState) -> Float:
-        """How far the shared parameters are from what was expected beforehand."""
+        """Deviation of the shared parameters from the means of their prior."""
         off = np.zeros(self.n_shared)
         if self.prior.edge_nm is not None:
             off[self.edges] = state.shapes[0].edges_nm - self.prior.edge_nm[0]

@@ -1,4 +1,4 @@
-"""Where to start with several images of one particle: shapes and poses that agree.
+"""Starts of joint fits to several images: shapes and poses that agree.
 
 Each image alone gives proposals (`stemfast.fit.propose`). An image says nothing of how the axes
 are named or whether the particle is its own or its mirror image, so the proposals of different

@@ -1,4 +1,4 @@
-"""Which corners are cut, and which of two mirror images it is, over several images."""
+"""Search over sets of cut corners and handedness, by joint evidence of several images."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _ranked(*hands: Comparison[RefinedViews]) -> ViewsComparison:
 
 
 def same_particle(one: CutCuboid, other: CutCuboid) -> bool:
-    """Whether two shapes are one particle in one pose under different names of its axes.
+    """True if two shapes are one particle in one pose under different names of its axes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How the views of one particle are turned against each other, as far as that is known."""
+"""Known rotations between the views of one particle, with their uncertainty."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class RefinedViews:
 
     @property
     def explained(self) -> bool:
-        """Whether the particle explains every image."""
+        """True if the particle explains every image."""
         return all(one.explained for one in self.goodness)
 
 

@@ -1,4 +1,4 @@
-"""What a fit asks of a kind of solids: thickness with derivatives, a prior, and symmetry.
+"""Interface of a kind of solids: thickness with derivatives, a prior, and symmetry.
 
 A placement has a rotation and values: x and y of the centre, the logarithm of the diameter of the
 sphere of the same volume, and proportions, which each kind has its own of

@@ -60,7 +60,7 @@ class SolidFit:
 def expected_electrons(
     observation: Observation, family: Family, at: Placement, waves_nm: Float, *, derivatives: bool
 ) -> Expected:
-    """What a placement leads one to expect, with its derivatives if asked.
+    """Expected electrons of a placement, with derivatives on request.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def _symbol(text: str) -> str:
 
 
 def is_reciprocal(unit: str) -> bool:
-    """Whether `unit` is one over something.
+    """True if `unit` is a reciprocal one.
 
     Examples
     --------

@@ -89,7 +89,7 @@ def _wanted(datasets: list[Dataset], wanted: int | str, listing: str) -> int:
 
 
 def _is_usable(dataset: Dataset) -> bool:
-    """Whether it is one real image or a stack of them, neither tiny nor of one value."""
+    """True for one real image or a stack, neither tiny nor of one value."""
     data = dataset.data
     if not dataset.frames or data.dtype.kind not in "buif" or min(data.shape[-2:]) < MIN_SIDE_PX:
         return False

@@ -52,7 +52,7 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """What the axes say the data are: images, spectra, diffraction patterns."""
+        """Kind of data by its axes: images, spectra, diffraction patterns."""
         if len(self.shape) < 2:
             return "a spectrum or a single row"
         if len(self.shape) > 3 and self._signal_axes[-4:] == [False, False, True, True]:
@@ -67,7 +67,7 @@ class Dataset:
 
     @property
     def is_image(self) -> bool:
-        """Whether the last two axes are the rows and columns of an image."""
+        """True if the last two axes are the rows and columns of an image."""
         return self.kind == "images"
 
     @property

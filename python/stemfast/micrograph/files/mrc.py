@@ -23,7 +23,7 @@ def byte_order(path: Path) -> str:
 
 
 def has_cell(original: Mapping[str, Any]) -> bool:
-    """Whether an MRC header holds a cell: RosettaSciIO reports 1 nm or 0 nm where it does not."""
+    """True if an MRC header holds a cell: RosettaSciIO reports 1 nm or 0 nm where it does not."""
     if "fei_header" in original:
         return True
     header = original.get("std_header", {})

@@ -91,7 +91,7 @@ def share_of(right: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def more(one: Floats, other: Floats) -> NDArray[np.bool_]:
-    """Whether one logarithm of a chance is larger; where they are the same, a coin decides."""
+    """True where one log-probability is larger; a coin decides between equal ones."""
     coin = np.random.default_rng(0).uniform(-1e-4, 1e-4, len(one))
     return np.asarray(one - other > coin)
 

@@ -53,7 +53,7 @@ class Targets(NamedTuple):
 
 @cache
 def _sorted_corners() -> dict[tuple[int, ...], NDArray[np.uint8]]:
-    """Where each corner goes when axes are renamed in this order, as a proper rotation."""
+    """Permutation of the corners when axes are renamed in this order, as a proper rotation."""
     moves = {}
     for order in permutations(range(3)):
         matrix = np.zeros((3, 3), np.int8)
@@ -109,7 +109,7 @@ def _mirror_orbit() -> NDArray[np.int32]:
 
 
 def _surprise(mean: jax.Array, log_sd: jax.Array, truth: jax.Array) -> jax.Array:
-    """How unlikely a normal distribution finds the truth, but for a constant."""
+    """Negative log-likelihood of the truth under a normal distribution, but for a constant."""
     log_sd = jnp.clip(log_sd, *_LOG_SD_RANGE)
     return 0.5 * jnp.square((truth - mean) * jnp.exp(-log_sd)) + log_sd
 

@@ -68,7 +68,7 @@ def reader_truth(columns: Mapping[str, NDArray[Any]], pixel_size_nm: float) -> R
 def first_look(
     truth: ReaderTruth, key: jax.Array, early: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Where to look at half of the images early in training: about where their corners truly are.
+    """Places read in half of the images early in training: near their true corners.
 
     So corners are learnt before arrows are. See `shown` of :meth:`ViewReader.look`.
 

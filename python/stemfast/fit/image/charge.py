@@ -3,7 +3,7 @@
 A detector that counts electrons one by one, with little read noise, puts out gain·N + offset for
 whole N alone, and rounds that. Two things follow. Which N share a value goes in a slow beat between
 the gain and whole numbers: near a gain of one half, the straight line reads a quarter of an
-electron wrong, in a hundred successive values and in every image of a sitting alike. So a value is
+electron wrong, in a hundred successive values and in every image of a session alike. So a value is
 read as the mean of all whole numbers of electrons that would give it, each weighed by its chance
 to. And where few electrons come, not all of those that share a value are as likely, some being
 fewer than none: how far the mean reading is off is reckoned from the mean number that comes, and

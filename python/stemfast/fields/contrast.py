@@ -1,0 +1,131 @@
+"""Pictures of fields from depth maps: dark field or bright field, probe, grain, noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast import _core
+from stemfast.fields.chance import Chance
+
+__all__ = ["Depths", "Optics", "grain", "taken"]
+
+Map: TypeAlias = NDArray[np.float32]
+
+_SIGMA_PER_FWHM = 0.42466090014400953
+_MEAN = 400.0  # of the counts that white noise is made of: near enough to normal
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Depths:
+    """Thicknesses over mean free paths, each (rows, columns) float32: particles, and the rest."""
+
+    particles: Map
+    support: Map
+    film: Map
+
+    def __repr__(self) -> str:
+        return f"Depths of {self.particles.shape[0]} x {self.particles.shape[1]} px"
+
+    @property
+    def total(self) -> Map:
+        """All of it."""
+        summed: Map = self.particles + self.support + self.film
+        return np.maximum(summed, np.float32(0.0))
+
+
+@dataclass(frozen=True)
+class Optics:
+    """Conditions that a picture of a field is taken under.
+
+    Parameters
+    ----------
+    bright_field : bool
+        1 − what is scattered out of the aperture, not what the annulus collects.
+    electrons_px : float
+        Dose [e/px].
+    probe_px : float
+        Full width at half maximum of the probe [px].
+    grain : float
+        Rms of the phase contrast of support and film where they are one mean free path thick, as
+        a share of the signal. Bright field only.
+    grain_px : float
+        Its correlation length [px].
+    fringes : float
+        Amplitude of lattice fringes in crystals, as a share of the signal. Bright field only.
+    fresnel : float
+        Strength of the bright fringe about edges. Bright field only.
+    fresnel_px : float
+        Its width [px].
+    """
+
+    bright_field: bool
+    electrons_px: float
+    probe_px: float
+    grain: float = 0.0
+    grain_px: float = 1.5
+    fringes: float = 0.0
+    fresnel: float = 0.0
+    fresnel_px: float = 2.0
+
+
+def blurred(image: Map, sigma_px: float) -> Map:
+    """Gaussian blur of this standard deviation; none below a tenth of a pixel."""
+    return image if sigma_px < 0.1 else _core.blur(np.ascontiguousarray(image), sigma_px)
+
+
+def scattered(depth: Map) -> Map:
+    """1 − exp(−depth) of thicknesses over mean free paths."""
+    return _core.scattered_fraction(depth.ravel()).reshape(depth.shape)
+
+
+def white(seed: int, index: int, shape: tuple[int, int]) -> Map:
+    """White noise of mean 0 and variance 1, from Poisson counts: the same bits everywhere."""
+    counts = _counted(np.full(shape, _MEAN, np.float32), seed, index)
+    return ((counts - np.float32(_MEAN)) / np.float32(np.sqrt(_MEAN))).astype(np.float32)
+
+
+def grain(chance: Chance, shape: tuple[int, int], width_px: float) -> Map:
+    """Band-pass noise of unit variance, like the phase contrast of amorphous matter."""
+    noise = white(chance.whole(0, 2**31), chance.whole(0, 2**31), shape)
+    a, b = max(0.45 * width_px, 0.3), max(0.9 * width_px, 0.6)
+    band = blurred(noise, a) - blurred(noise, b)
+    # Variance of a difference of two Gaussian averages of white noise.
+    variance = (0.25 / (a * a) + 0.25 / (b * b) - 1.0 / (a * a + b * b)) / np.pi
+    return (band / np.float32(np.sqrt(variance))).astype(np.float32)
+
+
+def taken(chance: Chance, depths: Depths, fringe: Map | None, optics: Optics) -> Map:
+    """Electrons counted in every pixel, (rows, columns) float32.
+
+    Parameters
+    ----------
+    chance : Chance
+    depths : Depths
+    fringe : (rows, columns) float32 or None
+        Lattice fringes, −1 … 1 inside crystals and 0 elsewhere.
+    optics : Optics
+    """
+    total = depths.total
+    signal = blurred(scattered(total), _SIGMA_PER_FWHM * optics.probe_px)
+    if optics.bright_field:
+        signal = np.float32(1.0) - signal
+        if optics.fresnel > 0.0:
+            edge = signal - blurred(signal, optics.fresnel_px)
+            signal = signal + np.float32(optics.fresnel) * edge
+        if optics.grain > 0.0:
+            amount = np.sqrt(np.minimum(total, np.float32(3.0)) + np.float32(0.02))
+            own = np.float32(optics.grain) * grain(chance, total.shape, optics.grain_px)
+            signal = signal + own * amount * np.float32(0.5)
+        if fringe is not None and optics.fringes > 0.0:
+            signal = signal + np.float32(optics.fringes) * fringe * signal
+    mean = np.maximum(signal, np.float32(0.0)) * np.float32(optics.electrons_px)
+    return _counted(mean.astype(np.float32), chance.whole(0, 2**31), 0)
+
+
+def _counted(mean: Map, seed: int, index: int) -> Map:
+    counts = _core.poisson(mean.ravel(), seed=seed, index=index)
+    return counts.reshape(mean.shape).astype(np.float32)

@@ -1,0 +1,73 @@
+"""One simulated field: image, label image, truth, outlines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.fields.bodies import Bodies, outline
+from stemfast.fields.shapes import SHAPES
+from stemfast.fields.truth import Truth
+
+__all__ = ["Field"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Field:
+    """Image of many particles, with the truth.
+
+    Attributes
+    ----------
+    image : (rows, columns) uint8 or float32
+        Grey levels of a file, or electrons where the field skipped the laboratory's last stage.
+    labels : (rows, columns) int32
+        Number of the particle that each pixel shows, 0 for none; hidden ones have theirs too.
+    truth : Truth
+        Columns about the particles, in the order of their labels.
+    kind : str
+        Kind of field.
+    pixel_size_nm : float
+        [nm].
+    bright_field : bool
+        Particles are dark.
+    bodies, first_body
+        The particles' bodies, and where each particle's begin.
+    """
+
+    image: NDArray[Any]
+    labels: NDArray[np.int32]
+    truth: Truth
+    kind: str
+    pixel_size_nm: float
+    bright_field: bool
+    bodies: Bodies
+    first_body: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        rows, columns = self.image.shape
+        how = "bright field" if self.bright_field else "dark field"
+        return (
+            f"Field of {rows} x {columns} px of {self.pixel_size_nm:.3g} nm, {self.kind}, {how}: "
+            f"{len(self.truth)} particles, {int(self.truth.visible.sum())} of them visible"
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Meaning of `truth.kind`."""
+        return tuple(SHAPES)
+
+    def outline_px(self, number: int) -> Floats:
+        """Outline of a particle by its place in the truth: (m, 2) rows and columns [px].
+
+        All of it, whether something lies over it, or it leaves the field, or not. Pixel centres
+        are at whole numbers.
+        """
+        body = int(self.first_body[self.truth.particle[number]])
+        x, y = (outline(self.bodies, body) / self.pixel_size_nm).T
+        rows, columns = self.labels.shape
+        return np.stack([y + 0.5 * (rows - 1), x + 0.5 * (columns - 1)], axis=1)

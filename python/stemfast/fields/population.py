@@ -1,0 +1,317 @@
+"""Particles of a field: sizes, shapes, materials, brightness of grains, and their places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast import elementary
+from stemfast.fields.bodies import Bodies
+from stemfast.fields.chance import Chance
+from stemfast.fields.shapes import SHAPES, library
+from stemfast.fields.supports import Support
+from stemfast.simulation.batch import rotated
+
+__all__ = ["METALS", "Population", "populated"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+#: Materials of catalyst particles.
+METALS = ("Pt", "Pd", "Au", "Ag", "Cu", "Ru", "Ni", "Co", "Rh", "Ir", "Fe3O4", "CeO2")
+#: Materials of the large particles that transmission images of the literature show.
+LARGE = ("SiO2", "SiO2", "C", "C", "TiO2", "Fe3O4", "Cu2O", "Au", "PbS", "ZnO")
+
+_ROUND = ("sphere", "irregular", "irregular", "ellipsoid", "truncated octahedron", "icosahedron")
+_FACETED = (
+    "cuboid",
+    "cuboid",
+    "octahedron",
+    "truncated octahedron",
+    "tetrahedron",
+    "decahedron",
+    "icosahedron",
+    "hexagonal plate",
+    "triangular plate",
+    "rod",
+)
+_HOLDS_A_GRAIN = ("sphere", "ellipsoid", "irregular", "truncated octahedron", "icosahedron")
+
+
+@dataclass(eq=False, repr=False)
+class Population:
+    """Particles as arrays; particle i is bodies first[i] … first[i + 1] − 1.
+
+    Attributes
+    ----------
+    bodies : Bodies
+        Weights are of thickness [nm] times the brightness of the grain.
+    first : (n + 1,) int64
+    kind : (n,) int64
+        Index in the names of `stemfast.fields.shapes.SHAPES`.
+    material : tuple of str
+        Of each body.
+    diameter_nm : (n,) float64
+        Of the sphere of the same volume.
+    brightness : (n,) float64
+        Factor of the particle's thickness that stands for its orientation; no physics.
+    """
+
+    bodies: Bodies
+    first: Ints
+    kind: Ints
+    material: tuple[str, ...]
+    diameter_nm: Floats
+    brightness: Floats
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def __repr__(self) -> str:
+        return f"Population of {len(self)} particles"
+
+
+def populated(
+    chance: Chance,
+    extent_nm: tuple[float, float],
+    *,
+    kind: str,
+    support: Support | None,
+    diameter_nm: float,
+    count: int,
+) -> Population:
+    """Draw the particles of a field.
+
+    Parameters
+    ----------
+    chance : Chance
+    extent_nm : (float, float)
+        Height and width of the field [nm].
+    kind : "monolayer", "supported", "sparse" or "large"
+    support : Support or None
+        What they sit on; None for a film.
+    diameter_nm : float
+        Median diameter [nm].
+    count : int
+        Particles asked for; those that find no place in a monolayer are left out.
+    """
+    size = _sizes(chance, kind, diameter_nm, count)
+    if kind in ("monolayer", "large"):
+        place, size = _packed(chance, extent_nm, size, lattice=kind == "monolayer")
+    elif support is not None:
+        place = _on_support(chance, extent_nm, support, size)
+    else:
+        place = _scattered(chance, extent_nm, size)
+    return _made(chance, kind, place, size)
+
+
+def _sizes(chance: Chance, kind: str, median: float, count: int) -> Floats:
+    if kind in ("monolayer", "large"):
+        return chance.log_normal(median, chance.between_log(0.02, 0.15), count)
+    size = chance.log_normal(median, chance.between(0.1, 0.45), count)
+    if chance.happens(0.3):  # two populations
+        second = chance.uniform(count) < chance.between(0.1, 0.5)
+        size = np.where(second, size * chance.between_log(1.6, 3.5), size)
+    if chance.happens(0.3):  # a large particle now and then
+        size = np.where(chance.uniform(count) < 0.02, size * chance.between_log(2.0, 5.0), size)
+    return np.asarray(np.minimum(size, 8.0 * median))
+
+
+def _packed(
+    chance: Chance, extent: tuple[float, float], size: Floats, *, lattice: bool
+) -> tuple[Floats, Floats]:
+    """Places side by side on a film: on a jittered hexagonal lattice, or wherever there is room."""
+    height, width = extent
+    n = len(size)
+    gap = chance.between(0.93, 1.25) if chance.happens(0.7) else chance.between(1.2, 2.0)
+    if lattice and chance.happens(0.4):
+        points = _hexagonal(chance, extent, float(np.median(size)) * max(gap, 1.0))
+        rows = min(len(points), n)
+        return points[:rows], size[:rows]
+    tries = 12 * n
+    u = chance.uniform(2 * tries).reshape(2, tries)
+    clusters = chance.happens(0.5)
+    where = np.stack([(u[0] - 0.5) * 1.15 * width, (u[1] - 0.5) * 1.15 * height], axis=1)
+    beside, way = chance.uniform(tries), chance.uniform(tries)
+    sine, cosine = elementary.sin_cos_turns(way)
+    placed = np.zeros((n, 2))
+    taken = 0
+    for k in range(tries):
+        if taken == n:
+            break
+        point = where[k]
+        if clusters and taken and beside[k] < 0.8:
+            host = int(beside[k] / 0.8 * taken)
+            reach = 0.5 * (size[host] + size[taken]) * (gap + 0.02)
+            point = placed[host] + reach * np.array([cosine[k], sine[k]])
+            if abs(point[0]) > 0.6 * width or abs(point[1]) > 0.6 * height:
+                continue
+        apart = placed[:taken] - point
+        near = 0.5 * gap * (size[:taken] + size[taken])
+        if ((apart * apart).sum(axis=1) < near * near).any():
+            continue
+        placed[taken] = point
+        taken += 1
+    flat = np.concatenate([placed[:taken], np.zeros((taken, 1))], axis=1)
+    return flat, size[:taken]
+
+
+def _hexagonal(chance: Chance, extent: tuple[float, float], pitch: float) -> Floats:
+    height, width = extent
+    half = int(0.75 * max(height, width) / pitch) + 1
+    i, j = np.meshgrid(np.arange(-half, half + 1), np.arange(-half, half + 1))
+    x, y = pitch * (i + 0.5 * j).ravel(), pitch * np.sqrt(0.75) * j.ravel()
+    sine, cosine = elementary.sin_cos_turns(chance.one())
+    jitter = chance.between(0.0, 0.06) * pitch
+    n = len(x)
+    x = x + jitter * chance.normal(n)
+    y = y + jitter * chance.normal(n)
+    x, y = cosine * x - sine * y, sine * x + cosine * y
+    # Islands and holes: a particle is left out where it lies far along a random wave.
+    wave = chance.directions(3)[:, :2] * chance.between(0.5, 2.0) / max(extent)
+    turns = chance.uniform(3)
+    field = sum(
+        elementary.sin_cos_turns(wave[k, 0] * x + wave[k, 1] * y + turns[k])[0] for k in range(3)
+    )
+    inside = (np.abs(x) < 0.58 * width) & (np.abs(y) < 0.58 * height)
+    kept = inside & (field > chance.between(-2.5, 0.8)) & (chance.uniform(n) > 0.03)
+    return np.stack([x[kept], y[kept], np.zeros(int(kept.sum()))], axis=1)
+
+
+def _on_support(
+    chance: Chance, extent: tuple[float, float], support: Support, size: Floats
+) -> Floats:
+    """On the support's surface; some in small groups."""
+    height, width = extent
+    n = len(size)
+    point, normal = support.surface(chance, 4 * n)
+    inside = (np.abs(point[:, 0]) < 0.55 * width) & (np.abs(point[:, 1]) < 0.55 * height)
+    rows = np.flatnonzero(inside)[:n]
+    if len(rows) < n:
+        rows = np.concatenate([rows, np.arange(n - len(rows))])
+    sunk = chance.uniform(n) * 0.6
+    place = point[rows] + normal[rows] * ((0.5 - sunk) * size)[:, None]
+    if chance.happens(0.4):
+        grouped = np.flatnonzero(chance.uniform(n) < chance.between(0.1, 0.6))
+        host = chance.picks(len(grouped), n)
+        reach = 0.5 * (size[grouped] + size[host]) * (0.8 + 0.5 * chance.uniform(len(grouped)))
+        place[grouped] = place[host] + chance.directions(len(grouped)) * reach[:, None]
+    return place
+
+
+def _scattered(chance: Chance, extent: tuple[float, float], size: Floats) -> Floats:
+    height, width = extent
+    n = len(size)
+    u = chance.uniform(2 * n).reshape(2, n) - 0.5
+    place = np.stack([u[0] * 1.1 * width, u[1] * 1.1 * height, np.zeros(n)], axis=1)
+    if chance.happens(0.4):
+        grouped = np.flatnonzero(chance.uniform(n) < 0.4)
+        host = chance.picks(len(grouped), n)
+        reach = 0.5 * (size[grouped] + size[host]) * (0.85 + 0.4 * chance.uniform(len(grouped)))
+        sine, cosine = elementary.sin_cos_turns(chance.uniform(len(grouped)))
+        place[grouped, 0] = place[host, 0] + reach * cosine
+        place[grouped, 1] = place[host, 1] + reach * sine
+    return place
+
+
+def _made(chance: Chance, kind: str, place: Floats, size: Floats) -> Population:
+    n = len(size)
+    names = tuple(SHAPES)
+    if kind == "supported":
+        classes = tuple(chance.choice(_ROUND) for _ in range(3))
+        if chance.happens(0.25):
+            classes = (*classes, chance.choice(_FACETED))
+    elif kind == "large" and chance.happens(0.55):
+        classes = ("sphere",)
+    elif chance.happens(0.35):
+        classes = (chance.choice(_ROUND),)
+    else:
+        classes = tuple(chance.choice(_FACETED) for _ in range(chance.whole(1, 2)))
+    picked = chance.picks(n, len(classes))
+    kinds = np.array([names.index(name) for name in classes], np.int64)[picked]
+    number = chance.uniform(n)
+    rows = np.zeros(n, np.int64)
+    for value, name in enumerate(names):
+        of_class = kinds == value
+        own = library().rows(name)
+        rows[of_class] = own[(number[of_class] * len(own)).astype(np.int64)]
+    scale = np.repeat(size[:, None], 3, axis=1) * _stretch(chance, names, kinds)
+    material = chance.choice(LARGE if kind in ("large",) else METALS)
+    spread = chance.between(0.0, 0.35)
+    brightness = elementary.exp(np.clip(spread * chance.normal(n), -1.0, 1.0))
+    lying = kind in ("monolayer", "large") and chance.happens(0.6)
+    turned = chance.about_the_beam(n, 3.0) if lying else chance.orientations(n)
+    return _assembled(
+        chance, kind, place, size, (kinds, rows, scale), (material, brightness), turned
+    )
+
+
+def _stretch(chance: Chance, names: tuple[str, ...], kinds: Ints) -> Floats:
+    """Aspect ratios that keep the volume: ellipsoids, cuboids and rods are not all alike."""
+    n = len(kinds)
+    u = chance.uniform(2 * n).reshape(2, n)
+    loose = chance.between(0.0, 0.5)
+    stretch = np.ones((n, 3))
+    for name, most in (("ellipsoid", 0.5), ("cuboid", loose), ("rod", 0.6), ("irregular", 0.15)):
+        own = kinds == names.index(name)
+        a = elementary.exp(most * (u[0][own] - 0.5) * 2.0)
+        b = elementary.exp(most * (u[1][own] - 0.5))
+        stretch[own] = (
+            np.stack([b / a, b / a, a * a / (b * b)], axis=1)
+            if name == "rod"
+            else (np.stack([a * b, b / a, 1.0 / (b * b)], axis=1))
+        )
+    return stretch
+
+
+def _assembled(
+    chance: Chance,
+    kind: str,
+    place: Floats,
+    size: Floats,
+    solids: tuple[Ints, Ints, Floats],
+    look: tuple[str, Floats],
+    turned: Floats,
+) -> Population:
+    """Bodies of the particles: the solid, a core or a grain inside some."""
+    kinds, rows, scale = solids
+    material, brightness = look
+    n = len(size)
+    names = tuple(SHAPES)
+    grainy = chance.happens(0.5) if kind != "large" else chance.happens(0.25)
+    holds = np.isin(kinds, [names.index(name) for name in _HOLDS_A_GRAIN])
+    grain = holds & (chance.uniform(n) < 0.5) if grainy else np.zeros(n, np.bool_)
+    cored = kind in ("large", "monolayer") and chance.happens(0.15)
+    core_material = chance.choice((*METALS, "SiO2"))
+    core_scale = chance.between(0.15, 0.75)
+    lightness = 0.7 * (chance.uniform(n) - 0.45)
+
+    bodies = Bodies()
+    inner = grain | cored
+    count = 1 + inner.astype(np.int64)
+    first = np.concatenate([[0], np.cumsum(count)])
+    order = np.argsort(np.concatenate([first[:-1], first[:-1][inner] + 1]), kind="stable")
+    local = np.zeros((n, 3))
+    if not cored:
+        local[:, 0] = 0.2 * scale[:, 0]
+    in_place = place + rotated(turned, local)
+    if cored:
+        in_scale = core_scale * scale
+        in_weight = brightness
+    else:
+        in_scale = scale * (0.4, 0.78, 0.78)
+        in_weight = brightness * lightness
+    bodies.add(
+        np.concatenate([rows, rows[inner]])[order],
+        np.concatenate([scale, in_scale[inner]])[order],
+        np.concatenate([place, in_place[inner]])[order],
+        np.concatenate([brightness, in_weight[inner]])[order],
+        np.concatenate([turned, turned[inner]])[order],
+    )
+    materials = np.array([material] * n + [core_material if cored else material] * int(inner.sum()))
+    return Population(
+        bodies, first, kinds, tuple(materials[order].tolist()), size, np.asarray(brightness)
+    )

@@ -1,0 +1,207 @@
+"""Shapes of the particles of fields, each of the volume of a sphere of diameter 1, any scale of it.
+
+Spheres and ellipsoids are ellipsoids in the core; all others are convex solids given by planes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast import draws, elementary
+from stemfast.particles import crystals
+from stemfast.particles.geometry.body import KIND_CONVEX, KIND_ELLIPSOID
+from stemfast.particles.geometry.body_table import BodyTable, offsets_of
+from stemfast.particles.geometry.clipping import intersect_halfspaces
+from stemfast.recipes.distributions import isotropic
+
+__all__ = ["SHAPES", "Shapes", "prism", "scaled", "sphere_outline"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+_IRREGULAR = 24
+_SPHERE_VOLUME = np.pi / 6.0
+
+#: Classes of particles in fields, and how many shapes of the library each has.
+SHAPES: dict[str, int] = {
+    "sphere": 1,
+    "ellipsoid": 1,
+    "cuboid": 1,
+    "tetrahedron": 1,
+    "octahedron": 1,
+    "truncated octahedron": 1,
+    "icosahedron": 1,
+    "decahedron": 1,
+    "hexagonal plate": 1,
+    "triangular plate": 1,
+    "rod": 1,
+    "irregular": _IRREGULAR,
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shapes:
+    """Convex solids of volume π/6 as planes and vertices, the sphere with neither.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Class of each.
+    planes, vertices : tuple of (F, 4), (V, 3) float64
+        Unit outward normals and offsets, and corners; those of the sphere are empty.
+    """
+
+    names: tuple[str, ...]
+    planes: tuple[Floats, ...]
+    vertices: tuple[Floats, ...]
+
+    def __repr__(self) -> str:
+        return f"Shapes: {len(self.names)} of {len(SHAPES)} classes"
+
+    def rows(self, name: str) -> Ints:
+        """Indices of the shapes of one class."""
+        return np.array([k for k, own in enumerate(self.names) if own == name])
+
+
+@cache
+def library() -> Shapes:
+    """The shapes that fields are made of, built once.
+
+    Examples
+    --------
+    >>> library().names[:3]
+    ('sphere', 'ellipsoid', 'cuboid')
+    """
+    names, planes, vertices = [], [], []
+    for name, count in SHAPES.items():
+        for number in range(count):
+            own = _planes(name, number)
+            corners = np.zeros((0, 3))
+            if len(own):
+                solid = intersect_halfspaces(own)
+                size = float(f"{float(elementary.cbrt(solid.volume / _SPHERE_VOLUME)):.12g}")
+                own = np.concatenate([own[:, :3], own[:, 3:] / size], axis=1)
+                corners = solid.vertices / size
+            names.append(name)
+            planes.append(own)
+            vertices.append(corners)
+    return Shapes(tuple(names), tuple(planes), tuple(vertices))
+
+
+def _planes(name: str, number: int) -> Floats:
+    if name in ("sphere", "ellipsoid"):
+        return np.zeros((0, 4))
+    if name == "irregular":
+        return _irregular(number)
+    if name == "cuboid":
+        axes = np.concatenate([np.eye(3), -np.eye(3)])
+        return np.concatenate([axes, np.ones((6, 1))], axis=1)
+    if name == "tetrahedron":
+        normals = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3.0)
+        return np.concatenate([normals, np.ones((4, 1))], axis=1)
+    if name == "hexagonal plate":
+        return prism(6, 1.0, 0.35)
+    if name == "triangular plate":
+        return prism(3, 1.0, 0.3)
+    if name == "rod":
+        return prism(12, 1.0, 3.0)
+    edge = {
+        "octahedron": crystals.Octahedron,
+        "truncated octahedron": crystals.TruncatedOctahedron,
+        "icosahedron": crystals.Icosahedron,
+        "decahedron": crystals.Decahedron,
+    }[name]
+    solid: Floats = edge(1.0).bodies()[0].planes
+    return solid
+
+
+def prism(sides: int, inner_radius: float, half_height: float) -> Floats:
+    """Planes of an upright prism with a regular base, (sides + 2, 4).
+
+    Examples
+    --------
+    >>> prism(4, 1.0, 2.0)[-1].tolist()
+    [0.0, 0.0, -1.0, 2.0]
+    """
+    sine, cosine = elementary.sin_cos_turns(np.arange(sides) / sides)
+    around = np.stack([cosine, sine, np.zeros(sides), np.full(sides, inner_radius)], axis=1)
+    around[:, :3] /= np.sqrt((around[:, :3] ** 2).sum(axis=1, keepdims=True))
+    ends = np.array([[0.0, 0.0, 1.0, half_height], [0.0, 0.0, -1.0, half_height]])
+    return np.concatenate([around, ends])
+
+
+def _irregular(number: int) -> Floats:
+    """A roundish solid of 18 to 33 facets at random."""
+    count = 18 + (number * 7) % 16
+    u = draws.uniform(20231, [number], 0, 3 * count)[0].reshape(3, count)
+    normals = isotropic(u[0], u[1])
+    normals[:6] = np.concatenate([np.eye(3), -np.eye(3)])  # bounded whatever was drawn
+    stretch = 1.0 + (number % 5) * 0.12
+    offset = 0.9 + 0.25 * u[2]
+    longer = np.sqrt(1.0 + (stretch * stretch - 1.0) * normals[:, 0] * normals[:, 0])
+    return np.concatenate([normals, (offset * longer)[:, None]], axis=1)
+
+
+def scaled(which: Ints, scale: Floats) -> BodyTable:
+    """Table of shapes of the library, each stretched along its own axes.
+
+    Parameters
+    ----------
+    which : (n,) int64
+        Index in the library of each body.
+    scale : (n, 3) float64
+        Factors along x, y, z; for the sphere its diameters [nm].
+
+    Returns
+    -------
+    BodyTable
+
+    Examples
+    --------
+    >>> len(scaled(np.array([0, 2]), np.array([[4.0, 4, 4], [4, 5, 6]])))
+    2
+    """
+    shapes = library()
+    kind, planes, vertices = [], [], []
+    for shape, own in zip(which.tolist(), scale, strict=True):
+        if len(shapes.planes[shape]) == 0:
+            kind.append(KIND_ELLIPSOID)
+            planes.append(np.concatenate([np.eye(3), 0.5 * own[:, None]], axis=1))
+            vertices.append(np.zeros((1, 3)))
+            continue
+        kind.append(KIND_CONVEX)
+        planes.append(_stretched(shapes.planes[shape], own))
+        vertices.append(shapes.vertices[shape] * own)
+    return BodyTable(
+        kind=np.array(kind, np.uint8),
+        plane_offset=offsets_of(np.array([len(p) for p in planes], np.int64)),
+        planes=np.concatenate(planes) if planes else np.zeros((0, 4)),
+        vertex_offset=offsets_of(np.array([len(v) for v in vertices], np.int64)),
+        vertices=np.concatenate(vertices) if vertices else np.zeros((0, 3)),
+        triangle_offset=np.zeros(len(kind) + 1, np.int64),
+        triangles=np.zeros((0, 3), np.int32),
+    )
+
+
+def _stretched(planes: Floats, scale: Floats) -> Floats:
+    if scale[0] == scale[1] == scale[2]:
+        return np.concatenate([planes[:, :3], planes[:, 3:] * scale[0]], axis=1)
+    normals = planes[:, :3] / scale
+    length = np.sqrt(
+        normals[:, 0] * normals[:, 0]
+        + normals[:, 1] * normals[:, 1]
+        + normals[:, 2] * normals[:, 2]
+    )
+    return np.concatenate([normals, planes[:, 3:]], axis=1) / length[:, None]
+
+
+@cache
+def sphere_outline(points: int = 48) -> Floats:
+    """Unit circle (points, 2), the outline of a sphere of radius 1."""
+    sine, cosine = elementary.sin_cos_turns(np.arange(points) / points)
+    return np.stack([cosine, sine], axis=1)

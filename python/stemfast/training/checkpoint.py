@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
 import numpy as np
-
-from stemfast.training.step import State
 
 __all__ = ["Checkpoint", "latest", "restore", "save"]
 
 KEPT = 2
 
 
-class Checkpoint(NamedTuple):
+class Stepped(Protocol):
+    """State of a training run: a tree of arrays that knows its step."""
+
+    @property
+    def step(self) -> Any: ...
+
+
+S = TypeVar("S", bound=Stepped)
+
+
+class Checkpoint(NamedTuple, Generic[S]):
     """A state and how long it took to get there, the time before it was stopped counted [s]."""
 
-    state: State
+    state: S
     seconds: float
 
 
@@ -40,19 +48,19 @@ def latest(folder: Path) -> int | None:
     return steps[-1] if steps else None
 
 
-def _content(state: State, seconds: float) -> dict[str, Any]:
+def _content(state: Stepped, seconds: float) -> dict[str, Any]:
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
     return {"leaves": leaves, "seconds": np.asarray(seconds, np.float64)}
 
 
-def save(folder: Path, state: State, seconds: float) -> None:
+def save(folder: Path, state: Stepped, seconds: float) -> None:
     """Write the state, whole or not at all, and remove all but the latest two.
 
     Parameters
     ----------
     folder : Path
         Made if missing.
-    state : State
+    state : Stepped
         Its step is the checkpoint's name; one that is there already stays.
     seconds : float
         Training took so far [s].
@@ -69,14 +77,14 @@ def save(folder: Path, state: State, seconds: float) -> None:
         shutil.rmtree(folder / str(old))
 
 
-def restore(folder: Path, like: State) -> Checkpoint:
+def restore(folder: Path, like: S) -> Checkpoint[S]:
     """Read the latest state.
 
     Parameters
     ----------
     folder : Path
         Where :func:`save` wrote.
-    like : State
+    like : Stepped
         A state of the same network and optimiser, which says what to expect.
 
     Raises

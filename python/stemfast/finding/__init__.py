@@ -1,0 +1,1 @@
+"""Finding every particle of a micrograph."""

@@ -1,0 +1,1 @@
+"""Finding particles with the trained network: scales, tiles, star-convex outlines. Loads JAX."""

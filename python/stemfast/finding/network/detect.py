@@ -1,0 +1,77 @@
+"""Detection of particles by the trained network."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import NDArray
+
+from stemfast.finding.network.pyramid import Reader, octaves, stars_of
+from stemfast.finding.network.star import Stars, chosen
+from stemfast.models.finder import Finder
+
+__all__ = ["found_stars", "reader_of"]
+
+Map: TypeAlias = NDArray[np.float32]
+
+LEAST = 0.35  # score of a candidate
+SMALLEST_PX, LARGEST_PX = 5.0, 110.0
+_CONTRAST_PX = 800  # the contrast is told from octaves no larger than this, along a side
+
+
+def reader_of(model: Finder) -> Reader:
+    """Network as a function of one tile, compiled once."""
+    graph, state = nnx.split(model)
+
+    @jax.jit
+    def run(state: Any, tile: jax.Array) -> tuple[jax.Array, jax.Array]:
+        reading = nnx.merge(graph, state)(tile[None])
+        return jax.nn.sigmoid(reading.middle[0]), reading.distance[0]
+
+    def read(tile: Map) -> tuple[Map, Map]:
+        middle, distance = run(state, jnp.asarray(tile))
+        return np.asarray(middle), np.asarray(distance)
+
+    return read
+
+
+def found_stars(
+    image: Map,
+    reader: Reader,
+    contrast: Literal["bright", "dark", "auto"] = "auto",
+    least: float = LEAST,
+) -> tuple[Stars, str]:
+    """Outlines of an image, and the contrast that they were found in.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+    reader : callable
+    contrast : "bright", "dark" or "auto"
+        "auto" takes the one in which the network is surer of more.
+    least : float
+        Lowest score.
+    """
+    if contrast == "auto":
+        contrast = _told_contrast(image, reader, least)
+    own = image if contrast == "bright" else -image
+    parts = stars_of(own, reader, least, SMALLEST_PX, LARGEST_PX)
+    stars = Stars.joined([p for _, p in parts])
+    return chosen(stars, (image.shape[0], image.shape[1])), contrast
+
+
+def _told_contrast(image: Map, reader: Reader, least: float) -> Literal["bright", "dark"]:
+    small = next(
+        (o.image for o in octaves(image) if max(o.image.shape) <= _CONTRAST_PX and o.factor <= 1.0),
+        image,
+    )
+    evidence = []
+    for sign in (1.0, -1.0):
+        parts = stars_of(np.float32(sign) * small, reader, least, SMALLEST_PX, LARGEST_PX)
+        stars = chosen(Stars.joined([p for _, p in parts]), (small.shape[0], small.shape[1]))
+        evidence.append(float(((stars.score - 0.5 * least) * np.sqrt(stars.area)).sum()))
+    return "bright" if evidence[0] >= evidence[1] else "dark"

@@ -1,0 +1,158 @@
+"""Network that finds particles: a U-Net whose every second pixel says what it lies in.
+
+For each cell of 2 × 2 pixels it gives the share of the way from the particle's edge to its middle,
+the distance to the particle's outline along rays all round (star-convex polygons: U. Schmidt et
+al., MICCAI 2018, arXiv:1806.03535), and whether it is foreground or boundary. The U-Net is that of
+O. Ronneberger et al. (MICCAI 2015, arXiv:1505.04597), made small, with ways past each pair of
+convolutions in place of a normalisation: a tile then gives what the whole image gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import NDArray
+
+from stemfast.models.layers import Conv
+
+__all__ = ["RAYS", "STRIDE", "Finder", "FinderConfig", "FinderReading", "rays"]
+
+RAYS = 32
+STRIDE = 2  # pixels of the image per cell of the output, along each side
+_UNIT = 8.0  # distances of about 1 at the start [px]
+
+
+@dataclass(frozen=True)
+class FinderConfig:
+    """Architecture of a finder.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Channels at 1/2, 1/4, … of the resolution.
+    head : int
+        Channels before the last layer.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 96)
+    head: int = 32
+
+    @property
+    def multiple(self) -> int:
+        """Images must have sides that are multiples of this [px]."""
+        return int(STRIDE * 2 ** (len(self.widths) - 1))
+
+
+@dataclass(frozen=True)
+class FinderReading:
+    """What a finder says of images, each (B, H / 2, W / 2) or with an axis behind.
+
+    Attributes
+    ----------
+    middle, foreground, boundary : jax.Array
+        Logits.
+    distance : (B, H / 2, W / 2, RAYS) jax.Array
+        Distance to the outline along each ray [px of the image].
+    """
+
+    middle: jax.Array
+    foreground: jax.Array
+    boundary: jax.Array
+    distance: jax.Array
+
+
+jax.tree_util.register_dataclass(
+    FinderReading, ["middle", "foreground", "boundary", "distance"], []
+)
+
+
+@cache
+def rays() -> NDArray[np.float64]:
+    """Unit vectors (RAYS, 2) of the rays, rows and columns, counter-clockwise from the right.
+
+    Examples
+    --------
+    >>> rays()[0].tolist()
+    [0.0, 1.0]
+    """
+    angle = 2.0 * np.pi * np.arange(RAYS) / RAYS
+    return np.stack([np.sin(angle), np.cos(angle)], axis=1)
+
+
+class _Block(nnx.Module):
+    """Two convolutions with a way past them."""
+
+    def __init__(self, channels_in: int, channels: int, *, rngs: nnx.Rngs) -> None:
+        self.first = Conv(channels_in, channels, 3, rngs=rngs)
+        self.second = Conv(channels, channels, 3, gain=0.4, rngs=rngs)
+        self.past = Conv(channels_in, channels, 1, gain=0.7, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = jax.nn.relu(self.first(x))
+        return jax.nn.relu(self.second(y) + self.past(x))
+
+
+class Finder(nnx.Module):
+    """The network.
+
+    Parameters
+    ----------
+    config : FinderConfig
+    rngs : flax.nnx.Rngs
+        Source of the initial weights.
+
+    Examples
+    --------
+    >>> finder = Finder(FinderConfig(widths=(4, 8), head=4), rngs=nnx.Rngs(0))
+    >>> finder(jnp.zeros((1, 32, 64, 2))).distance.shape
+    (1, 16, 32, 32)
+    """
+
+    def __init__(self, config: FinderConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        widths = config.widths
+        before = (8, *widths[:-1])
+        self.down = nnx.List([_Block(a, b, rngs=rngs) for a, b in zip(before, widths, strict=True)])
+        self.up = nnx.List(
+            [
+                _Block(a + b, b, rngs=rngs)
+                for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            ]
+        )
+        self.head = Conv(widths[0], config.head, 3, rngs=rngs)
+        self.out = Conv(config.head, 3 + RAYS, 1, gain=0.3, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> FinderReading:
+        """Read normalised images (B, H, W, 2), sides multiples of `config.multiple`."""
+        batch, height, width, channels = x.shape
+        cells = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+        x = cells.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
+        seen = []
+        for level, block in enumerate(self.down):
+            if level:
+                x = _pooled(x)
+            x = block(x)
+            seen.append(x)
+        for block, skip in zip(self.up, seen[-2::-1], strict=True):
+            x = block(jnp.concatenate([_doubled(x), skip], axis=-1))
+        y = self.out(jax.nn.relu(self.head(x)))
+        return FinderReading(
+            middle=y[..., 0],
+            foreground=y[..., 1],
+            boundary=y[..., 2],
+            distance=_UNIT * jax.nn.softplus(y[..., 3:]),
+        )
+
+
+def _pooled(x: jax.Array) -> jax.Array:
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+
+
+def _doubled(x: jax.Array) -> jax.Array:
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)

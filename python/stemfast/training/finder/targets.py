@@ -1,0 +1,129 @@
+"""Targets of the finder's network from the truth of a field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
+
+from stemfast.fields import Field
+from stemfast.fields.truth import ROSE, STANDS_OUT
+from stemfast.models.finder import RAYS, STRIDE, rays
+
+__all__ = ["FAINT", "LARGEST_PX", "SMALLEST_PX", "Targets", "targets"]
+
+Map: TypeAlias = NDArray[np.float32]
+
+#: Particles that the network is to find at one scale, equivalent diameter [px]; smaller and larger
+#: ones are found at other scales. Between the limits and half an octave beyond nothing is asked.
+SMALLEST_PX, LARGEST_PX = 6.0, 80.0
+_BEYOND = 1.35
+#: Shares of what makes a particle visible, below which it is none: nothing is asked in between.
+FAINT = 0.5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Targets:
+    """Targets on cells of 2 × 2 pixels, float16 to save memory.
+
+    Attributes
+    ----------
+    middle, foreground, boundary : (H, W) float16
+        0 … 1.
+    distance : (H, W, RAYS) float16
+        [px of the image].
+    weight : (H, W) float16
+        0 where nothing is asked.
+    """
+
+    middle: NDArray[np.float16]
+    foreground: NDArray[np.float16]
+    boundary: NDArray[np.float16]
+    distance: NDArray[np.float16]
+    weight: NDArray[np.float16]
+
+    def __repr__(self) -> str:
+        return f"Targets of {self.middle.shape[0]} x {self.middle.shape[1]} cells"
+
+
+def targets(field: Field) -> Targets:
+    """Targets of a field.
+
+    Examples
+    --------
+    >>> from stemfast.fields import FieldRecipe
+    >>> targets(FieldRecipe(kinds=("sparse",), rows=64, columns=64).draw(1, 0)).distance.shape
+    (32, 32, 32)
+    """
+    truth = field.truth
+    # One pixel of each cell says whose it is; distances are from the cell's middle.
+    labels = field.labels[1::STRIDE, 1::STRIDE]
+    shape = labels.shape
+    middle, weight = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    distance = np.zeros((*shape, RAYS), np.float32)
+    size = np.sqrt(4.0 / np.pi * _whole_area(field))
+    asked = truth.visible & (size >= SMALLEST_PX) & (size <= LARGEST_PX)
+    near = (size >= SMALLEST_PX / _BEYOND) & (size <= LARGEST_PX * _BEYOND)
+    faint = (truth.signal_to_noise > FAINT * ROSE) & (truth.contrast > FAINT * STANDS_OUT)
+    # Neither asked for nor to be called background: hard to see, or nearly of another scale.
+    open_question = (faint & ~truth.visible) | (truth.visible & near & ~asked)
+    shown = np.concatenate([[False], truth.visible & (size <= LARGEST_PX * _BEYOND)])
+    foreground = shown[labels].astype(np.float32)
+    order = np.argsort(labels, axis=None, kind="stable")
+    start = np.searchsorted(labels.ravel()[order], np.arange(len(truth) + 2))
+    for number in range(len(truth)):
+        cells = order[start[number + 1] : start[number + 2]]
+        if len(cells) == 0:
+            continue
+        row, column = np.divmod(cells, shape[1])
+        if open_question[number]:
+            weight[row, column] = 0.0
+        if not asked[number]:
+            continue
+        points = np.stack([STRIDE * row + 0.5, STRIDE * column + 0.5], axis=1)
+        reach = _reach(field.outline_px(number), points)
+        distance[row, column] = reach
+        nearest = reach.min(axis=1)
+        middle[row, column] = nearest / max(float(nearest.max()), 1e-3)
+    visible_labels = np.where(shown[labels], labels, 0)
+    edge = maximum_filter(visible_labels, 3) != minimum_filter(visible_labels, 3)
+    half = np.float16
+    return Targets(
+        middle.astype(half),
+        foreground.astype(half),
+        (edge & (foreground > 0)).astype(half),
+        distance.astype(half),
+        weight.astype(half),
+    )
+
+
+def _whole_area(field: Field) -> NDArray[np.float64]:
+    """Area of each particle's whole outline [px²], also of what lies outside the field."""
+    area = np.zeros(len(field.truth))
+    for number in range(len(area)):
+        y, x = field.outline_px(number).T
+        area[number] = 0.5 * abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1)))
+    return area
+
+
+def _reach(outline: NDArray[np.float64], points: NDArray[np.float64]) -> Map:
+    """Distance from points inside a convex outline to it, along every ray: (n, RAYS)."""
+    if len(outline) > 24:
+        outline = outline[::2]
+    ahead = np.roll(outline, -1, axis=0) - outline
+    normal = np.stack([ahead[:, 1], -ahead[:, 0]], axis=1)
+    middle = outline.mean(axis=0)
+    turned = ((middle - outline) * normal).sum(axis=1) > 0
+    normal[turned] *= -1.0  # outward
+    gap = ((outline * normal).sum(axis=1)[None] - points @ normal.T).astype(np.float32)
+    along = (rays() @ normal.T).astype(np.float32)
+    with np.errstate(divide="ignore"):
+        per = np.where(along > 1e-6, 1.0 / along, np.float32(np.inf)).astype(np.float32)
+    reach = np.full((len(points), RAYS), 1e4, np.float32)
+    gap = np.maximum(gap, np.float32(0.05))
+    for side in range(len(outline)):
+        np.minimum(reach, gap[:, side, None] * per[None, :, side], out=reach)
+    return reach

@@ -44,6 +44,14 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write events for TensorBoard as well.")
     ] = False,
+    own: Annotated[
+        Path | None,
+        typer.Option(
+            "--with",
+            metavar="FOLDER",
+            help="finder only: labelled images of your own to learn from besides simulated ones.",
+        ),
+    ] = None,
 ) -> None:
     """Train a network on images that are simulated while it learns.
 
@@ -57,8 +65,20 @@ def train(
     from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 
     if experiment is None:
-        typer.echo("experiments: " + ", ".join(experiments.names()))
+        typer.echo("experiments: " + ", ".join([*experiments.names(), "finder"]))
         return
+    command = shlex.join(["stemfast", *sys.argv[1:]])
+    if experiment == "finder":
+        refused = {"--minutes": minutes, "--device": device != "auto", "--tensorboard": tensorboard}
+        for option, given in refused.items():
+            if given:
+                raise ValueError(f"{option} has no effect on the finder, expected it left out")
+        _train_finder(
+            out, resume=resume, sets=sets or [], workers=threads, own=own, command=command
+        )
+        return
+    if own is not None:
+        raise ValueError(f"--with is for the finder, expected it left out for {experiment!r}")
     if resume and sets:
         raise ValueError("--set cannot change a run that is resumed: its settings are in run.json")
     chosen = experiments.get(experiment).changed(sets or [])
@@ -74,6 +94,39 @@ def train(
         device=device,
         n_threads=threads,
         tensorboard=tensorboard,
-        command=shlex.join(["stemfast", *sys.argv[1:]]),
+        command=command,
     )
     typer.echo(f"{found}\n{folder}/")
+
+
+def _train_finder(
+    out: Path | None,
+    *,
+    resume: bool,
+    sets: list[str],
+    workers: int,
+    own: Path | None,
+    command: str,
+) -> None:
+    from stemfast.training.finder.experiment import FinderExperiment
+    from stemfast.training.finder.own_images import read_folder
+    from stemfast.training.finder.run import train_finder
+
+    if resume and sets:
+        raise ValueError("--set cannot change a run that is resumed: its settings are in run.json")
+    images = read_folder(own) if own is not None else None
+    # From the shipped weights on, a tenth of the steps is plenty.
+    start = FinderExperiment() if own is None else FinderExperiment(steps=400, learning_rate=3e-4)
+    folder = out if out is not None else Path("runs") / "finder"
+    trained = train_finder(
+        start.changed(sets),
+        folder,
+        resume=resume,
+        workers=max(workers, 1),
+        own=images,
+        command=command,
+        say=typer.echo,
+    )
+    test = trained.card["test"]
+    typer.echo(f"AP50 {test['ap50']:.3f}, F1 {test['f1']:.3f} on {test['fields']} test fields")
+    typer.echo(f"{folder}/")

@@ -38,8 +38,8 @@ class Laboratory:
         Exponent of the grey levels.
     jpeg_quality : (int, int)
         Of the JPEG library; `jpeg` is the share of pictures that go through it.
-    smooth, jpeg, vignette, lines, letters, frame, dead : float
-        Shares of the pictures: smoothed, compressed, shaded to the corners, with noise from line
+    enlarge, smooth, jpeg, vignette, lines, letters, frame, dead : float
+        Shares of the pictures: half as finely sampled and enlarged, smoothed, compressed, shaded to the corners, with noise from line
         to line, with a scale bar and letters, with a frame or data bar, with dead pixels.
     """
 
@@ -47,6 +47,7 @@ class Laboratory:
     clip_percent: tuple[float, float] = (0.0, 1.0)
     gamma: tuple[float, float] = (0.6, 1.5)
     jpeg_quality: tuple[int, int] = (40, 98)
+    enlarge: float = 0.2
     smooth: float = 0.4
     jpeg: float = 0.6
     vignette: float = 0.3
@@ -58,7 +59,7 @@ class Laboratory:
 
 def as_filed(chance: Chance, counts: Map, ranges: Laboratory) -> Grey:
     """Grey levels of a picture as a file of the laboratory holds them, (rows, columns) uint8."""
-    image = counts
+    image = _enlarged(counts) if chance.happens(ranges.enlarge) else counts
     rows = image.shape[0]
     if chance.happens(ranges.smooth):
         image = blurred(image, chance.between(*ranges.smoothing_px))
@@ -78,6 +79,17 @@ def as_filed(chance: Chance, counts: Map, ranges: Laboratory) -> Grey:
     if chance.happens(ranges.jpeg):
         grey = compressed(grey, chance.whole(*ranges.jpeg_quality))
     return grey
+
+
+def _enlarged(counts: Map) -> Map:
+    """Every second pixel, and straight lines between them: a picture that was enlarged."""
+    image = counts[::2, ::2]
+    for axis, length in enumerate(counts.shape):
+        near = np.minimum(np.arange(length) // 2, image.shape[axis] - 1)
+        beside = np.clip(near + np.where(np.arange(length) % 2, 1, -1), 0, image.shape[axis] - 1)
+        own, other = image.take(near, axis), image.take(beside, axis)
+        image = np.float32(0.75) * own + np.float32(0.25) * other
+    return image.astype(np.float32)
 
 
 def _shaded(chance: Chance, image: Map, span: float) -> Map:

@@ -96,8 +96,11 @@ def populated(
     diameter_nm : float
         Median diameter [nm].
     count : int
-        Particles asked for; those that find no place in a monolayer are left out.
+        Particles asked for, 0 or more; those that find no place in a monolayer are left out.
     """
+    if count == 0:
+        none = np.zeros(0, np.int64)
+        return Population(Bodies(), np.zeros(1, np.int64), none, (), np.zeros(0), np.zeros(0))
     size = _sizes(chance, kind, diameter_nm, count)
     if kind in ("monolayer", "large"):
         place, size = _packed(chance, extent_nm, size, lattice=kind == "monolayer")

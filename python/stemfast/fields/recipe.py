@@ -57,6 +57,8 @@ class FieldRecipe(Group):
         Share of the field that particles cover, overlaps counted twice, logarithmic.
     bright_field : float
         Share of the fields taken in bright field; the others are annular dark field.
+    empty : float
+        Share of the fields without any particle.
     laboratory : float
         Share of the fields that go through the last stage, as files of a laboratory.
     energy_kev : float
@@ -80,6 +82,7 @@ class FieldRecipe(Group):
     diameter_px: LogRange = (8.0, 60.0)
     cover: LogRange = (0.01, 0.3)
     bright_field: Share = 0.35
+    empty: Share = 0.06
     laboratory: Share = 0.8
     energy_kev: float = 200.0
     inner_mrad: float = 60.0
@@ -181,7 +184,9 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> _Plan:
         if kind in ("large", "monolayer")
         else recipe.bright_field
     )
-    return _Plan(kind, bright, diameter, diameter / shown, int(min(max(count, 2.0), _MOST)))
+    none = chance.happens(recipe.empty)
+    number = 0 if none else int(min(max(count, 2.0), _MOST))
+    return _Plan(kind, bright, diameter, diameter / shown, number)
 
 
 def _depths(

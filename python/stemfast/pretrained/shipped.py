@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from stemfast.pretrained import reconstructor
+from stemfast.pretrained import finder, reconstructor
 from stemfast.pretrained.classifier import TrainedClassifier, load
+from stemfast.pretrained.finder import TrainedFinder
 from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.pretrained.store import CONFIG_FILE
 
@@ -27,9 +28,14 @@ def _installed() -> list[str]:
 def pretrained_names() -> tuple[str, ...]:
     """Names of the classifiers that :func:`load_pretrained` knows.
 
-    Besides them it knows ``"ground-truth"``, which reads several images of one particle.
+    Besides them it knows ``"ground-truth"``, which reads several images of one particle, and
+    ``"finder"``, which finds the particles of a micrograph.
     """
-    return tuple(name for name in _installed() if not reconstructor.is_model(folder(name)))
+    return tuple(
+        name
+        for name in _installed()
+        if not reconstructor.is_model(folder(name)) and not finder.is_finder(folder(name))
+    )
 
 
 def folder(name: str) -> Path:
@@ -42,6 +48,8 @@ def load_pretrained(name: ClassifierName) -> TrainedClassifier: ...
 @overload
 def load_pretrained(name: Literal["ground-truth"]) -> TrainedReconstructor: ...
 @overload
+def load_pretrained(name: Literal["finder"]) -> TrainedFinder: ...
+@overload
 def load_pretrained(name: str) -> Any: ...
 def load_pretrained(name: str) -> Any:
     """Trained and calibrated network that comes with the package.
@@ -49,14 +57,14 @@ def load_pretrained(name: str) -> Any:
     Parameters
     ----------
     name : str
-        One of :func:`pretrained_names`, or ``"ground-truth"``. What each was trained on and how
-        good it is, is in its ``card`` and in docs/model_cards.
+        One of :func:`pretrained_names`, ``"ground-truth"`` or ``"finder"``. What each was
+        trained on and how good it is, is in its ``card`` and in docs/model_cards.
 
     Returns
     -------
-    TrainedClassifier or TrainedReconstructor
+    TrainedClassifier, TrainedReconstructor or TrainedFinder
         ``.predict(images)`` classifies images; that of ``"ground-truth"`` takes several images of
-        one particle.
+        one particle; that of ``"finder"`` is used by ``stemfast.find``.
 
     Raises
     ------
@@ -70,4 +78,6 @@ def load_pretrained(name: str) -> Any:
         )
     if reconstructor.is_model(folder(name)):
         return reconstructor.load(folder(name))
+    if finder.is_finder(folder(name)):
+        return finder.load_finder(folder(name))
     return load(folder(name))

@@ -6,15 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
-
-from stemfast.models import Classifier
 
 __all__ = [
     "CONFIG_FILE",
@@ -29,6 +27,8 @@ __all__ = [
     "same_bytes",
     "summary",
 ]
+
+Network = TypeVar("Network", bound=nnx.Module)
 
 FORMAT = "stemfast classifier"
 FORMAT_VERSION = 2
@@ -58,7 +58,7 @@ def summary(kind: str, card: dict[str, Any], *lines: str) -> str:
     return "\n".join([f"{kind} {name!r}{task}", *(f"  {line}" for line in known)])
 
 
-def flat(model: Classifier) -> dict[str, NDArray[Any]]:
+def flat(model: nnx.Module) -> dict[str, NDArray[Any]]:
     """Weights by dotted name, in the order of the names."""
     found = {
         ".".join(str(part) for part in path): np.asarray(variable[...])
@@ -74,7 +74,7 @@ def compact(array: NDArray[Any]) -> NDArray[Any]:
     return half if np.array_equal(half.astype(array.dtype), array) else array
 
 
-def rounded_to_float16(model: Classifier) -> Classifier:
+def rounded_to_float16(model: Network) -> Network:
     """Network with its weights rounded to float16, the type in which they are stored.
 
     It is rounded before it is calibrated and judged: the figures are those of the stored
@@ -89,7 +89,7 @@ def rounded_to_float16(model: Classifier) -> Classifier:
         ),
         state,
     )
-    made: Classifier = nnx.merge(graph, rounded)
+    made: Network = nnx.merge(graph, rounded)
     return made
 
 

@@ -69,6 +69,7 @@ def _told_contrast(image: Map, reader: Reader, least: float) -> Literal["bright"
         (o.image for o in octaves(image) if max(o.image.shape) <= _CONTRAST_PX and o.factor <= 1.0),
         image,
     )
+    # Many specks of noise weigh less than one particle.
     evidence = []
     for sign in (1.0, -1.0):
         parts = stars_of(np.float32(sign) * small, reader, least, SMALLEST_PX, LARGEST_PX)

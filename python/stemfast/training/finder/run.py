@@ -4,94 +4,45 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import nnx
 
 from stemfast import atomic
-from stemfast.fields import FieldRecipe
-from stemfast.models.finder import Finder, FinderConfig
+from stemfast.finding.network.detect import reader_of
+from stemfast.models.finder import Finder
+from stemfast.pretrained.finder import TrainedFinder
+from stemfast.pretrained.shipped import load_pretrained
 from stemfast.training import checkpoint
+from stemfast.training.finder.experiment import FinderExperiment
+from stemfast.training.finder.finish import finish
+from stemfast.training.finder.own_images import Labelled, score_on
 from stemfast.training.finder.samples import Samples
 from stemfast.training.finder.step import FinderState, make_step
+from stemfast.training.log import append
 
-__all__ = ["FinderExperiment", "start", "train_finder"]
+__all__ = ["start", "train_finder"]
 
 _EVERY = 50  # steps between lines of metrics
 
 
-@dataclass(frozen=True)
-class FinderExperiment:
-    """Settings of a finder's training.
+def start(experiment: FinderExperiment, *, shipped: bool = False) -> tuple[Any, FinderState]:
+    """Structure of the network, and the state before the first step.
 
     Parameters
     ----------
-    steps, batch_size : int
-        Number of steps, and samples in each.
-    fresh, ring : int
-        New fields for each step, and fields kept to be shown again in other poses.
-    learning_rate, weight_decay, warmup, ema_decay, clip_norm : float
-        Of AdamW with a warm-up over a share of the steps, then a cosine to zero.
-    seed : int
-        Of the fields and of the first weights.
-    field_px : int
-        Side of the fields [px].
+    experiment : FinderExperiment
+    shipped : bool
+        Begin with the weights that come with the package.
     """
-
-    steps: int = 5000
-    batch_size: int = 12
-    fresh: int = 4
-    ring: int = 600
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 1e-4
-    warmup: float = 0.03
-    ema_decay: float = 0.998
-    clip_norm: float = 1.0
-    seed: int = 1
-    field_px: int = 192
-    network: FinderConfig = field(default_factory=FinderConfig)
-
-    def recipe(self) -> FieldRecipe:
-        """Fields that the network learns from."""
-        return FieldRecipe(
-            kinds=(
-                "monolayer",
-                "monolayer",
-                "carbon-black",
-                "carbon-black",
-                "silica",
-                "silica",
-                "alumina",
-                "zeolite",
-                "graphene",
-                "sparse",
-                "large",
-            ),
-            rows=self.field_px,
-            columns=self.field_px,
-            diameter_px=(6.0, 90.0),
-            cover=(0.01, 0.35),
-        )
-
-    def optimiser(self) -> optax.GradientTransformation:
-        """AdamW on its schedule."""
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0, self.learning_rate, max(1, round(self.warmup * self.steps)), self.steps
-        )
-        return optax.chain(
-            optax.clip_by_global_norm(self.clip_norm),
-            optax.adamw(rate, weight_decay=self.weight_decay),
-        )
-
-
-def start(experiment: FinderExperiment) -> tuple[Any, FinderState]:
-    """Structure of the network, and the state before the first step."""
-    model = Finder(experiment.network, rngs=nnx.Rngs(experiment.seed))
+    if shipped:
+        model = load_pretrained("finder").model
+    else:
+        model = Finder(experiment.network, rngs=nnx.Rngs(experiment.seed))
     graph, params = nnx.split(model)
     return graph, FinderState(
         jnp.zeros((), jnp.int32), params, params, experiment.optimiser().init(params)
@@ -102,32 +53,89 @@ def train_finder(
     experiment: FinderExperiment,
     folder: str | Path,
     *,
+    resume: bool = False,
     workers: int = 1,
     checkpoint_s: float = 120.0,
-) -> FinderState:
-    """Train, or go on from the latest checkpoint in `folder`.
+    own: list[Labelled] | None = None,
+    command: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> TrainedFinder:
+    """Train a finder on simulated fields, judge it on others, and write everything down.
 
     Parameters
     ----------
     experiment : FinderExperiment
+        When resuming, what the folder says holds.
     folder : str or Path
-        Gets ``run.json``, ``metrics.jsonl`` and ``checkpoints``.
+        Gets ``run.json``, ``metrics.jsonl``, ``checkpoints``, and at the end ``config.json``,
+        ``weights.safetensors`` and ``model_card.md``.
+    resume : bool
+        Go on from the latest checkpoint in `folder`.
     workers : int
         Processes that draw fields. Does not change the result.
     checkpoint_s : float
         Time between checkpoints [s].
+    own : list of Labelled, optional
+        Images of the user's. Half of them are learnt from beside simulated fields, from the
+        shipped network's weights on; the other half are held out, and scored before and after.
+    command : str
+        What the user typed, for the model card.
+    say : callable
+        Takes lines of progress.
 
-    Returns
-    -------
-    FinderState
+    Raises
+    ------
+    ValueError
+        If the folder holds a run already and `resume` is not set, or none and it is.
     """
     place = Path(folder)
+    begun = place / "run.json"
+    if begun.is_file() != resume:
+        problem = "holds a run already: --resume goes on with it" if not resume else "holds no run"
+        raise ValueError(f"{place} {problem}, or choose another --out")
+    if resume:
+        experiment = FinderExperiment.from_description(json.loads(begun.read_text("utf-8")))
     place.mkdir(parents=True, exist_ok=True)
-    graph, state = start(experiment)
+    atomic.write_text(begun, json.dumps(experiment.described(), indent=2))
+    learnt, held = (own or [])[::2], (own or [])[1::2]
+    graph, state = start(experiment, shipped=bool(own))
+    before = score_on(reader_of(nnx.merge(graph, state.params)), held) if held else None
     seconds = 0.0
     if checkpoint.latest(place / "checkpoints") is not None:
         state, seconds = checkpoint.restore(place / "checkpoints", state)
-    atomic.write_text(place / "run.json", json.dumps(asdict(experiment), indent=2))
+    state, seconds = _climb(
+        experiment, graph, state, place, seconds, (workers, checkpoint_s), learnt, say
+    )
+    model = nnx.merge(graph, state.mean_params)
+    figures = None
+    if before is not None:
+        after = score_on(reader_of(model), held)
+        particles = sum(len(image.outlines) for image in held)
+        figures = {"images": len(held), "particles": particles, "before": before, "after": after}
+        say(f"held-out images: F1 {before:.3f} before, {after:.3f} after")
+    say(f"judging on {experiment.test_fields} test fields")
+    return finish(
+        experiment,
+        model,
+        place,
+        seconds=seconds,
+        command=command,
+        own=figures,
+    )
+
+
+def _climb(
+    experiment: FinderExperiment,
+    graph: Any,
+    state: FinderState,
+    place: Path,
+    seconds: float,
+    pace: tuple[int, float],
+    learnt: list[Labelled],
+    say: Callable[[str], None],
+) -> tuple[FinderState, float]:
+    """Steps until the last, with metrics and checkpoints on the way; the state and the time."""
+    workers, checkpoint_s = pace
     step = make_step(graph, experiment.optimiser(), experiment.ema_decay)
     began = time.monotonic() - seconds
     saved = time.monotonic()
@@ -139,24 +147,34 @@ def train_finder(
         fresh=experiment.fresh,
         ring=experiment.ring,
         first_step=done,
+        own=learnt,
     )
     summed: dict[str, float] = {}
-    with samples.batches(workers) as batches:
-        for batch in batches:
-            if done >= experiment.steps:
-                break
-            state, found = step(state, batch)
-            done += 1
-            for name, value in found._asdict().items():
-                summed[name] = summed.get(name, 0.0) + float(value) / _EVERY
-            if done % _EVERY == 0:
-                line = {"step": done, "seconds": time.monotonic() - began, **summed}
-                with (place / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-                summed = {}
-            if time.monotonic() - saved > checkpoint_s:
-                checkpoint.save(place / "checkpoints", state, time.monotonic() - began)
-                saved = time.monotonic()
-    checkpoint.save(place / "checkpoints", state, time.monotonic() - began)
+    counted = 0
+    try:
+        with samples.batches(workers) as batches:
+            while done < experiment.steps:
+                state, found = step(state, next(batches))
+                done, counted = done + 1, counted + 1
+                for name, value in found._asdict().items():
+                    summed[name] = summed.get(name, 0.0) + float(value)
+                if done % _EVERY == 0 or done == experiment.steps:
+                    means = {name: value / counted for name, value in summed.items()}
+                    spent = time.monotonic() - began
+                    append(place / "metrics.jsonl", {"step": done, "seconds": spent, **means})
+                    left = spent / done * (experiment.steps - done)
+                    say(
+                        f"step {done} of {experiment.steps}, loss {means['total']:.3f}, "
+                        f"{left / 60:.0f} min left"
+                    )
+                    summed, counted = {}, 0
+                if time.monotonic() - saved > checkpoint_s:
+                    checkpoint.save(place / "checkpoints", state, time.monotonic() - began)
+                    saved = time.monotonic()
+    except KeyboardInterrupt:
+        checkpoint.save(place / "checkpoints", state, time.monotonic() - began)
+        raise
     jax.block_until_ready(state.params)
-    return state
+    spent = time.monotonic() - began
+    checkpoint.save(place / "checkpoints", state, spent)
+    return state, spent

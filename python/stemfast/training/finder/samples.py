@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +13,13 @@ from numpy.typing import NDArray
 from stemfast.fields import FieldRecipe
 from stemfast.finding.network.scaling import as_seen
 from stemfast.models.finder import RAYS
-from stemfast.training.finder.targets import Targets, targets
+from stemfast.training.finder.own_images import Labelled, sample_of
+from stemfast.training.finder.targets import Sample, Targets, targets
 
-__all__ = ["Sample", "SampleBatch", "Samples", "drawn", "turned"]
-
-Half: TypeAlias = NDArray[np.float16]
+__all__ = ["SampleBatch", "Samples", "drawn", "turned"]
 
 #: Share of samples shown in the wrong contrast, where nothing is to be found.
 WRONG_CONTRAST = 0.1
-
-
-class Sample(NamedTuple):
-    """One field: `seen` (H, W, 2), targets on cells."""
-
-    seen: Half
-    targets: Targets
 
 
 class SampleBatch(NamedTuple):
@@ -111,6 +103,8 @@ class Samples:
         Fields kept.
     first_step : int
         Batch to begin with: the ring is filled with what was drawn before it.
+    own : sequence of Labelled
+        Images of the user's, of which half of every batch is made, if there are any.
     """
 
     def __init__(
@@ -122,10 +116,12 @@ class Samples:
         fresh: int,
         ring: int,
         first_step: int = 0,
+        own: Sequence[Labelled] = (),
     ) -> None:
         self._recipe, self._seed = recipe, seed
         self._batch_size, self._fresh, self._ring = batch_size, fresh, ring
         self._first_step = first_step
+        self._own = own
 
     @contextmanager
     def batches(self, workers: int) -> Iterator[Iterator[SampleBatch]]:
@@ -159,6 +155,11 @@ class Samples:
                 turned(kept[row], pose)
                 for row, pose in zip(rows.tolist(), poses.tolist(), strict=True)
             ]
+            if self._own:
+                side = chosen[0].seen.shape[0]
+                for k in range(self._batch_size // 2):
+                    image = self._own[int(rng.integers(len(self._own)))]
+                    chosen[-1 - k] = turned(sample_of(image, side, rng), int(poses[k]))
             yield _together(chosen)
             for _ in range(fresh):
                 kept[oldest] = next(source)

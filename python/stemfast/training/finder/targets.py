@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from stemfast.fields import Field
 from stemfast.fields.truth import ROSE, STANDS_OUT
 from stemfast.models.finder import RAYS, STRIDE, rays
 
-__all__ = ["FAINT", "LARGEST_PX", "SMALLEST_PX", "Targets", "targets"]
+__all__ = ["FAINT", "LARGEST_PX", "SMALLEST_PX", "Sample", "Targets", "targets", "targets_of"]
 
 Map: TypeAlias = NDArray[np.float32]
 
@@ -49,8 +49,15 @@ class Targets:
         return f"Targets of {self.middle.shape[0]} x {self.middle.shape[1]} cells"
 
 
+class Sample(NamedTuple):
+    """One image for training: `seen` (H, W, 2) float16, and targets on cells."""
+
+    seen: NDArray[np.float16]
+    targets: Targets
+
+
 def targets(field: Field) -> Targets:
-    """Targets of a field.
+    """Targets of a simulated field.
 
     Examples
     --------
@@ -59,22 +66,45 @@ def targets(field: Field) -> Targets:
     (32, 32, 32)
     """
     truth = field.truth
+    faint = (truth.signal_to_noise > FAINT * ROSE) & (truth.contrast > FAINT * STANDS_OUT)
+    outlines = [field.outline_px(number) for number in range(len(truth))]
+    return targets_of(field.labels, outlines, truth.visible, faint & ~truth.visible)
+
+
+def targets_of(
+    labels: NDArray[np.int32],
+    outlines: list[NDArray[np.float64]],
+    visible: NDArray[np.bool_],
+    doubtful: NDArray[np.bool_],
+) -> Targets:
+    """Targets from a label image and the convex outlines of its particles.
+
+    Parameters
+    ----------
+    labels : (rows, columns) int32
+        Label k + 1 is particle k.
+    outlines : list of (m, 2) float64
+        Rows and columns of each particle's whole outline [px].
+    visible : (n,) bool
+        Particles that are to be found, if their size is one for this scale.
+    doubtful : (n,) bool
+        Particles of which nothing is asked.
+    """
     # One pixel of each cell says whose it is; distances are from the cell's middle.
-    labels = field.labels[1::STRIDE, 1::STRIDE]
-    shape = labels.shape
+    cells_of = labels[1::STRIDE, 1::STRIDE]
+    shape = cells_of.shape
     middle, weight = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     distance = np.zeros((*shape, RAYS), np.float32)
-    size = np.sqrt(4.0 / np.pi * _whole_area(field))
-    asked = truth.visible & (size >= SMALLEST_PX) & (size <= LARGEST_PX)
+    size = np.sqrt(4.0 / np.pi * np.array([_area(o) for o in outlines]))
+    asked = visible & (size >= SMALLEST_PX) & (size <= LARGEST_PX)
     near = (size >= SMALLEST_PX / _BEYOND) & (size <= LARGEST_PX * _BEYOND)
-    faint = (truth.signal_to_noise > FAINT * ROSE) & (truth.contrast > FAINT * STANDS_OUT)
     # Neither asked for nor to be called background: hard to see, or nearly of another scale.
-    open_question = (faint & ~truth.visible) | (truth.visible & near & ~asked)
-    shown = np.concatenate([[False], truth.visible & (size <= LARGEST_PX * _BEYOND)])
-    foreground = shown[labels].astype(np.float32)
-    order = np.argsort(labels, axis=None, kind="stable")
-    start = np.searchsorted(labels.ravel()[order], np.arange(len(truth) + 2))
-    for number in range(len(truth)):
+    open_question = doubtful | (visible & near & ~asked)
+    shown = np.concatenate([[False], visible & (size <= LARGEST_PX * _BEYOND)])
+    foreground = shown[cells_of].astype(np.float32)
+    order = np.argsort(cells_of, axis=None, kind="stable")
+    start = np.searchsorted(cells_of.ravel()[order], np.arange(len(outlines) + 2))
+    for number, outline in enumerate(outlines):
         cells = order[start[number + 1] : start[number + 2]]
         if len(cells) == 0:
             continue
@@ -84,11 +114,11 @@ def targets(field: Field) -> Targets:
         if not asked[number]:
             continue
         points = np.stack([STRIDE * row + 0.5, STRIDE * column + 0.5], axis=1)
-        reach = _reach(field.outline_px(number), points)
+        reach = _reach(outline, points)
         distance[row, column] = reach
         nearest = reach.min(axis=1)
         middle[row, column] = nearest / max(float(nearest.max()), 1e-3)
-    visible_labels = np.where(shown[labels], labels, 0)
+    visible_labels = np.where(shown[cells_of], cells_of, 0)
     edge = maximum_filter(visible_labels, 3) != minimum_filter(visible_labels, 3)
     half = np.float16
     return Targets(
@@ -100,13 +130,10 @@ def targets(field: Field) -> Targets:
     )
 
 
-def _whole_area(field: Field) -> NDArray[np.float64]:
-    """Area of each particle's whole outline [px²], also of what lies outside the field."""
-    area = np.zeros(len(field.truth))
-    for number in range(len(area)):
-        y, x = field.outline_px(number).T
-        area[number] = 0.5 * abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1)))
-    return area
+def _area(outline: NDArray[np.float64]) -> float:
+    """Area inside an outline [px²], also of what lies outside the field."""
+    y, x = outline.T
+    return 0.5 * abs(float(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))))
 
 
 def _reach(outline: NDArray[np.float64], points: NDArray[np.float64]) -> Map:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -30,7 +31,7 @@ class Depths:
     def __repr__(self) -> str:
         return f"Depths of {self.particles.shape[0]} x {self.particles.shape[1]} px"
 
-    @property
+    @cached_property
     def total(self) -> Map:
         """All of it."""
         summed: Map = self.particles + self.support + self.film
@@ -75,6 +76,21 @@ class Optics:
 def blurred(image: Map, sigma_px: float) -> Map:
     """Gaussian blur of this standard deviation; none below a tenth of a pixel."""
     return image if sigma_px < 0.1 else _core.blur(np.ascontiguousarray(image), sigma_px)
+
+
+def halved(image: Map) -> Map:
+    """Means of two by two pixels; an odd last row or column is repeated.
+
+    Examples
+    --------
+    >>> halved(np.array([[1.0, 3.0, 5.0]], np.float32)).tolist()
+    [[2.0, 5.0]]
+    """
+    rows, columns = image.shape
+    odd = rows % 2 or columns % 2
+    even = np.pad(image, ((0, rows % 2), (0, columns % 2)), mode="edge") if odd else image
+    above = even[::2] + even[1::2]
+    return np.asarray(np.float32(0.25) * (above[:, ::2] + above[:, 1::2]))
 
 
 def scattered(depth: Map) -> Map:

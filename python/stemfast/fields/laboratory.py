@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast import _core
+from stemfast import elementary
 from stemfast.fields.chance import Chance
 from stemfast.fields.contrast import blurred
 
@@ -22,6 +22,8 @@ __all__ = ["Laboratory", "as_filed"]
 
 Map: TypeAlias = NDArray[np.float32]
 Grey: TypeAlias = NDArray[np.uint8]
+
+_STEPS = 1 << 14  # of intensity, far finer than grey levels
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,16 @@ def _stretched(chance: Chance, image: Map, ranges: Laboratory) -> Grey:
     # Not every file uses all its grey levels.
     low = low - chance.between(0.0, 0.3) * (high - low)
     high = high + chance.between(0.0, 0.3) * (high - low)
-    unit = np.clip((image - np.float32(low)) / np.float32(max(high - low, 1e-6)), 1e-4, 1.0)
+    steps = (image - np.float32(low)) * np.float32(_STEPS / max(high - low, 1e-6))
     exponent = chance.between_log(*ranges.gamma) if chance.happens(0.5) else 1.0
-    if exponent != 1.0:
-        unit = _core.exponential(exponent * _core.logarithm(unit.astype(np.float64)))
-    grey: Grey = np.clip(np.rint(unit * 255.0), 0, 255).astype(np.uint8)
+    grey: Grey = _tone(exponent)[np.clip(steps, 0.0, _STEPS).astype(np.int32)]
     return grey
+
+
+def _tone(exponent: float) -> Grey:
+    """Grey levels of intensities 0, 1/_STEPS … 1 raised to a power."""
+    unit = np.linspace(1e-4, 1.0, _STEPS + 1)
+    return np.rint(255.0 * elementary.exp(exponent * elementary.log(unit))).astype(np.uint8)
 
 
 def compressed(grey: Grey, quality: int) -> Grey:

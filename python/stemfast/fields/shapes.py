@@ -167,37 +167,43 @@ def scaled(which: Ints, scale: Floats) -> BodyTable:
     2
     """
     shapes = library()
-    kind, planes, vertices = [], [], []
-    for shape, own in zip(which.tolist(), scale, strict=True):
+    faces = np.array([len(own) or 3 for own in shapes.planes])
+    corners = np.array([len(own) or 1 for own in shapes.vertices])
+    plane_offset, vertex_offset = offsets_of(faces[which]), offsets_of(corners[which])
+    kind = np.full(len(which), KIND_CONVEX, np.uint8)
+    planes = np.zeros((int(plane_offset[-1]), 4))
+    vertices = np.zeros((int(vertex_offset[-1]), 3))
+    for shape in np.unique(which).tolist():
+        own = np.flatnonzero(which == shape)
+        rows = plane_offset[own][:, None] + np.arange(faces[shape])
         if len(shapes.planes[shape]) == 0:
-            kind.append(KIND_ELLIPSOID)
-            planes.append(np.concatenate([np.eye(3), 0.5 * own[:, None]], axis=1))
-            vertices.append(np.zeros((1, 3)))
+            kind[own] = KIND_ELLIPSOID
+            planes[rows, :3] = np.eye(3)
+            planes[rows, 3] = 0.5 * scale[own]
             continue
-        kind.append(KIND_CONVEX)
-        planes.append(_stretched(shapes.planes[shape], own))
-        vertices.append(shapes.vertices[shape] * own)
+        planes[rows] = _stretched(shapes.planes[shape], scale[own])
+        at = vertex_offset[own][:, None] + np.arange(corners[shape])
+        vertices[at] = shapes.vertices[shape] * scale[own][:, None]
     return BodyTable(
-        kind=np.array(kind, np.uint8),
-        plane_offset=offsets_of(np.array([len(p) for p in planes], np.int64)),
-        planes=np.concatenate(planes) if planes else np.zeros((0, 4)),
-        vertex_offset=offsets_of(np.array([len(v) for v in vertices], np.int64)),
-        vertices=np.concatenate(vertices) if vertices else np.zeros((0, 3)),
+        kind=kind,
+        plane_offset=plane_offset,
+        planes=planes,
+        vertex_offset=vertex_offset,
+        vertices=vertices,
         triangle_offset=np.zeros(len(kind) + 1, np.int64),
         triangles=np.zeros((0, 3), np.int32),
     )
 
 
 def _stretched(planes: Floats, scale: Floats) -> Floats:
-    if scale[0] == scale[1] == scale[2]:
-        return np.concatenate([planes[:, :3], planes[:, 3:] * scale[0]], axis=1)
-    normals = planes[:, :3] / scale
-    length = np.sqrt(
-        normals[:, 0] * normals[:, 0]
-        + normals[:, 1] * normals[:, 1]
-        + normals[:, 2] * normals[:, 2]
-    )
-    return np.concatenate([normals, planes[:, 3:]], axis=1) / length[:, None]
+    """Planes (F, 4) of one shape for bodies stretched by `scale` (n, 3): (n, F, 4)."""
+    even = (scale[:, 0] == scale[:, 1]) & (scale[:, 1] == scale[:, 2])
+    factor = np.where(even[:, None], 1.0, scale)[:, None]
+    normal = planes[:, :3] / factor
+    x, y, z = normal[..., 0], normal[..., 1], normal[..., 2]
+    length = np.where(even[:, None], 1.0, np.sqrt(x * x + y * y + z * z))
+    offset = planes[:, 3] * np.where(even, scale[:, 0], 1.0)[:, None]
+    return np.concatenate([normal, offset[..., None]], axis=2) / length[..., None]
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fields.contrast import Depths, Optics, blurred, scattered
+from stemfast.fields.contrast import Depths, Optics, blurred, halved, scattered
 from stemfast.fields.population import Population
 from stemfast.fields.windows import Window
 
@@ -23,6 +23,8 @@ ROSE = 5.0
 #: Contrast over that of the support's own structure at the particle's scale.
 STANDS_OUT = 0.8
 _LEAST_SEEN = 0.35
+#: Radii of particles that the support's structure is measured for [px].
+_SCALES = (2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,7 +34,7 @@ class Truth:
     Attributes
     ----------
     label : (n,) int64
-        Its number in the label image; 0 where none of it is in sight.
+        Its number in the label image, 1 … n, also where other particles hide all of it.
     particle : (n,) int64
         Its number in the population.
     kind : (n,) int64
@@ -46,7 +48,7 @@ class Truth:
     box : (n, 4) int64
         First and last row and column of the projection in the field, ends excluded.
     cut : (n,) bool
-        It reaches over the border.
+        It covers pixels beyond the border.
     signal_to_noise : (n,) float64
         Of the whole particle.
     contrast : (n,) float64
@@ -75,34 +77,88 @@ class Truth:
         return f"Truth of {len(self)} particles, {int(self.visible.sum())} of them visible"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class _Covered:
+    """Pixels that particles cover, one particle after the other.
+
+    Attributes
+    ----------
+    row, column : (m,) int64
+    depth : (m,) float32
+        Thickness of the particle there.
+    start : (n,) int64
+        Where each particle's pixels begin.
+    area : (n,) int64
+    """
+
+    row: Ints
+    column: Ints
+    depth: Map
+    start: Ints
+    area: Ints
+
+    @classmethod
+    def by(cls, windows: list[Window]) -> _Covered:
+        """Pixels of these windows, in their order."""
+        within = [np.flatnonzero(w.inside) for w in windows]
+        area = np.array([len(own) for own in within], np.int64)
+        width = np.array([w.inside.shape[1] for w in windows], np.int64)
+        top = np.array([w.rows.start for w in windows], np.int64)
+        left = np.array([w.columns.start for w in windows], np.int64)
+        row, column = np.divmod(np.concatenate(within), np.repeat(width, area))
+        return cls(
+            row + np.repeat(top, area),
+            column + np.repeat(left, area),
+            np.concatenate([w.depth[w.inside] for w in windows]),
+            np.cumsum(area) - area,
+            area,
+        )
+
+    def mean(self, values: NDArray[np.floating]) -> Floats:
+        """Mean of values of the pixels over each particle, (n,)."""
+        summed: Floats = np.add.reduceat(values.astype(np.float64), self.start)
+        return summed / self.area
+
+    def boxes(self) -> Ints:
+        """First and last row and column of each particle, ends excluded, (n, 4)."""
+        low, high = np.minimum.reduceat, np.maximum.reduceat
+        return np.stack(
+            [
+                low(self.row, self.start),
+                high(self.row, self.start) + 1,
+                low(self.column, self.start),
+                high(self.column, self.start) + 1,
+            ],
+            axis=1,
+        )
+
+
 def judged(
     people: Population, windows: list[Window], depths: Depths, optics: Optics
 ) -> tuple[Truth, NDArray[np.int32]]:
     """Labels, large particles under small ones, and the truth of each particle."""
-    shape = depths.particles.shape
-    labels = np.zeros(shape, np.int32)
-    area = np.array([int(w.inside.sum()) for w in windows], np.int64)
-    order = np.argsort(-area, kind="stable")
-    for number, k in enumerate(order.tolist(), start=1):
-        window = windows[k]
+    labels = np.zeros(depths.particles.shape, np.int32)
+    if not windows:
+        return _nothing(), labels
+    area = np.array([np.count_nonzero(w.inside) for w in windows], np.int64)
+    windows = [windows[k] for k in np.argsort(-area, kind="stable").tolist()]
+    for number, window in enumerate(windows, start=1):
         labels[window.rows, window.columns][window.inside] = number
     seen = np.bincount(labels.ravel(), minlength=len(windows) + 1)[1:]
-    ratio, contrast = _sight(windows, depths, optics, area)
-    area, ratio, contrast = area[order], ratio[order], contrast[order]
-    owner = np.array([windows[k].particle for k in order.tolist()], np.int64)
-    box = np.array([_box(windows[k]) for k in order.tolist()], np.int64).reshape(-1, 4)
-    cut = (box[:, [0, 2]] == 0).any(1) | (box[:, 1] == shape[0]) | (box[:, 3] == shape[1])
-    visible = (ratio > ROSE) & (contrast > STANDS_OUT) & (seen > _LEAST_SEEN * area)
+    covered = _Covered.by(windows)
+    ratio, contrast = _sight(covered, depths, optics)
+    owner = np.array([w.particle for w in windows], np.int64)
+    visible = (ratio > ROSE) & (contrast > STANDS_OUT) & (seen > _LEAST_SEEN * covered.area)
     truth = Truth(
         label=np.arange(1, len(windows) + 1),
         particle=owner,
         kind=people.kind[owner],
         diameter_nm=people.diameter_nm[owner],
         brightness=people.brightness[owner],
-        area_px=area,
+        area_px=covered.area,
         seen_px=seen,
-        box=box,
-        cut=cut,
+        box=covered.boxes(),
+        cut=np.array([w.cut for w in windows]),
         signal_to_noise=ratio,
         contrast=contrast,
         visible=visible,
@@ -110,53 +166,54 @@ def judged(
     return truth, labels
 
 
-def _box(window: Window) -> tuple[int, int, int, int]:
-    rows = np.flatnonzero(window.inside.any(axis=1))
-    columns = np.flatnonzero(window.inside.any(axis=0))
-    top, left = int(window.rows.start), int(window.columns.start)
-    return (
-        top + int(rows[0]),
-        top + int(rows[-1]) + 1,
-        left + int(columns[0]),
-        left + int(columns[-1]) + 1,
-    )
+def _nothing() -> Truth:
+    whole, real, yes = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_)
+    box = np.zeros((0, 4), np.int64)
+    return Truth(whole, whole, whole, real, real, whole, whole, box, yes, real, real, yes)
 
 
-def _sight(
-    windows: list[Window], depths: Depths, optics: Optics, area: Ints
-) -> tuple[Floats, Floats]:
+def _sight(covered: _Covered, depths: Depths, optics: Optics) -> tuple[Floats, Floats]:
     """Signal to noise of each particle, and its contrast over structure of its own scale."""
-    n = len(windows)
-    total = depths.total
-    through = np.float32(1.0) - scattered(total)
-    rest = np.maximum(depths.support + depths.film, np.float32(0.0))
-    bare = scattered(rest)
-    mean = through if optics.bright_field else np.float32(1.0) - through
-    scales = (2.0, 4.0, 8.0, 16.0, 32.0)
-    structure = [_structure(bare, scale) for scale in scales]
-    ratio, contrast = np.zeros(n), np.zeros(n)
+    at, area = (covered.row, covered.column), covered.area
+    total = depths.total[at]
+    share = scattered(total)
+    through = np.float32(1.0) - share
+    change = covered.mean(np.abs(covered.depth * through))
+    radius2 = area / np.pi
     spread = 2.0 * (0.4247 * optics.probe_px) ** 2
-    grain = optics.grain * optics.grain
-    for k, window in enumerate(windows):
-        part = window.rows, window.columns
-        inside = window.inside
-        change = float(np.mean(np.abs(window.depth[inside]) * through[part][inside]))
-        radius2 = area[k] / np.pi
-        change *= radius2 / (radius2 + spread)
-        level = float(np.mean(mean[part][inside]))
-        variance = max(level, 1e-9) / optics.electrons_px / area[k]
-        if optics.bright_field:
-            mass = float(np.mean(total[part][inside]))
-            patch = max(1.0, 2.0 * optics.grain_px**2)
-            variance += 0.25 * grain * (min(mass, 3.0) + 0.02) * patch / max(area[k], patch)
-        ratio[k] = change / np.sqrt(variance)
-        nearest = int(np.argmin([abs(scale - np.sqrt(radius2)) for scale in scales]))
-        around = structure[nearest][part][inside]
-        contrast[k] = change / max(float(np.mean(around)), 1e-9)
-    return ratio, contrast
+    change = change * radius2 / (radius2 + spread)
+    level = covered.mean(through if optics.bright_field else share)
+    variance = np.maximum(level, 1e-9) / optics.electrons_px / area
+    if optics.bright_field:
+        mass = covered.mean(total)
+        patch = max(1.0, 2.0 * optics.grain_px**2)
+        grain = 0.25 * optics.grain * optics.grain
+        variance += grain * (np.minimum(mass, 3.0) + 0.02) * patch / np.maximum(area, patch)
+    return change / np.sqrt(variance), change / _around(covered, depths)
 
 
-def _structure(bare: Map, scale: float) -> Map:
-    """Rms of the support's structure at one scale [px]."""
-    detail = blurred(bare, 0.5 * scale) - blurred(bare, 1.5 * scale)
+def _around(covered: _Covered, depths: Depths) -> Floats:
+    """Rms structure of support and film where each particle lies, at its own scale, (n,)."""
+    bare = scattered(np.maximum(depths.support + depths.film, np.float32(0.0)))
+    radius = np.sqrt(covered.area / np.pi)
+    scale = np.abs(radius[:, None] - np.array(_SCALES)).argmin(axis=1)
+    around = np.zeros(len(radius))
+    for k, size in enumerate(_SCALES):
+        if k:
+            bare = halved(bare)
+        if not (scale == k).any():
+            continue
+        coarse = size // _SCALES[0]
+        rms = _structure(bare, size / coarse, coarse)
+        found = covered.mean(rms[covered.row // coarse, covered.column // coarse])
+        around[scale == k] = found[scale == k]
+    return np.maximum(around, 1e-9)
+
+
+def _structure(bare: Map, scale: float, coarse: int) -> Map:
+    """Rms of the support's structure at one scale [px of a map binned by `coarse`]."""
+    # Binning has blurred already, by the variance of a box.
+    box = (1.0 - 1.0 / (coarse * coarse)) / 12.0
+    fine, wide = np.sqrt(np.array([0.25, 2.25]) * scale * scale - box).tolist()
+    detail = blurred(bare, fine) - blurred(bare, wide)
     return np.sqrt(np.maximum(blurred(detail * detail, 1.5 * scale), np.float32(0.0)))

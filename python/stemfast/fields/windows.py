@@ -34,6 +34,8 @@ class Window:
         Weighted chords there.
     inside : ndarray of bool
         Pixels whose centre the particle covers.
+    cut : bool
+        It covers pixels beyond the border of the field.
     """
 
     particle: int
@@ -41,6 +43,7 @@ class Window:
     columns: slice
     depth: Map
     inside: NDArray[np.bool_]
+    cut: bool
 
     def __repr__(self) -> str:
         return f"Window of particle {self.particle}: {self.inside.sum()} px"
@@ -119,4 +122,7 @@ def _rendered(
         inside = chord[k][inner] > 0.0
         if not inside.any():
             continue
-        yield Window(particle, slice(r0, r1), slice(c0, c1), depth[k][inner], inside)
+        whole = inside.shape == (side, side)
+        covers = int(np.count_nonzero(chord[k] > 0.0))
+        cut = not whole and covers > int(np.count_nonzero(inside))
+        yield Window(particle, slice(r0, r1), slice(c0, c1), depth[k][inner], inside, cut)

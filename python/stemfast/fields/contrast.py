@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast import _core
+from stemfast import _core, elementary
 from stemfast.fields.chance import Chance
 
 __all__ = ["Depths", "Optics", "grain", "taken"]
@@ -109,9 +109,17 @@ def grain(chance: Chance, shape: tuple[int, int], width_px: float) -> Map:
     noise = white(chance.whole(0, 2**31), chance.whole(0, 2**31), shape)
     a, b = max(0.45 * width_px, 0.3), max(0.9 * width_px, 0.6)
     band = blurred(noise, a) - blurred(noise, b)
-    # Variance of a difference of two Gaussian averages of white noise.
-    variance = (0.25 / (a * a) + 0.25 / (b * b) - 1.0 / (a * a + b * b)) / np.pi
+    fine, wide = _kernel(a, 4.0 * b), _kernel(b, 4.0 * b)
+    # Of the difference of two averages of white noise, each a product of rows and columns.
+    variance = (fine @ fine) ** 2 + (wide @ wide) ** 2 - 2.0 * (fine @ wide) ** 2
     return (band / np.float32(np.sqrt(variance))).astype(np.float32)
+
+
+def _kernel(sigma: float, reach: float) -> NDArray[np.float64]:
+    """Weights of a Gaussian blur along one axis."""
+    x = np.arange(-int(reach + 0.5), int(reach + 0.5) + 1)
+    weight = elementary.exp(np.maximum(-0.5 * (x / sigma) ** 2, -500.0))
+    return np.asarray(weight / weight.sum())
 
 
 def taken(chance: Chance, depths: Depths, fringe: Map | None, optics: Optics) -> Map:

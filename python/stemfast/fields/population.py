@@ -187,7 +187,7 @@ def _hexagonal(chance: Chance, extent: tuple[float, float], pitch: float) -> Flo
 def _on_support(
     chance: Chance, extent: tuple[float, float], support: Support, size: Floats
 ) -> Floats:
-    """On the support's surface; some in small groups."""
+    """On the support's surface; some in small groups, side by side along it."""
     height, width = extent
     n = len(size)
     point, normal = support.surface(chance, 4 * n)
@@ -201,7 +201,10 @@ def _on_support(
         grouped = np.flatnonzero(chance.uniform(n) < chance.between(0.1, 0.6))
         host = chance.picks(len(grouped), n)
         reach = 0.5 * (size[grouped] + size[host]) * (0.8 + 0.5 * chance.uniform(len(grouped)))
-        place[grouped] = place[host] + chance.directions(len(grouped)) * reach[:, None]
+        away, up = chance.directions(len(grouped)), normal[rows][host]
+        along = away - (away * up).sum(axis=1, keepdims=True) * up
+        along /= np.maximum(np.sqrt((along * along).sum(axis=1, keepdims=True)), 1e-9)
+        place[grouped] = place[host] + along * reach[:, None]
     return place
 
 

@@ -10,7 +10,9 @@ Examples
 from __future__ import annotations
 
 from stemfast.fields.field import Field
-from stemfast.fields.recipe import KINDS, FieldRecipe
+from stemfast.fields.laboratory import Laboratory
+from stemfast.fields.limits import KINDS
+from stemfast.fields.recipe import FieldRecipe
 from stemfast.fields.truth import Truth
 
-__all__ = ["KINDS", "Field", "FieldRecipe", "Truth"]
+__all__ = ["KINDS", "Field", "FieldRecipe", "Laboratory", "Truth"]

@@ -35,6 +35,9 @@ class Field:
         [nm].
     bright_field : bool
         Particles are dark.
+    asked : int
+        Particles that were to be placed. Those that found no place in `TRIES` tries each are left
+        out; see `placed`.
     bodies, first_body
         The particles' bodies, and where each particle's begin.
     """
@@ -45,6 +48,7 @@ class Field:
     kind: str
     pixel_size_nm: float
     bright_field: bool
+    asked: int
     bodies: Bodies
     first_body: NDArray[np.int64]
 
@@ -53,8 +57,14 @@ class Field:
         how = "bright field" if self.bright_field else "dark field"
         return (
             f"Field of {rows} x {columns} px of {self.pixel_size_nm:.3g} nm, {self.kind}, {how}: "
-            f"{len(self.truth)} particles, {int(self.truth.visible.sum())} of them visible"
+            f"{len(self.truth)} particles, {int(self.truth.visible.sum())} of them visible; "
+            f"{self.placed} placed of {self.asked}"
         )
+
+    @property
+    def placed(self) -> int:
+        """Particles that found a place, in view or beside it."""
+        return len(self.first_body) - 1
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -8,15 +8,17 @@ pictures with them hang on its version; all else is the same everywhere.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
+from pydantic import Field as Setting
 
 from stemfast import elementary
 from stemfast.fields.chance import Chance
 from stemfast.fields.contrast import blurred
+from stemfast.recipes.settings import Group, LogRange, Range, Share, Whole, ordered
 
 __all__ = ["Laboratory", "as_filed"]
 
@@ -26,8 +28,11 @@ Grey: TypeAlias = NDArray[np.uint8]
 _STEPS = 1 << 14  # of intensity, far finer than grey levels
 
 
-@dataclass(frozen=True)
-class Laboratory:
+_Percent = Annotated[float, Setting(strict=True, ge=0, lt=50)]
+_Quality = Annotated[Whole, Setting(ge=1, le=100)]
+
+
+class Laboratory(Group):
     """Ranges of the last stage; shares are of the pictures that have the step.
 
     Parameters
@@ -41,22 +46,28 @@ class Laboratory:
     jpeg_quality : (int, int)
         Of the JPEG library; `jpeg` is the share of pictures that go through it.
     enlarge, smooth, jpeg, vignette, lines, letters, frame, dead : float
-        Shares of the pictures: half as finely sampled and enlarged, smoothed, compressed, shaded to the corners, with noise from line
-        to line, with a scale bar and letters, with a frame or data bar, with dead pixels.
+        Shares of the pictures: half as finely sampled and enlarged, smoothed, compressed, shaded
+        to the corners, with noise from line to line, with a scale bar and letters, with a frame or
+        data bar, with dead pixels.
+
+    Examples
+    --------
+    >>> Laboratory(jpeg=0.0, gamma=(1.0, 1.0)).jpeg
+    0.0
     """
 
-    smoothing_px: tuple[float, float] = (0.4, 1.6)
-    clip_percent: tuple[float, float] = (0.0, 1.0)
-    gamma: tuple[float, float] = (0.6, 1.5)
-    jpeg_quality: tuple[int, int] = (40, 98)
-    enlarge: float = 0.2
-    smooth: float = 0.4
-    jpeg: float = 0.6
-    vignette: float = 0.3
-    lines: float = 0.2
-    letters: float = 0.3
-    frame: float = 0.05
-    dead: float = 0.1
+    smoothing_px: Range = (0.4, 1.6)
+    clip_percent: Annotated[tuple[_Percent, _Percent], AfterValidator(ordered)] = (0.0, 1.0)
+    gamma: LogRange = (0.6, 1.5)
+    jpeg_quality: Annotated[tuple[_Quality, _Quality], AfterValidator(ordered)] = (40, 98)
+    enlarge: Share = 0.2
+    smooth: Share = 0.4
+    jpeg: Share = 0.6
+    vignette: Share = 0.3
+    lines: Share = 0.2
+    letters: Share = 0.3
+    frame: Share = 0.05
+    dead: Share = 0.1
 
 
 def as_filed(chance: Chance, counts: Map, ranges: Laboratory) -> Grey:

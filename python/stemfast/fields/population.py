@@ -15,7 +15,7 @@ from stemfast.fields.shapes import SHAPES, library
 from stemfast.fields.supports import Support
 from stemfast.simulation.batch import rotated
 
-__all__ = ["METALS", "Population", "populated"]
+__all__ = ["LARGE", "METALS", "TRIES", "Habit", "Population", "populated"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -24,6 +24,11 @@ Ints: TypeAlias = NDArray[np.int64]
 METALS = ("Pt", "Pd", "Au", "Ag", "Cu", "Ru", "Ni", "Co", "Rh", "Ir", "Fe3O4", "CeO2")
 #: Materials of the large particles that transmission images of the literature show.
 LARGE = ("SiO2", "SiO2", "C", "C", "TiO2", "Fe3O4", "Cu2O", "Au", "PbS", "ZnO")
+
+#: Places tried for each particle that is to lie beside others without overlap.
+TRIES = 12
+#: Points of a support's surface tried for each particle that is to lie in view.
+SURFACE_TRIES = 4
 
 _ROUND = ("sphere", "irregular", "irregular", "ellipsoid", "truncated octahedron", "icosahedron")
 _FACETED = (
@@ -39,6 +44,30 @@ _FACETED = (
     "rod",
 )
 _HOLDS_A_GRAIN = ("sphere", "ellipsoid", "irregular", "truncated octahedron", "icosahedron")
+
+
+@dataclass(frozen=True)
+class Habit:
+    """Substances of particles, and how their sizes and brightness spread.
+
+    Parameters
+    ----------
+    materials, large_materials : tuple of str
+        One is drawn for a field: of catalyst particles and of large ones. A material that is
+        named twice comes twice as often.
+    sigma : (float, float)
+        Range of the standard deviation of the logarithm of the diameter.
+    even_sigma : (float, float)
+        The same of monolayers and of large particles, drawn in the logarithm.
+    brightness_sigma : (float, float)
+        Range of the standard deviation of the logarithm of the particles' brightness.
+    """
+
+    materials: tuple[str, ...] = METALS
+    large_materials: tuple[str, ...] = LARGE
+    sigma: tuple[float, float] = (0.1, 0.45)
+    even_sigma: tuple[float, float] = (0.02, 0.15)
+    brightness_sigma: tuple[float, float] = (0.0, 0.35)
 
 
 @dataclass(eq=False, repr=False)
@@ -82,6 +111,7 @@ def populated(
     support: Support | None,
     diameter_nm: float,
     count: int,
+    habit: Habit | None = None,
 ) -> Population:
     """Draw the particles of a field.
 
@@ -96,25 +126,29 @@ def populated(
     diameter_nm : float
         Median diameter [nm].
     count : int
-        Particles asked for, 0 or more; those that find no place in a monolayer are left out.
+        Particles asked for, 0 or more. Left out are those of monolayers and large ones that find no place in
+        `TRIES` tries each, and those on a support for which no point of its surface in view is
+        found.
+    habit : Habit, optional
     """
     if count == 0:
         none = np.zeros(0, np.int64)
         return Population(Bodies(), np.zeros(1, np.int64), none, (), np.zeros(0), np.zeros(0))
-    size = _sizes(chance, kind, diameter_nm, count)
+    habit = Habit() if habit is None else habit
+    size = _sizes(chance, kind, diameter_nm, count, habit)
     if kind in ("monolayer", "large"):
         place, size = _packed(chance, extent_nm, size, lattice=kind == "monolayer")
     elif support is not None:
-        place = _on_support(chance, extent_nm, support, size)
+        place, size = _on_support(chance, extent_nm, support, size)
     else:
         place = _scattered(chance, extent_nm, size)
-    return _made(chance, kind, place, size)
+    return _made(chance, kind, place, size, habit)
 
 
-def _sizes(chance: Chance, kind: str, median: float, count: int) -> Floats:
+def _sizes(chance: Chance, kind: str, median: float, count: int, habit: Habit) -> Floats:
     if kind in ("monolayer", "large"):
-        return chance.log_normal(median, chance.between_log(0.02, 0.15), count)
-    size = chance.log_normal(median, chance.between(0.1, 0.45), count)
+        return chance.log_normal(median, chance.between_log(*habit.even_sigma), count)
+    size = chance.log_normal(median, chance.between(*habit.sigma), count)
     if chance.happens(0.3):  # two populations
         second = chance.uniform(count) < chance.between(0.1, 0.5)
         size = np.where(second, size * chance.between_log(1.6, 3.5), size)
@@ -134,7 +168,7 @@ def _packed(
         points = _hexagonal(chance, extent, float(np.median(size)) * max(gap, 1.0))
         rows = min(len(points), n)
         return points[:rows], size[:rows]
-    tries = 12 * n
+    tries = TRIES * n
     u = chance.uniform(2 * tries).reshape(2, tries)
     clusters = chance.happens(0.5)
     where = np.stack([(u[0] - 0.5) * 1.15 * width, (u[1] - 0.5) * 1.15 * height], axis=1)
@@ -186,18 +220,17 @@ def _hexagonal(chance: Chance, extent: tuple[float, float], pitch: float) -> Flo
 
 def _on_support(
     chance: Chance, extent: tuple[float, float], support: Support, size: Floats
-) -> Floats:
+) -> tuple[Floats, Floats]:
     """On the support's surface; some in small groups, side by side along it."""
     height, width = extent
-    n = len(size)
-    point, normal = support.surface(chance, 4 * n)
+    point, normal = support.surface(chance, SURFACE_TRIES * len(size))
     inside = (np.abs(point[:, 0]) < 0.55 * width) & (np.abs(point[:, 1]) < 0.55 * height)
-    rows = np.flatnonzero(inside)[:n]
-    if len(rows) < n:
-        rows = np.concatenate([rows, np.arange(n - len(rows))])
+    rows = np.flatnonzero(inside)[: len(size)]
+    n = len(rows)
+    size = size[:n]
     sunk = chance.uniform(n) * 0.6
     place = point[rows] + normal[rows] * ((0.5 - sunk) * size)[:, None]
-    if chance.happens(0.4):
+    if chance.happens(0.4) and n:
         grouped = np.flatnonzero(chance.uniform(n) < chance.between(0.1, 0.6))
         host = chance.picks(len(grouped), n)
         reach = 0.5 * (size[grouped] + size[host]) * (0.8 + 0.5 * chance.uniform(len(grouped)))
@@ -205,7 +238,7 @@ def _on_support(
         along = away - (away * up).sum(axis=1, keepdims=True) * up
         along /= np.maximum(np.sqrt((along * along).sum(axis=1, keepdims=True)), 1e-9)
         place[grouped] = place[host] + along * reach[:, None]
-    return place
+    return place, size
 
 
 def _scattered(chance: Chance, extent: tuple[float, float], size: Floats) -> Floats:
@@ -223,7 +256,7 @@ def _scattered(chance: Chance, extent: tuple[float, float], size: Floats) -> Flo
     return place
 
 
-def _made(chance: Chance, kind: str, place: Floats, size: Floats) -> Population:
+def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) -> Population:
     n = len(size)
     names = tuple(SHAPES)
     if kind == "supported":
@@ -245,8 +278,8 @@ def _made(chance: Chance, kind: str, place: Floats, size: Floats) -> Population:
         own = library().rows(name)
         rows[of_class] = own[(number[of_class] * len(own)).astype(np.int64)]
     scale = np.repeat(size[:, None], 3, axis=1) * _stretch(chance, names, kinds)
-    material = chance.choice(LARGE if kind in ("large",) else METALS)
-    spread = chance.between(0.0, 0.35)
+    material = chance.choice(habit.large_materials if kind == "large" else habit.materials)
+    spread = chance.between(*habit.brightness_sigma)
     brightness = elementary.exp(np.clip(spread * chance.normal(n), -1.0, 1.0))
     lying = kind in ("monolayer", "large") and chance.happens(0.6)
     turned = chance.about_the_beam(n, 3.0) if lying else chance.orientations(n)

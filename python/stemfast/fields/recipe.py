@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,25 +18,35 @@ from stemfast.fields.chance import Chance
 from stemfast.fields.contrast import Depths, Optics, blurred, taken
 from stemfast.fields.field import Field
 from stemfast.fields.laboratory import Laboratory, as_filed
-from stemfast.fields.population import Population, populated
+from stemfast.fields.limits import (
+    KINDS,
+    LARGEST_SHARE,
+    MOST,
+    WIDEST_MRAD,
+    Kind,
+    KnownMaterial,
+    check_support,
+    typical_nm,
+)
+from stemfast.fields.population import LARGE, METALS, Habit, Population, populated
 from stemfast.fields.supports import SUPPORTS, Support
 from stemfast.fields.truth import judged
 from stemfast.fields.windows import Window, windows_of
-from stemfast.recipes.settings import Group, LogRange, Share, Whole, explained
+from stemfast.recipes.settings import (
+    Group,
+    LogRange,
+    NotNegative,
+    Positive,
+    Range,
+    Share,
+    Whole,
+    explained,
+)
 
-__all__ = ["KINDS", "FieldRecipe"]
+__all__ = ["FieldRecipe"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Map: TypeAlias = NDArray[np.float32]
-
-Kind = Literal[
-    "monolayer", "carbon-black", "silica", "alumina", "zeolite", "graphene", "sparse", "large"
-]
-
-#: Kinds of field: particles side by side, on each support, on a film, and a few large ones.
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-_MOST = 3000  # particles of one field
 
 
 class FieldRecipe(Group):
@@ -52,21 +62,47 @@ class FieldRecipe(Group):
     rows, columns : int
         Size of the images [px].
     diameter_px : (float, float)
-        Range of the median diameter of the particles, logarithmic [px].
+        Range of the median diameter of the particles, logarithmic [px]. At most 0.3 of the shorter
+        side is drawn; of "large" ones, between 0.12 and 0.7 of it.
+    diameter_nm : (float, float), optional
+        The same [nm]; sets the pixel size. By default 1.5 to 12 nm on supports, 4 to 80 nm in
+        monolayers, 2 to 60 nm on films, 30 to 400 nm of large ones.
     cover : (float, float)
-        Share of the field that particles cover, overlaps counted twice, logarithmic.
+        Share of the field that particles cover, overlaps counted twice, logarithmic; monolayers
+        and large particles cover 0.15 to 0.75. A field has 2 to 3000 particles.
+    sigma, even_sigma : (float, float)
+        Ranges of the standard deviation of the logarithm of the particles' diameters: the second
+        of monolayers and large ones, logarithmic.
+    brightness_sigma : (float, float)
+        Range of the standard deviation of the logarithm of the particles' brightness, a stand-in
+        for what their orientation does; no physics.
+    materials, large_materials : tuple of str
+        Names in `stemfast.materials`, one drawn for a field; the second of "large" ones.
+    support_diameter_nm : (float, float), optional
+        Range of the median diameter of primary spheres and needles and of the thickness of
+        plates, logarithmic [nm]. By default it goes with the particles' size.
+    least_seen : float
+        Share of a particle that no other may lie over if it is to count as visible.
     bright_field : float
         Share of the fields taken in bright field; the others are annular dark field.
     empty : float
         Share of the fields without any particle.
     laboratory : float
         Share of the fields that go through the last stage, as files of a laboratory.
+    laboratory_ranges : Laboratory
+        Ranges and shares of that stage.
     energy_kev : float
         [keV].
     inner_mrad, outer_mrad : float
         Annular detector [mrad].
     aperture_mrad : float
         Collection angle in bright field [mrad].
+
+    Raises
+    ------
+    ValueError
+        For unknown settings, kinds or materials, values out of range, or a support that is larger
+        than every field. A support that is larger than some of them gives a warning.
 
     Examples
     --------
@@ -80,14 +116,23 @@ class FieldRecipe(Group):
     rows: Annotated[Whole, Setting(ge=32, le=8192)] = 512
     columns: Annotated[Whole, Setting(ge=32, le=8192)] = 512
     diameter_px: LogRange = (8.0, 60.0)
+    diameter_nm: LogRange | None = None
     cover: LogRange = (0.01, 0.3)
+    sigma: Range = (0.1, 0.45)
+    even_sigma: LogRange = (0.02, 0.15)
+    brightness_sigma: Range = (0.0, 0.35)
+    materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = METALS
+    large_materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = LARGE
+    support_diameter_nm: LogRange | None = None
+    least_seen: Share = 0.35
     bright_field: Share = 0.35
     empty: Share = 0.06
     laboratory: Share = 0.8
-    energy_kev: float = 200.0
-    inner_mrad: float = 60.0
-    outer_mrad: float = 200.0
-    aperture_mrad: float = 10.0
+    laboratory_ranges: Laboratory = Laboratory()
+    energy_kev: Positive = 200.0
+    inner_mrad: NotNegative = 60.0
+    outer_mrad: Positive = 200.0
+    aperture_mrad: Annotated[Positive, Setting(lt=WIDEST_MRAD)] = 10.0
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -96,6 +141,14 @@ class FieldRecipe(Group):
             raise ValueError(explained("field", type(self), error)) from None
         if not self.kinds:
             raise ValueError(f"recipe field: kinds is empty, expected some of {', '.join(KINDS)}")
+        if self.inner_mrad >= self.outer_mrad:
+            raise ValueError(
+                f"recipe field: inner_mrad, outer_mrad are {self.inner_mrad:g}, "
+                f"{self.outer_mrad:g}: expected inner_mrad < outer_mrad"
+            )
+        if any(kind in SUPPORTS for kind in self.kinds):
+            catalysts = self.diameter_nm or typical_nm("carbon-black")
+            check_support(self.support_diameter_nm, self.shape, self.diameter_px, catalysts)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -125,7 +178,8 @@ class FieldRecipe(Group):
         plan = _planned(self, chance)
         extent = (self.rows * plan.pixel_nm, self.columns * plan.pixel_nm)
         maker = SUPPORTS.get(plan.kind)
-        support = None if maker is None else maker(chance, extent, plan.diameter_nm)
+        wide = self.support_diameter_nm
+        support = None if maker is None else maker(chance, extent, plan.diameter_nm, wide)
         people = populated(
             chance,
             extent,
@@ -133,14 +187,23 @@ class FieldRecipe(Group):
             support=support,
             diameter_nm=plan.diameter_nm,
             count=plan.count,
+            habit=Habit(
+                self.materials,
+                self.large_materials,
+                self.sigma,
+                self.even_sigma,
+                self.brightness_sigma,
+            ),
         )
         depths, windows = _depths(self, chance, plan, support, people)
         optics = _optics(chance, plan, depths, windows)
         fringe = _fringes(chance, self.shape, windows) if optics.fringes > 0.0 else None
         counts = taken(chance, depths, fringe, optics)
-        truth, labels = judged(people, windows, depths, optics)
+        truth, labels = judged(people, windows, depths, optics, self.least_seen)
         filed = chance.happens(self.laboratory)
-        image: NDArray[Any] = as_filed(chance, counts, Laboratory()) if filed else counts
+        image: NDArray[Any] = counts
+        if filed:
+            image = as_filed(chance, counts, self.laboratory_ranges)
         return Field(
             image=image,
             labels=labels,
@@ -148,6 +211,7 @@ class FieldRecipe(Group):
             kind=plan.kind,
             pixel_size_nm=plan.pixel_nm,
             bright_field=plan.bright_field,
+            asked=plan.count,
             bodies=people.bodies,
             first_body=people.first,
         )
@@ -168,11 +232,9 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> _Plan:
     small = min(recipe.shape)
     if kind == "large":
         shown = min(max(shown, 0.12 * small), 0.7 * small)
-        wide = (30.0, 400.0)
     else:
-        shown = min(shown, 0.3 * small)
-        wide = {"monolayer": (4.0, 80.0), "sparse": (2.0, 60.0)}.get(kind, (1.5, 12.0))
-    diameter = chance.between_log(*wide)
+        shown = min(shown, LARGEST_SHARE * small)
+    diameter = chance.between_log(*(recipe.diameter_nm or typical_nm(kind)))
     cover = chance.between_log(*recipe.cover)
     if kind == "monolayer":
         cover = chance.between(0.15, 0.75)
@@ -185,7 +247,7 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> _Plan:
         else recipe.bright_field
     )
     none = chance.happens(recipe.empty)
-    number = 0 if none else int(min(max(count, 2.0), _MOST))
+    number = 0 if none else int(min(max(count, 2.0), MOST))
     return _Plan(kind, bright, diameter, diameter / shown, number)
 
 
@@ -199,7 +261,7 @@ def _depths(
     def path(material: str) -> float:
         substance = materials.get(material)
         if plan.bright_field:
-            return substance.mean_free_path_nm(recipe.energy_kev, recipe.aperture_mrad, 200.0)
+            return substance.mean_free_path_nm(recipe.energy_kev, recipe.aperture_mrad, WIDEST_MRAD)
         return substance.mean_free_path_nm(recipe.energy_kev, recipe.inner_mrad, recipe.outer_mrad)
 
     shape, pixel = recipe.shape, plan.pixel_nm

@@ -249,59 +249,71 @@ def _flat_surface(bodies: Bodies, half: float) -> Callable[[Chance, int], tuple[
     return surface
 
 
-_Maker: TypeAlias = Callable[[Chance, tuple[float, float], float], Support]
+_Wide: TypeAlias = tuple[float, float] | None
+_Maker: TypeAlias = Callable[[Chance, tuple[float, float], float, _Wide], Support]
 
 
-def _carbon_black(chance: Chance, extent: tuple[float, float], size_nm: float) -> Support:
+def _carbon_black(
+    chance: Chance, extent: tuple[float, float], size_nm: float, wide: _Wide = None
+) -> Support:
     return aggregate(
         chance,
         extent,
         material="C",
-        diameter_nm=(max(2.5 * size_nm, 8.0), max(14.0 * size_nm, 30.0)),
+        diameter_nm=wide or (max(2.5 * size_nm, 8.0), max(14.0 * size_nm, 30.0)),
         spread=0.25,
         cover=chance.between_log(0.4, 5.0),
         bumps=12,
     )
 
 
-def _silica(chance: Chance, extent: tuple[float, float], size_nm: float) -> Support:
+def _silica(
+    chance: Chance, extent: tuple[float, float], size_nm: float, wide: _Wide = None
+) -> Support:
     return aggregate(
         chance,
         extent,
         material=chance.choice(("SiO2", "SiO2", "Al2O3", "TiO2", "CeO2")),
-        diameter_nm=(max(1.5 * size_nm, 5.0), max(30.0 * size_nm, 40.0)),
+        diameter_nm=wide or (max(1.5 * size_nm, 5.0), max(30.0 * size_nm, 40.0)),
         spread=chance.between(0.1, 0.5),
         cover=chance.between_log(0.4, 4.0),
         bumps=8,
     )
 
 
-def _alumina(chance: Chance, extent: tuple[float, float], size_nm: float) -> Support:
+def _alumina(
+    chance: Chance, extent: tuple[float, float], size_nm: float, wide: _Wide = None
+) -> Support:
     material = chance.choice(("Al2O3", "Al2O3", "TiO2", "ZnO", "MgO"))
-    wide = (0.8 * size_nm, 6.0 * size_nm)
+    wide = wide or (0.8 * size_nm, 6.0 * size_nm)
     return needles(chance, extent, material=material, diameter_nm=wide, count=(6, 80))
 
 
-def _zeolite(chance: Chance, extent: tuple[float, float], size_nm: float) -> Support:
+def _zeolite(
+    chance: Chance, extent: tuple[float, float], size_nm: float, wide: _Wide = None
+) -> Support:
     material = chance.choice(("SiO2", "Al2O3", "C", "CeO2"))
-    thick = (1.0 * size_nm, 25.0 * size_nm)
+    thick = wide or (1.0 * size_nm, 25.0 * size_nm)
     return plates(
         chance, extent, material=material, thickness_nm=thick, count=(1, 9), tilt_deg=18.0
     )
 
 
-def _graphene(chance: Chance, extent: tuple[float, float], size_nm: float) -> Support:
+def _graphene(
+    chance: Chance, extent: tuple[float, float], size_nm: float, wide: _Wide = None
+) -> Support:
     return plates(
         chance,
         extent,
         material="C",
-        thickness_nm=(0.7, max(4.0 * size_nm, 3.0)),
+        thickness_nm=wide or (0.7, max(4.0 * size_nm, 3.0)),
         count=(3, 14),
         tilt_deg=8.0,
     )
 
 
-#: Makers of supports by name: maker(chance, (height, width) [nm], typical particle [nm]).
+#: Makers of supports by name: maker(chance, (height, width) [nm], typical particle [nm], range of
+#: the diameter of spheres and needles and of the thickness of plates [nm], or None).
 SUPPORTS: dict[str, _Maker] = {
     "carbon-black": _carbon_black,
     "silica": _silica,

@@ -22,7 +22,6 @@ Map: TypeAlias = NDArray[np.float32]
 ROSE = 5.0
 #: Contrast over that of the support's own structure at the particle's scale.
 STANDS_OUT = 0.8
-_LEAST_SEEN = 0.35
 #: Radii of particles that the support's structure is measured for [px].
 _SCALES = (2, 4, 8, 16, 32)
 
@@ -54,7 +53,8 @@ class Truth:
     contrast : (n,) float64
         Its signal over the support's structure at its scale.
     visible : (n,) bool
-        Both are high enough, and most of it is not covered.
+        Signal to noise is above `ROSE`, contrast above `STANDS_OUT`, and the share of it that no
+        other particle lies over above the recipe's `least_seen`.
     """
 
     label: Ints
@@ -134,7 +134,11 @@ class _Covered:
 
 
 def judged(
-    people: Population, windows: list[Window], depths: Depths, optics: Optics
+    people: Population,
+    windows: list[Window],
+    depths: Depths,
+    optics: Optics,
+    least_seen: float = 0.35,
 ) -> tuple[Truth, NDArray[np.int32]]:
     """Labels, large particles under small ones, and the truth of each particle."""
     labels = np.zeros(depths.particles.shape, np.int32)
@@ -148,7 +152,7 @@ def judged(
     covered = _Covered.by(windows)
     ratio, contrast = _sight(covered, depths, optics)
     owner = np.array([w.particle for w in windows], np.int64)
-    visible = (ratio > ROSE) & (contrast > STANDS_OUT) & (seen > _LEAST_SEEN * covered.area)
+    visible = (ratio > ROSE) & (contrast > STANDS_OUT) & (seen > least_seen * covered.area)
     truth = Truth(
         label=np.arange(1, len(windows) + 1),
         particle=owner,

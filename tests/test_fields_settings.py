@@ -1,0 +1,152 @@
+"""Settings of fields: what they change, what is refused, and in what words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stemfast.fields import KINDS, FieldRecipe, Laboratory
+
+SMALL = {"rows": 64, "columns": 80}
+
+
+def drawn(n=12, **settings):
+    recipe = FieldRecipe(**{**SMALL, **settings})
+    return [recipe.draw(1, index) for index in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kinds": ("silca",)}, "kinds[0] is 'silca'.*one of monolayer.*did you mean 'silica'?"),
+        ({"kinds": ("sparse", "monolayers")}, "kinds[1] is 'monolayers'.*mean 'monolayer'?"),
+        ({"kinds": ()}, "kinds is empty, expected some of monolayer"),
+        ({"kinds": "silica"}, "kinds is 'silica', expected a list"),
+        ({"rows": 16}, "rows is 16, expected a number of at least 32"),
+        ({"columns": 100.5}, "columns is 100.5, expected"),
+        ({"diameter_px": (20.0, 10.0)}, "diameter_px is .*lowest <= highest"),
+        ({"cover": (0.0, 0.1)}, "cover[0] is 0.0, expected a number above 0"),
+        ({"bright_field": 1.2}, "bright_field is 1.2, expected a number of at most 1"),
+        ({"laboratory": True}, "laboratory is True, expected a number"),
+        ({"energy_kev": float("nan")}, "energy_kev is nan, expected"),
+        ({"energy_kev": "200"}, "energy_kev is '200', expected a number"),
+        ({"inner_mrad": 90.0, "outer_mrad": 80.0}, "inner_mrad, outer_mrad are 90, 80"),
+        ({"aperture_mrad": 300.0}, "aperture_mrad is 300.0, expected a number below 200"),
+        ({"materials": ("Pt", "Pu")}, "materials[1] is 'Pu'.*not in the table"),
+        ({"materials": ("pt",)}, "materials[0] is 'pt'.*did you mean 'Pt'?"),
+        ({"materials": ()}, "materials is .*expected at least 1"),
+        ({"diameter": 4.0}, "no setting 'diameter'; did you mean 'diameter_"),
+        ({"laboratory_ranges": {"jpg": 1.0}}, "no setting 'laboratory_ranges.jpg'.*mean .*jpeg"),
+        ({"laboratory_ranges": {"clip_percent": (0.0, 60.0)}}, "clip_percent[1] is 60.0"),
+        ({"kinds": ("silica",), "support_diameter_nm": (5e3, 6e3)}, "not larger than every field"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(settings, words):
+    pattern = "recipe field:? .*" + words.replace("[", r"\[").replace("]", r"\]").replace(
+        "?", r"\?"
+    )
+    with pytest.raises(ValueError, match=pattern):
+        FieldRecipe(**settings)
+
+
+@pytest.mark.parametrize(("seed", "index"), [(-1, 0), (0, -1), (2**64, 0)])
+def test_seeds_and_indices_out_of_range_are_refused(seed, index):
+    with pytest.raises(ValueError, match="seed|index"):
+        FieldRecipe(**SMALL).draw(seed, index)
+
+
+def test_a_support_larger_than_some_fields_is_warned_of():
+    with pytest.warns(UserWarning, match="support_diameter_nm is .* smallest field is"):
+        FieldRecipe(kinds=("silica",), support_diameter_nm=(50.0, 100.0))
+    FieldRecipe(kinds=("sparse",), support_diameter_nm=(50.0, 100.0))  # has none
+
+
+def test_places_that_were_not_found_are_counted():
+    crowded = drawn(20, kinds=("monolayer",), even_sigma=(0.15, 0.15))
+    assert any(field.placed < field.asked for field in crowded)
+    for field in crowded:
+        assert field.placed <= field.asked
+        assert field.placed >= len(field.truth)
+        assert f"{field.placed} placed of {field.asked}" in repr(field)
+    assert all(field.placed == field.asked for field in drawn(kinds=("sparse",)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_particle_diameters_are_those_asked_for(kind):
+    fields = drawn(
+        8, kinds=(kind,), diameter_nm=(5.0, 5.0), sigma=(0.0, 0.0), even_sigma=(1e-6, 1e-6)
+    )
+    size = np.concatenate([field.truth.diameter_nm for field in fields])
+    # One field in three has a second population of larger ones.
+    assert size.min() == pytest.approx(5.0, rel=1e-4)
+    assert np.median(size) == pytest.approx(5.0, rel=1e-4)
+
+
+def test_the_size_distribution_has_the_spread_asked_for():
+    """Of 2000 logarithms; a standard deviation of n numbers is off by σ/√2n."""
+    recipe = FieldRecipe(
+        kinds=("sparse",), rows=600, columns=600, cover=(0.3, 0.3), diameter_px=(8.0, 8.0),
+        sigma=(0.2, 0.2),
+    )  # fmt: skip
+    spreads = []
+    for index in range(6):
+        size = recipe.draw(3, index).truth.diameter_nm
+        spreads.append(np.log(size).std())
+    assert len(size) > 1000
+    assert min(spreads) == pytest.approx(0.2, rel=0.1)  # where there is one population
+
+
+def test_brightness_is_one_without_spread():
+    for field in drawn(6, brightness_sigma=(0.0, 0.0)):
+        assert (field.truth.brightness == 1.0).all()
+    assert any(len(np.unique(field.truth.brightness)) > 1 for field in drawn(6))
+
+
+def test_materials_change_the_contrast_alone():
+    one, other = (
+        FieldRecipe(**SMALL, kinds=("sparse",), materials=(name,), brightness_sigma=(0.0, 0.0))
+        for name in ("Pt", "Cu")
+    )
+    for index in range(4):
+        a, b = one.draw(2, index), other.draw(2, index)
+        assert np.array_equal(a.labels, b.labels)
+        assert np.array_equal(a.truth.box, b.truth.box)
+
+
+def test_supports_have_the_size_asked_for():
+    from stemfast.fields.chance import Chance
+    from stemfast.fields.supports import SUPPORTS
+
+    wide = (12.0, 12.0)
+    spheres = SUPPORTS["carbon-black"](Chance(1, 0), (200.0, 300.0), 3.0, wide)
+    assert np.median(spheres.bodies.scale[:100, 0]) == pytest.approx(12.0, rel=0.15)
+    plates = SUPPORTS["graphene"](Chance(1, 0), (200.0, 300.0), 3.0, wide)
+    assert np.allclose(plates.bodies.scale[:, 2], 12.0)
+
+
+def test_the_laboratory_stage_can_be_switched_off_part_by_part():
+    still = Laboratory(
+        smooth=0.0, jpeg=0.0, vignette=0.0, lines=0.0, letters=0.0, frame=0.0, dead=0.0,
+        gamma=(1.0, 1.0), clip_percent=(0.0, 0.0),
+    )  # fmt: skip
+    for filed, counted in zip(
+        drawn(6, laboratory=1.0, laboratory_ranges=still),
+        drawn(6, laboratory=0.0),
+        strict=True,
+    ):
+        assert filed.image.dtype == np.uint8
+        assert counted.image.dtype == np.float32
+        # Grey levels are a straight line of the counts.
+        grey, counts = filed.image.astype(float), counted.image.astype(float)
+        inner = (grey > 0) & (grey < 255)
+        slope, offset = np.polyfit(counts[inner], grey[inner], 1)
+        assert np.abs(slope * counts + offset - grey)[inner].max() < 1.01
+        assert slope > 0
+
+
+def test_less_than_the_least_seen_is_not_visible():
+    strict, loose = (drawn(10, kinds=("sparse",), least_seen=share) for share in (0.999, 0.0))
+    for a, b in zip(strict, loose, strict=True):
+        hidden = a.truth.seen_px < 0.999 * a.truth.area_px
+        assert not a.truth.visible[hidden].any()
+        assert np.array_equal(a.truth.visible[~hidden], b.truth.visible[~hidden])

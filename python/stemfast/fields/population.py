@@ -175,23 +175,29 @@ def _packed(
     beside, way = chance.uniform(tries), chance.uniform(tries)
     sine, cosine = elementary.sin_cos_turns(way)
     placed = np.zeros((n, 2))
-    taken = 0
-    for k in range(tries):
-        if taken == n:
-            break
-        point = where[k]
-        if clusters and taken and beside[k] < 0.8:
-            host = int(beside[k] / 0.8 * taken)
+    taken, k, block = 0, 0, 1
+    while taken < n and k < tries:
+        # Tries until one succeeds depend on nothing but the particles that are there already.
+        part = slice(k, k + block)
+        point = where[part]
+        fits = np.ones(len(point), np.bool_)
+        if clusters and taken:
+            beside_one = beside[part] < 0.8
+            host = np.where(beside_one, beside[part] / 0.8 * taken, 0.0).astype(np.int64)
             reach = 0.5 * (size[host] + size[taken]) * (gap + 0.02)
-            point = placed[host] + reach * np.array([cosine[k], sine[k]])
-            if abs(point[0]) > 0.6 * width or abs(point[1]) > 0.6 * height:
-                continue
-        apart = placed[:taken] - point
+            way_out = np.stack([cosine[part], sine[part]], axis=1)
+            point = np.where(beside_one[:, None], placed[host] + reach[:, None] * way_out, point)
+            out = (np.abs(point[:, 0]) > 0.6 * width) | (np.abs(point[:, 1]) > 0.6 * height)
+            fits &= ~(beside_one & out)
+        x, y = (placed[:taken, axis] - point[:, axis, None] for axis in (0, 1))
         near = 0.5 * gap * (size[:taken] + size[taken])
-        if ((apart * apart).sum(axis=1) < near * near).any():
+        fits &= ~(x * x + y * y < near * near).any(axis=1)
+        if not fits.any():
+            k, block = k + len(point), min(2 * block, 64)
             continue
-        placed[taken] = point
-        taken += 1
+        first = int(fits.argmax())
+        placed[taken] = point[first]
+        taken, k, block = taken + 1, k + first + 1, max(block // 2, 1)
     flat = np.concatenate([placed[:taken], np.zeros((taken, 1))], axis=1)
     return flat, size[:taken]
 

@@ -280,6 +280,13 @@ def test_a_folder_and_a_file_are_not_confused(stemfast, tmp_path):
     assert "folder.png is a folder" in stemfast("simulate", "folder.png").stderr
     (tmp_path / "file").touch()
     assert "file is a file" in stemfast("gallery", "file").stderr
+    assert "file is a file" in stemfast("gallery", "file", "--only", "fields").stderr
+
+
+def test_the_gallery_draws_fields_alone(stemfast, tmp_path):
+    result = stemfast("gallery", "pictures", "--only", "fields")
+    assert result.exit_code == 0, result.stderr
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["fields.png"]
 
 
 def test_ctrl_c_says_stopped_and_leaves_nothing(stemfast, tmp_path, monkeypatch):

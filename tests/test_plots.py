@@ -107,6 +107,31 @@ def test_rotation_gif_takes_another_microscope(tmp_path):
     assert frames_of(path)[0].shape == (2, 54, 50)
 
 
+def test_gallery_draws_outlines_over_their_image_alone(tmp_path):
+    from PIL import Image
+
+    square = np.array([[2.0, 2], [2, 12], [12, 12], [12, 2]])
+    path = plots.gallery(
+        [np.eye(16)] * 2, ["a", "b"], tmp_path / "o.png", outlines=[[], [square]], columns=2
+    )
+    red, _, blue = np.asarray(Image.open(path).convert("RGB"), int).transpose(2, 0, 1)
+    coloured = np.abs(red - blue) > 60
+    half = coloured.shape[1] // 2
+    assert not coloured[:, :half].any()
+    assert coloured[:, half:].sum() > 200
+
+
+def test_the_gallery_has_a_field_of_every_kind(tmp_path):
+    from stemfast.fields import KINDS
+    from stemfast.gallery.fields import field_scenes, field_sheet
+
+    fields = field_scenes(1)
+    assert tuple(field.kind for field in fields) == KINDS
+    assert len({field.bright_field for field in fields}) == 2
+    assert all(field.truth.visible.any() for field in fields)
+    assert field_sheet(tmp_path / "f.png", seed=1).read_bytes()[:4] == b"\x89PNG"
+
+
 def block_sums(image):
     return image.astype(float).reshape(16, 8, 16, 8).sum(axis=(1, 3))
 
@@ -155,6 +180,14 @@ FLAT = np.zeros((4, 4))
             "pixel_size_nm must be positive",
         ),
         (lambda p: plots.gallery([FLAT], ["a"], p, columns=0), "columns must be at least 1, got 0"),
+        (
+            lambda p: plots.gallery([FLAT], ["a"], p, pixel_size_nm=[1.0, 2.0]),
+            r"pixel_size_nm must be one or one per image \(1\), got 2",
+        ),
+        (
+            lambda p: plots.gallery([FLAT], ["a"], p, outlines=[]),
+            r"outlines must be one list per image \(1\), got 0",
+        ),
         (lambda p: plots.confusion_matrix([[1, 2]], ["a"], p), "matrix must be square"),
         (
             lambda p: plots.confusion_matrix([[1]], ["a", "b"], p),

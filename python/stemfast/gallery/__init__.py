@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stemfast import plots
 from stemfast.gallery.deformed import COUNTS, count_scenes
 from stemfast.gallery.effects import dose_scenes, effect_scenes
+from stemfast.gallery.fields import field_sheet
 from stemfast.gallery.shapes import MICROSCOPE, corner_scenes, shape_scenes, spin_scenes
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
     list of Path
         The files: ``gallery.png`` (a choice of the rest), ``shapes.png``, ``corners.png``,
         ``spin.png``, ``count_0_2_4.png``, ``count_5_6_7_8.png``, ``count_0_2_4_spinning.png``,
-        ``effects.png``, ``dose.png`` and ``rotation.gif``.
+        ``effects.png``, ``dose.png``, ``fields.png`` and ``rotation.gif``.
 
     Raises
     ------
@@ -70,6 +71,7 @@ def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
         )
         for name, panels, wide in scenes
     ]
+    written.append(field_sheet(out / "fields.png", seed=seed))
     return [*written, plots.rotation_gif(out / "rotation.gif", seed=seed)]
 
 

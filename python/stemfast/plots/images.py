@@ -26,7 +26,8 @@ def gallery(
     titles: Sequence[str],
     path: str | PathLike[str],
     *,
-    pixel_size_nm: float | None = None,
+    pixel_size_nm: float | Sequence[float] | None = None,
+    outlines: Sequence[Sequence[ArrayLike]] | None = None,
     columns: int | None = None,
     title: str | None = None,
 ) -> Path:
@@ -40,8 +41,10 @@ def gallery(
         One per image, drawn above it.
     path : path-like
         File to write; its ending chooses the format (.png, .pdf, .svg).
-    pixel_size_nm : float, optional
-        Size of the images' pixels [nm]; draws a scale bar into each.
+    pixel_size_nm : float or sequence of float, optional
+        Size of the images' pixels, or of each image's [nm]; draws a scale bar into each.
+    outlines : sequence of sequence of (m, 2) arrays, optional
+        Closed outlines to draw over each image: rows and columns of their corners [px].
     columns : int, optional
         Images per row; default as square a grid as fits, at most six wide.
     title : str, optional
@@ -55,8 +58,8 @@ def gallery(
     Raises
     ------
     ValueError
-        If there are no images, an image is not two-dimensional or not finite, titles and images
-        differ in number, or a number is out of range.
+        If there are no images, an image is not two-dimensional or not finite, titles, outlines or
+        pixel sizes are not as many as the images, or a number is out of range.
 
     Examples
     --------
@@ -70,8 +73,11 @@ def gallery(
         raise ValueError("images must hold at least one image, got none")
     if len(titles) != len(arrays):
         raise ValueError(f"titles must be one per image ({len(arrays)}), got {len(titles)}")
-    if pixel_size_nm is not None and not 0.0 < pixel_size_nm < math.inf:
-        raise ValueError(f"pixel_size_nm must be positive and finite, got {pixel_size_nm}")
+    sizes = _pixel_sizes(pixel_size_nm, len(arrays))
+    if outlines is not None and len(outlines) != len(arrays):
+        raise ValueError(
+            f"outlines must be one list per image ({len(arrays)}), got {len(outlines)}"
+        )
     if columns is None:
         columns = min(6, math.ceil(math.sqrt(len(arrays))))
     if columns < 1:
@@ -83,14 +89,39 @@ def gallery(
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, array, text in zip(grid.flat, arrays, titles, strict=False):
+    for k, (axes, array, text) in enumerate(zip(grid.flat, arrays, titles, strict=False)):
         axes.imshow(array, cmap="gray", interpolation="nearest")
         axes.set_title(text, fontsize=7.5, pad=3)
-        if pixel_size_nm is not None:
-            scale_bar(axes, array.shape, pixel_size_nm)
+        if sizes:
+            scale_bar(axes, array.shape, sizes[k])
+        if outlines is not None:
+            _outlined(axes, array.shape, outlines[k])
     if title:
         figure.suptitle(title, fontsize=10)
     return save(figure, path)
+
+
+def _pixel_sizes(pixel_size_nm: float | Sequence[float] | None, count: int) -> list[float]:
+    if pixel_size_nm is None:
+        return []
+    sizes = list(pixel_size_nm) if isinstance(pixel_size_nm, Sequence) else [pixel_size_nm] * count
+    if len(sizes) != count:
+        raise ValueError(f"pixel_size_nm must be one or one per image ({count}), got {len(sizes)}")
+    for size in sizes:
+        if not 0.0 < size < math.inf:
+            raise ValueError(f"pixel_size_nm must be positive and finite, got {size}")
+    return sizes
+
+
+def _outlined(axes: Axes, shape: tuple[int, ...], outlines: Sequence[ArrayLike]) -> None:
+    from matplotlib.collections import PolyCollection
+
+    corners = [np.asarray(outline, np.float64)[:, ::-1] for outline in outlines]
+    axes.add_collection(
+        PolyCollection(corners, facecolors="none", edgecolors="tab:orange", linewidths=0.6)
+    )
+    axes.set_xlim(-0.5, shape[1] - 0.5)
+    axes.set_ylim(shape[0] - 0.5, -0.5)
 
 
 def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float) -> None:

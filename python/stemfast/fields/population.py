@@ -126,9 +126,9 @@ def populated(
     diameter_nm : float
         Median diameter [nm].
     count : int
-        Particles asked for, 0 or more. Left out are those of monolayers and large ones that find no place in
-        `TRIES` tries each, and those on a support for which no point of its surface in view is
-        found.
+        Particles asked for, 0 or more. Left out are those of monolayers and large ones that find
+        no place in `TRIES` tries each, and those on a support for which no point of its surface in
+        view is found.
     habit : Habit, optional
     """
     if count == 0:

@@ -78,6 +78,7 @@ __all__ = [
     "__version__",
     "dataset",
     "features",
+    "find",
     "fit",
     "ground_truth",
     "load_pretrained",
@@ -104,6 +105,7 @@ _LOADED_WHEN_USED = (
     "transfer",
 )
 _FUNCTIONS_LOADED_WHEN_USED = {
+    "find": "stemfast.finding",
     "ground_truth": "stemfast.reconstruction",
     "load_pretrained": "stemfast.pretrained.shipped",
     "reconstruct": "stemfast.reconstruction",

@@ -17,6 +17,7 @@ from stemfast.cli import (
     demo,
     evaluate,
     features,
+    find,
     gallery,
     info,
     predict,
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
+app.command("find")(find.find)
 app.command("classify")(classify.classify)
 app.command("features")(features.features)
 app.command("gallery")(gallery.gallery)

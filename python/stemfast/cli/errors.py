@@ -120,18 +120,21 @@ def explain(error: Exception) -> str | None:
     from stemfast.micrograph.files.error import MicrographError
 
     text = " ".join(str(error).split()) or type(error).__name__
-    return _as_options(text) if isinstance(error, MicrographError) else text
+    return as_options(text) if isinstance(error, MicrographError) else text
 
 
-def _as_options(text: str) -> str:
+def as_options(text: str) -> str:
     """A message about a micrograph that names options instead of Python's arguments.
 
-    >>> _as_options("a stack of 3 images: say which with index=0 ... 2")
+    Examples
+    --------
+    >>> as_options("a stack of 3 images: say which with index=0 ... 2")
     'a stack of 3 images: say which with --index 0 ... 2'
     """
     text = text.replace(" (on the command line --pixel-size-nm)", "")
-    for name in ("pixel_size_nm", "index", "dataset"):
-        option = f"--{name.replace('_', '-')}"
+    for name in ("pixel_size_nm", "scale_bar_nm", "index", "dataset", "contrast"):
+        option = f"--{name.removesuffix('_nm') if name == 'scale_bar_nm' else name}"
+        option = option.replace("_", "-")
         text = re.sub(rf"\b{name}=", f"{option} ", text)
         text = re.sub(rf"\b{name}:(?= )", f"{option}:", text)
     return text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
@@ -30,6 +32,30 @@ DatasetChoice = Annotated[
     str | None,
     typer.Option(
         metavar="N|TITLE", help="Which data set, where the file holds several: number or title."
+    ),
+]
+
+Contrast = Annotated[
+    str,
+    typer.Option(
+        metavar="bright|dark|auto",
+        help="Particles brighter or darker than what is around them. Default: seen in the image.",
+    ),
+]
+ScaleBarOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scale-bar",
+        metavar="LENGTH",
+        help="What the scale bar burnt into the image stands for, such as 50nm; its length is "
+        "found in the image.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|network|classical",
+        help="Who finds the particles. Default: the network, where it is installed.",
     ),
 ]
 
@@ -74,6 +100,31 @@ def numbers(
     if not found or count not in (None, len(found)):
         raise ValueError(f"{option} is {text!r}, expected {expected}")
     return found
+
+
+def length_nm(option: str, text: str | None) -> float | None:
+    """A length with its unit in nm, None for None.
+
+    Examples
+    --------
+    >>> length_nm("--scale-bar", "0.2 µm")
+    200.0
+    """
+    if text is None:
+        return None
+    from stemfast import units
+
+    parts = re.fullmatch(r"\s*([0-9]*[.,]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\d\s]+)\s*", text)
+    expected = "expected a length with its unit, such as 50nm, 0.2um or 5A"
+    if parts is None:
+        raise ValueError(f"{option} is {text!r}, {expected}")
+    try:
+        length = units.to_nm(float(parts[1].replace(",", ".")), parts[2])
+    except ValueError as error:
+        raise ValueError(f"{option} is {text!r}, {expected}") from error
+    if not 0 < length < math.inf:
+        raise ValueError(f"{option} is {text!r}, expected a length above 0")
+    return length
 
 
 def record_option(command: str) -> Any:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.features.description import Description
-from stemfast.features.measure import feret
-from stemfast.features.outline import signed_area
+from stemfast.finding.outline.contour import signed_area
+from stemfast.finding.outline.measure import feret
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation

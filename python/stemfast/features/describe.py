@@ -13,10 +13,16 @@ from stemfast.arguments import finite_number, positive_number
 from stemfast.features.corners import interior_corners
 from stemfast.features.creases import hessian, ridge, width_px
 from stemfast.features.description import Description, column_names
-from stemfast.features.edges import refine_ellipse, refine_polygon
-from stemfast.features.measure import brightness_moments, centroid, convexity, feret, perimeter
-from stemfast.features.outline import contour, fit_ellipse, fit_polygon, is_round, signed_area
 from stemfast.features.wireframe import Segment, segments
+from stemfast.finding.outline.blur import find_blur
+from stemfast.finding.outline.draw import draw_outline
+from stemfast.finding.outline.measure import (
+    brightness_moments,
+    centroid,
+    convexity,
+    feret,
+    perimeter,
+)
 from stemfast.micrograph.calibrated_thickness import Calibration, volume_nm3
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.files.read import Micrograph
@@ -174,8 +180,11 @@ def describe_found(
     micrograph : Micrograph
     found : FoundParticles
         As `stemfast.micrograph.find_particles` gives them.
-    calibration, probe_fwhm_nm
+    calibration : Calibration, optional
         As for `describe`.
+    probe_fwhm_nm : float, optional
+        Full width at half maximum of probe and source size together [nm]; by default read off the
+        particles' edges.
 
     Returns
     -------
@@ -191,12 +200,23 @@ def describe_found(
     >>> [round(x, 1) for x in ball.centroid_nm]
     [-0.7, -5.7]
     """
-    blur = _blur_px(probe_fwhm_nm, micrograph.pixel_size_nm)
-    shape = micrograph.image.shape
-    result: list[Description | FeatureError] = []
+    cut: list[Isolated | FeatureError] = []
     for particle in found:
         try:
-            isolated = isolate_found(micrograph.image, particle, found)
+            cut.append(isolate_found(micrograph.image, particle, found))
+        except FeatureError as error:
+            cut.append(error)
+    if probe_fwhm_nm is None:
+        blur = find_blur([one for one in cut if isinstance(one, Isolated)])[0]
+    else:
+        blur = _blur_px(probe_fwhm_nm, micrograph.pixel_size_nm)
+    shape = micrograph.image.shape
+    result: list[Description | FeatureError] = []
+    for isolated in cut:
+        if isinstance(isolated, FeatureError):
+            result.append(isolated)
+            continue
+        try:
             one = _described(isolated, shape, micrograph.pixel_size_nm, calibration, blur)
         except FeatureError as error:
             result.append(error)
@@ -212,14 +232,8 @@ def _described(
     calibration: Calibration | None,
     blur: float,
 ) -> Description:
-    line = contour(isolated, blur)
-    polygon, ellipse = fit_polygon(line), fit_ellipse(line)
-    no_corners = is_round(line, polygon, ellipse)
-    if ellipse is not None and no_corners:
-        outline = refine_ellipse(isolated, ellipse, blur).points()
-    else:
-        outline = refine_polygon(isolated, polygon.corners, blur)
-    area = abs(signed_area(outline))
+    drawn = draw_outline(isolated, blur)
+    outline, no_corners, area = drawn.points, drawn.is_round, drawn.area
     radius = math.sqrt(area / math.pi)
     inside = _inside(isolated.signal.shape, outline)
     if not inside.any():

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.features.measure import turns_deg
+from stemfast.finding.outline.measure import turns_deg
 
 __all__ = ["LISTED", "Description", "column_names"]
 
@@ -53,7 +53,7 @@ class Description:
     centroid_nm : (float, float)
         Centre of the area [nm].
     brightness : dict of str to float
-        Moments; see `stemfast.features.measure.brightness_moments`.
+        Moments; see `stemfast.finding.outline.measure.brightness_moments`.
     volume_nm3 : float or None
         Volume from calibrated intensity [nm³]; None without calibration.
     volume_note : str
@@ -161,7 +161,7 @@ def column_names() -> tuple[str, ...]:
     ('flags', 'is_round', 'n_vertices')
     """
     square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    from stemfast.features.measure import brightness_moments
+    from stemfast.finding.outline.measure import brightness_moments
 
     return tuple(
         Description(

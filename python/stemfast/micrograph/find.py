@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from stemfast.micrograph.background import choose_smoothing, estimate_background
 from stemfast.micrograph.files import calibration
-from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError, NothingFoundError
 from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.separate import Labels, separate, trim
 
@@ -39,6 +39,8 @@ class FoundParticle:
         Whether it touches the edge of the image, so that a part of it is missing.
     labels : ndarray of int32, shape (rows, columns)
         The label image of all the particles (shared, read-only), so that neighbours are known.
+    outlined_px2 : float, optional
+        Area within its outline [px²], where one was drawn; else its pixels count.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class FoundParticle:
     pixel_size_nm: float
     on_border: bool
     labels: Labels = field(repr=False)
+    outlined_px2: float | None = None
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -80,7 +83,8 @@ class FoundParticle:
     @property
     def area_nm2(self) -> float:
         """Projected area [nm²]."""
-        return self.area_px * self.pixel_size_nm**2
+        area = self.area_px if self.outlined_px2 is None else self.outlined_px2
+        return area * self.pixel_size_nm**2
 
     @property
     def equivalent_diameter_nm(self) -> float:
@@ -199,8 +203,10 @@ def find_particles(
 
     Raises
     ------
+    NothingFoundError
+        When no particle is found.
     MicrographError
-        When no particle is found, or an argument is out of range.
+        When an argument is out of range.
     TypeError
         When the pixel size is missing, given twice, or no number.
 
@@ -241,7 +247,7 @@ def find_particles(
     labels = trim(signal, labels, edge_fraction, sharp)
     labels, particles = _measure(labels, size, min_diameter_px)
     if not particles:
-        raise MicrographError(
+        raise NothingFoundError(
             f"{name}: no particle found: nothing of at least {min_diameter_px * size:.3g} nm "
             f"({min_diameter_px:.3g} px) across is {_NOISE_SIGMAS:g} standard deviations of the "
             "film's noise above it; expected bright particles on a darker film"

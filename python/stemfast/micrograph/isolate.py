@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,7 @@ from stemfast.micrograph.background import choose_smoothing, estimate_background
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.find import FoundParticle, FoundParticles
 
-__all__ = ["Isolated", "checked_image", "isolate", "isolate_found"]
+__all__ = ["Isolated", "checked_image", "isolate", "isolate_found", "isolate_label"]
 
 Image = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,6 +33,14 @@ _MARGIN_PX = 8
 _MIN_FILM_PX = 40
 _MAD_TO_SIGMA = 1.4826
 _SATURATED_SHARE = 0.001
+_STANDS_OUT = 2.0
+_RIM_SHARE = 0.15
+_LEAST_SMOOTHING_PX, _MOST_SMOOTHING = 0.7, 0.12
+_SMALL_PX, _SMALL_FIRST = 10.0, 3
+_CLIP_ROUNDS = 3
+_FINDER_SHARE, _LEAST_HALO, _HALO_PX = 0.2, 0.02, (1.5, 2.5)
+# How far a particle may reach beyond its label, and how much of its surroundings may be as bright.
+_BEYOND_PX, _BEYOND_SHARE, _MOST_LEAKS = 4.0, 0.05, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +70,8 @@ class Isolated:
         Gaussian width of the smoothing [px].
     flags : tuple of str
         What is doubtful.
+    foreign : ndarray of bool, shape (h, w)
+        Pixels that belong to other particles, or nearer to them.
     """
 
     signal: Image
@@ -75,6 +86,7 @@ class Isolated:
     pixel_noise: float
     smoothing_px: float
     flags: tuple[str, ...]
+    foreign: Mask
 
 
 def checked_image(image: ArrayLike) -> Image:
@@ -166,6 +178,7 @@ def isolate(image: ArrayLike) -> Isolated:
         pixel_noise=pixel_noise,
         smoothing_px=width,
         flags=tuple(flags),
+        foreign=other[window],
     )
 
 
@@ -179,47 +192,169 @@ def isolate_found(image: ArrayLike, particle: FoundParticle, found: FoundParticl
     FeatureError
         If the particle does not stand out of the film's noise.
     """
-    from scipy import ndimage
-    from skimage.segmentation import expand_labels
-
     values = np.asarray(image, dtype=np.float64)
-    reach = 2 * _MARGIN_PX
+    return isolate_label(values, found.labels, particle.label, particle.bbox)
+
+
+def isolate_label(
+    image: NDArray[np.floating[Any]],
+    labels: NDArray[np.int32],
+    label: int,
+    bbox: tuple[int, int, int, int],
+) -> Isolated:
+    """Cut a labelled particle out of an image and take off what is around it.
+
+    The level under it is a plane through the pixels around it that belong to no particle. The
+    particle reaches as far as it stands out of their noise, and not much beyond its label.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+        The particle is bright.
+    labels : ndarray of int32, shape (rows, columns)
+        Numbers of the particles, 0 where there is none.
+    label : int
+        Number of this one.
+    bbox : tuple of int
+        First row, first column, one past the last row, one past the last column.
+
+    Raises
+    ------
+    FeatureError
+        If the particle does not stand out of the noise around it.
+
+    Examples
+    --------
+    >>> rows, cols = np.indices((64, 64))
+    >>> disc = np.hypot(rows - 20, cols - 30) < 9
+    >>> one = isolate_label(10.0 + 40.0 * disc, disc.astype(np.int32), 1, (12, 22, 29, 39))
+    >>> round(float(one.film.mean())), round(one.bright), one.flags
+    (10, 40, ())
+    """
+    from scipy import ndimage
+
+    # A thin rim may reach beyond the label by a share of the particle's size.
+    clear = _CLEAR_PX + _RIM_SHARE * max(bbox[2] - bbox[0], bbox[3] - bbox[1])
+    reach = 2 * _MARGIN_PX + int(clear)
     slices = tuple(
         slice(max(0, low - reach), min(n, high + reach))
-        for low, high, n in zip(particle.bbox[:2], particle.bbox[2:], values.shape, strict=True)
+        for low, high, n in zip(bbox[:2], bbox[2:], image.shape, strict=True)
     )
-    labels = found.labels[slices]
-    own = labels == particle.label
-    film = found.background[slices].astype(np.float64)
-    width, pixel_noise = choose_smoothing(values[slices])
-    above = ndimage.gaussian_filter(values[slices], width) - film
+    values = image[slices].astype(np.float64)
+    near = labels[slices]
+    own = near == label
+    width, pixel_noise = choose_smoothing(values)
+    width = min(width, max(_LEAST_SMOOTHING_PX, _MOST_SMOOTHING * math.sqrt(np.count_nonzero(own))))
+    smooth = ndimage.gaussian_filter(values, width)
+    away = ndimage.distance_transform_edt(near == 0)
+    film, noise = _plane_around(smooth, away, clear)
+    above = smooth - film
     bright = float(np.percentile(above[own], 95.0))
-    if bright <= _DETECTION * found.noise:
+    if bright <= _STANDS_OUT * noise:
         raise FeatureError(
-            f"particle {particle.label}: its bright parts are {bright / found.noise:.1f} standard "
-            f"deviations of the film above it, expected more than {_DETECTION:g}"
+            f"particle {label}: its bright parts are {bright / max(noise, 1e-300):.1f} standard "
+            f"deviations of the film above it, expected more than {_STANDS_OUT:g}"
         )
-    rim = own & ~ndimage.binary_erosion(own, border_value=1)
-    level = max(_LEVEL_NOISE * found.noise, float(np.median(above[rim])))
-    nearest = expand_labels(labels, distance=_CLEAR_PX)
-    foreign = (nearest != 0) & (nearest != particle.label)
-    flags = ["touches the border"] if particle.on_border else []
-    if (ndimage.binary_dilation(own, iterations=2) & foreign).any():
+    beyond = ndimage.distance_transform_edt(~own)
+    others = (near != 0) & ~own
+    foreign = others
+    if others.any():
+        foreign = ndimage.distance_transform_edt(~others) < beyond
+    halo = _halo(above, own & (above > _FINDER_SHARE * bright), foreign, noise, bright)
+    film, above, bright = film + halo, above - halo, bright - halo
+    mask, level = _extent(above, own, ~foreign, beyond, noise, bright)
+    rows, cols = image.shape
+    cut = bbox[0] == 0 or bbox[1] == 0 or bbox[2] == rows or bbox[3] == cols
+    flags = ["touches the border"] if cut else []
+    if (foreign & (beyond <= _CLEAR_PX - 1)).any():
         flags.append("touches a neighbour")
     return Isolated(
-        signal=np.where(foreign, 0.0, values[slices] - film),
+        signal=np.where(foreign, 0.0, values - film),
         smooth=np.where(foreign, 0.0, above),
-        mask=ndimage.binary_fill_holes(own),
+        mask=mask,
         film=film,
         first=(slices[0].start, slices[1].start),
         level=level,
         bright=bright,
-        film_noise=found.noise,
-        level_noise=_noise_at(level / bright, found.noise, pixel_noise, width),
+        film_noise=noise,
+        level_noise=_noise_at(level / bright, noise, pixel_noise, width),
         pixel_noise=pixel_noise,
         smoothing_px=width,
         flags=tuple(flags),
+        foreign=foreign,
     )
+
+
+def _halo(above: Image, core: Mask, foreign: Mask, noise: float, bright: float) -> float:
+    """Brightness just around a particle, where tails of the probe or a shell lift it.
+
+    It is measured beyond what a thin rim of the particle itself could reach: a tetrahedron falls
+    from a fifth of its height to nothing within a fifth of its radius.
+    """
+    from scipy import ndimage
+
+    if not core.any():
+        return 0.0
+    radius = math.sqrt(np.count_nonzero(core) / math.pi)
+    away = ndimage.distance_transform_edt(~core)
+    first = _FINDER_SHARE * radius + _HALO_PX[0]
+    ring = (away > first) & (away < first + _HALO_PX[1]) & ~foreign
+    if np.count_nonzero(ring) < _MIN_FILM_PX // 4:
+        return 0.0
+    halo = float(np.median(above[ring]))
+    return halo if halo > max(noise, _LEAST_HALO * bright) and halo < 0.5 * bright else 0.0
+
+
+def _plane_around(smooth: Image, away: Image, clear: float) -> tuple[Image, float]:
+    """Plane through the pixels clear of all particles, and their deviation from it."""
+    free = away > clear
+    for less in (_CLEAR_PX, 1.0):
+        if np.count_nonzero(free) < _MIN_FILM_PX:
+            free = away > less
+    if np.count_nonzero(free) < _MIN_FILM_PX:
+        lowest = np.percentile(smooth, 2.0)
+        return np.full(smooth.shape, float(lowest)), 0.0
+    r, c = (np.arange(n) / max(smooth.shape) - 0.5 for n in smooth.shape)
+    rows, cols = np.nonzero(free)
+    values = smooth[free]
+    design = np.column_stack([np.ones(len(rows)), r[rows], c[cols]])
+    use = np.ones(len(rows), bool)
+    for _ in range(_CLIP_ROUNDS):
+        plane = np.linalg.pinv(design[use]) @ values[use]
+        left = values - design @ plane
+        sigma = _MAD_TO_SIGMA * float(np.median(np.abs(left[use] - np.median(left[use]))))
+        use = np.abs(left) <= max(3.0 * sigma, 1e-12)
+        if np.count_nonzero(use) < _MIN_FILM_PX // 2:
+            break
+    fitted: Image = plane[0] + plane[1] * r[:, None] + plane[2] * c[None, :]
+    return fitted, sigma
+
+
+def _extent(
+    above: Image, own: Mask, mine: Mask, beyond: Image, noise: float, bright: float
+) -> tuple[Mask, float]:
+    """The particle's pixels and the level that bounds them, the lowest that does bound them."""
+    from scipy import ndimage
+
+    size = math.sqrt(np.count_nonzero(own))
+    limit = _BEYOND_PX + _BEYOND_SHARE * size
+    near = mine & (beyond <= limit)
+    outermost = near & (beyond > limit - 1.0)
+    least = _LEVEL_NOISE * noise
+    shares = (_LEVEL_SHARE, 0.12, 0.2, 0.3, 0.45)
+    # Of a particle a few px across, the faint parts are the probe's blur.
+    for share in shares[_SMALL_FIRST:] if size < _SMALL_PX else shares:
+        level = max(least, share * bright)
+        pieces, count = ndimage.label(near & (above > level), structure=np.ones((3, 3)))
+        if not count:
+            break
+        inside = np.bincount(pieces[own], minlength=count + 1)
+        inside[0] = 0
+        mask = pieces == int(np.argmax(inside))
+        leaks = np.count_nonzero(mask & outermost) / max(int(np.count_nonzero(outermost)), 1)
+        if leaks < _MOST_LEAKS:
+            return ndimage.binary_fill_holes(mask), level
+    return ndimage.binary_fill_holes(own), max(least, 0.45 * bright)
 
 
 def _film(smooth: Image) -> tuple[Image, float]:

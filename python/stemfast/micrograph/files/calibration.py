@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from stemfast import units
-from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError, NoScaleError
 
 # A printer's unit is what ImageJ carries over from pictures that were never calibrated.
 _NO_UNIT = {
@@ -73,7 +73,7 @@ def nm_per_unit(unit: str | None) -> float | None:
     try:
         return units.to_nm(1.0, _symbol(text))
     except ValueError as error:
-        raise MicrographError(
+        raise NoScaleError(
             f"the axes are in {text!r}, expected a length (m, mm, µm, nm, Å or pm): "
             f"{GIVE_PIXEL_SIZE}"
         ) from error
@@ -152,7 +152,7 @@ def choose(
             return given, []
         return given, [f"pixel size {given:g} nm as given, in place of the file's {found:g} nm"]
     if found is None:
-        raise MicrographError(
+        raise NoScaleError(
             f"no pixel size in the file, expected a calibration in nm: {GIVE_PIXEL_SIZE}"
         )
     return found, notes
@@ -182,7 +182,7 @@ def pixel_size(axes: Sequence[Mapping[str, Any]]) -> tuple[float | None, list[st
     if row is None and col is None:
         return None, []
     if row is None or col is None:
-        raise MicrographError(
+        raise NoScaleError(
             f"only one axis is calibrated (rows {axes[0].get('units')!r}, columns "
             f"{axes[1].get('units')!r}), expected both in the same unit of length"
         )
@@ -227,10 +227,10 @@ def _axis_size(axis: Mapping[str, Any]) -> float | None:
     if factor is None:
         return None
     if "scale" not in axis:
-        raise MicrographError("the axes are not uniform, expected one pixel size")
+        raise NoScaleError("the axes are not uniform, expected one pixel size")
     scale = float(axis["scale"])
     if not math.isfinite(scale) or scale <= 0:
-        raise MicrographError(
+        raise NoScaleError(
             f"the file gives a pixel size of {scale!r} {unit}, expected a positive number: "
             f"{GIVE_PIXEL_SIZE}"
         )

@@ -13,3 +13,11 @@ class MicrographError(ValueError):
     >>> issubclass(MicrographError, ValueError)
     True
     """
+
+
+class NoScaleError(MicrographError):
+    """A file without a usable pixel size, where none was given."""
+
+
+class NothingFoundError(MicrographError):
+    """An image in which no particle stands out."""

@@ -22,7 +22,7 @@ from stemfast.micrograph.files.choice import (
     choose_frame,
 )
 from stemfast.micrograph.files.dataset import Dataset
-from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.error import MicrographError, NoScaleError
 from stemfast.micrograph.files.formats import SUFFIXES, read_datasets
 
 
@@ -124,6 +124,85 @@ def read(
     ...     read(folder + "/a.npy", pixel_size_nm=0.5).image.shape
     (8, 8)
     """
+    reading = read_image(
+        path, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset, scale_needed=True
+    )
+    assert reading.pixel_size_nm is not None
+    return Micrograph(
+        image=reading.image,
+        pixel_size_nm=reading.pixel_size_nm,
+        path=reading.path,
+        title=reading.title,
+        metadata=reading.metadata,
+        notes=reading.notes,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One image of a file, with its scale where that is known.
+
+    Attributes
+    ----------
+    image : ndarray of float32, shape (rows, columns)
+        Intensity in the file's own units.
+    pixel_size_nm : float or None
+        Side of a square pixel [nm]; None where neither the file nor the caller says it.
+    path : Path
+        The file.
+    title : str
+        The file's title of the image, or the file's name.
+    metadata : mapping
+        As for `Micrograph`.
+    notes : tuple of str
+        What a user should be told.
+    without_scale : str
+        Why there is no scale; "" where there is one.
+    """
+
+    image: npt.NDArray[np.float32]
+    pixel_size_nm: float | None
+    path: Path
+    title: str
+    metadata: Mapping[str, Any]
+    notes: tuple[str, ...]
+    without_scale: str = ""
+
+
+def read_image(
+    path: str | Path,
+    *,
+    pixel_size_nm: float | None = None,
+    index: int | None = None,
+    dataset: int | str | None = None,
+    scale_needed: bool = False,
+) -> Reading:
+    """Read one image from a file, also where there is no scale.
+
+    Parameters
+    ----------
+    path, pixel_size_nm, index, dataset
+        As for `read`.
+    scale_needed : bool
+        Whether a missing scale is an error.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    MicrographError, TypeError
+        As for `read`.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(folder + "/a.npy", np.arange(64.0).reshape(8, 8))
+    ...     read_image(folder + "/a.npy").pixel_size_nm is None
+    True
+    """
     file = checked_path(path)
     given = None if pixel_size_nm is None else calibration.checked(pixel_size_nm)
     if index is not None:
@@ -132,8 +211,16 @@ def read(
         datasets, messages = read_datasets(file)
         position, chosen, notes = choose_dataset(datasets, dataset)
         image, axes = choose_frame(chosen, index)
-        size, scale_notes = choose_pixel_size(chosen, given)
-        return Micrograph(
+        size: float | None = None
+        scale_notes: list[str] = []
+        missing = ""
+        try:
+            size, scale_notes = choose_pixel_size(chosen, given)
+        except NoScaleError as error:
+            if scale_needed:
+                raise
+            missing = str(error)
+        return Reading(
             image=checked_image(image),
             pixel_size_nm=size,
             path=file,
@@ -147,6 +234,7 @@ def read(
                 "file": dict(chosen.metadata),
             },
             notes=(*notes, *chosen.notes, *scale_notes, *messages),
+            without_scale=missing,
         )
     except MicrographError as error:
         raise MicrographError(f"{file}: {error}") from error

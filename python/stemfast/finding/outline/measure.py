@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.features.outline import signed_area
+from stemfast.finding.outline.contour import signed_area
 
 __all__ = ["brightness_moments", "centroid", "convexity", "feret", "perimeter", "turns_deg"]
 

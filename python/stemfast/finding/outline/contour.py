@@ -27,6 +27,7 @@ _FLOOR_PX = 0.1  # what pixels and blur do to a contour even without noise
 _ROUNDED_SIGMAS = 1.2
 _MIN_SIDE_PX = 3.0
 _ROUND_SHARE = 0.25
+_BESIDE_PX, _MOST_BESIDE, _UNKNOWN = 1.6, 0.6, 8.0
 _PRICE = 1.5  # of a corner, in units of its two numbers' log(n)
 
 
@@ -98,7 +99,7 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     -------
     Contour
     """
-    from scipy.ndimage import map_coordinates
+    from scipy.ndimage import distance_transform_edt, map_coordinates
     from skimage.measure import find_contours
 
     inside = np.where(isolated.mask | (isolated.smooth <= isolated.level), isolated.smooth, 0.0)
@@ -115,9 +116,16 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     typical = max(float(np.median(at_points)), 1e-12)
     width = isolated.smoothing_px
     spacing = length / len(points)
+    sigma = np.hypot(isolated.level_noise / np.maximum(at_points, 0.3 * typical), _FLOOR_PX)
+    if isolated.foreign.any():
+        # Where another particle ends it, the line says nothing of this one.
+        away = distance_transform_edt(~isolated.foreign)
+        near = map_coordinates(away, points[:, ::-1].T, order=1, mode="nearest") < _BESIDE_PX
+        if np.mean(near) < _MOST_BESIDE:
+            sigma = np.where(near, _UNKNOWN * sigma, sigma)
     return Contour(
         points=points,
-        sigma=np.hypot(isolated.level_noise / np.maximum(at_points, 0.3 * typical), _FLOOR_PX),
+        sigma=sigma,
         spacing=spacing,
         length=length,
         rounding=_ROUNDED_SIGMAS * math.hypot(blur_px, width),

@@ -1,0 +1,222 @@
+"""``stemfast find``: micrographs in, every particle of them out, with its size."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemfast.cli.errors import explain
+from stemfast.cli.options import (
+    Contrast,
+    DatasetChoice,
+    Index,
+    Method,
+    PixelSize,
+    ScaleBarOption,
+    length_nm,
+)
+
+if TYPE_CHECKING:
+    from stemfast.finding import Found
+    from stemfast.finding.table import Row
+
+
+def find(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="Micrographs, patterns such as '*.tif', or folders."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path("found"),
+    contrast: Contrast = "auto",
+    method: Method = "auto",
+    scale_bar: ScaleBarOption = None,
+    pixel_size_nm: PixelSize = None,
+    probe_fwhm_nm: Annotated[
+        float | None,
+        typer.Option(metavar="NM", help="Width of the probe. Default: read off the image."),
+    ] = None,
+    index: Index = None,
+    dataset: DatasetChoice = None,
+) -> None:
+    """Find every particle of micrographs: where it is, how large, how sure.
+
+    Example: [bold]stemfast find '*.dm4' --out found[/bold]
+
+    Writes particles.csv, one row per particle of all files, sizes.png, and for each file labels.tif
+    (0 = none), overlay.png and sizes.png, in a subfolder of its own where there are several files.
+    Sizes are in nm where the scale is known (from the file, --pixel-size-nm or --scale-bar), else
+    in px.
+    """
+    from stemfast.finding.files import checked_folder
+    from stemfast.finding.find import check_choice
+
+    check_choice("--contrast", contrast, "--method", method)
+    bar_nm = length_nm("--scale-bar", scale_bar)
+    if bar_nm is not None and pixel_size_nm is not None:
+        raise ValueError("--scale-bar and --pixel-size-nm: got both, expected one of them")
+    for option, value in (("--pixel-size-nm", pixel_size_nm), ("--probe-fwhm-nm", probe_fwhm_nm)):
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"{option} is {value:g}, expected a positive number of nm")
+    checked_folder(out)
+    paths = micrographs(files)
+
+    def search(path: Path, tell: Callable[[str, float], None]) -> Found:
+        from stemfast.finding.find import find_in
+        from stemfast.finding.source import source_of
+
+        source = source_of(path, pixel_size_nm, scale_bar_nm=bar_nm, index=index, dataset=dataset)
+        return find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, progress=tell)
+
+    if len(paths) == 1:
+        with _bar(1) as tell:
+            found = search(paths[0], tell)
+        found.save(out)
+        _say(found)
+        typer.echo(f"wrote {out}: particles.csv, labels.tif, overlay.png, sizes.png")
+        return
+    _many(paths, out, search)
+
+
+def micrographs(names: Sequence[str]) -> list[Path]:
+    """Files that the names, patterns and folders stand for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or a folder or pattern holds none that can be read.
+    """
+    from stemfast.micrograph.files.formats import SUFFIXES
+
+    paths: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir() and path.suffix.lower() != ".zspy":
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise ValueError(f"{name}: this folder holds no file that can be read as an image")
+            paths += inside
+        elif path.exists():
+            paths.append(path)
+        elif any(sign in name for sign in "*?["):
+            matches = sorted(Path(p) for p in glob.glob(name, recursive=True))
+            matches = [p for p in matches if p.suffix.lower() in SUFFIXES]
+            if not matches:
+                raise ValueError(f"{name}: no file matches this pattern")
+            paths += matches
+        else:
+            raise ValueError(f"there is no file {name}{_similar(path)}")
+    return list(dict.fromkeys(paths))
+
+
+def _similar(path: Path) -> str:
+    import difflib
+
+    if not path.parent.is_dir():
+        return f": there is no folder {path.parent}"
+    names = [p.name for p in path.parent.iterdir()]
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f", did you mean {path.with_name(near[0])}?" if near else ""
+
+
+def _many(
+    paths: Sequence[Path],
+    out: Path,
+    search: Callable[[Path, Callable[[str, float], None]], Found],
+) -> None:
+    """Search one file after the other; what cannot be read is told and left out."""
+    from stemfast.finding.files import save_all
+    from stemfast.finding.population import joined
+
+    folders = _folders(paths, out)
+    rows: list[Row] = []
+    sizes, failed = [], 0
+    with _bar(len(paths)) as tell:
+        for number, path in enumerate(paths):
+            tell.next(path.name)
+            try:
+                found = search(path, tell)
+            except (ValueError, TypeError, OSError) as error:
+                failed += 1
+                typer.echo(f"{path}: left out: {explain(error)}", err=True)
+                continue
+            found.save(folders[number], table=False)
+            _say(found)
+            rows += [{"file": str(path), **row} for row in found.table]
+            sizes.append(found.sizes)
+    if failed == len(paths):
+        raise ValueError(f"none of the {failed} files could be searched")
+    for unit, those in joined(sizes).items():
+        typer.echo(f"all files in {unit}: {those}")
+    save_all(out, rows, joined(sizes))
+    typer.echo(f"wrote {out}: particles.csv, sizes.png, and a folder for each file")
+    if failed:
+        typer.echo(f"{failed} of {len(paths)} files left out", err=True)
+        raise typer.Exit(2)
+
+
+def _folders(paths: Sequence[Path], out: Path) -> list[Path]:
+    """A folder for each file, named after it, with its suffix or a number where names agree."""
+    stems = Counter(path.stem for path in paths)
+    names = Counter(path.name for path in paths)
+    folders = []
+    for number, path in enumerate(paths):
+        name = path.stem if stems[path.stem] == 1 else path.name
+        folders.append(out / (name if names[path.name] == 1 else f"{name}-{number + 1}"))
+    return folders
+
+
+def _say(found: Found) -> None:
+    from stemfast.cli.errors import as_options
+
+    for line in str(found).splitlines():
+        typer.echo(as_options(line), err=line.startswith(("note:", "warning:")))
+
+
+class _Tell:
+    """Progress of the search of several files."""
+
+    def __init__(self, total: int) -> None:
+        from rich import progress as bars
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        self._bar = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.TextColumn("{task.fields[files]}"),
+            bars.TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._total, self._number, self._name = total, 0, ""
+        self._task = self._bar.add_task("", total=total, files="")
+
+    def next(self, name: str) -> None:
+        self._number, self._name = self._number + 1, name
+
+    def __call__(self, what: str, share: float) -> None:
+        done = max(self._number - 1, 0) + _STEPS.get(what, 0.0) + _SHARES.get(what, 0.0) * share
+        self._bar.update(
+            self._task,
+            completed=done,
+            description=f"{self._name} {what}".strip(),
+            files=f"{self._number}/{self._total}" if self._total > 1 else "",
+        )
+
+
+_STEPS = {"looking for damage": 0.0, "finding": 0.1, "measuring": 0.6}
+_SHARES = {"looking for damage": 0.1, "finding": 0.5, "measuring": 0.4}
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[_Tell]:
+    tell = _Tell(total)
+    with tell._bar:
+        yield tell

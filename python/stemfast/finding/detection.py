@@ -1,0 +1,75 @@
+"""Where the particles of an image are, as any finder says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CONTRASTS", "Contrast", "Detection"]
+
+Contrast = Literal["bright", "dark"]
+#: What a caller can say of the contrast.
+CONTRASTS = ("bright", "dark", "auto")
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """The particles of one image.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (rows, columns)
+        0 outside, 1 … n on the particles.
+    confidence : ndarray of float64, shape (n,)
+        How sure the finder is of each, from 0 to 1.
+    overlapped : ndarray of bool, shape (n,)
+        Whether each touches or overlaps another.
+    contrast : {"bright", "dark"}
+        Whether particles are brighter or darker than what is around them.
+
+    Raises
+    ------
+    ValueError
+        If labels, confidence and overlapped do not belong together.
+
+    Examples
+    --------
+    >>> labels = np.zeros((9, 9), np.int32)
+    >>> labels[2:5, 2:5] = 1
+    >>> len(Detection(labels, np.array([0.9]), np.array([False]), "bright"))
+    1
+    """
+
+    labels: NDArray[np.int32] = field(repr=False)
+    confidence: NDArray[np.float64]
+    overlapped: NDArray[np.bool_]
+    contrast: Contrast
+
+    def __post_init__(self) -> None:
+        n = len(self.confidence)
+        if self.labels.ndim != 2 or self.labels.min(initial=0) < 0 or self.labels.max() > n:
+            raise ValueError(
+                f"labels: got shape {self.labels.shape} and values up to {self.labels.max()}, "
+                f"expected (rows, columns) and 0 … {n}, one label for each confidence"
+            )
+        if self.overlapped.shape != (n,):
+            raise ValueError(f"overlapped: got shape {self.overlapped.shape}, expected {(n,)}")
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def keep(self, which: NDArray[np.bool_]) -> Detection:
+        """The detection with some of its particles only, numbered from 1 again.
+
+        Parameters
+        ----------
+        which : ndarray of bool, shape (n,)
+        """
+        number = np.zeros(len(self) + 1, np.int32)
+        number[1:][which] = np.arange(1, np.count_nonzero(which) + 1)
+        return Detection(
+            number[self.labels], self.confidence[which], self.overlapped[which], self.contrast
+        )

@@ -1,0 +1,197 @@
+"""Find the particles of an image: the steps of this package in order."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.finding.damage import Damage, repair
+from stemfast.finding.detection import CONTRASTS, Detection
+from stemfast.finding.found import Found
+from stemfast.finding.measured import measure
+from stemfast.finding.source import Source, source_of
+from stemfast.pretrained import shipped
+
+__all__ = ["METHODS", "check_choice", "find", "find_in"]
+
+METHODS = ("network", "classical", "auto")
+_NETWORK = "finder"
+_LEAST_FREE = 0.5  # of a particle's pixels, outside of graphics and damage
+
+Detector = Callable[[NDArray[np.float32], str], Detection]
+
+
+def find(
+    image: Any,
+    pixel_size_nm: float | None = None,
+    contrast: str = "auto",
+    method: str = "auto",
+    *,
+    scale_bar_nm: float | None = None,
+    probe_fwhm_nm: float | None = None,
+    index: int | None = None,
+    dataset: int | str | None = None,
+) -> Found:
+    """Find the particles of an image: where they are, how large, how sure.
+
+    Parameters
+    ----------
+    image : array_like (rows, columns), stemfast Image or Micrograph, HyperSpy signal, str or Path
+        The image, or its file.
+    pixel_size_nm : float, optional
+        Pixel size [nm], in place of what the image says. Where nobody says it, sizes are in px.
+    contrast : {"auto", "bright", "dark"}
+        Whether particles are brighter (HAADF) or darker (bright field) than what is around them;
+        by default the image decides.
+    method : {"auto", "network", "classical"}
+        Who finds; by default the network where its weights are installed.
+    scale_bar_nm : float, optional
+        What the scale bar in the image stands for [nm], in place of `pixel_size_nm`.
+    probe_fwhm_nm : float, optional
+        Full width at half maximum of the probe [nm], for the outlines; by default read off the
+        image.
+    index, dataset
+        Of a file with several images; see `stemfast.micrograph.read`.
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    MicrographError
+        If there is no image, or it is no image of a sample: a diffraction pattern, a Fourier
+        transform, a page of text.
+    ValueError, TypeError
+        If an argument is not what it should be.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> rows, cols = np.indices((64, 64))
+    >>> image = 10.0 + 40.0 * (np.hypot(rows - 20, cols - 30) < 9)
+    >>> found = sf.find(image, pixel_size_nm=0.5, method="classical")
+    >>> len(found), found.unit, round(found.sizes.mean)
+    (1, 'nm', 9)
+    """
+    check_choice("contrast", contrast, "method", method)
+    source = source_of(
+        image, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
+    )
+    return find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm)
+
+
+def find_in(
+    source: Source,
+    contrast: str = "auto",
+    method: str = "auto",
+    *,
+    probe_fwhm_nm: float | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Found:
+    """Find the particles of an image whose scale is settled.
+
+    Parameters
+    ----------
+    source : Source
+    contrast, method, probe_fwhm_nm
+        As for `find`.
+    progress : callable, optional
+        Called with what is being done and the share that is done, 0 … 1.
+
+    Returns
+    -------
+    Found
+    """
+    check_choice("contrast", contrast, "method", method)
+    tell = progress or _silent
+    tell("looking for damage", 0.0)
+    mended = repair(source.image)
+    chosen, detector = _detector(method)
+    tell("finding", 0.0)
+    detection = _free_of_damage(detector(mended.image, contrast), mended)
+    blur = None
+    if probe_fwhm_nm is not None and source.pixel_size_nm is not None:
+        blur = probe_fwhm_nm / source.pixel_size_nm / 2.3548
+    particles, _ = measure(
+        mended.image, detection, mended.mask, blur, progress=lambda share: tell("measuring", share)
+    )
+    detection.labels.setflags(write=False)
+    notes = [*source.notes, *mended.notes]
+    if source.pixel_size_nm is None:
+        notes.append(
+            "no scale: sizes are in px; give pixel_size_nm or, of a burnt-in scale bar, "
+            "scale_bar_nm"
+        )
+    return Found(
+        source=source,
+        image=mended.image,
+        labels=detection.labels,
+        particles=particles,
+        contrast=detection.contrast,
+        method=chosen,
+        notes=tuple(notes),
+    )
+
+
+def _silent(what: str, share: float) -> None:
+    pass
+
+
+def check_choice(
+    contrast_name: str, contrast: str, method_name: str = "method", method: str = "auto"
+) -> None:
+    """Refuse a contrast or a method that there is not, before any work.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument.
+
+    Examples
+    --------
+    >>> check_choice("contrast", "brigt")
+    Traceback (most recent call last):
+        ...
+    ValueError: contrast is 'brigt', expected bright, dark or auto: did you mean bright?
+    """
+    for name, value, known in (
+        (contrast_name, contrast, CONTRASTS),
+        (method_name, method, METHODS),
+    ):
+        if value not in known:
+            near = difflib.get_close_matches(str(value), known, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            listed = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise ValueError(f"{name} is {value!r}, expected {listed}{hint}")
+
+
+def _detector(method: str) -> tuple[str, Detector]:
+    """Name and function of the finder to use."""
+    if method == "auto":
+        shipped_too = (shipped.folder(_NETWORK) / "config.json").is_file()
+        able = importlib.util.find_spec("jax") is not None
+        method = "network" if shipped_too and able else "classical"
+    if method == "network":
+        network = importlib.import_module("stemfast.finding.network")
+        detect: Detector = network.detect
+        return method, detect
+    from stemfast.finding import classical
+
+    return method, classical.detect
+
+
+def _free_of_damage(detection: Detection, mended: Damage) -> Detection:
+    """The detection without what lies on graphics or damage."""
+    if not len(detection) or not mended.mask.any():
+        return detection
+    n = len(detection)
+    whole = np.bincount(detection.labels.ravel(), minlength=n + 1)[1:]
+    lost = np.bincount(detection.labels[mended.mask], minlength=n + 1)[1:]
+    return detection.keep(lost < (1.0 - _LEAST_FREE) * whole)

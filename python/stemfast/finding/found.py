@@ -1,0 +1,169 @@
+"""The answer of a search: the particles, a table of them, their sizes, and the files of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.finding.detection import Contrast
+from stemfast.finding.files import save_found
+from stemfast.finding.measured import FoundOne
+from stemfast.finding.population import Population, population
+from stemfast.finding.source import Source
+from stemfast.finding.table import Row, rows_of
+
+if TYPE_CHECKING:
+    from stemfast.micrograph import FoundParticles, Micrograph
+
+__all__ = ["Found"]
+
+
+@dataclass(frozen=True, eq=False)
+class Found(Sequence[FoundOne]):
+    """The particles of an image, a sequence of `FoundOne`.
+
+    Attributes
+    ----------
+    source : Source
+        The image as it came, and its scale.
+    image : ndarray of float32, shape (rows, columns)
+        The image without damage.
+    labels : ndarray of int32, shape (rows, columns)
+        0 = none, 1 … n on the particles; read-only.
+    particles : tuple of FoundOne
+    contrast : {"bright", "dark"}
+        Whether particles are brighter or darker than what is around them.
+    method : {"network", "classical", "labels"}
+        Who found them.
+    notes : tuple of str
+        What the user should be told.
+    """
+
+    source: Source
+    image: NDArray[np.float32] = field(repr=False)
+    labels: NDArray[np.int32] = field(repr=False)
+    particles: tuple[FoundOne, ...] = field(repr=False)
+    contrast: Contrast
+    method: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.particles)
+
+    def __iter__(self) -> Iterator[FoundOne]:
+        return iter(self.particles)
+
+    @overload
+    def __getitem__(self, index: int) -> FoundOne: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[FoundOne, ...]: ...
+    def __getitem__(self, index: int | slice) -> FoundOne | tuple[FoundOne, ...]:
+        return self.particles[index]
+
+    @property
+    def pixel_size_nm(self) -> float | None:
+        """Side of a pixel [nm], None where nobody says it."""
+        return self.source.pixel_size_nm
+
+    @property
+    def unit(self) -> str:
+        """Unit of sizes: "nm" where the scale is known, else "px"."""
+        return "px" if self.pixel_size_nm is None else "nm"
+
+    @property
+    def table(self) -> list[Row]:
+        """One row for each particle; see `stemfast.finding.table.rows_of`."""
+        return rows_of(self.particles, self.labels.shape, self.pixel_size_nm)
+
+    @cached_property
+    def sizes(self) -> Population:
+        """Statistics of the equivalent diameters; those cut by the border are left out."""
+        scale = self.pixel_size_nm or 1.0
+        rows, cols = self.labels.shape
+        return population(
+            [scale * one.equivalent_diameter for one in self],
+            [one.on_border for one in self],
+            unit=self.unit,
+            sizes=np.array(
+                [[one.bbox[2] - one.bbox[0], one.bbox[3] - one.bbox[1]] for one in self], float
+            ).reshape(-1, 2)
+            * scale,
+            field_size=(rows * scale, cols * scale),
+        )
+
+    def __str__(self) -> str:
+        lines = [f"note: {note}" for note in self.notes]
+        scale = (
+            "no scale, sizes in px"
+            if self.pixel_size_nm is None
+            else (f"{self.pixel_size_nm:.4g} nm/px from {self.source.scale_from}")
+        )
+        word = "particle" if len(self) == 1 else "particles"
+        count = str(len(self)) if len(self) else "no"
+        lines.append(f"{self.source.name}: {count} {word}, {self.contrast}, {scale}")
+        if len(self):
+            lines.append(str(self.sizes))
+        return "\n".join(lines)
+
+    def bright(self) -> tuple[Micrograph, FoundParticles]:
+        """The image with bright particles and these particles, for networks and fits.
+
+        Returns
+        -------
+        Micrograph
+            Without damage; of dark particles the negative.
+        FoundParticles
+
+        Raises
+        ------
+        NoScaleError
+            If there is no scale.
+        """
+        from stemfast.finding.surroundings import level_under
+        from stemfast.micrograph.find import FoundParticle, FoundParticles
+
+        sign = 1.0 if self.contrast == "bright" else -1.0
+        image = np.asarray(sign * self.image, np.float32)
+        micrograph = self.source.micrograph(image)
+        level, noise = level_under(image, self.labels)
+        size = micrograph.pixel_size_nm
+        return micrograph, FoundParticles(
+            particles=tuple(
+                FoundParticle(one.label, one.bbox, size, one.on_border, self.labels, one.area)
+                for one in self
+            ),
+            labels=self.labels,
+            background=level,
+            noise=noise,
+            pixel_size_nm=size,
+            smoothing_px=0.0,
+        )
+
+    def save(self, folder: str | Path, *, table: bool = True) -> Path:
+        """Write ``labels.tif``, ``overlay.png``, ``sizes.png`` and ``particles.csv`` to a folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if it is missing. Files of an earlier run are replaced once the new ones are
+            complete.
+        table : bool
+            Whether to write the table.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        NotADirectoryError
+            If it is a file.
+        """
+        return save_found(folder, self.source, self.labels, self.particles, self.sizes, table=table)

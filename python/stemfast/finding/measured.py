@@ -1,0 +1,219 @@
+"""Every particle of a detection measured: outline, area, calliper widths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.finding.detection import Detection
+from stemfast.finding.outline.blur import find_blur
+from stemfast.finding.outline.contour import signed_area
+from stemfast.finding.outline.draw import Outline, draw_outline
+from stemfast.finding.outline.measure import centroid, feret, perimeter
+from stemfast.micrograph.files.feature_error import FeatureError
+from stemfast.micrograph.isolate import isolate_label
+
+__all__ = ["FoundOne", "measure"]
+
+Floats = NDArray[np.float64]
+
+_ASKED = 100
+# How far an outline moves for a change of the probe's width, about (see docs/find.md).
+_SHIFT_PER_BLUR = 1.2
+_AGREES = (0.6, 1.67)  # area of the outline over that of the label
+
+
+@dataclass(frozen=True, eq=False)
+class FoundOne:
+    """One particle that was found; lengths in px.
+
+    Attributes
+    ----------
+    label : int
+        Its number in `Found.labels`.
+    bbox : tuple of int
+        First row, first column, one past the last row, one past the last column.
+    outline : ndarray, shape (n, 2)
+        x, y [px], the first pixel's centre being 0.
+    centroid : (float, float)
+        Row and column of the centre of its area [px].
+    area, area_sd : float
+        Area within the outline and its standard deviation [px²].
+    perimeter, min_feret, max_feret : float
+        Of the outline [px].
+    confidence : float
+        How sure the finder is, 0 … 1.
+    on_border : bool
+        Whether the image's edge, or graphics drawn into it, cut it.
+    overlapped : bool
+        Whether it touches or overlaps another.
+    edges_fitted : bool
+        Whether the outline comes from how brightness falls across it; else from the label.
+    """
+
+    label: int
+    bbox: tuple[int, int, int, int]
+    outline: Floats = field(repr=False)
+    centroid: tuple[float, float]
+    area: float
+    area_sd: float
+    perimeter: float
+    min_feret: float
+    max_feret: float
+    confidence: float
+    on_border: bool
+    overlapped: bool
+    edges_fitted: bool
+
+    @property
+    def equivalent_diameter(self) -> float:
+        """Diameter of the disc of the same area [px]."""
+        return 2.0 * math.sqrt(self.area / math.pi)
+
+    @property
+    def equivalent_diameter_sd(self) -> float:
+        """Its standard deviation [px]."""
+        return self.area_sd / math.sqrt(math.pi * max(self.area, 1e-12))
+
+    @property
+    def circularity(self) -> float:
+        """4π area / perimeter²: 1 for a disc."""
+        return min(4.0 * math.pi * self.area / max(self.perimeter, 1e-12) ** 2, 1.0)
+
+
+def measure(
+    image: NDArray[np.float32],
+    detection: Detection,
+    cut: NDArray[np.bool_],
+    blur_px: float | None = None,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[tuple[FoundOne, ...], float]:
+    """Measure every particle of a detection.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (rows, columns)
+        Without damage.
+    detection : Detection
+    cut : ndarray of bool, shape (rows, columns)
+        Where nothing can be seen: a particle beside it is cut as by the border.
+    blur_px : float, optional
+        Gaussian width of the probe [px]; by default read off the particles' edges.
+    progress : callable, optional
+        Called with the share that is done, 0 … 1.
+
+    Returns
+    -------
+    particles : tuple of FoundOne
+        In the order of the labels.
+    blur_px : float
+        The width that was used [px].
+    """
+    bright = image if detection.contrast == "bright" else -image
+    labels, boxes = detection.labels, _boxes(detection.labels)
+    borders = [_on_border(labels, number, box, cut) for number, box in enumerate(boxes, start=1)]
+    width, width_sd = (blur_px, 0.0) if blur_px is not None else _blur(bright, labels, boxes)
+    result = []
+    for number, (box, border) in enumerate(zip(boxes, borders, strict=True), start=1):
+        outline, fitted = _outline(bright, labels, number, box, border, width)
+        x, y = centroid(outline.points)
+        small, large = feret(outline.points)
+        around = perimeter(outline.points)
+        area_sd = math.hypot(outline.area_sd, _SHIFT_PER_BLUR * width_sd * around)
+        result.append(
+            FoundOne(
+                label=number,
+                bbox=box,
+                outline=outline.points,
+                centroid=(y, x),
+                area=outline.area,
+                area_sd=area_sd if fitted else outline.area_sd,
+                perimeter=around,
+                min_feret=small,
+                max_feret=large,
+                confidence=float(detection.confidence[number - 1]),
+                on_border=border,
+                overlapped=bool(detection.overlapped[number - 1]),
+                edges_fitted=fitted,
+            )
+        )
+        if progress is not None and number % 16 == 0:
+            progress(number / len(detection))
+    return tuple(result), width
+
+
+Box = tuple[int, int, int, int]
+
+
+def _boxes(labels: NDArray[np.int32]) -> list[Box]:
+    from scipy import ndimage
+
+    return [
+        (rows.start, cols.start, rows.stop, cols.stop)
+        for rows, cols in ndimage.find_objects(labels)
+    ]
+
+
+def _on_border(labels: NDArray[np.int32], number: int, box: Box, cut: NDArray[np.bool_]) -> bool:
+    """True if the edge of the image, or something that hides it, cuts a particle."""
+    rows, cols = labels.shape
+    if box[0] == 0 or box[1] == 0 or box[2] == rows or box[3] == cols:
+        return True
+    wide = (slice(max(0, box[0] - 2), box[2] + 2), slice(max(0, box[1] - 2), box[3] + 2))
+    return bool(cut[wide].any()) and _beside(labels[wide] == number, cut[wide])
+
+
+def _blur(
+    bright: NDArray[np.float32], labels: NDArray[np.int32], boxes: list[Box]
+) -> tuple[float, float]:
+    """Width of the probe and its deviation [px], from a hundred of the particles at most."""
+    step = max(1, len(boxes) // _ASKED)
+    isolated = []
+    for number, box in list(enumerate(boxes, start=1))[::step]:
+        try:
+            isolated.append(isolate_label(bright, labels, number, box))
+        except (FeatureError, np.linalg.LinAlgError):
+            continue
+    return find_blur(isolated)
+
+
+def _beside(own: NDArray[np.bool_], cut: NDArray[np.bool_]) -> bool:
+    from scipy import ndimage
+
+    return bool((ndimage.binary_dilation(own, iterations=2) & cut).any())
+
+
+def _outline(
+    bright: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    number: int,
+    box: Box,
+    border: bool,
+    blur_px: float,
+) -> tuple[Outline, bool]:
+    """The outline [px of the image]: fitted where it agrees with the label, else the label's."""
+    own = labels[box[0] : box[2], box[1] : box[3]] == number
+    area = float(np.count_nonzero(own))
+    if not border:
+        try:
+            isolated = isolate_label(bright, labels, number, box)
+            line = draw_outline(isolated, blur_px)
+        except (FeatureError, ValueError, np.linalg.LinAlgError):
+            line = None
+        if line is not None and _AGREES[0] * area < line.area < _AGREES[1] * area:
+            shift = np.array(isolated.first[::-1], np.float64)
+            return replace(line, points=line.points + shift), True
+    from skimage.measure import find_contours
+
+    lines = find_contours(np.pad(own, 1).astype(np.float64), 0.5)
+    points = max(lines, key=lambda one: abs(signed_area(one)))[:-1, ::-1] - 1.0
+    if signed_area(points) < 0:
+        points = points[::-1]
+    points = points + np.array([box[1], box[0]], np.float64)
+    # Half a pixel either way around the label.
+    return Outline(points, False, area, 0.5 * perimeter(points)), False

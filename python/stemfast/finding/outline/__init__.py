@@ -1,0 +1,1 @@
+"""The outline of a particle: its contour, its sides where they truly are, its measures."""

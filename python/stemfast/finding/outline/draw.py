@@ -1,0 +1,92 @@
+"""The outline of one particle, the same for all commands."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.finding.outline.contour import (
+    Ellipse,
+    contour,
+    fit_ellipse,
+    fit_polygon,
+    is_round,
+    signed_area,
+)
+from stemfast.finding.outline.edges import refine_ellipse, refine_polygon
+from stemfast.micrograph.isolate import Isolated
+
+__all__ = ["Outline", "draw_outline", "rough_form"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A closed line where a particle ends.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, 2)
+        x, y [px] in the particle's window, the first pixel's centre being 0, turning from x
+        towards y: corners, or points on the ellipse.
+    is_round : bool
+        Whether it is an ellipse.
+    area, area_sd : float
+        Area within it and its standard deviation [px²].
+    """
+
+    points: Floats = field(repr=False)
+    is_round: bool
+    area: float
+    area_sd: float
+
+    @property
+    def diameter(self) -> float:
+        """Diameter of the disc of the same area [px]."""
+        return 2.0 * math.sqrt(self.area / math.pi)
+
+
+def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
+    """Draw the outline of a particle: polygon or ellipse, each side where the particle ends.
+
+    Parameters
+    ----------
+    isolated : Isolated
+        The particle without what is around it.
+    blur_px : float
+        Gaussian width of the probe in the image [px].
+
+    Returns
+    -------
+    Outline
+
+    Examples
+    --------
+    >>> from stemfast.micrograph.isolate import isolate
+    >>> rows, cols = np.indices((64, 64))
+    >>> disc = np.hypot(rows - 20, cols - 30) < 9
+    >>> line = draw_outline(isolate(10.0 + 40.0 * disc), 0.3)
+    >>> line.is_round, round(line.diameter)
+    (True, 18)
+    """
+    form = rough_form(isolated, blur_px)
+    if isinstance(form, Ellipse):
+        fitted = refine_ellipse(isolated, form, blur_px)
+    else:
+        fitted = refine_polygon(isolated, form, blur_px)
+    return Outline(
+        fitted.points, isinstance(form, Ellipse), abs(signed_area(fitted.points)), fitted.area_sd
+    )
+
+
+def rough_form(isolated: Isolated, blur_px: float) -> Floats | Ellipse:
+    """The ellipse, or the corners (n, 2) of the polygon, along a contour of the particle."""
+    line = contour(isolated, blur_px)
+    polygon, ellipse = fit_polygon(line), fit_ellipse(line)
+    if ellipse is not None and is_round(line, polygon, ellipse):
+        return ellipse
+    return polygon.corners

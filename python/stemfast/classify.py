@@ -69,6 +69,10 @@ def classify(
     model: str | Path = DEFAULT_MODEL,
     out: str | Path | None = None,
     pixel_size_nm: float | None = None,
+    scale_bar_nm: float | None = None,
+    contrast: str = "auto",
+    method: str = "auto",
+    labels: str | Path | None = None,
     index: int | None = None,
     dataset: int | str | None = None,
     min_probability: float = 0.8,
@@ -92,6 +96,13 @@ def classify(
         an earlier run are replaced once the new ones are complete.
     pixel_size_nm : float, optional
         Pixel size [nm], for a file that does not say it or says it wrong.
+    scale_bar_nm : float, optional
+        What the scale bar in the image stands for [nm], in place of `pixel_size_nm`.
+    contrast, method : str
+        Of the particles, and who finds them; see :func:`stemfast.finding.find`.
+    labels : str or Path, optional
+        A label image of particles that are known, such as ``labels.tif`` of ``stemfast find``,
+        corrected by hand.
     index : int, optional
         Which image of a stack.
     dataset : int or str, optional
@@ -130,10 +141,16 @@ def classify(
         raise FileExistsError(f"out is {target}, which is a file; expected a folder")
     _known_model(model)
     from stemfast import micrograph
+    from stemfast.finding.find import find_in
+    from stemfast.finding.source import source_of
 
     # The file before the network, which takes seconds to load.
-    image = micrograph.read(source, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
-    found = micrograph.find_particles(image)
+    opened = source_of(
+        source, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
+    )
+    opened.micrograph()  # there must be a scale
+    answer = find_in(opened, contrast, method, labels=labels).needed()
+    image, found = answer.bright()
     network = _load(model)
     views, notes = shown(image, found, network)
     chances = network.probabilities(views)
@@ -142,14 +159,14 @@ def classify(
     rows = micrograph.table_rows(
         found, network.class_names, chances, doubts=doubts, novelty=novelty
     )
-    _write(target, image, found, rows, network.class_names)
+    _write(target, opened.micrograph(), found, rows, network.class_names)
     return Classification(
         shapes=tuple(str(row["shape"]) for row in rows),
         doubts=doubts,
         table=target / TABLE_FILE,
         overlay=target / OVERLAY_FILE,
         pixel_size_nm=image.pixel_size_nm,
-        notes=(*image.notes, *notes),
+        notes=(*answer.notes, *notes),
     )
 
 

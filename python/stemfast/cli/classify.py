@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from stemfast.cli.options import DatasetChoice, File, Index, PixelSize
+from stemfast.cli.options import (
+    Contrast,
+    DatasetChoice,
+    File,
+    Index,
+    Labels,
+    Method,
+    PixelSize,
+    ScaleBarOption,
+    checked_search,
+)
 
 
 def classify(
@@ -23,6 +33,10 @@ def classify(
         typer.Option(metavar="FOLDER", help="Where to write. Default: the file's name + -shapes."),
     ] = None,
     pixel_size_nm: PixelSize = None,
+    scale_bar: ScaleBarOption = None,
+    contrast: Contrast = "auto",
+    method: Method = "auto",
+    labels: Labels = None,
     index: Index = None,
     dataset: DatasetChoice = None,
     min_probability: Annotated[
@@ -48,6 +62,7 @@ def classify(
     """
     from stemfast.classify import classify as classify_file
 
+    bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method, labels)
     if not file.exists():
         raise ValueError(f"there is no file {file}")
     typer.echo(
@@ -56,6 +71,10 @@ def classify(
             model=model,
             out=out,
             pixel_size_nm=pixel_size_nm,
+            scale_bar_nm=bar_nm,
+            contrast=contrast,
+            method=method,
+            labels=labels,
             index=index,
             dataset=dataset,
             min_probability=min_probability,

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from stemfast.cli.options import DatasetChoice, File, Index, PixelSize
+from stemfast.cli.options import (
+    Contrast,
+    DatasetChoice,
+    File,
+    Index,
+    Labels,
+    Method,
+    PixelSize,
+    ScaleBarOption,
+    checked_search,
+)
 
 
 def features(
@@ -22,7 +32,7 @@ def features(
     pixel_size_nm: PixelSize = None,
     probe_fwhm_nm: Annotated[
         float | None,
-        typer.Option(metavar="NM", help="Width of the probe. Default: 1.5 pixels."),
+        typer.Option(metavar="NM", help="Width of the probe. Default: read off the image."),
     ] = None,
     material: Annotated[
         str, typer.Option(metavar="NAME", help="What the particles are made of, for volumes.")
@@ -38,6 +48,10 @@ def features(
     energy_kev: Annotated[float, typer.Option(metavar="KEV", help="Energy of the beam.")] = 200.0,
     inner_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's inner edge.")] = 60,
     outer_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's outer edge.")] = 200,
+    scale_bar: ScaleBarOption = None,
+    contrast: Contrast = "auto",
+    method: Method = "auto",
+    labels: Labels = None,
     index: Index = None,
     dataset: DatasetChoice = None,
 ) -> None:
@@ -50,8 +64,11 @@ def features(
     --gain and --offset of the image.
     """
     from stemfast import features as package
-    from stemfast import materials, micrograph
+    from stemfast import materials
+    from stemfast.finding.find import find_in
+    from stemfast.finding.source import source_of
 
+    bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method, labels)
     if not file.exists():
         raise ValueError(f"there is no file {file}")
     if out is not None and out.suffix != ".csv":
@@ -62,18 +79,20 @@ def features(
         calibration = package.Calibration(
             mean_free_path_nm=path, electrons_px=electrons_px, gain=gain, offset=offset
         )
-    image = micrograph.read(file, pixel_size_nm=pixel_size_nm, index=index, dataset=dataset)
-    found = micrograph.find_particles(image)
+    source = source_of(file, pixel_size_nm, scale_bar_nm=bar_nm, index=index, dataset=dataset)
+    source.micrograph()  # there must be a scale
+    answer = find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, labels=labels).needed()
+    image, found = answer.bright()
     described = package.describe_found(
-        image, found, calibration=calibration, probe_fwhm_nm=probe_fwhm_nm
+        image, found, calibration=calibration, probe_fwhm_nm=answer.probe_fwhm_nm
     )
     target = Path(f"{file.stem}-features.csv") if out is None else out
     target.parent.mkdir(parents=True, exist_ok=True)
     table = package.write_table(target, described)
     picture = package.draw_features(
-        image.image, image.pixel_size_nm, described, target.with_suffix(".png")
+        source.image, image.pixel_size_nm, described, target.with_suffix(".png")
     )
-    for note in image.notes:
+    for note in answer.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"{len(found)} particles at {image.pixel_size_nm:.4g} nm/px")
     for number, one in enumerate(described, start=1):

@@ -19,7 +19,7 @@ from stemfast.cli.options import (
     Method,
     PixelSize,
     ScaleBarOption,
-    length_nm,
+    checked_search,
 )
 
 if TYPE_CHECKING:
@@ -54,15 +54,10 @@ def find(
     in px.
     """
     from stemfast.finding.files import checked_folder
-    from stemfast.finding.find import check_choice
 
-    check_choice("--contrast", contrast, "--method", method)
-    bar_nm = length_nm("--scale-bar", scale_bar)
-    if bar_nm is not None and pixel_size_nm is not None:
-        raise ValueError("--scale-bar and --pixel-size-nm: got both, expected one of them")
-    for option, value in (("--pixel-size-nm", pixel_size_nm), ("--probe-fwhm-nm", probe_fwhm_nm)):
-        if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"{option} is {value:g}, expected a positive number of nm")
+    bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method)
+    if probe_fwhm_nm is not None and not 0 < probe_fwhm_nm < float("inf"):
+        raise ValueError(f"--probe-fwhm-nm is {probe_fwhm_nm:g}, expected a positive number of nm")
     checked_folder(out)
     paths = micrographs(files)
 

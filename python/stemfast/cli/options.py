@@ -59,6 +59,14 @@ Method = Annotated[
     ),
 ]
 
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LABELS.tif",
+        help="Particles that are known, 0 = none: those of 'stemfast find', corrected by hand.",
+    ),
+]
+
 Conditions = Annotated[str, typer.Option(metavar="NAME", help="clean, standard or hard.")]
 Images = Annotated[int, typer.Option("-n", metavar="N", min=1, help="Test images to read.")]
 Size = Annotated[int, typer.Option(metavar="PX", min=16, help="Rows and columns of the images.")]
@@ -125,6 +133,33 @@ def length_nm(option: str, text: str | None) -> float | None:
     if not 0 < length < math.inf:
         raise ValueError(f"{option} is {text!r}, expected a length above 0")
     return length
+
+
+def checked_search(
+    pixel_size_nm: float | None,
+    scale_bar: str | None,
+    contrast: str,
+    method: str = "auto",
+    labels: Path | None = None,
+) -> float | None:
+    """Refuse what cannot be meant by the options of a search; return the scale bar's length [nm].
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    from stemfast.finding.find import check_choice
+
+    check_choice("--contrast", contrast, "--method", method)
+    bar_nm = length_nm("--scale-bar", scale_bar)
+    if bar_nm is not None and pixel_size_nm is not None:
+        raise ValueError("--scale-bar and --pixel-size-nm: got both, expected one of them")
+    if pixel_size_nm is not None and not 0 < pixel_size_nm < math.inf:
+        raise ValueError(f"--pixel-size-nm is {pixel_size_nm:g}, expected a positive number of nm")
+    if labels is not None and not labels.is_file():
+        raise ValueError(f"--labels is {labels}: there is no such file")
+    return bar_nm
 
 
 def record_option(command: str) -> Any:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemfast.cli.errors import stderr_is_terminal
-from stemfast.cli.options import DatasetChoice, numbers
+from stemfast.cli.options import (
+    DatasetChoice,
+    ScaleBarOption,
+    checked_search,
+    numbers,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +52,15 @@ def reconstruct(
         typer.Option(metavar="N", help="Which frames of a stack, counted from 0; repeat it."),
     ] = None,
     dataset: DatasetChoice = None,
+    scale_bar: ScaleBarOption = None,
+    contrast: Annotated[
+        str,
+        typer.Option(
+            metavar="bright|dark|auto",
+            help="Particle brighter or darker than what is around it; of a dark one the negative "
+            "is taken.",
+        ),
+    ] = "bright",
     tilt: Annotated[
         list[float] | None,
         typer.Option(
@@ -105,8 +119,15 @@ def reconstruct(
         raise ValueError("--tilt and --no-tilts: got both, expected one of them")
     three = "three numbers such as 0,35,0"
     spins = [numbers("--spin", one, float, three, count=3) for one in spin or []]
+    bar_nm = checked_search(pixel_size_nm, scale_bar, contrast)
     series = package.read_series(
-        files, pixel_size_nm=pixel_size_nm, views=views, index=index or None, dataset=dataset
+        files,
+        pixel_size_nm=pixel_size_nm,
+        views=views,
+        index=index or None,
+        dataset=dataset,
+        scale_bar_nm=bar_nm,
+        contrast=contrast,
     )
     for note in series.notes:
         typer.echo(f"note: {note}", err=True)

@@ -26,12 +26,12 @@ _KINDS = ("bar", "letter", "panel")
 _RUN_PX, _EVEN = 9, 2.0 / 255.0
 _FULL, _BAR_ASPECT, _BAR_SHARE = 0.88, 1.9, 0.04
 _FULL_HAIR, _HAIR_ASPECT = 0.75, 15.0
-_WHOLE_WIDTH, _LONGEST_BAR = 0.9, 0.6
+_WHOLE_WIDTH, _LONGEST_BAR, _GREY_ASPECT = 0.9, 0.6, 5.0
 _TALLEST, _SHORTEST_PX = 0.16, 6
 _STROKE = 0.36  # a stroke's width over the letter's height, at most
 _HALO_PX = 3
 _PANEL_PX = 300
-_STRIP_SHARE, _DEEPEST_STRIP = 0.55, 0.25
+_STRIP_SHARE, _DEEPEST_STRIP, _STRIP_STEP, _STRIP_EDGE = 0.55, 0.25, 0.06, 0.8
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ def find_burnt_in(image: Image) -> BurntIn:
     grey = _even_runs(image, span) & ~extremes[0] & ~extremes[1]
     for flat, kinds in (*((e, _KINDS) for e in extremes), (grey, ("bar",))):
         pieces = list(_drawn(image, flat, span, kinds))
+        if flat is grey:  # an even face of a crystal is a grey rectangle as well, but no long one
+            pieces = [p for p in pieces if p.box.width >= _GREY_ASPECT * p.box.height]
         drawn_bars = [p for p in pieces if p.kind == "bar"]
         marks = _rows_of_letters([p for p in pieces if p.kind == "letter"], drawn_bars, image.shape)
         drawn_panels = [p for p in pieces if p.kind == "panel"]
@@ -279,7 +281,7 @@ def _ends_in_step(image: Image, first: int, last: int, span: float) -> bool:
     if not 0 <= outside < len(image):
         return False
     step = np.abs(np.median(image[inside]) - image[outside])
-    return bool(np.mean(step > 0.06 * span) > 0.5)
+    return bool(np.mean(step > _STRIP_STEP * span) > _STRIP_EDGE)
 
 
 def _with_halo(mask: Mask) -> Mask:

@@ -17,7 +17,7 @@ from stemfast.micrograph.background import otsu_threshold
 from stemfast.micrograph.files.error import NothingFoundError
 from stemfast.micrograph.find import FoundParticles, find_particles
 
-__all__ = ["choose_contrast", "detect"]
+__all__ = ["choose_contrast", "detect", "touching"]
 
 Image = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ def detect(
             _paste(labels[window], confidence, found, sign * image[window], own)
         if progress is not None:
             progress(done / len(windows))
-    return Detection(labels, np.array(confidence), _touching(labels, len(confidence)), chosen)
+    return Detection(labels, np.array(confidence), touching(labels, len(confidence)), chosen)
 
 
 def choose_contrast(image: Image) -> Contrast:
@@ -176,8 +176,14 @@ def _paste(
         labels[window][free] = len(confidence)
 
 
-def _touching(labels: NDArray[np.int32], n: int) -> NDArray[np.bool_]:
-    """Whether each label has another one beside or one pixel away."""
+def touching(labels: NDArray[np.int32], n: int) -> NDArray[np.bool_]:
+    """Whether each of n labels has another one beside it or one pixel away.
+
+    Examples
+    --------
+    >>> touching(np.array([[1, 0, 2, 0, 0, 3]], np.int32), 3)
+    array([ True,  True, False])
+    """
     result = np.zeros(n + 1, bool)
     for step in (1, 2):
         for a, b in (

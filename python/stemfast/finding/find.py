@@ -6,16 +6,21 @@ import difflib
 import importlib
 import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from stemfast.finding.contents import is_no_sample
 from stemfast.finding.damage import Damage, repair
 from stemfast.finding.detection import CONTRASTS, Detection
 from stemfast.finding.found import Found
+from stemfast.finding.hand_labels import detection_of, read_labels
 from stemfast.finding.measured import measure
+from stemfast.finding.outline.blur import FWHM_PER_SIGMA
 from stemfast.finding.source import Source, source_of
+from stemfast.micrograph.files.error import MicrographError
 from stemfast.pretrained import shipped
 
 __all__ = ["METHODS", "check_choice", "find", "find_in"]
@@ -35,6 +40,7 @@ def find(
     *,
     scale_bar_nm: float | None = None,
     probe_fwhm_nm: float | None = None,
+    labels: ArrayLike | str | Path | None = None,
     index: int | None = None,
     dataset: int | str | None = None,
 ) -> Found:
@@ -56,6 +62,9 @@ def find(
     probe_fwhm_nm : float, optional
         Full width at half maximum of the probe [nm], for the outlines; by default read off the
         image.
+    labels : array_like of int (rows, columns), str or Path, optional
+        Particles that are known, or the file of them: 0 = none. They are measured, none is looked
+        for.
     index, dataset
         Of a file with several images; see `stemfast.micrograph.read`.
 
@@ -84,7 +93,7 @@ def find(
     source = source_of(
         image, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
     )
-    return find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm)
+    return find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, labels=labels)
 
 
 def find_in(
@@ -93,6 +102,7 @@ def find_in(
     method: str = "auto",
     *,
     probe_fwhm_nm: float | None = None,
+    labels: ArrayLike | str | Path | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Found:
     """Find the particles of an image whose scale is settled.
@@ -100,7 +110,7 @@ def find_in(
     Parameters
     ----------
     source : Source
-    contrast, method, probe_fwhm_nm
+    contrast, method, probe_fwhm_nm, labels
         As for `find`.
     progress : callable, optional
         Called with what is being done and the share that is done, 0 … 1.
@@ -113,17 +123,28 @@ def find_in(
     tell = progress or _silent
     tell("looking for damage", 0.0)
     mended = repair(source.image)
-    chosen, detector = _detector(method)
+    other = is_no_sample(source.image, mended.burnt_in) if labels is None else ""
+    if other:
+        raise MicrographError(
+            f"{source.name}: the image looks like {other}, expected an image of particles"
+        )
     tell("finding", 0.0)
-    detection = _free_of_damage(detector(mended.image, contrast), mended)
-    blur = None
+    told: list[str] = []
+    if labels is None:
+        chosen, detector = _detector(method)
+        detection = _free_of_damage(detector(mended.image, contrast), mended)
+    else:
+        chosen = "labels"
+        known = read_labels(labels) if isinstance(labels, str | Path) else labels
+        detection, told = detection_of(known, mended.image, contrast)
+    blur: float | None = None
     if probe_fwhm_nm is not None and source.pixel_size_nm is not None:
-        blur = probe_fwhm_nm / source.pixel_size_nm / 2.3548
-    particles, _ = measure(
+        blur = probe_fwhm_nm / source.pixel_size_nm / FWHM_PER_SIGMA
+    particles, blur = measure(
         mended.image, detection, mended.mask, blur, progress=lambda share: tell("measuring", share)
     )
     detection.labels.setflags(write=False)
-    notes = [*source.notes, *mended.notes]
+    notes = [*source.notes, *mended.notes, *told]
     if source.pixel_size_nm is None:
         notes.append(
             "no scale: sizes are in px; give pixel_size_nm or, of a burnt-in scale bar, "
@@ -134,6 +155,7 @@ def find_in(
         image=mended.image,
         labels=detection.labels,
         particles=particles,
+        blur_px=blur,
         contrast=detection.contrast,
         method=chosen,
         notes=tuple(notes),

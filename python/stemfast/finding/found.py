@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from stemfast.finding.detection import Contrast
 from stemfast.finding.files import save_found
 from stemfast.finding.measured import FoundOne
+from stemfast.finding.outline.blur import FWHM_PER_SIGMA
 from stemfast.finding.population import Population, population
 from stemfast.finding.source import Source
 from stemfast.finding.table import Row, rows_of
+from stemfast.micrograph.files.error import NothingFoundError
 
 if TYPE_CHECKING:
     from stemfast.micrograph import FoundParticles, Micrograph
@@ -37,6 +39,8 @@ class Found(Sequence[FoundOne]):
     labels : ndarray of int32, shape (rows, columns)
         0 = none, 1 … n on the particles; read-only.
     particles : tuple of FoundOne
+    blur_px : float
+        Gaussian width of the probe that outlines were drawn with [px].
     contrast : {"bright", "dark"}
         Whether particles are brighter or darker than what is around them.
     method : {"network", "classical", "labels"}
@@ -49,6 +53,7 @@ class Found(Sequence[FoundOne]):
     image: NDArray[np.float32] = field(repr=False)
     labels: NDArray[np.int32] = field(repr=False)
     particles: tuple[FoundOne, ...] = field(repr=False)
+    blur_px: float
     contrast: Contrast
     method: str
     notes: tuple[str, ...] = ()
@@ -110,6 +115,27 @@ class Found(Sequence[FoundOne]):
         if len(self):
             lines.append(str(self.sizes))
         return "\n".join(lines)
+
+    @property
+    def probe_fwhm_nm(self) -> float | None:
+        """Full width at half maximum of the probe [nm]; None without a scale."""
+        size = self.pixel_size_nm
+        return None if size is None else self.blur_px * FWHM_PER_SIGMA * size
+
+    def needed(self) -> Found:
+        """Itself, where there is a particle.
+
+        Raises
+        ------
+        NothingFoundError
+            Where there is none.
+        """
+        if not len(self):
+            raise NothingFoundError(
+                f"{self.source.name}: no particle found, expected some that are brighter or darker "
+                f"than what is around them (looked for {self.contrast} ones)"
+            )
+        return self
 
     def bright(self) -> tuple[Micrograph, FoundParticles]:
         """The image with bright particles and these particles, for networks and fits.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,6 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.finding.classical import choose_contrast
+from stemfast.finding.damage import repair
+from stemfast.finding.find import check_choice
+from stemfast.finding.source import source_of
 from stemfast.micrograph import MicrographError
 from stemfast.micrograph.files import tilts as tilt_files
 from stemfast.micrograph.files.calibration import checked
@@ -83,6 +87,8 @@ def read_series(
     views: int | None = None,
     index: Sequence[int] | None = None,
     dataset: int | str | None = None,
+    scale_bar_nm: float | None = None,
+    contrast: str = "bright",
 ) -> Series:
     """Read a stack of images, or several images, of one particle.
 
@@ -100,6 +106,11 @@ def read_series(
         Which frames of a stack to take, from 0, in place of `views`.
     dataset : int or str, optional
         Which dataset, where a file holds several; see `stemfast.micrograph.files.read`.
+    scale_bar_nm : float, optional
+        What the scale bar in the images stands for [nm], in place of `pixel_size_nm`.
+    contrast : {"bright", "dark", "auto"}
+        Whether the particle is brighter or darker than what is around it. Of a dark one the
+        negative is taken.
 
     Returns
     -------
@@ -132,19 +143,52 @@ def read_series(
         if not 1 <= views <= MOST_IMAGES:
             raise ValueError(f"views: got {views}, expected 1 to {MOST_IMAGES} images")
     given = None if pixel_size_nm is None else checked(pixel_size_nm)
+    if scale_bar_nm is not None:
+        given = _from_scale_bar(Path(files[0]), scale_bar_nm, given, dataset)
     if len(files) > 1:
         if views is not None or index is not None:
             what = "views" if views is not None else "index"
             raise ValueError(
                 f"{what}: got {len(files)} files, expected one stack to choose frames from"
             )
-        return _several(files, given, dataset)
+        return _mended(_several(files, given, dataset), contrast)
     stack = _stack(Path(files[0]), dataset)
     if stack is None:
         if views not in (None, 1):
             raise ValueError(f"views: got {views}, but {files[0]} holds one image")
-        return _several(files, given, dataset, index)
-    return _frames(Path(files[0]), stack, given, views, index)
+        return _mended(_several(files, given, dataset, index), contrast)
+    return _mended(_frames(Path(files[0]), stack, given, views, index), contrast)
+
+
+def _from_scale_bar(
+    path: Path, scale_bar_nm: float, given: float | None, dataset: int | str | None
+) -> float:
+    """Pixel size [nm] from the scale bar in the first image."""
+    if given is not None:
+        raise ValueError("pixel_size_nm and scale_bar_nm: got both, expected one of them")
+    stack = _stack(path, dataset)
+    index = None if stack is None else 0
+    source = source_of(path, scale_bar_nm=scale_bar_nm, dataset=dataset, index=index)
+    assert source.pixel_size_nm is not None
+    return source.pixel_size_nm
+
+
+def _mended(series: Series, contrast: str) -> Series:
+    """The series without damage and graphics, its particle bright."""
+    check_choice("contrast", contrast)
+    images, notes = [], list(series.notes)
+    for name, image in zip(series.names, series.images, strict=True):
+        damage = repair(image)
+        notes.extend(f"{name}: {note}" for note in damage.notes)
+        known = choose_contrast(damage.image) if contrast == "auto" else contrast
+        if known == "dark":
+            high, low = damage.image.max(), damage.image.min()
+            images.append(np.asarray(high + low - damage.image, np.float32))
+        else:
+            images.append(damage.image)
+        if known == "dark" and contrast == "auto":
+            notes.append(f"{name}: the particle is dark, its negative is taken (contrast)")
+    return replace(series, images=tuple(images), notes=tuple(dict.fromkeys(notes)))
 
 
 def _whole(name: str, value: object) -> int:

@@ -12,10 +12,11 @@ from stemfast.finding.outline.draw import rough_form
 from stemfast.finding.outline.edges import blur_evidence
 from stemfast.micrograph.isolate import Isolated
 
-__all__ = ["USUAL_PX", "find_blur"]
+__all__ = ["FWHM_PER_SIGMA", "USUAL_PX", "find_blur"]
 
 Floats = NDArray[np.float64]
 
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: Gaussian width and its uncertainty where no edge tells [px].
 USUAL_PX = (0.64, 0.2)
 _WIDTHS_PX = np.array([0.3, 0.45, 0.6, 0.8, 1.1, 1.5, 2.1, 3.0, 4.2, 6.0])

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.finding.contents import is_no_sample
-from stemfast.finding.damage import Damage, repair
+from stemfast.finding.artefacts.contents import is_no_sample
+from stemfast.finding.artefacts.damage import Damage, repair
 from stemfast.finding.detection import CONTRASTS, Detection
 from stemfast.finding.found import Found
 from stemfast.finding.hand_labels import detection_of, read_labels

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.arguments import positive_number
-from stemfast.finding.scale_bar import ScaleBar, find_scale_bar
+from stemfast.finding.artefacts.scale_bar import ScaleBar, find_scale_bar
 from stemfast.micrograph.files import calibration
 from stemfast.micrograph.files.error import MicrographError, NoScaleError
 from stemfast.micrograph.files.read import Micrograph, checked_image, read_image

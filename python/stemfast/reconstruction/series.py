@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.finding.artefacts.damage import repair
 from stemfast.finding.classical import choose_contrast
-from stemfast.finding.damage import repair
 from stemfast.finding.find import check_choice
 from stemfast.finding.source import source_of
 from stemfast.micrograph import MicrographError

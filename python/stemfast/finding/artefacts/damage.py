@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.burnt_in import BurntIn, find_burnt_in
+from stemfast.finding.artefacts.burnt_in import BurntIn, find_burnt_in
 
 __all__ = ["Damage", "repair"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.burnt_in import Rectangle, find_burnt_in
+from stemfast.finding.artefacts.burnt_in import Rectangle, find_burnt_in
 
 __all__ = ["ScaleBar", "find_scale_bar"]
 

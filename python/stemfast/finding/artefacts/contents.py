@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.burnt_in import BurntIn
+from stemfast.finding.artefacts.burnt_in import BurntIn
 
 __all__ = ["is_no_sample"]
 
@@ -42,7 +42,7 @@ def is_no_sample(image: NDArray[np.float32], drawn: BurntIn) -> str:
 
     Examples
     --------
-    >>> from stemfast.finding.burnt_in import find_burnt_in
+    >>> from stemfast.finding.artefacts.burnt_in import find_burnt_in
     >>> noise = np.random.default_rng(1).normal(size=(64, 64))
     >>> power = np.fft.fftshift(np.abs(np.fft.fft2(noise))).astype(np.float32)
     >>> is_no_sample(power, find_burnt_in(power))
@@ -79,7 +79,7 @@ def _grain_agrees(image: NDArray[np.float32]) -> bool:
     power = float(np.sum(grain * grain))
     if power <= 0:
         return False
-    # Of an even number of pixels, the middle of a transform lies half a pixel off that of the image.
+    # Of an even number of pixels, a transform's middle lies half a pixel off that of the image.
     inner = grain[1:, 1:] if grain.shape[0] % 2 == 0 else grain
     pairs = ((grain, grain[::-1, ::-1]), (inner, inner[::-1, ::-1]))
     return any(

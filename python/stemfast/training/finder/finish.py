@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from stemfast import atomic
-from stemfast.finding.network.detect import reader_of
+from stemfast.finding.network.reading import reader_of
 from stemfast.models.finder import Finder
 from stemfast.pretrained.finder import TrainedFinder, save_finder
 from stemfast.pretrained.store import flat, rounded_to_float16

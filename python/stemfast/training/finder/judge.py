@@ -15,8 +15,8 @@ from stemfast.evaluation.detection import (
     matched,
 )
 from stemfast.fields import Field, FieldRecipe
-from stemfast.finding.network.detect import found_stars
 from stemfast.finding.network.pyramid import Reader
+from stemfast.finding.network.reading import found_stars
 from stemfast.finding.network.star import painted
 from stemfast.training.finder.experiment import TEST_FIRST
 

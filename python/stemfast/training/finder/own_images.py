@@ -17,8 +17,8 @@ from scipy.ndimage import find_objects, zoom
 
 from stemfast.evaluation.detection import box_overlap, boxes_of, f1_score, matched
 from stemfast.fields.shapes import sphere_outline
-from stemfast.finding.network.detect import found_stars
 from stemfast.finding.network.pyramid import Reader
+from stemfast.finding.network.reading import found_stars
 from stemfast.finding.network.scaling import as_seen
 from stemfast.finding.network.star import painted
 from stemfast.training.finder.targets import LARGEST_PX, SMALLEST_PX, Sample, targets_of

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from stemfast import atomic
-from stemfast.finding.network.detect import reader_of
+from stemfast.finding.network.reading import reader_of
 from stemfast.models.finder import Finder
 from stemfast.pretrained.finder import TrainedFinder
 from stemfast.pretrained.shipped import load_pretrained

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +11,43 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
+from stemfast.finding.detection import Contrast, Detection
 from stemfast.finding.network.pyramid import Reader, octaves, stars_of
-from stemfast.finding.network.star import Stars, chosen
+from stemfast.finding.network.star import Stars, chosen, painted
 from stemfast.models.finder import Finder
+from stemfast.pretrained.shipped import load_pretrained
 
-__all__ = ["found_stars", "reader_of"]
+__all__ = ["detect", "found_stars", "reader_of"]
 
 Map: TypeAlias = NDArray[np.float32]
 
 LEAST = 0.35  # score of a candidate
 SMALLEST_PX, LARGEST_PX = 5.0, 110.0
 _CONTRAST_PX = 800  # the contrast is told from octaves no larger than this, along a side
+
+
+@cache
+def shipped_reader() -> Reader:
+    """Network that comes with the package, loaded once."""
+    return reader_of(load_pretrained("finder").model)
+
+
+def detect(image: Map, contrast: str = "auto") -> Detection:
+    """Particles of an image, by the network that comes with the package.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+        Finite.
+    contrast : "bright", "dark" or "auto"
+
+    Returns
+    -------
+    Detection
+    """
+    stars, told = found_stars(image, shipped_reader(), contrast)
+    labels, order, overlapped = painted(stars, (image.shape[0], image.shape[1]))
+    return Detection(labels, stars.score[order], overlapped, told)
 
 
 def reader_of(model: Finder) -> Reader:
@@ -42,9 +69,9 @@ def reader_of(model: Finder) -> Reader:
 def found_stars(
     image: Map,
     reader: Reader,
-    contrast: Literal["bright", "dark", "auto"] = "auto",
+    contrast: str = "auto",
     least: float = LEAST,
-) -> tuple[Stars, str]:
+) -> tuple[Stars, Contrast]:
     """Outlines of an image, and the contrast that they were found in.
 
     Parameters
@@ -56,15 +83,16 @@ def found_stars(
     least : float
         Lowest score.
     """
+    told: Contrast = "dark" if contrast == "dark" else "bright"
     if contrast == "auto":
-        contrast = _told_contrast(image, reader, least)
-    own = image if contrast == "bright" else -image
+        told = _told_contrast(image, reader, least)
+    own = image if told == "bright" else -image
     parts = stars_of(own, reader, least, SMALLEST_PX, LARGEST_PX)
     stars = Stars.joined([p for _, p in parts])
-    return chosen(stars, (image.shape[0], image.shape[1])), contrast
+    return chosen(stars, (image.shape[0], image.shape[1])), told
 
 
-def _told_contrast(image: Map, reader: Reader, least: float) -> Literal["bright", "dark"]:
+def _told_contrast(image: Map, reader: Reader, least: float) -> Contrast:
     small = next(
         (o.image for o in octaves(image) if max(o.image.shape) <= _CONTRAST_PX and o.factor <= 1.0),
         image,

@@ -73,7 +73,8 @@ def test_an_image_with_excess_noise_has_its_variance():
     )
     far_away = (1e4, 0, 0)
     image = sf.simulate(CUT, None, scope, seed=3, positions_nm=far_away).astype(np.float64)
-    mean = scope.electrons_per_pixel * -np.expm1(-100 / scope.mean_free_path_nm("C"))
+    film = np.array(100 / scope.mean_free_path_nm("C"))
+    mean = scope.electrons_per_pixel * scope.scattering_curve(CUT.material, "C").fraction(film)
     assert abs(image.mean() / 3 - mean) < 5 * np.sqrt(1.8 * mean / image.size)
     assert abs(image.var() / (9 * 1.8 * mean) - 1) < 5 * 1.05 * np.sqrt(2 / image.size)
 
@@ -191,7 +192,7 @@ ISA_PROGRAM = """
 import hashlib, stemfast as sf
 poses = sf.orientation.random(12, seed=3)
 flat = sf.Probe(fwhm_nm=0.9, tail_fraction=0.3, tail_fwhm_nm=3)
-cone = flat.replace(convergence_mrad=80, focus_nm=3)
+cone = flat.replace(depth_of_focus=True, focus_nm=3)
 shapes = [sf.Cuboid((24, 20, 16)), sf.Ellipsoid((9, 7, 5)),
           sf.Cuboid((12, 13, 14), corners={2: sf.Displacement(nm=8.0)})]
 digests = []

@@ -68,7 +68,9 @@ def test_a_start_disturbed_by_rounding_leads_to_the_same_fit(seed):
 
 
 def test_a_pose_that_leaves_little_more_than_noise_is_not_taken_for_right():
-    images = images_of(1, 2)
-    best = decide_views(images, [sf.Microscope()] * 2, prior=PRIOR).best
+    scope = sf.Microscope(beam=sf.Beam(current_pa=32))
+    poses = sf.orientation.random(2, seed=1)
+    images = sf.simulate(PARTICLE, poses, scope, seed=1)
+    best = decide_views(images, [scope] * 2, prior=PRIOR).best
     assert best.mask.bit_count() == 1
     np.testing.assert_allclose(np.sort(best.shape.edges_nm), (10, 12, 14), atol=0.1)

@@ -11,17 +11,25 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from instruction_sets import digests_of
-from stemfast import _core, reference
+from stemfast import _core, reference, scattering
+from stemfast.simulation.contrast import curve_records
 
 CUT = sf.Cuboid((24, 20, 16), corners={7: sf.Truncation(0.3)})
 SCAN = sf.Scan(shape=(48, 56), pixel_size_nm=0.7)
 SCOPE = sf.Microscope(scan=SCAN, probe=sf.Probe(fwhm_nm=1.5))
 
 
-def test_scattered_fraction():
+PLAIN = scattering.ScatteringCurve.exponential(1.0)
+GOLD = sf.Microscope().scattering_curve("Au")
+BRIGHT_FIELD = sf.materials.get("C").scattering_curve(scattering.Collection(200, 20, np.inf, 20))
+
+
+@pytest.mark.parametrize("curve", [PLAIN, GOLD, BRIGHT_FIELD])
+def test_scattered_fraction(curve):
     depth = np.concatenate([np.geomspace(1e-8, 60, 4001), [0.0, 200.0]]).astype(np.float32)
-    expected = -np.expm1(-depth.astype(np.float64))
-    np.testing.assert_allclose(_core.scattered_fraction(depth), expected, rtol=4e-7)
+    expected = curve.fraction(depth.astype(np.float64))
+    found = _core.scattered_fraction(depth, curve_records([curve]))
+    np.testing.assert_allclose(found, expected, rtol=4e-7 if curve is PLAIN else 4e-6)
 
 
 @pytest.mark.parametrize("boundary", ["nearest", "reflect"])
@@ -221,7 +229,7 @@ def test_materials_scatter_by_their_mean_free_paths():
     gold, carbon = (sf.Cuboid((20, 20, 10), material=m) for m in ("Au", "C"))
     centre = (slice(20, 28), slice(24, 32))
     ratio = [sf.simulate(p, None, scope, seed=1)[centre].mean() for p in (gold, carbon)]
-    expected = [-np.expm1(-10 / scope.mean_free_path_nm(m)) for m in ("Au", "C")]
+    expected = [sf.materials.get(m).scattered_fraction(10.0, 200, 60, 200) for m in ("Au", "C")]
     assert ratio[0] / ratio[1] == pytest.approx(expected[0] / expected[1], rel=5e-3)
 
 

@@ -85,6 +85,7 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 FLOORS = (
     {"arguments", "elementary", "atomic"},
     {"units", "draws", "orientation", "symmetry"},
+    {"scattering"},
     {"materials", "models"},
     {"particles", "microscope"},
     {"simulation", "reference"},

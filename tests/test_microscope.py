@@ -44,7 +44,7 @@ def test_defaults_are_those_of_the_design():
 def test_what_a_microscope_works_out():
     microscope = Microscope(beam=Beam(current_pa=32), scan=Scan(dwell_us=10))
     assert microscope.electrons_per_pixel == pytest.approx(1997.28, abs=0.01)
-    assert microscope.mean_free_path_nm("Au") == pytest.approx(65, rel=0.01)
+    assert microscope.mean_free_path_nm("Au") == pytest.approx(103.1, rel=0.001)
     assert microscope.beam.wavelength_nm == units.wavelength_nm(200)
     assert Probe(fwhm_nm=1.0).sigma_nm == pytest.approx(1 / (2 * math.sqrt(2 * math.log(2))))
 
@@ -55,6 +55,31 @@ def test_the_mean_free_path_follows_beam_and_detector():
     usual = Microscope().mean_free_path_nm("Pt")
     assert narrow.mean_free_path_nm("Pt") > usual
     assert fast.mean_free_path_nm("Pt") > usual
+
+
+def test_a_wider_cone_scatters_more_onto_the_detector():
+    paths = [
+        Microscope(beam=Beam(convergence_mrad=cone)).mean_free_path_nm("Au") for cone in (0, 20, 40)
+    ]
+    assert sorted(paths, reverse=True) == paths
+    assert paths[0] / paths[1] == pytest.approx(1.077, abs=0.002)
+
+
+def test_the_curve_of_an_image_is_that_of_its_strongest_scatterer():
+    scope = Microscope()
+    assert scope.scattering_curve("C", "Pt", "Au") == scope.scattering_curve("Pt")
+
+
+def test_a_cone_that_reaches_the_detector():
+    reason = r"haadf.inner_mrad=15 and beam.convergence_mrad=20: the undeflected beam would fall"
+    with pytest.raises(ValueError, match=reason):
+        Microscope(haadf=Haadf(inner_mrad=15))
+
+
+@pytest.mark.parametrize("angle", [-1.0, 1000.0, float("nan"), "wide"])
+def test_angles_that_no_beam_has(angle):
+    with pytest.raises(ValueError, match=r"Beam\.convergence_mrad: expected a"):
+        Beam(convergence_mrad=angle)
 
 
 def test_the_scan_knows_its_size_and_time():

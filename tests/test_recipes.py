@@ -128,7 +128,8 @@ def test_the_dose_is_what_it_says(name):
     for i in range(20):
         microscope, particle = scenes.microscope(i), scenes.particle(i)
         chord = 2 / 3 * scenes.columns["diameter_nm"][i]
-        scattered = 1 - np.exp(-chord / microscope.mean_free_path_nm(particle.material))
+        curve = microscope.scattering_curve(particle.material)
+        scattered = curve.fraction(np.array(chord / curve.mean_free_path_nm))
         signal = microscope.electrons_per_pixel * scattered
         assert signal == pytest.approx(scenes.columns["signal_e_px"][i], rel=1e-9)
 

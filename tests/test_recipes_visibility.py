@@ -21,7 +21,7 @@ def simulated(scenes, i, corner):
     lacking = sf.Cuboid(particle.edges, {corner: edit}, material=particle.material)
     poses = sf.orientation.random(POSES, seed=1)
     scan = sf.Scan(shape=microscope.scan.shape, pixel_size_nm=microscope.scan.pixel_size_nm)
-    path = microscope.mean_free_path_nm(particle.material)
+    curve = microscope.scattering_curve(particle.material)
     electrons = microscope.electrons_per_pixel
     film = electrons * (
         1 - np.exp(-microscope.film.thickness_nm / microscope.mean_free_path_nm("C"))
@@ -30,7 +30,7 @@ def simulated(scenes, i, corner):
 
     def expected(body):
         thickness = sf.thickness(body, poses, scan).astype(float)
-        scattered = electrons * (1 - np.exp(-thickness / path))
+        scattered = electrons * curve.fraction(thickness / curve.mean_free_path_nm)
         return gaussian_filter(scattered, (0, sigma, sigma)) + film
 
     before, after = expected(whole), expected(lacking)

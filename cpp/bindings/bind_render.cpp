@@ -194,6 +194,7 @@ py::tuple scan_path(const Scenes& scenes, const Scanning& scanning, std::int64_t
 }
 
 void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, const Array<FilmSettings>& film,
+              const Array<ScatteringCurve>& curve, const Array<std::uint8_t>& bright_field,
               const Array<double>& probe_sigma, const Array<double>& electrons, const Array<double>& gain,
               const Array<double>& offset, const Array<double>& read_noise,
               const Array<double>& tail_fraction, const Array<double>& tail_gamma,
@@ -234,6 +235,8 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
                                     {&focus, "focus"}}) {
     require_shape(*array, {n}, name);
   }
+  require_shape(curve, {n}, "curve");
+  require_shape(bright_field, {n}, "bright_field");
   require_shape(slabs, {n}, "slabs");
   for (const std::int64_t k : values(slabs)) {
     if (k < 1) throw ArgumentError("slabs must be positive, got " + std::to_string(k));
@@ -241,6 +244,8 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
   const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
   const RecordingTable recording{
       .film = film_settings(film, n, rows, columns, batch.scan.pixel_size),
+      .curve = values(curve),
+      .bright_field = values(bright_field),
       .probe_sigma = values(probe_sigma),
       .electrons = values(electrons),
       .gain = values(gain),
@@ -307,6 +312,8 @@ void bind_render(py::module_& m) {
                        edge_distance, edge_direction, edge_curvature, edge_taper);
   PYBIND11_NUMPY_DTYPE(Stray, drift_x, drift_y, drift_decay, row_jitter, mains_x, mains_y, mains_rate,
                        mains_phase, lag, lag_decay);
+  PYBIND11_NUMPY_DTYPE(ScatteringCurve, c1, c2, c3, limit, lost);
+  m.attr("curve_dtype") = py::dtype::of<ScatteringCurve>();
   m.attr("film_dtype") = py::dtype::of<FilmSettings>();
   m.attr("stray_dtype") = py::dtype::of<Stray>();
   py::class_<Scenes>(m, "Scenes", "The solids of a batch of images, and where they stand.")
@@ -330,11 +337,12 @@ void bind_render(py::module_& m) {
   m.def("scan_path", &scan_path, py::arg("scenes"), py::arg("scanning"), py::kw_only(), py::arg("image"),
         py::arg("rows"), py::arg("columns"), py::arg("seed"), py::arg("first_index"), py::arg("frames"));
   m.def("simulate", &simulate, py::arg("scenes"), py::arg("scanning"), py::arg("out"), py::kw_only(),
-        py::arg("film").noconvert(), py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"),
-        py::arg("offset"), py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"),
-        py::arg("excess_noise"), py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"),
-        py::arg("clipped"), py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"),
-        py::arg("n_threads"), py::arg("expected") = false);
+        py::arg("film").noconvert(), py::arg("curve").noconvert(), py::arg("bright_field"),
+        py::arg("probe_sigma"), py::arg("electrons"), py::arg("gain"), py::arg("offset"),
+        py::arg("read_noise"), py::arg("tail_fraction"), py::arg("tail_gamma"), py::arg("excess_noise"),
+        py::arg("decay"), py::arg("convergence"), py::arg("focus"), py::arg("slabs"), py::arg("clipped"),
+        py::arg("seed"), py::arg("first_index"), py::arg("frames"), py::arg("engine"), py::arg("n_threads"),
+        py::arg("expected") = false);
   m.def("voxelize", &voxelize, py::arg("scenes"), py::arg("out"), py::kw_only(), py::arg("voxel_size"),
         py::arg("n_threads"));
   m.def("project_volume", &project_volume, py::arg("volume"), py::arg("orientation"), py::arg("out"),

@@ -12,10 +12,11 @@
 namespace stemfast::bindings {
 namespace {
 
-Array<float> scattered_fraction(const Array<float>& depth) {
+Array<float> scattered_fraction(const Array<float>& depth, const Array<ScatteringCurve>& curve) {
+  require_shape(curve, {1}, "curve");
   Array<float> out(std::vector<py::ssize_t>(depth.shape(), depth.shape() + depth.ndim()));
   std::copy(depth.data(), depth.data() + depth.size(), out.mutable_data());
-  kernels().scattered_fraction(out.mutable_data(), out.size());
+  kernels().scattered_fraction(values(curve)[0], out.mutable_data(), out.size());
   return out;
 }
 
@@ -160,7 +161,7 @@ Four four(const Quaternion& q) { return {q.x, q.y, q.z, q.w}; }
 }  // namespace
 
 void bind_stages(py::module_& m) {
-  m.def("scattered_fraction", &scattered_fraction, py::arg("depth"));
+  m.def("scattered_fraction", &scattered_fraction, py::arg("depth"), py::arg("curve").noconvert());
   m.def("blur", &blur, py::arg("image"), py::arg("sigma"), py::arg("boundary") = "nearest",
         py::arg("n_threads") = 1);
   m.def("film", &film, py::arg("settings").noconvert(), py::kw_only(), py::arg("rows"), py::arg("columns"),

@@ -46,6 +46,7 @@ class Scanning:
     def images(self) -> int: ...
 
 film_dtype: np.dtype[np.void]
+curve_dtype: np.dtype[np.void]
 stray_dtype: np.dtype[np.void]
 
 def info() -> dict[str, Any]: ...
@@ -78,6 +79,8 @@ def simulate(
     out: NDArray[Any],
     *,
     film: NDArray[np.void],
+    curve: NDArray[np.void],
+    bright_field: NDArray[np.uint8],
     probe_sigma: NDArray[np.float64],
     electrons: NDArray[np.float64],
     gain: NDArray[np.float64],
@@ -110,7 +113,9 @@ def project_volume(
     side: int,
     n_threads: int,
 ) -> None: ...
-def scattered_fraction(depth: NDArray[np.float32]) -> NDArray[np.float32]: ...
+def scattered_fraction(
+    depth: NDArray[np.float32], curve: NDArray[np.void]
+) -> NDArray[np.float32]: ...
 def blur(
     image: NDArray[np.float32], sigma: float, boundary: str = "nearest", n_threads: int = 1
 ) -> NDArray[np.float32]: ...

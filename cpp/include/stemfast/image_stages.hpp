@@ -29,7 +29,7 @@ struct Expected {
 struct Planes {
   ImageView<float> signal;  // scattered fraction
   ImageView<float> spare;   // there only if an image of the batch asks for it
-  ImageView<float> left;    // likewise: what of the beam is left below the slabs so far
+  ImageView<float> above;   // likewise: the depth of the slabs so far
 };
 
 // One image's way through the stages. The first step ends with the probe's blur along each row, which
@@ -53,7 +53,7 @@ class ImageStages {
     float* depth = signal.row(band.begin);
     lay_film(image, band, depth);
     thickness_.add(image, band, depth);
-    scattered_fraction(depth, n);
+    scattered_fraction(recording_.curve[i], depth, n);
     const double sigma = recording_.probe_sigma[i];
     if (sigma > 0.0) {
       probe_.set(sigma, columns, Boundary::nearest);
@@ -73,8 +73,8 @@ class ImageStages {
   void expect_slab(std::int64_t image, std::int64_t k, const FocusSlabs& slabs, Range band,
                    const Planes& planes) {
     const std::int64_t columns = batch_.scan.columns, n = band.size() * columns;
-    float *depth = planes.spare.row(band.begin), *left = planes.left.row(band.begin);
-    if (k == 0) std::fill(left, left + n, 1.0f);
+    float *depth = planes.spare.row(band.begin), *above = planes.above.row(band.begin);
+    if (k == 0) std::fill(above, above + n, 0.0f);
     if (k == slabs.count() - 1) {
       lay_film(image, band, depth);
     } else {
@@ -83,7 +83,7 @@ class ImageStages {
     thickness_.limit(slabs.slab(k));
     thickness_.add(image, band, depth);
     thickness_.limit(Slab{});
-    scattered_in_slab(depth, left, n);
+    scattered_in_slab(recording_.curve[static_cast<std::size_t>(image)], depth, above, n);
     probe_.set(slabs.sigma(k), columns, Boundary::nearest);
     for (std::int64_t r = band.begin; r < band.end; ++r) {
       probe_.along_row(planes.spare.row(r), planes.spare.row(r), columns);
@@ -221,6 +221,10 @@ class ImageStages {
     if (recording_.probe_sigma[i] > 0.0 && !has_tail(image) && !has_depth(image)) {
       probe_.across_rows(planes.signal, r, row_.data());
       fraction = row_.data();
+    }
+    if (recording_.bright_field[i] != 0) {
+      for (std::int64_t j = 0; j < columns; ++j) row_[j] = electrons * (1.0f - fraction[j]);
+      return;
     }
     for (std::int64_t j = 0; j < columns; ++j) row_[j] = electrons * fraction[j];
   }

@@ -49,7 +49,7 @@ struct Kernels {
   void (*project_volume)(const VolumeProjection&, float* out, const Execution&);
 
   // Single stages, for tests and benchmarks.
-  void (*scattered_fraction)(float* depth, std::int64_t n);
+  void (*scattered_fraction)(const ScatteringCurve&, float* depth, std::int64_t n);
   void (*blur)(float* image, std::int64_t rows, std::int64_t columns, double sigma, std::uint8_t boundary,
                const Execution&);
   // float32 (rows, columns): the film under image key.first_index, in the unit of its depth.

@@ -92,20 +92,27 @@ struct FilmSettings {
 };
 
 // How each image is recorded; one entry per image.
+// Plural scattering as a function of depth, by the numbers of `PluralScattering`.
+struct ScatteringCurve {
+  double c1, c2, c3, limit, lost;
+};
+
 struct RecordingTable {
   std::span<const FilmSettings> film;
-  std::span<const double> probe_sigma;    // [px]
-  std::span<const double> electrons;      // incident electrons per pixel
-  std::span<const double> gain;           // detector units per electron
-  std::span<const double> offset;         // detector units
-  std::span<const double> read_noise;     // rms, detector units
-  std::span<const double> tail_fraction;  // share of the probe's intensity in its tail
-  std::span<const double> tail_gamma;     // half width of the tail's profile [px]
-  std::span<const double> excess_noise;   // variance of one electron's charge, its mean being 1
-  std::span<const double> convergence;    // semi-angle for the depth of focus [rad]; 0 for none
-  std::span<const double> focus;          // z of the focus [nm]
-  std::span<const std::int64_t> slabs;    // that the depth is cut into
-  std::span<const double> decay;          // time constant of the detector's afterglow [s]
+  std::span<const ScatteringCurve> curve;
+  std::span<const std::uint8_t> bright_field;  // 1: the detector collects what is not scattered
+  std::span<const double> probe_sigma;         // [px]
+  std::span<const double> electrons;           // incident electrons per pixel
+  std::span<const double> gain;                // detector units per electron
+  std::span<const double> offset;              // detector units
+  std::span<const double> read_noise;          // rms, detector units
+  std::span<const double> tail_fraction;       // share of the probe's intensity in its tail
+  std::span<const double> tail_gamma;          // half width of the tail's profile [px]
+  std::span<const double> excess_noise;        // variance of one electron's charge, its mean being 1
+  std::span<const double> convergence;         // semi-angle for the depth of focus [rad]; 0 for none
+  std::span<const double> focus;               // z of the focus [nm]
+  std::span<const std::int64_t> slabs;         // that the depth is cut into
+  std::span<const double> decay;               // time constant of the detector's afterglow [s]
 };
 
 // Random numbers of image `first_index + i` of `seed` are the same in whatever batch it stands.

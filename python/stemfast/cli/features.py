@@ -48,6 +48,9 @@ def features(
     energy_kev: Annotated[float, typer.Option(metavar="KEV", help="Energy of the beam.")] = 200.0,
     inner_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's inner edge.")] = 60,
     outer_mrad: Annotated[float, typer.Option(metavar="MRAD", help="Detector's outer edge.")] = 200,
+    convergence_mrad: Annotated[
+        float, typer.Option(metavar="MRAD", help="Half angle of the illumination.")
+    ] = 20,
     scale_bar: ScaleBarOption = None,
     contrast: Contrast = "auto",
     method: Method = "auto",
@@ -67,6 +70,7 @@ def features(
     from stemfast import materials
     from stemfast.finding.find import find_in
     from stemfast.finding.source import source_of
+    from stemfast.scattering import Collection
 
     bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method, labels)
     if not file.exists():
@@ -75,9 +79,12 @@ def features(
         raise ValueError(f"--out is {out}, expected a name that ends in .csv")
     calibration = None
     if electrons_px is not None:
-        path = materials.get(material).mean_free_path_nm(energy_kev, inner_mrad, outer_mrad)
+        angles = Collection(energy_kev, inner_mrad, outer_mrad, convergence_mrad)
         calibration = package.Calibration(
-            mean_free_path_nm=path, electrons_px=electrons_px, gain=gain, offset=offset
+            curve=materials.get(material).scattering_curve(angles),
+            electrons_px=electrons_px,
+            gain=gain,
+            offset=offset,
         )
     source = source_of(file, pixel_size_nm, scale_bar_nm=bar_nm, index=index, dataset=dataset)
     source.micrograph()  # there must be a scale

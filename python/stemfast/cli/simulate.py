@@ -81,6 +81,12 @@ def simulate(
             help="Full width of the probe at half maximum; 0 for none.",
         ),
     ] = 0.5,
+    convergence_mrad: Annotated[
+        float,
+        typer.Option(
+            metavar="MRAD", rich_help_panel=_MICROSCOPE, help="Half angle of the illumination."
+        ),
+    ] = 20.0,
     inner_mrad: Annotated[
         float,
         typer.Option(metavar="MRAD", rich_help_panel=_MICROSCOPE, help="Detector's inner angle."),
@@ -125,7 +131,9 @@ def simulate(
     particle = build(shape, size, corner or (), material)
     microscope = sf.Microscope(
         scan=sf.Scan(shape=pixels, pixel_size_nm=pixel_size_nm, dwell_us=dwell_us),
-        beam=sf.Beam(energy_kev=energy_kev, current_pa=current_pa),
+        beam=sf.Beam(
+            energy_kev=energy_kev, current_pa=current_pa, convergence_mrad=convergence_mrad
+        ),
         probe=sf.Probe(fwhm_nm=probe_nm),
         haadf=sf.Haadf(inner_mrad=inner_mrad, outer_mrad=outer_mrad),
         film=sf.Film(thickness_nm=film_nm),

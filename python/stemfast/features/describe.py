@@ -45,7 +45,7 @@ _REACH_WIDTHS = 1.5
 _MERGE_WIDTHS = 1.6
 _FROM_OUTLINE_CORNER_WIDTHS = 2.5
 _NO_CALIBRATION = (
-    "no volume: the image is not calibrated; give calibration=Calibration(mean_free_path_nm=..., "
+    "no volume: the image is not calibrated; give calibration=Calibration(curve=..., "
     "electrons_px=..., gain=..., offset=...)"
 )
 

@@ -33,6 +33,7 @@ from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.image.likelihood import Observation
 from stemfast.microscope import Microscope
 from stemfast.reference import pixel_centres
+from stemfast.scattering import exponent
 from stemfast.symmetry import CORNER_SIGNS
 
 __all__ = [
@@ -80,6 +81,8 @@ class Optics(NamedTuple):
         Electrons per pixel.
     path_nm, film_path_nm : ()
         Mean free paths of particle and film [nm].
+    curve : (5,)
+        Numbers of `stemfast.scattering.exponent`.
     film_nm : () or (rows, columns)
         Thickness of the film [nm].
     blur_rows, blur_columns : (rows, rows), (columns, columns)
@@ -89,6 +92,7 @@ class Optics(NamedTuple):
     electrons: jax.Array
     path_nm: jax.Array
     film_path_nm: jax.Array
+    curve: jax.Array
     film_nm: jax.Array
     blur_rows: jax.Array
     blur_columns: jax.Array
@@ -109,7 +113,7 @@ def optics(microscope: Microscope, material: str) -> Optics:
         If the probe is not a plain Gaussian.
     """
     from stemfast.fit.image.film import mean_film
-    from stemfast.fit.image.likelihood import blur_matrix, check_optics
+    from stemfast.fit.image.likelihood import blur_matrix, check_optics, curve_of
 
     check_optics(microscope)
     rows, columns = microscope.scan.shape
@@ -119,6 +123,7 @@ def optics(microscope: Microscope, material: str) -> Optics:
         jnp.asarray(microscope.electrons_per_pixel),
         jnp.asarray(microscope.mean_free_path_nm(material)),
         jnp.asarray(microscope.mean_free_path_nm(microscope.film.material)),
+        jnp.asarray(curve_of(microscope, material).numbers),
         jnp.asarray(mean_film(microscope.film, x, y)),
         jnp.asarray(blur_matrix(rows, sigma)),
         jnp.asarray(blur_matrix(columns, sigma)),
@@ -162,7 +167,8 @@ def thickness(shape: Shape, x_nm: jax.Array, y_nm: jax.Array) -> jax.Array:
 def expected_electrons(shape: Shape, seen: Optics, x_nm: jax.Array, y_nm: jax.Array) -> jax.Array:
     """Mean number of electrons in each pixel, (rows, columns): thickness, contrast, probe."""
     t = thickness(shape, x_nm, y_nm)
-    fraction = -jnp.expm1(-t / seen.path_nm - seen.film_nm / seen.film_path_nm)
+    depth = t / seen.path_nm + seen.film_nm / seen.film_path_nm
+    fraction = -jnp.expm1(-exponent(depth, seen.curve))
     down = jnp.matmul(seen.blur_rows, fraction, precision="highest")
     return seen.electrons * jnp.matmul(down, seen.blur_columns.T, precision="highest")
 
@@ -176,6 +182,7 @@ def log_likelihood(shape: Shape, observation: Observation) -> jax.Array:
         jnp.asarray(observation.dose),
         jnp.asarray(observation.path_nm),
         jnp.asarray(observation.film_path_nm),
+        jnp.asarray(observation.curve.numbers),
         jnp.asarray(observation.film_nm),
         jnp.asarray(observation.blur_rows),
         jnp.asarray(observation.blur_columns),

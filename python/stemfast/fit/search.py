@@ -149,7 +149,7 @@ def search(
     >>> found.best
     128
     >>> found.probabilities([mask.bit_count() for mask in range(256)], 9).round(2).tolist()
-    [0.0, 0.96, 0.04, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    [0.0, 0.93, 0.07, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
 
     def fit(near: Refined | CutCuboid, mask: int, starts: int) -> Refined:

@@ -24,6 +24,7 @@ from stemfast.fit.image.charge import RIGHT
 from stemfast.fit.image.film import FilmWaves
 from stemfast.fit.image.likelihood import Observation, blur_matrix
 from stemfast.microscope import Microscope
+from stemfast.scattering import exponent
 from stemfast.simulation.batch import cuboid_thickness
 
 __all__ = ["Candidates", "Outline", "binned", "candidates", "misfits", "outline"]
@@ -300,22 +301,24 @@ def misfits(
     """
     rows, columns = coarse.counts.shape
     middle = np.array([coarse.x_nm.mean(), coarse.y_nm.mean()])
-    film = np.exp(-coarse.film_nm / coarse.film_path_nm).astype(np.float32)
+    film = (coarse.film_nm / coarse.film_path_nm).astype(np.float32)
     mean = np.maximum(coarse.counts, 1.0)
     root = (coarse.weight / np.sqrt(mean)).astype(np.float32)
     shift = coarse.noise / coarse.excess
     seen = ((coarse.dose + shift - coarse.counts * coarse.excess) * root / coarse.excess).astype(
         np.float32
     )
-    scale = (coarse.dose * film * root / coarse.excess).astype(np.float32)
+    scale = (coarse.dose * root / coarse.excess).astype(np.float32)
     misfit = np.empty(len(matrices))
     for first in range(0, len(matrices), _CHUNK):
         part = slice(first, first + _CHUNK)
         own = edges[part]
         same = np.tile(cuts, (len(own), 1))
         t = cuboid_thickness(matrices[part], own, same, centre - middle, (rows, columns), pixel_nm)
-        t *= np.float32(-1.0 / coarse.path_nm)
-        left = np.exp(t, out=t)
+        t *= np.float32(1.0 / coarse.path_nm)
+        t += film
+        bent = exponent(t, coarse.curve.numbers)
+        left = np.exp(np.negative(bent, out=bent), out=bent)
         left *= scale
         left -= seen
         misfit[part] = np.einsum("nij,nij->n", left, left, dtype=np.float64)

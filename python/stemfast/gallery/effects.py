@@ -52,7 +52,7 @@ def effect_scenes(seed: int) -> Panels:
         "none": {},
         "probe 2 nm wide": {"probe": Probe(fwhm_nm=2)},
         "tail: 40 % in 6 nm": {"probe": Probe(tail_fraction=0.4, tail_fwhm_nm=6)},
-        "60 mrad, focus 40 nm off": {"probe": Probe(convergence_mrad=60, focus_nm=40)},
+        "focus 120 nm off": {"probe": Probe(depth_of_focus=True, focus_nm=120)},
         "drift 80 nm/s": {"scan": _shaky(drift_nm_s=(80, 30))},
         "row jitter 400 pm": {"scan": _shaky(row_jitter_pm=400)},
         "mains ripple 1 nm": {"scan": _shaky(mains_pm=(1000, 0))},

@@ -12,6 +12,7 @@ from pydantic import Field
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
 from stemfast.microscope import Settings
+from stemfast.scattering import ScatteringCurve
 
 if TYPE_CHECKING:
     from stemfast.materials import Material
@@ -24,18 +25,21 @@ Image = NDArray[np.float64]
 _REACH_SIGMAS = 3.0
 _REACH_PX = 2
 _HIGHEST = 0.999
+# Where thickness hardly changes brightness, noise has no small effect to correct for.
+_LEAST_SLOPE = 0.3
 
 
 class Calibration(Settings):
     """Calibration of pixel values as thickness.
 
     A pixel value v means the scattered fraction f = (v − offset) / (gain · electrons_px), and
-    f = 1 − exp(−t/Λ).
+    f = 1 − exp(−h(t/Λ)), with h from `stemfast.scattering.ScatteringCurve`.
 
     Parameters
     ----------
-    mean_free_path_nm : float
-        Λ, mean free path of the particle's material for scattering into the detector [nm].
+    curve : ScatteringCurve
+        Scattered fraction against thickness of the particle's material, from
+        `Material.scattering_curve` or `Microscope.scattering_curve`.
     electrons_px : float
         Electrons that arrive in each pixel [e/px].
     gain : float
@@ -52,11 +56,12 @@ class Calibration(Settings):
     --------
     >>> import stemfast as sf
     >>> calibration = Calibration.of(sf.Microscope(), "Au")
-    >>> print(f"{calibration.mean_free_path_nm:.1f} nm, {calibration.electrons_px:.0f} e/px")
-    64.5 nm, 499 e/px
+    >>> path = calibration.curve.mean_free_path_nm
+    >>> print(f"{path:.1f} nm, {calibration.electrons_px:.0f} e/px")
+    103.1 nm, 499 e/px
     """
 
-    mean_free_path_nm: Annotated[float, Field(gt=0)]
+    curve: ScatteringCurve
     electrons_px: Annotated[float, Field(gt=0)]
     gain: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
@@ -76,7 +81,7 @@ class Calibration(Settings):
         Calibration
         """
         return cls(
-            mean_free_path_nm=microscope.mean_free_path_nm(material),
+            curve=microscope.scattering_curve(material),
             electrons_px=microscope.electrons_per_pixel,
             gain=microscope.detector.gain,
             offset=microscope.detector.offset,
@@ -88,9 +93,10 @@ def thickness_nm(
 ) -> Image:
     """Thickness of the particle in each pixel [nm].
 
-    The film scatters too, and the exponents add up: exp(−t/Λ) = (1 − f) / (1 − f of the film).
-    Noise goes through the curved logarithm and would make everything thicker by
-    Λ·var(f) / 2(1 − f)² on average, which is taken off.
+    The film scatters too, and depths in mean free paths add up. Noise goes through a curved
+    function, τ(f) with h(τ) = −ln(1 − f), and would make everything thicker by half the variance of
+    f times its second derivative, (1/s − h₂/s³) / (1 − f)² with s and h₂ the first and second
+    derivatives of h, which is taken off.
 
     Parameters
     ----------
@@ -109,13 +115,16 @@ def thickness_nm(
     Raises
     ------
     FeatureError
-        If the image is brighter than all electrons scattered, or the film darker than none, so
-        that the calibration cannot be the image's.
+        If the image is brighter than the material is at any thickness, or the film darker than
+        none, so that the calibration cannot be the image's.
 
     Examples
     --------
-    >>> calibration = Calibration(mean_free_path_nm=65, electrons_px=1000)
-    >>> signal, film = np.full((1, 1), 1000 * (1 - np.exp(-10 / 65))), np.zeros((1, 1))
+    >>> import stemfast as sf
+    >>> curve = sf.Microscope().scattering_curve("Au")
+    >>> calibration = Calibration(curve=curve, electrons_px=1000)
+    >>> depth = np.full((1, 1), 10 / curve.mean_free_path_nm)
+    >>> signal, film = 1000 * curve.fraction(depth), np.zeros((1, 1))
     >>> thickness_nm(signal, film, calibration).round(6)
     array([[10.]])
     """
@@ -124,16 +133,21 @@ def thickness_nm(
     total = signal * per_electron + of_film
     spread = 4.0 * float(np.max(pixel_noise)) * per_electron
     high, low = float(total.max()), float(np.median(of_film))
-    if high - spread >= _HIGHEST or low + spread < -0.01:
+    curve = calibration.curve
+    most = min(_HIGHEST, curve.largest_fraction)
+    if high - spread >= most or low + spread < -0.01:
         raise FeatureError(
             f"calibration: it makes the scattered fraction {high:.3g} at the brightest and "
-            f"{low:.3g} on the film, expected numbers of 0 … 1; are electrons_px "
-            f"({calibration.electrons_px:g}), gain ({calibration.gain:g}) and offset "
-            f"({calibration.offset:g}) those of this image?"
+            f"{low:.3g} on the film, expected numbers of 0 … {most:.3g}, the most that the "
+            f"material scatters; are electrons_px ({calibration.electrons_px:g}), gain "
+            f"({calibration.gain:g}) and offset ({calibration.offset:g}) those of this image?"
         )
+    depth = curve.depth(np.minimum(total, _HIGHEST))
     left = np.maximum(1.0 - total, 1.0 - _HIGHEST)
-    bias = 0.5 * (pixel_noise * per_electron / left) ** 2
-    thickness: Image = -calibration.mean_free_path_nm * (np.log(left / (1.0 - of_film)) + bias)
+    slope = np.maximum(curve.slope(depth), _LEAST_SLOPE)
+    second = (1.0 / slope - curve.bend(depth) / slope**3) / left**2
+    bias = 0.5 * (pixel_noise * per_electron) ** 2 * second
+    thickness: Image = curve.mean_free_path_nm * (depth - curve.depth(of_film) - bias)
     return thickness
 
 

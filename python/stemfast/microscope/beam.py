@@ -1,9 +1,9 @@
-"""The electrons: their energy and number."""
+"""The electrons: their energy, number and directions."""
 
 from __future__ import annotations
 
 from stemfast import units
-from stemfast.microscope.settings import Positive, Settings
+from stemfast.microscope.settings import Cone, Positive, Settings
 
 
 class Beam(Settings):
@@ -15,11 +15,15 @@ class Beam(Settings):
         Kinetic energy of the electrons [keV].
     current_pa : float
         Beam current at the specimen [pA].
+    convergence_mrad : float
+        Half angle of the cone of illumination [mrad], 0 for a parallel beam. It widens what a
+        detector sees of the scattered electrons, and sets the depth of focus where
+        `Probe.depth_of_focus` asks for it.
 
     Raises
     ------
     ValueError
-        If a value is not positive and finite, or a setting is unknown.
+        If a value is out of range or not finite, or a setting is unknown.
 
     Examples
     --------
@@ -29,6 +33,7 @@ class Beam(Settings):
 
     energy_kev: Positive = 200.0
     current_pa: Positive = 20.0
+    convergence_mrad: Cone = 20.0
 
     @property
     def wavelength_nm(self) -> float:

@@ -16,6 +16,7 @@ from stemfast.microscope.haadf import Haadf
 from stemfast.microscope.probe import Probe
 from stemfast.microscope.scan import Scan
 from stemfast.microscope.settings import Settings
+from stemfast.scattering import Collection, ScatteringCurve, strongest
 
 
 class Microscope(Settings):
@@ -34,7 +35,8 @@ class Microscope(Settings):
     ------
     ValueError
         If a part is not what it should be, a setting is unknown, the probe is wider than the
-        scanned field, or the film's wedge runs out within it.
+        scanned field, the film's wedge runs out within it, or the cone of illumination reaches
+        the annular detector.
 
     Examples
     --------
@@ -42,7 +44,7 @@ class Microscope(Settings):
     >>> round(microscope.electrons_per_pixel)
     2497
     >>> round(microscope.mean_free_path_nm("Pd"))
-    153
+    196
     """
 
     scan: Scan = Scan()
@@ -82,13 +84,34 @@ class Microscope(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _cone_misses_the_detector(self) -> Self:
+        inner, cone = self.haadf.inner_mrad, self.beam.convergence_mrad
+        if cone > inner:
+            raise ValueError(
+                "expected haadf.inner_mrad to be at least beam.convergence_mrad, got "
+                f"haadf.inner_mrad={inner:g} and beam.convergence_mrad={cone:g}: the undeflected "
+                "beam would fall onto the detector"
+            )
+        return self
+
+    @property
+    def collection(self) -> Collection:
+        """Energy, illumination and angles that decide how much is scattered onto the detector."""
+        return Collection(
+            self.beam.energy_kev,
+            self.haadf.inner_mrad,
+            self.haadf.outer_mrad,
+            self.beam.convergence_mrad,
+        )
+
     @property
     def electrons_per_pixel(self) -> float:
         """Mean number of electrons that arrive in each pixel's dwell time [e/px]."""
         return units.electrons(self.beam.current_pa, self.scan.dwell_us)
 
     def mean_free_path_nm(self, material: str | Material) -> float:
-        """Mean free path of a material for scattering into this detector at this energy.
+        """Mean free path of a thin layer for scattering onto this detector at this energy.
 
         Parameters
         ----------
@@ -98,7 +121,7 @@ class Microscope(Settings):
         Returns
         -------
         float
-            Mean free path [nm].
+            Mean free path Λ [nm].
 
         Raises
         ------
@@ -108,8 +131,29 @@ class Microscope(Settings):
         Examples
         --------
         >>> round(Microscope().mean_free_path_nm("Au"), 1)
-        64.5
+        103.1
         """
-        return materials.get(material).mean_free_path_nm(
-            self.beam.energy_kev, self.haadf.inner_mrad, self.haadf.outer_mrad
-        )
+        return self.scattering_curve(material).mean_free_path_nm
+
+    def scattering_curve(self, *in_view: str | Material) -> ScatteringCurve:
+        """Curve by which depths Σ t/Λ become scattered fractions in an image.
+
+        An image has one: that of the strongest scatterer in it, of the smallest Λ. A test shows
+        how far that is from the integral over several materials.
+
+        Parameters
+        ----------
+        *in_view : str or Material
+            What the image shows, at least one material; its film counts if it has one.
+
+        Raises
+        ------
+        ValueError
+            If a material is unknown.
+
+        Examples
+        --------
+        >>> Microscope().scattering_curve("C", "Au").mean_free_path_nm
+        103.0652
+        """
+        return strongest([materials.get(m).scattering_curve(self.collection) for m in in_view])

@@ -25,11 +25,12 @@ class Probe(Settings):
     It is computed as a mixture of Gaussians, at about three times the cost of the Gaussian alone;
     where γ is at least a pixel, the tail is within 0.4 % of the field's contrast.
 
-    Given the convergence angle α, the probe is a cone about its focus z₀ and blurs what it meets at
-    z by σ(z)² = σ² + (α(z - z₀)/2)². The particles are then cut across the beam into slabs, each
-    blurred by its own width. What a slab scatters is what is left of the beam above it less what is
-    left below it, so that the slabs add up to the whole and α → 0 is the plain image. The film lies
-    with the last slab. The cost is that of `slabs` images before the counting.
+    With a depth of focus the probe is a cone about its focus z₀, of the beam's convergence angle α
+    (`Beam.convergence_mrad`), and blurs what it meets at z by σ(z)² = σ² + (α(z - z₀)/2)². The
+    particles are then cut across the beam into slabs, each blurred by its own width. What a slab
+    scatters is what all slabs down to it scatter less what those above it do, so that the slabs add
+    up to the whole and α → 0 is the plain image. The film lies with the last slab. The cost is that
+    of `slabs` images before the counting.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ class Probe(Settings):
         Share of the intensity in the tail, below 1; 0 for none.
     tail_fwhm_nm : float
         Full width at half maximum of the tail [nm].
-    convergence_mrad : float or None
-        Convergence semi-angle [mrad], for the depth of focus; None for one width at all depths.
+    depth_of_focus : bool
+        Whether the width follows the depth; else it is the same at all depths.
     focus_nm : float
         z of the focus [nm]; positive is below the specimen's origin, down the beam.
     slabs : int
@@ -66,7 +67,7 @@ class Probe(Settings):
     fwhm_nm: NotNegative = 0.5
     tail_fraction: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     tail_fwhm_nm: Positive = 2.0
-    convergence_mrad: Angle | None = None
+    depth_of_focus: Annotated[bool, Field(strict=True)] = False
     focus_nm: Finite = 0.0
     slabs: Annotated[Whole, Field(ge=1, le=4096)] = 8
 
@@ -103,7 +104,8 @@ class Probe(Settings):
             Full width at half maximum of the source's image [nm].
         depth_of_focus : bool
             Whether the blur by defocus follows the depth in the specimen, in place of one width:
-            sets `convergence_mrad`, and `focus_nm` to `defocus_nm`.
+            sets `depth_of_focus`, and `focus_nm` to `defocus_nm`. The beam needs the same
+            convergence angle.
         **others
             Further settings of the probe.
 
@@ -131,8 +133,7 @@ class Probe(Settings):
         blur = units.fwhm_from_sigma(0.5 * angle * abs(given.defocus_nm))
         if depth_of_focus:
             blur = 0.0
-            cone = {"convergence_mrad": given.convergence_mrad, "focus_nm": given.defocus_nm}
-            others = {**others, **cone}
+            others = {**others, "depth_of_focus": True, "focus_nm": given.defocus_nm}
         return cls(fwhm_nm=math.hypot(diffraction, blur, given.source_fwhm_nm), **others)
 
     @property
@@ -140,21 +141,23 @@ class Probe(Settings):
         """Standard deviation of the Gaussian [nm]."""
         return units.sigma_from_fwhm(self.fwhm_nm)
 
-    def fwhm_at_nm(self, z_nm: float) -> float:
+    def fwhm_at_nm(self, z_nm: float, convergence_mrad: float) -> float:
         """Full width at half maximum of the Gaussian at a depth [nm].
 
         Parameters
         ----------
         z_nm : float
             Depth, counted down the beam from the specimen's origin [nm].
+        convergence_mrad : float
+            Half angle of the beam's cone [mrad]; without a depth of focus it does not matter.
 
         Examples
         --------
-        >>> probe = Probe(fwhm_nm=0.1, convergence_mrad=20)
-        >>> round(probe.fwhm_at_nm(50), 3)
+        >>> probe = Probe(fwhm_nm=0.1, depth_of_focus=True)
+        >>> round(probe.fwhm_at_nm(50, convergence_mrad=20), 3)
         1.182
         """
-        angle = 0.0 if self.convergence_mrad is None else self.convergence_mrad * 1e-3
+        angle = convergence_mrad * 1e-3 if self.depth_of_focus else 0.0
         blur = units.fwhm_from_sigma(0.5 * angle * abs(z_nm - self.focus_nm))
         return math.hypot(self.fwhm_nm, blur)
 

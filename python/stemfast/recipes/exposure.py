@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -13,9 +14,10 @@ from pydantic import AfterValidator, Field, model_validator
 from stemfast import elementary, materials
 from stemfast.recipes.distributions import Floats, Ints, Stage, between, between_log, numbered
 from stemfast.recipes.settings import Group, LogRange, NotNegative, Positive, Range, ordered
+from stemfast.scattering import Collection, ScatteringCurve, exponent, slope
 from stemfast.simulation.imaging import Imaging
 
-__all__ = ["Exposure", "ImagingSettings", "draw_exposure"]
+__all__ = ["Exposure", "ImagingSettings", "Scatterers", "draw_exposure"]
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 
@@ -23,6 +25,7 @@ _ORDERED = AfterValidator(ordered)
 _Third = Annotated[NotNegative, Field(le=1 / 3)]
 _Correlation = Annotated[Positive, Field(ge=0.1, le=1e4)]
 _Hurst = Annotated[Positive, Field(ge=0.1, le=1.0)]
+_Cone = Annotated[NotNegative, Field(lt=1000)]
 _Excess = Annotated[Positive, Field(ge=1.0)]
 _BelowOne = Annotated[NotNegative, Field(lt=1)]
 _AboveZero = Annotated[Positive, Field(le=1)]
@@ -84,6 +87,8 @@ class ImagingSettings(Group):
         way that takes x to y, y to z or z to x.
     energy_kev : float
         Energy of the beam [keV].
+    convergence_mrad : float
+        Half angle of the illumination [mrad].
     inner_mrad, outer_mrad : float
         Collection angles of the detector [mrad].
     """
@@ -107,6 +112,7 @@ class ImagingSettings(Group):
     turn_deg: Range = (10.0, 60.0)
     turn_axis: Literal["isotropic", "x", "y", "z"] = "isotropic"
     energy_kev: Positive = 200.0
+    convergence_mrad: _Cone = 20.0
     inner_mrad: Positive = 60.0
     outer_mrad: Positive = 200.0
 
@@ -116,12 +122,26 @@ class ImagingSettings(Group):
             raise ValueError(
                 f"expected inner_mrad < outer_mrad, got {self.inner_mrad:g} and {self.outer_mrad:g}"
             )
+        if self.convergence_mrad > self.inner_mrad:
+            raise ValueError(
+                f"expected convergence_mrad of at most inner_mrad, got {self.convergence_mrad:g} "
+                f"and {self.inner_mrad:g}: the undeflected beam would fall onto the detector"
+            )
         return self
 
-    def mean_free_path_nm(self, material: str) -> float:
-        """Mean free path of a material at this energy for this detector [nm]."""
-        return materials.get(material).mean_free_path_nm(
-            self.energy_kev, self.inner_mrad, self.outer_mrad
+    def scattering_curve(self, material: str) -> ScatteringCurve:
+        """Scattered fraction against thickness of a material for this detector."""
+        collection = Collection(
+            self.energy_kev, self.inner_mrad, self.outer_mrad, self.convergence_mrad
+        )
+        return materials.get(material).scattering_curve(collection)
+
+    def scatterers(self, names: Sequence[str], pick: Ints) -> Scatterers:
+        """Scattering of the particle in each of N scenes, of the materials named."""
+        curves = [self.scattering_curve(name) for name in names]
+        return Scatterers(
+            np.array([curve.mean_free_path_nm for curve in curves])[pick],
+            np.array([curve.numbers for curve in curves])[pick].T,
         )
 
     def require_fit(self, field_nm: float, image_px: int) -> None:
@@ -158,6 +178,30 @@ class ImagingSettings(Group):
 
 
 @dataclass(frozen=True, eq=False)
+class Scatterers:
+    """Scattered fraction against depth, the particle's own in each of N scenes.
+
+    Attributes
+    ----------
+    mean_free_path_nm : (N,) ndarray
+        Λ [nm].
+    numbers : (5, N) ndarray
+        Of `stemfast.scattering.exponent`.
+    """
+
+    mean_free_path_nm: Floats
+    numbers: Floats
+
+    def left(self, depth: Floats) -> Floats:
+        """Share of the beam (N,) that is not scattered onto the detector at depths Σ t/Λ."""
+        return elementary.exp(-exponent(depth, self.numbers))
+
+    def slope(self, depth: Floats) -> Floats:
+        """Derivative (N,) of −ln of that by the depth."""
+        return np.asarray(slope(depth, self.numbers))
+
+
+@dataclass(frozen=True, eq=False)
 class Exposure:
     """Imaging conditions drawn for each scene, the same for all its views.
 
@@ -168,8 +212,8 @@ class Exposure:
     pixel_size_nm : float
     drawn : dict of str to (N,) or (N, 2) ndarray
         By the names of the columns, with units.
-    mean_free_path_nm : (N,) ndarray
-        Of the particle's material [nm].
+    scatterers : Scatterers
+        Of the particle's material.
     film_electrons : (N,) ndarray
         Expected electrons per pixel from the film alone [e/px].
     levels : (2, N) ndarray
@@ -180,7 +224,7 @@ class Exposure:
     image_px: int
     pixel_size_nm: float
     drawn: Columns
-    mean_free_path_nm: Floats
+    scatterers: Scatterers
     film_electrons: Floats
     levels: Floats
 
@@ -222,6 +266,7 @@ class Exposure:
                 pixel_size_nm=self.pixel_size_nm,
                 bits=bits[dtype.name],
                 energy_kev=self.settings.energy_kev,
+                convergence_mrad=self.settings.convergence_mrad,
                 inner_mrad=self.settings.inner_mrad,
                 outer_mrad=self.settings.outer_mrad,
                 flyback_us=self.settings.flyback_us,
@@ -238,8 +283,9 @@ class Exposure:
         d, s = self.drawn, self.settings
         wedge = d["film_wedge_nm_per_um"] * (_HALF_DIAGONAL_UM * self.image_px * self.pixel_size_nm)
         film = d["film_nm"] + _ROUGHEST * d["film_roughness_nm"] + wedge
-        depth = 2.0 * reach_nm / self.mean_free_path_nm + film / s.mean_free_path_nm("C")
-        peak = d["electrons_px"] * (1.0 - elementary.exp(-depth))
+        carbon = s.scattering_curve("C").mean_free_path_nm
+        depth = 2.0 * reach_nm / self.scatterers.mean_free_path_nm + film / carbon
+        peak = d["electrons_px"] * (1.0 - self.scatterers.left(depth))
         read = d["read_noise_e"]
         noise = np.sqrt(d["excess_noise_factor"] * peak + read * read)
         lowest, highest = -HEADROOM * read, peak + HEADROOM * noise
@@ -277,7 +323,7 @@ def draw_exposure(
     image_px: int,
     pixel_size_nm: float,
     diameter_nm: Floats,
-    mean_free_path_nm: Floats,
+    scatterers: Scatterers,
 ) -> Exposure:
     """Draw dose, probe, film, detector and stability of each scene.
 
@@ -289,15 +335,17 @@ def draw_exposure(
         Of the scenes.
     image_px : int
     pixel_size_nm : float
-    diameter_nm, mean_free_path_nm : (N,) ndarray
+    diameter_nm : (N,) ndarray
         Of the particles [nm].
+    scatterers : Scatterers
+        Of their materials.
     """
     s = settings
     u = numbered(seed, indices, Stage.IMAGING, 19)
     signal = between_log(s.signal_e_px, next(u))
     # Of a sphere: its volume over the area of its shadow.
     mean_chord = 2.0 / 3.0 * diameter_nm
-    electrons = signal / (1.0 - elementary.exp(-mean_chord / mean_free_path_nm))
+    electrons = signal / (1.0 - scatterers.left(mean_chord / scatterers.mean_free_path_nm))
     film = between(s.film_nm, next(u))
     drawn: Columns = {
         "signal_e_px": signal,
@@ -319,13 +367,13 @@ def draw_exposure(
     drawn["mains_pm"] = np.stack([between(s.mains_pm, next(u)) for _ in "xy"], axis=1)
     drawn["mains_phase_turns"] = next(u)
     levels = np.stack([next(u), next(u)])
-    scattered = 1.0 - elementary.exp(-film / s.mean_free_path_nm("C"))
+    scattered = 1.0 - scatterers.left(film / s.scattering_curve("C").mean_free_path_nm)
     return Exposure(
         settings=s,
         image_px=image_px,
         pixel_size_nm=pixel_size_nm,
         drawn=drawn,
-        mean_free_path_nm=mean_free_path_nm,
+        scatterers=scatterers,
         film_electrons=electrons * scattered,
         levels=levels,
     )

@@ -219,7 +219,6 @@ class Recipe(Group):
         u = numbered(seed, indices, Stage.SIZE, 2)
         diameter = between_log(settings.diameter_nm, next(u))
         material = pick(len(settings.materials), next(u))
-        paths = np.array([self.imaging.mean_free_path_nm(name) for name in settings.materials])
         exposure = draw_exposure(
             self.imaging,
             seed,
@@ -227,7 +226,7 @@ class Recipe(Group):
             image_px=self.image_px,
             pixel_size_nm=self.pixel_size_nm,
             diameter_nm=diameter,
-            mean_free_path_nm=paths[material],
+            scatterers=self.imaging.scatterers(settings.materials, material),
         )
         labels, drawn = self.draw_particles(seed, indices, diameter, exposure)
         own = {

@@ -167,12 +167,13 @@ class Scenes:
         clipped = np.zeros((n * k, 2), np.int64)
         spin = np.zeros((n, k, 3)) if self.spin_rad_s is None else self.spin_rad_s
         batch = self.batch()
-        paths = [self.imaging.mean_free_path_nm(name) for name in batch.materials]
+        contrast = self.imaging.contrast(batch)
         _core.simulate(
-            batch.scenes(batch.weight * (1.0 / np.array(paths))[batch.material]),
+            batch.scenes(contrast.depth_weights),
             _core.Scanning(**self.imaging.scanning(spin.reshape(-1, 3))),
             images.reshape(-1, side, side),
             **self.imaging.recording(),
+            curve=contrast.curve,
             clipped=clipped,
             seed=self.seed,
             first_index=self.start * k,

@@ -7,7 +7,8 @@ and then tells the two apart with the signal-to-noise
 
 with ΔE the electrons that are missing, b those expected there with the corner whole, F² the
 detector's excess noise factor and σ its read noise [e]. In a thin slice of matter
-ΔE = N exp(−t/Λ) δ/Λ, with N the dose, Λ the mean free path, t the thickness and δ the missing part
+ΔE = N exp(−h) s δ/Λ, with N the dose, Λ the mean free path, h the exponent of the scattered
+fraction (t/Λ but for plural scattering), s its slope by t/Λ, t the thickness and δ the missing part
 of it. Three steps make that a formula:
 
 - A Gaussian blob of the missing volume v with the mean variance s² of the missing piece, blurred
@@ -15,7 +16,7 @@ of it. Three steps make that a formula:
 - In three poses out of four a corner lies on the outline, where the particle is about as thick as
   the missing piece itself: t = κ v^(1/3). κ is 1.3 for a corner cut off, and 0.65 for a displaced
   one, which leaves a thin shell: these two numbers were fitted to simulated images.
-- b = N (1 − exp(−t/Λ)) + the film's electrons.
+- b = N (1 − exp(−h)) + the film's electrons.
 
 The root mean square of d' over poses is that within a factor of 1.35 for cuts of 10 … 50 % and
 displacements of 5 … 25 % of the edges, which a test shows by simulating both. In single poses it
@@ -62,7 +63,7 @@ class Corner:
         self._squares = squares
         self._shortest = np.minimum(np.minimum(a, b), c) / np.sqrt(squares)
         self._electrons = drawn["electrons_px"]
-        self._path = exposure.mean_free_path_nm
+        self._scatterers = exposure.scatterers
         sigma = drawn["probe_fwhm_nm"] / fwhm_from_sigma(1.0)
         self._blur = sigma * sigma
         self._area = 4.0 * np.pi * (exposure.pixel_size_nm * exposure.pixel_size_nm)
@@ -86,9 +87,11 @@ class Corner:
             root = np.where(self._displaced, shell, root)
             variance = np.where(self._displaced, (spread - centre * centre) / 3.0, variance)
         missing = self._volume * volume
-        left = elementary.exp(-root * self._root / self._path)
+        path = self._scatterers.mean_free_path_nm
+        depth = root * self._root / path
+        left, slope = self._scatterers.left(depth), self._scatterers.slope(depth)
         background = self._electrons * (1.0 - left) + self._film
-        lost = self._electrons * left / self._path * missing
+        lost = self._electrons * left * slope / path * missing
         noise = self._excess * background + self._read
         return np.asarray(
             lost / np.sqrt(self._area * (variance * self._squares + self._blur) * noise)

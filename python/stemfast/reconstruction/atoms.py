@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.arguments import positive_number, seed_value
-from stemfast.materials import ELEMENTS, cross_section_nm2
+from stemfast.materials import ELEMENTS
 from stemfast.microscope import Microscope
+from stemfast.scattering import cross_section_nm2, scattering_curve
 from stemfast.simulation.voxels import project_volume
 
 if TYPE_CHECKING:
@@ -120,12 +122,8 @@ class Atoms:
         """
         voxel = positive_number("voxel_size_nm", voxel_size_nm)
         sigma = positive_number("sigma_nm", sigma_nm)
-        angles = (
-            microscope.beam.energy_kev,
-            microscope.haadf.inner_mrad,
-            microscope.haadf.outer_mrad,
-        )
-        sections = {e: cross_section_nm2(ELEMENTS[e][0], *angles) for e in set(self.elements)}
+        collection = microscope.collection
+        sections = {e: cross_section_nm2(ELEMENTS[e][0], collection) for e in set(self.elements)}
         weights = np.array([sections[e] for e in self.elements]) / voxel**3
         reach = int(np.ceil(_REACH * sigma / voxel)) + 1
         half = np.ceil(np.abs(self.positions_nm).max(axis=0) / voxel).astype(int) + reach + 1
@@ -181,10 +179,14 @@ class Atoms:
         depth = depth.reshape(-1, rows, oversample, columns, oversample).mean(axis=(2, 4))
         depth = depth + film.thickness_nm / microscope.mean_free_path_nm(film.material)
         sigma_px = microscope.probe.sigma_nm / scan.pixel_size_nm
+        # The atoms' own curve: it depends on their elements, not on how dense they are.
+        count = sorted(Counter(self.elements).items())
+        mixture = tuple((ELEMENTS[element][0], float(n)) for element, n in count)
+        curve = scattering_curve(mixture, microscope.collection)
         rng = np.random.default_rng(seed_value(seed))
         taken = []
         for one in depth:
-            fraction = gaussian_filter(1.0 - np.exp(-one.astype(np.float64)), sigma_px)
+            fraction = gaussian_filter(curve.fraction(one.astype(np.float64)), sigma_px)
             counts = rng.poisson(microscope.electrons_per_pixel * fraction)
             values = detector.gain * counts + detector.offset
             taken.append(values + rng.normal(0.0, detector.read_noise, one.shape))

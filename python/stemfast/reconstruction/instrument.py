@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stemfast import units
 from stemfast.microscope import Beam, Detector, Film, Haadf, Microscope, Probe, Scan
 from stemfast.reconstruction.prepare import View
+from stemfast.scattering import ScatteringCurve
 
 __all__ = ["DOSE_SD", "Noise", "estimate", "measure_noise", "span"]
 
@@ -30,7 +31,7 @@ DOSE_SD = 0.3
 _LEAST_PIXELS = 40
 _PROBE_PX = 1.5
 _THICKEST_FILM_NM = 30.0
-_BRIGHTEST = 0.9  # share of the electrons scattered, at the most
+_BRIGHTEST = 0.9  # share of what the material scatters at any thickness, at the most
 # Counted in a bright pixel: with more, what is not known of the microscope outweighs the noise.
 _MOST_ELECTRONS = 1e4
 
@@ -141,8 +142,8 @@ def estimate(
     scopes = []
     for view, noise in zip(views, noises, strict=True):
         bare = Microscope(beam=beam, haadf=haadf)
-        path = bare.mean_free_path_nm(material)
-        dose = _dose(view, noise, path, side**3)
+        curve = bare.scattering_curve(material)
+        dose = _dose(view, noise, curve, side**3)
         film, offset = _film(float(np.median(view.film)), noise, dose, bare)
         width = _PROBE_PX * view.pixel_size_nm if probe_fwhm_nm is None else probe_fwhm_nm
         scan = Scan(shape=view.shape, pixel_size_nm=view.pixel_size_nm)
@@ -159,7 +160,7 @@ def estimate(
     return scopes, _assumptions(scopes, noises, material, energy_kev)
 
 
-def _dose(view: View, noise: Noise, path_nm: float, volume_nm3: float) -> float:
+def _dose(view: View, noise: Noise, curve: ScatteringCurve, volume_nm3: float) -> float:
     """Electrons a pixel with which the image sums up to a volume."""
     from scipy import ndimage, optimize
 
@@ -169,10 +170,11 @@ def _dose(view: View, noise: Noise, path_nm: float, volume_nm3: float) -> float:
     top = float(np.quantile(signal, 0.99))
 
     def excess(log_dose: float) -> float:
-        share = np.minimum(signal / math.exp(log_dose), 0.999)
-        return float(-path_nm * np.log1p(-share).sum() * area) - volume_nm3
+        depth = curve.depth(np.minimum(signal / math.exp(log_dose), 0.999))
+        return float(curve.mean_free_path_nm * depth.sum() * area) - volume_nm3
 
-    least = math.log(max(float(signal.max()) * 1.05, top / _BRIGHTEST, 1e-3))
+    brightest = _BRIGHTEST * curve.largest_fraction
+    least = math.log(max(float(signal.max()) * 1.05, top / brightest, 1e-3))
     most = math.log(max(1e4 * math.exp(least), 1.0))
     if excess(least) <= 0:
         return math.exp(least)
@@ -183,13 +185,14 @@ def _dose(view: View, noise: Noise, path_nm: float, volume_nm3: float) -> float:
 
 def _film(level: float, noise: Noise, dose: float, scope: Microscope) -> tuple[float, float]:
     """Thickness of the film [nm], and the offset that goes with it."""
-    path = scope.mean_free_path_nm("C")
+    curve = scope.scattering_curve("C")
+    path = curve.mean_free_path_nm
     electrons = max((level - noise.offset) / noise.gain, 0.0)
-    most = dose * -math.expm1(-_THICKEST_FILM_NM / path)
+    most = dose * float(curve.fraction(np.array(_THICKEST_FILM_NM / path)))
     if electrons >= most:
         # More than a film explains: the rest is light, or electronics, that adds no noise here.
         return _THICKEST_FILM_NM, level - noise.gain * most
-    return -path * math.log1p(-electrons / dose), noise.offset
+    return path * float(curve.depth(np.array(electrons / dose))), noise.offset
 
 
 def _assumptions(

@@ -165,8 +165,7 @@ def _image(
 
 def _told(seen: Observation, electrons: Float) -> float:
     """Information of an image: signal over noise, squared and summed."""
-    film = seen.dose * -np.expm1(-seen.film_nm / seen.film_path_nm)
-    signal = seen.weight * np.maximum(electrons - film, 0.0)
+    signal = seen.weight * np.maximum(electrons - seen.film_electrons, 0.0)
     variance = np.maximum(seen.excess * electrons + seen.noise, 1e-12)
     return float((signal**2 / variance).sum())
 

@@ -12,6 +12,7 @@ from stemfast.microscope import Microscope, Scan
 from stemfast.particles import Particle
 from stemfast.reference.film import film_thickness
 from stemfast.reference.solids import thickness
+from stemfast.scattering import ScatteringCurve
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -74,6 +75,7 @@ def focused_fraction(
     sigma_nm: float,
     angle: float,
     focus_nm: float,
+    curve: ScatteringCurve,
 ) -> Float:
     """Return the scattered share of the beam through a volume, each layer blurred by its own width.
 
@@ -85,19 +87,21 @@ def focused_fraction(
         Thickness of a layer and size of a pixel [nm].
     sigma_nm, angle, focus_nm : float
         Standard deviation of the probe in focus [nm], convergence semi-angle [rad], z of the focus.
+    curve : ScatteringCurve
+        From depths in mean free paths to the scattered fraction.
 
     Examples
     --------
-    >>> slab = np.full((10, 4, 4), 0.1)
-    >>> round(float(focused_fraction(slab, 1.0, 1.0, 0.5, 0.02, 0.0)[1, 2]), 6)
+    >>> slab, plain = np.full((10, 4, 4), 0.1), ScatteringCurve(1.0, (0.0, 0.0, 0.0), 9.0, 1.0)
+    >>> round(float(focused_fraction(slab, 1.0, 1.0, 0.5, 0.02, 0.0, plain)[1, 2]), 6)
     0.632121
     """
-    left = np.ones(scattering.shape[1:])
-    total = np.zeros_like(left)
+    depth = np.zeros(scattering.shape[1:])
+    total = np.zeros_like(depth)
     for k, layer in enumerate(scattering):
         z = (k - (len(scattering) - 1) / 2) * voxel_nm
-        share = left * (1.0 - np.exp(-layer * voxel_nm))
-        left = left - share
+        share = curve.fraction(depth + layer * voxel_nm) - curve.fraction(depth)
+        depth = depth + layer * voxel_nm
         total += gaussian_blur(share, math.hypot(sigma_nm, angle * (z - focus_nm) / 2) / pixel_nm)
     return total
 
@@ -135,7 +139,8 @@ def scattered_fraction(
     for material in particle.volumes:
         t = thickness(particle, orientation, microscope.scan, material=material, **where)  # type: ignore[arg-type]
         depth = depth + t / microscope.mean_free_path_nm(material)
-    fraction = 1.0 - np.exp(-depth)
+    film_of = [microscope.film.material] * (microscope.film.thickness_nm > 0)
+    fraction = microscope.scattering_curve(*particle.volumes, *film_of).fraction(depth)
     sigma = microscope.probe.sigma_nm / microscope.scan.pixel_size_nm
     fraction = gaussian_blur(fraction, sigma) if sigma > 0 else fraction
     tail, gamma = microscope.probe.tail_fraction, microscope.probe.tail_gamma_nm

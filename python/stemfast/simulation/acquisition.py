@@ -84,7 +84,8 @@ class Acquisition:
     def film_depth(self, out: Float32) -> None:
         """Write the film's thickness in mean free paths, (images, rows, columns)."""
         # With no particles, no blur and one electron a pixel, what is left of the chain is
-        # 1 − exp(−t/Λ) of the film that these very images have. A column of 0 leaves a stage out.
+        # 1 − exp(−t/Λ) of the film that these very images have. A column of 0 leaves a stage out,
+        # a curve of 0 plural scattering.
         bare = {name: np.zeros_like(column) for name, column in self.recording.items()}
         bare["slabs"] = self.recording["slabs"]
         bare |= {"film": self.recording["film"], "electrons": np.ones(self.batch.n_images)}

@@ -22,7 +22,7 @@ def film_column(scopes: Sequence[Microscope]) -> Records:
     --------
     >>> film = film_column([Microscope()])[0]
     >>> round(float(film["depth"]), 6), float(film["roughness"]), float(film["correlation"])
-    (0.000952, 0.0, 8.0)
+    (0.000917, 0.0, 8.0)
     """
     return _records(_core.film_dtype, [_film(scope) for scope in scopes])
 

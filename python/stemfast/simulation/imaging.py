@@ -14,16 +14,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import materials, units
-from stemfast.materials import Material
 from stemfast.microscope import Beam, Detector, Film, Haadf, Instability, Microscope, Probe, Scan
+from stemfast.scattering import Collection
+from stemfast.simulation.batch import Batch
 from stemfast.simulation.columns import stray_column
+from stemfast.simulation.contrast import Contrast, image_contrast
 from stemfast.simulation.recording import recording_columns
 
 __all__ = ["Imaging"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-_ONE_FOR_ALL = ("image_px", "pixel_size_nm", "bits", "energy_kev", "inner_mrad", "outer_mrad")
+_ONE_FOR_ALL = (
+    "image_px",
+    "pixel_size_nm",
+    "bits",
+    "energy_kev",
+    "convergence_mrad",
+    "inner_mrad",
+    "outer_mrad",
+)
 _VECTORS = ("drift_nm_s", "mains_pm")
 
 
@@ -35,7 +45,7 @@ class Imaging:
     ----------
     image_px : int
         Rows and columns of the square images.
-    pixel_size_nm, energy_kev, inner_mrad, outer_mrad : float
+    pixel_size_nm, energy_kev, convergence_mrad, inner_mrad, outer_mrad : float
         The same for all images.
     bits : 8, 16 or None
         Bits of a pixel; None for float32.
@@ -60,6 +70,7 @@ class Imaging:
     electrons_px: ArrayLike
     bits: Literal[8, 16] | None = 16
     energy_kev: float = 200.0
+    convergence_mrad: float = 20.0
     inner_mrad: float = 60.0
     outer_mrad: float = 200.0
     dwell_us: ArrayLike = 4.0
@@ -109,10 +120,19 @@ class Imaging:
         """Type of the pixels."""
         return Detector(bits=self.bits).dtype
 
-    def mean_free_path_nm(self, material: str | Material) -> float:
-        """Mean free path of a material at this energy for this detector [nm]."""
-        return materials.get(material).mean_free_path_nm(
-            self.energy_kev, self.inner_mrad, self.outer_mrad
+    @property
+    def collection(self) -> Collection:
+        """Energy, illumination and angles that decide how much is scattered onto the detector."""
+        return Collection(self.energy_kev, self.inner_mrad, self.outer_mrad, self.convergence_mrad)
+
+    def contrast(self, batch: Batch) -> Contrast:
+        """Contrast of a batch that shows these images."""
+        return image_contrast(
+            batch,
+            [self.collection],
+            [Film().material],
+            np.zeros(len(self), np.int64),
+            self._of("film_nm") > 0.0,
         )
 
     def scanning(self, spin_rad_s: Float) -> dict[str, Any]:
@@ -139,11 +159,11 @@ class Imaging:
         }
 
     def recording(self) -> dict[str, Any]:
-        """The columns of `_core.simulate`, apart from `clipped`."""
+        """The columns of `_core.simulate`, apart from `curve` and `clipped`."""
         # What recipes leave alone is as in a microscope of which nothing is said.
         same = Microscope(scan=self._scan())
         columns = recording_columns([same], np.zeros(len(self), np.int64))
-        path = self.mean_free_path_nm(same.film.material)
+        path = materials.get(same.film.material).scattering_curve(self.collection).mean_free_path_nm
         film = columns["film"]
         film["depth"] = self._of("film_nm") / path
         film["roughness"] = self._of("film_roughness_nm") / path
@@ -188,7 +208,11 @@ class Imaging:
                     mains_phase_rad=own["mains_phase_turns"] * 2 * math.pi,
                 ),
             ),
-            beam=Beam(energy_kev=self.energy_kev, current_pa=float(self._current_pa()[image])),
+            beam=Beam(
+                energy_kev=self.energy_kev,
+                current_pa=float(self._current_pa()[image]),
+                convergence_mrad=self.convergence_mrad,
+            ),
             probe=Probe(fwhm_nm=own["probe_fwhm_nm"]),
             haadf=Haadf(inner_mrad=self.inner_mrad, outer_mrad=self.outer_mrad),
             film=Film(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from stemfast.materials import Material
 from stemfast.microscope import Microscope
-from stemfast.simulation.batch import Batch, Float, Int
+from stemfast.simulation.batch import Batch, Int
 from stemfast.simulation.columns import film_column
+from stemfast.simulation.contrast import Contrast, image_contrast
 from stemfast.simulation.motion import drift_reach_nm
 
 
@@ -57,7 +57,7 @@ def microscope_list(
 
 
 def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]:
-    """Return how each image is recorded, as columns of `_core.simulate`.
+    """Return how each image is recorded, as columns of `_core.simulate`, all but the curve.
 
     Parameters
     ----------
@@ -86,17 +86,18 @@ def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]
         "tail_fraction": lambda m: m.probe.tail_fraction,
         "tail_gamma": lambda m: m.probe.tail_gamma_nm / m.scan.pixel_size_nm,
         "excess_noise": lambda m: m.detector.excess_noise_factor - 1.0,
-        "convergence": lambda m: (m.probe.convergence_mrad or 0.0) * 1e-3,
+        "convergence": lambda m: m.beam.convergence_mrad * 1e-3 * m.probe.depth_of_focus,
         "focus": lambda m: m.probe.focus_nm,
         "slabs": lambda m: m.probe.slabs,
         "decay": lambda m: m.detector.decay_us * 1e-6,
     }
     numbers = {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
-    return numbers | {"film": film_column(scopes)[pick]}
+    bright = np.zeros(len(scopes), np.uint8)
+    return numbers | {"film": film_column(scopes)[pick], "bright_field": bright[pick]}
 
 
-def inverse_mean_free_paths(batch: Batch, scopes: Sequence[Microscope], pick: Int) -> Float:
-    """Return each placed body's weight in Σ t/Λ: its own, times 1/Λ under its image's microscope.
+def contrast_of(batch: Batch, scopes: Sequence[Microscope], pick: Int) -> Contrast:
+    """Return the contrast of each image.
 
     Parameters
     ----------
@@ -104,23 +105,14 @@ def inverse_mean_free_paths(batch: Batch, scopes: Sequence[Microscope], pick: In
         What is seen.
     scopes, pick
         As in `recording_columns`.
-
-    Returns
-    -------
-    (bodies,) float64
-        [1/nm].
     """
-    known: dict[tuple[object, ...], float] = {}
-
-    def inverse(scope: Microscope, material: str | Material) -> float:
-        key = (scope.beam.energy_kev, scope.haadf, material)
-        if key not in known:
-            known[key] = 1.0 / scope.mean_free_path_nm(material)
-        return known[key]
-
-    table = np.array([[inverse(s, m) for m in batch.materials] for s in scopes])
-    weights: Float = batch.weight * table[pick[batch.image_of_body], batch.material]
-    return weights
+    return image_contrast(
+        batch,
+        [scope.collection for scope in scopes],
+        [scope.film.material for scope in scopes],
+        pick,
+        np.array([scope.film.thickness_nm > 0 for scope in scopes])[pick],
+    )
 
 
 def require_countable(scopes: Sequence[Microscope]) -> None:
@@ -135,16 +127,16 @@ def require_countable(scopes: Sequence[Microscope]) -> None:
 
 def require_focused(scopes: Sequence[Microscope], batch: Batch, pick: Int) -> None:
     """Refuse a particle so far out of focus that its blur is wider than the field."""
-    if all(scope.probe.convergence_mrad is None for scope in scopes):
+    if not any(scope.probe.depth_of_focus for scope in scopes):
         return
     depth, image = batch.position[:, 2], batch.image_of_body
     for number, scope in enumerate(scopes):
         for z in np.unique(depth[pick[image] == number]):
-            if scope.probe.fwhm_at_nm(float(z)) > min(scope.scan.field_nm):
+            width = scope.probe.fwhm_at_nm(float(z), scope.beam.convergence_mrad)
+            if width > min(scope.scan.field_nm):
                 raise ValueError(
-                    f"a particle at z = {z:g} nm is seen by a probe "
-                    f"{scope.probe.fwhm_at_nm(float(z)):.3g} nm wide, wider than the field: move "
-                    "it or probe.focus_nm, or lower probe.convergence_mrad"
+                    f"a particle at z = {z:g} nm is seen by a probe {width:.3g} nm wide, wider "
+                    "than the field: move it or probe.focus_nm, or lower beam.convergence_mrad"
                 )
 
 

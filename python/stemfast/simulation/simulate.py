@@ -30,7 +30,7 @@ from stemfast.simulation.motion import (
     spin_lengths,
 )
 from stemfast.simulation.recording import (
-    inverse_mean_free_paths,
+    contrast_of,
     microscope_list,
     recording_columns,
     require_countable,
@@ -219,12 +219,13 @@ def simulate(
     if sum_frames and not with_frames:
         raise ValueError("sum_frames adds up frames, expected frames to be given")
     batch, pick = plan.batch, plan.pick
+    contrast = contrast_of(batch, scopes, pick)
     clipped = np.zeros((batch.n_images, 2), np.int64)
     taken = Acquisition(
         batch=batch,
-        depth_weights=inverse_mean_free_paths(batch, scopes, pick),
+        depth_weights=contrast.depth_weights,
         scan=plan.scan,
-        recording=recording_columns(scopes, pick) | {"clipped": clipped},
+        recording=recording_columns(scopes, pick) | {"curve": contrast.curve, "clipped": clipped},
         run=plan.run,
         field=scan.shape,
         **numbers,

@@ -13,6 +13,7 @@ from stemfast import _core, orientation
 from stemfast.arguments import index
 from stemfast.microscope import Film, Microscope, Probe
 from stemfast.particles import Particle
+from stemfast.simulation.contrast import curve_records
 from stemfast.simulation.simulate import simulate, thickness
 
 
@@ -74,6 +75,7 @@ def measure(
     mean = expected.ravel()
     depth = (mean / np.float32(max(microscope.electrons_per_pixel, 1e-30))).clip(0, 1)
     counts = _core.poisson(mean, seed=1, index=0)
+    curve = curve_records([microscope.scattering_curve(*particle.volumes)])
     images_out = np.empty((n, *field), microscope.detector.dtype)
     maps = np.empty((n, *field), np.float32)
     detector = microscope.detector
@@ -111,7 +113,7 @@ def measure(
             "chords": lambda: thickness(
                 particle, poses, microscope.scan, seed=1, n_threads=1, out=maps
             ),
-            "contrast": of_each(lambda i: _core.scattered_fraction(depth)),
+            "contrast": of_each(lambda i: _core.scattered_fraction(depth, curve)),
             "Poisson": of_each(lambda i: _core.poisson(mean, seed=1, index=i)),
             "read-out": of_each(read_out),
         },

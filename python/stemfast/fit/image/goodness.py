@@ -92,8 +92,7 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
 
     excess = observation.excess
     mean = observation.means(electrons)
-    empty = observation.dose * -np.expm1(-observation.film_nm / observation.film_path_nm)
-    signal = np.maximum(electrons - empty, 0.0) / excess
+    signal = np.maximum(electrons - observation.film_electrons, 0.0) / excess
     on = (signal > 0.05 * signal.max()) & (observation.weight > 0)
     pixel = abs(float(observation.x_nm[0, 1] - observation.x_nm[0, 0]))
     side = max(1, round(_SQUARE_NM / pixel)) if pixel > 0 else 1

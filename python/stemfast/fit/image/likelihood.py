@@ -22,10 +22,12 @@ from stemfast.fit.cuboid.spinning import spinning_thickness, spinning_thickness_
 from stemfast.fit.cuboid.thickness import thickness, thickness_and_jacobian
 from stemfast.fit.image.charge import MeanReading, counts_whole, electrons_of
 from stemfast.fit.image.film import FilmWaves, film_waves, mean_film
+from stemfast.materials import Material
 from stemfast.microscope import Microscope
 from stemfast.reference import pixel_centres
+from stemfast.scattering import ScatteringCurve
 
-__all__ = ["Expected", "Observation", "blur_matrix", "check_optics", "observe"]
+__all__ = ["Expected", "Observation", "blur_matrix", "check_optics", "curve_of", "observe"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -58,6 +60,8 @@ class Observation:
         The probe along y and along x.
     dose, path_nm, film_path_nm : float
         Electrons per pixel, and the mean free paths of particle and film [nm].
+    curve : ScatteringCurve
+        From depths in mean free paths to the scattered fraction.
     excess, noise : float
         F² and s² [e^2].
     reading : MeanReading
@@ -80,6 +84,7 @@ class Observation:
     dose: float
     path_nm: float
     film_path_nm: float
+    curve: ScatteringCurve
     excess: float
     noise: float
     reading: MeanReading
@@ -140,14 +145,16 @@ class Observation:
         """
         dose = self.dose * math.exp(log_scale)
         film = self.film_nm + self.waves.maps @ waves_nm if len(waves_nm) else self.film_nm
-        left = dose * np.exp(-t / self.path_nm - film / self.film_path_nm)
+        depth = t / self.path_nm + film / self.film_path_nm
+        left = dose * np.exp(-self.curve.exponent(depth))
         electrons = self.blur_rows @ (dose - left) @ self.blur_columns.T
         if slopes is None:
             return Expected(electrons, None)
-        slopes *= (left / self.path_nm)[:, :, None]
+        by_depth = left * self.curve.slope(depth)
+        slopes *= (by_depth / self.path_nm)[:, :, None]
         by_shape = self._blurred(slopes)
         # The waves are far longer than the probe is wide, so that they pass it unchanged.
-        by_film = (left / self.film_path_nm)[:, :, None] * self.waves.maps
+        by_film = (by_depth / self.film_path_nm)[:, :, None] * self.waves.maps
         by_scale = electrons[:, :, None]
         return Expected(electrons, np.concatenate([by_shape, by_film, by_scale], axis=2))
 
@@ -191,6 +198,11 @@ class Observation:
         y = np.maximum(self.counts, 0.0)
         logs = np.where(y > 0, y * np.log(np.maximum(y, 1e-300) / mean), 0.0)
         return float(2.0 * (self.weight * (logs - y + mean)).sum()), int(self.weight.sum())
+
+    @property
+    def film_electrons(self) -> Float:
+        """Expected electrons of the pixels, had they nothing but the film's mean."""
+        return self.dose * self.curve.fraction(self.film_nm / self.film_path_nm)
 
     def means(self, electrons: Float) -> Float:
         """Mean of `counts` where so many electrons are expected."""
@@ -274,6 +286,7 @@ def observe(
         dose=dose,
         path_nm=microscope.mean_free_path_nm(around.material),
         film_path_nm=film_path,
+        curve=curve_of(microscope, around.material),
         excess=excess,
         noise=noise,
         reading=reading,
@@ -295,6 +308,12 @@ def _check(pixels: NDArray[np.generic], microscope: Microscope) -> None:
         raise ValueError("fits do not model an afterglow, expected detector.decay_us=0")
 
 
+def curve_of(microscope: Microscope, material: str | Material) -> ScatteringCurve:
+    """Curve of an image of particles of a material, with the microscope's film if it has one."""
+    film = microscope.film
+    return microscope.scattering_curve(material, *[film.material] * (film.thickness_nm > 0))
+
+
 def check_optics(microscope: Microscope) -> None:
     """Refuse a probe that is not a plain Gaussian.
 
@@ -303,7 +322,7 @@ def check_optics(microscope: Microscope) -> None:
     ValueError
         If it has a tail or a depth of focus.
     """
-    if microscope.probe.tail_fraction > 0 or microscope.probe.convergence_mrad is not None:
+    if microscope.probe.tail_fraction > 0 or microscope.probe.depth_of_focus:
         raise ValueError("fits model a Gaussian probe, expected no tail and no depth of focus")
 
 

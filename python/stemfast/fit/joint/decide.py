@@ -84,8 +84,9 @@ def decide_views(
     --------
     >>> import stemfast as sf
     >>> particle = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
-    >>> images = sf.simulate(particle, sf.orientation.random(2, seed=1), seed=1)
-    >>> found = decide_views(images, [sf.Microscope()] * 2, prior=Prior(cut=(0.2, 0.5)))
+    >>> scope = sf.Microscope(beam=sf.Beam(current_pa=32))
+    >>> images = sf.simulate(particle, sf.orientation.random(2, seed=1), scope, seed=1)
+    >>> found = decide_views(images, [scope] * 2, prior=Prior(cut=(0.2, 0.5)))
     >>> np.sort(found.best.shape.edges_nm).round().tolist(), found.best.mask.bit_count()
     ([10.0, 12.0, 14.0], 1)
     """

@@ -9,6 +9,9 @@ from scipy import stats
 from stemfast.fields.chance import Chance
 from stemfast.fields.contrast import Depths, Optics, grain, halved, taken, white
 from stemfast.reference.image import gaussian_blur
+from stemfast.scattering import ScatteringCurve
+
+PLAIN = ScatteringCurve.exponential(1.0)
 
 SHAPE = (40, 56)
 FWHM = 2.3548200450309493
@@ -20,7 +23,7 @@ def depths(seed=1):
     ball = 0.6 * np.sqrt(np.maximum(100.0 - (x - 20.0) ** 2 - (y - 17.0) ** 2, 0.0)) / 10.0
     support = rng.uniform(0.0, 0.3) * (x / SHAPE[1])
     film = np.full(SHAPE, 0.08)
-    return Depths(*(part.astype(np.float32) for part in (ball, support, film)))
+    return Depths(*(part.astype(np.float32) for part in (ball, support, film)), PLAIN)
 
 
 @pytest.mark.parametrize("probe", [0.0, 1.7, 4.0])
@@ -43,7 +46,9 @@ def test_counts_are_poisson(bright_field):
     """Variance over mean of flat pictures, two-sided: false alarms once in 1000 runs."""
     flat = np.full((200, 200), 0.3, np.float32)
     nothing = np.zeros_like(flat)
-    counts = taken(Chance(4, 1), Depths(nothing, nothing, flat), None, Optics(bright_field, 20, 1))
+    counts = taken(
+        Chance(4, 1), Depths(nothing, nothing, flat, PLAIN), None, Optics(bright_field, 20, 1)
+    )
     share = 1.0 - np.exp(-0.3)
     mean = 20 * (1.0 - share if bright_field else share)
     n = counts.size

@@ -31,7 +31,7 @@ def drawn(n=12, **settings):
         ({"energy_kev": float("nan")}, "energy_kev is nan, expected"),
         ({"energy_kev": "200"}, "energy_kev is '200', expected a number"),
         ({"inner_mrad": 90.0, "outer_mrad": 80.0}, "inner_mrad, outer_mrad are 90, 80"),
-        ({"aperture_mrad": 300.0}, "aperture_mrad is 300.0, expected a number below 200"),
+        ({"aperture_mrad": 0.0}, "aperture_mrad is 0.0, expected a number above 0"),
         ({"materials": ("Pt", "Pu")}, "materials[1] is 'Pu'.*not in the table"),
         ({"materials": ("pt",)}, "materials[0] is 'pt'.*did you mean 'Pt'?"),
         ({"materials": ()}, "materials is .*expected at least 1"),

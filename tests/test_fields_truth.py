@@ -15,6 +15,9 @@ from stemfast.fields.truth import judged
 from stemfast.fields.windows import windows_of
 from stemfast.particles.geometry.body import ConvexBody, EllipsoidBody
 from stemfast.reference.solids import chords
+from stemfast.scattering import ScatteringCurve
+
+PLAIN = ScatteringCurve.exponential(1.0)
 
 SHAPE, PIXEL = (61, 83), 0.4
 
@@ -146,7 +149,9 @@ def test_columns_of_the_truth(drawn):
     depth = np.zeros(SHAPE, np.float32)
     for window in windows:
         depth[window.rows, window.columns] += window.depth
-    truth, labels = judged(people, windows, Depths(depth, nothing, nothing), Optics(False, 1e4, 1))
+    truth, labels = judged(
+        people, windows, Depths(depth, nothing, nothing, PLAIN), Optics(False, 1e4, 1)
+    )
     assert truth.label.tolist() == list(range(1, len(truth) + 1))
     assert sorted(truth.particle.tolist()) == np.flatnonzero(outer.any(axis=(1, 2))).tolist()
     assert (np.diff(truth.area_px) <= 0).all()
@@ -195,7 +200,7 @@ def one_ball(electrons_px, *, cover=None):
     for window in windows:
         depth[window.rows, window.columns] += window.depth
     film = np.full(SHAPE, 0.05, np.float32)
-    depths = Depths(depth, np.zeros(SHAPE, np.float32), film)
+    depths = Depths(depth, np.zeros(SHAPE, np.float32), film, PLAIN)
     return judged(people, windows, depths, Optics(False, electrons_px, 1.0))[0]
 
 
@@ -248,7 +253,7 @@ def test_structure_of_the_support_hides_particles():
         judged(
             people,
             [window],
-            Depths(depth, rest.astype(np.float32), 0 * depth),
+            Depths(depth, rest.astype(np.float32), 0 * depth, PLAIN),
             Optics(False, 1e5, 1.0),
         )[0]
         for rest in (even, lumpy)
@@ -265,7 +270,9 @@ def test_a_field_without_particles_in_view_has_an_empty_truth():
     )
     windows = list(windows_of(bodies, np.arange(2), SHAPE, PIXEL))
     nothing = np.zeros(SHAPE, np.float32)
-    truth, labels = judged(people, windows, Depths(nothing, nothing, nothing), Optics(False, 1, 1))
+    truth, labels = judged(
+        people, windows, Depths(nothing, nothing, nothing, PLAIN), Optics(False, 1, 1)
+    )
     assert len(truth) == 0
     assert truth.box.shape == (0, 4)
     assert not labels.any()

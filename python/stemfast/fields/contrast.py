@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from stemfast import _core, elementary
 from stemfast.fields.chance import Chance
+from stemfast.scattering import ScatteringCurve
+from stemfast.simulation.contrast import curve_records
 
 __all__ = ["Depths", "Optics", "grain", "taken"]
 
@@ -22,11 +24,19 @@ _MEAN = 400.0  # of the counts that white noise is made of: near enough to norma
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Depths:
-    """Thicknesses over mean free paths, each (rows, columns) float32: particles, and the rest."""
+    """Thicknesses over mean free paths, and how plural scattering bends their effect.
+
+    Attributes
+    ----------
+    particles, support, film : (rows, columns) float32
+    curve : ScatteringCurve
+        That of the strongest scatterer in the field.
+    """
 
     particles: Map
     support: Map
     film: Map
+    curve: ScatteringCurve
 
     def __repr__(self) -> str:
         return f"Depths of {self.particles.shape[0]} x {self.particles.shape[1]} px"
@@ -93,9 +103,10 @@ def halved(image: Map) -> Map:
     return np.asarray(np.float32(0.25) * (above[:, ::2] + above[:, 1::2]))
 
 
-def scattered(depth: Map) -> Map:
-    """1 − exp(−depth) of thicknesses over mean free paths."""
-    return _core.scattered_fraction(depth.ravel()).reshape(depth.shape)
+def scattered(depth: Map, curve: ScatteringCurve) -> Map:
+    """Share of the beam that thicknesses over mean free paths scatter onto the detector."""
+    record = curve_records([curve])
+    return _core.scattered_fraction(depth.ravel(), record).reshape(depth.shape)
 
 
 def white(seed: int, index: int, shape: tuple[int, int]) -> Map:
@@ -134,7 +145,7 @@ def taken(chance: Chance, depths: Depths, fringe: Map | None, optics: Optics) ->
     optics : Optics
     """
     total = depths.total
-    signal = blurred(scattered(total), _SIGMA_PER_FWHM * optics.probe_px)
+    signal = blurred(scattered(total, depths.curve), _SIGMA_PER_FWHM * optics.probe_px)
     if optics.bright_field:
         signal = np.float32(1.0) - signal
         if optics.fresnel > 0.0:

@@ -14,7 +14,6 @@ __all__ = [
     "KINDS",
     "LARGEST_SHARE",
     "MOST",
-    "WIDEST_MRAD",
     "Kind",
     "KnownMaterial",
     "check_support",
@@ -32,8 +31,6 @@ KINDS: tuple[_Name, ...] = get_args(_Name)
 MOST = 3000
 #: Median diameter of particles at most, as a share of the field's shorter side.
 LARGEST_SHARE = 0.3
-#: Angle beyond which nothing is scattered, for bright field [mrad].
-WIDEST_MRAD = 200.0
 
 
 def _known_kind(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -22,7 +23,6 @@ from stemfast.fields.limits import (
     KINDS,
     LARGEST_SHARE,
     MOST,
-    WIDEST_MRAD,
     Kind,
     KnownMaterial,
     check_support,
@@ -42,6 +42,7 @@ from stemfast.recipes.settings import (
     Whole,
     explained,
 )
+from stemfast.scattering import Collection
 
 __all__ = ["FieldRecipe"]
 
@@ -95,6 +96,8 @@ class FieldRecipe(Group):
         [keV].
     inner_mrad, outer_mrad : float
         Annular detector [mrad].
+    convergence_mrad : float
+        Half angle of the illumination in dark field [mrad]; bright field has a parallel beam.
     aperture_mrad : float
         Collection angle in bright field [mrad].
 
@@ -132,7 +135,8 @@ class FieldRecipe(Group):
     energy_kev: Positive = 200.0
     inner_mrad: NotNegative = 60.0
     outer_mrad: Positive = 200.0
-    aperture_mrad: Annotated[Positive, Setting(lt=WIDEST_MRAD)] = 10.0
+    convergence_mrad: NotNegative = 20.0
+    aperture_mrad: Positive = 10.0
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -154,6 +158,12 @@ class FieldRecipe(Group):
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.rows, self.columns
+
+    def collection(self, *, bright_field: bool) -> Collection:
+        """Angles within which electrons count as scattered."""
+        if bright_field:
+            return Collection(self.energy_kev, self.aperture_mrad, math.inf, 0.0)
+        return Collection(self.energy_kev, self.inner_mrad, self.outer_mrad, self.convergence_mrad)
 
     def draw(self, seed: int, index: int) -> Field:
         """Draw one field; the same for the same seed and index, whatever was drawn before.
@@ -258,14 +268,15 @@ def _depths(
     support: Support | None,
     people: Population,
 ) -> tuple[Depths, list[Window]]:
+    collection = recipe.collection(bright_field=plan.bright_field)
+
     def path(material: str) -> float:
-        substance = materials.get(material)
-        if plan.bright_field:
-            return substance.mean_free_path_nm(recipe.energy_kev, recipe.aperture_mrad, WIDEST_MRAD)
-        return substance.mean_free_path_nm(recipe.energy_kev, recipe.inner_mrad, recipe.outer_mrad)
+        return materials.get(material).scattering_curve(collection).mean_free_path_nm
 
     shape, pixel = recipe.shape, plan.pixel_nm
-    paths = {name: path(name) for name in set(people.material)}
+    paths = {name: path(name) for name in sorted(set(people.material))}
+    shown = [*paths, *([support.material] if support is not None else []), "C"]
+    strongest = materials.get(min(shown, key=path)).scattering_curve(collection)
     bodies = people.bodies
     own = Bodies(
         bodies.shape,
@@ -287,7 +298,7 @@ def _depths(
             rest = blurred(rest, plan.diameter_nm / pixel * chance.between_log(0.03, 0.4))
         rest *= _rough(chance, shape, pixel, chance.between(0.0, 0.15), plan.diameter_nm)
     film = _film(chance, plan, shape, path("C"), thick=support is None)
-    return Depths(particles, rest, film), windows
+    return Depths(particles, rest, film, strongest), windows
 
 
 def _rough(

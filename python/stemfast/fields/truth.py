@@ -180,7 +180,7 @@ def _sight(covered: _Covered, depths: Depths, optics: Optics) -> tuple[Floats, F
     """Signal to noise of each particle, and its contrast over structure of its own scale."""
     at, area = (covered.row, covered.column), covered.area
     total = depths.total[at]
-    share = scattered(total)
+    share = scattered(total, depths.curve)
     through = np.float32(1.0) - share
     change = covered.mean(np.abs(covered.depth * through))
     radius2 = area / np.pi
@@ -198,7 +198,7 @@ def _sight(covered: _Covered, depths: Depths, optics: Optics) -> tuple[Floats, F
 
 def _around(covered: _Covered, depths: Depths) -> Floats:
     """Rms structure of support and film where each particle lies, at its own scale, (n,)."""
-    bare = scattered(np.maximum(depths.support + depths.film, np.float32(0.0)))
+    bare = scattered(np.maximum(depths.support + depths.film, np.float32(0.0)), depths.curve)
     radius = np.sqrt(covered.area / np.pi)
     scale = np.abs(radius[:, None] - np.array(_SCALES)).argmin(axis=1)
     around = np.zeros(len(radius))

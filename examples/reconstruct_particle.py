@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast import reconstruction
-from stemfast.fit.joint.turns import Turns
+from stemfast.fit.turns import Turns
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 target = Path(sys.argv[1] if len(sys.argv) > 1 else "reconstruct_particle.png")

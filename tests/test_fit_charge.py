@@ -9,7 +9,7 @@ import stemfast as sf
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.image.charge import RIGHT, electrons_of
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.joint.views import refine_views
+from stemfast.fit.refine import refine
 from stemfast.microscope import Detector
 
 N = 400_000
@@ -98,9 +98,9 @@ def test_a_coarse_detector_does_not_bias_the_volume():
         observe(image, scope, replace(shape, edges_nm=1.12 * shape.edges_nm))
         for image, shape in zip(images, shapes, strict=True)
     ]
-    fit = refine_views(seen, shapes)
-    off = (fit.volume_nm3 - shapes[0].volume_nm3) / fit.volume_error_nm3
+    fit = refine(seen, shapes)
+    off = (fit.volume_nm3 - shapes[0].volume_nm3) / fit.volume_sd_nm3
     assert abs(off) < 3
     unasked = [replace(one, reading=RIGHT) for one in seen]
-    wrong = refine_views(unasked, shapes)
-    assert abs(wrong.volume_nm3 - shapes[0].volume_nm3) > 4 * wrong.volume_error_nm3
+    wrong = refine(unasked, shapes)
+    assert abs(wrong.volume_nm3 - shapes[0].volume_nm3) > 4 * wrong.volume_sd_nm3

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 import stemfast as sf
-from stemfast.fit import CutCuboid, Prior, observe
-from stemfast.fit.decide import decide
-from stemfast.fit.joint.decide import decide_views
-from stemfast.fit.refine import refine_observation
+from stemfast.fit import CutCuboid, Prior, decide, observe, refine
 
 PARTICLE = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
 PRIOR = Prior(cut=(0.2, 0.5))
@@ -44,7 +41,7 @@ def test_two_images_disturbed_by_rounding_keep_their_answer(seed):
     images = images_of(seed, 2)
     scopes = [sf.Microscope()] * 2
     found = [
-        decide_views(some, scopes, prior=PRIOR).best
+        decide(some, scopes, prior=PRIOR).best
         for some in (images, [disturbed(image) for image in images])
     ]
     assert_same(*found)
@@ -64,13 +61,12 @@ def test_a_start_disturbed_by_rounding_leads_to_the_same_fit(seed):
         disturbed(start.position_nm),
     )
     seen = observe(image, sf.Microscope(), start)
-    assert_same(*(refine_observation(seen, one, None, PRIOR) for one in (start, beside)))
+    assert_same(*(refine(seen, one, prior=PRIOR) for one in (start, beside)))
 
 
 def test_a_pose_that_leaves_little_more_than_noise_is_not_taken_for_right():
     scope = sf.Microscope(beam=sf.Beam(current_pa=32))
-    poses = sf.orientation.random(2, seed=1)
-    images = sf.simulate(PARTICLE, poses, scope, seed=1)
-    best = decide_views(images, [scope] * 2, prior=PRIOR).best
+    images = sf.simulate(PARTICLE, sf.orientation.random(2, seed=1), scope, seed=1)
+    best = decide(images, [scope] * 2, prior=PRIOR).best
     assert best.mask.bit_count() == 1
     np.testing.assert_allclose(np.sort(best.shape.edges_nm), (10, 12, 14), atol=0.1)

@@ -18,7 +18,7 @@ from stemfast.fit.cuboid.spinning import (
 )
 from stemfast.fit.cuboid.thickness import thickness_and_jacobian
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.joint.views import refine_views
+from stemfast.fit.refine import refine
 
 SCAN = sf.Scan(shape=(70, 64), pixel_size_nm=0.35, dwell_us=5.0)
 SPIN_DEG = np.array([25.0, -30.0, 14.0])
@@ -114,11 +114,11 @@ def test_a_fit_finds_a_spinning_particle_and_its_hand():
     seen = observe(image, scope, around, turned=turned)
     turn, edges_nm = np.array([0.05, -0.04, 0.03]), 1.03 * shape.edges_nm
     near = shape.moved(turn, shape.position_nm, edges_nm, shape.cuts)
-    fit = refine_views([seen], [near])
+    fit = refine([seen], [near])
     assert fit.explained
-    assert np.abs((fit.shape.edges_nm - shape.edges_nm) / fit.edge_errors_nm).max() < 4
-    twin = refine_views([seen], [mirrored(fit.shape)])
-    still = refine_views([observe(image, scope, around)], [near])
+    assert np.abs((fit.shape.edges_nm - shape.edges_nm) / fit.edges_sd_nm).max() < 4
+    twin = refine([seen], [mirrored(fit.shape)])
+    still = refine([observe(image, scope, around)], [near])
     assert twin.log_likelihood < fit.log_likelihood - 50
     assert still.log_likelihood < fit.log_likelihood - 50
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.linalg import block_diag
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
@@ -16,14 +17,15 @@ from stemfast.fit import (
     Turns,
     count_prior,
     observe,
-    refine_views,
-    search_views,
+    propose,
+    refine,
+    search,
 )
 from stemfast.fit.cuboid.equivalents import mirrored
 from stemfast.fit.cuboid.thickness import thickness_and_jacobian
-from stemfast.fit.joint.propose import propose_views
-from stemfast.fit.joint.search import same_particle
-from stemfast.fit.refine import refine_observation
+from stemfast.fit.joint.maximum import Maximisation
+from stemfast.fit.joint.parameters import State
+from stemfast.fit.search import same_particle
 
 SCAN = sf.Scan(shape=(80, 80), pixel_size_nm=0.3)
 CHIRAL = 0b00001011  # three corners in a row about the corner of three different edges
@@ -74,16 +76,36 @@ def tilted(seed: int, errors_deg: float = 0.0) -> tuple[Turns, Rotation, np.ndar
 
 
 @pytest.mark.parametrize("known", [KNOWN, Prior(cut=(0.2, 0.5), dose_sd=0.1, edge_nm=(12, 4))])
-def test_one_view_is_a_single_fit(known):
+def test_blocks_solve_what_one_system_of_equations_says(known):
+    """Step, error bars and evidence against the matrix of all parameters of both images."""
     microscope = scope()
-    images, truth = views(particle(1), sf.orientation.random(1, seed=1), 1, microscope)
-    seen = observed(images, truth, microscope)
-    one = refine_observation(seen[0], truth[0], None, known)
-    joint = refine_views(seen, truth, prior=known)
-    assert joint.log_evidence == pytest.approx(one.log_evidence, abs=1e-6)
-    assert joint.shape.edges_nm == pytest.approx(one.shape.edges_nm, abs=1e-6)
-    assert joint.view_covariances[0] == pytest.approx(one.covariance, rel=1e-5, abs=1e-12)
-    assert joint.names == one.names[5:]
+    images, truth = views(particle(1), sf.orientation.random(2, seed=1), 1, microscope)
+    found = refine(observed(images, truth, microscope), truth, prior=known)
+    fit = Maximisation(found.observations, found.mask, known, None)
+    scales = np.log(found.dose_scales)
+    state = State(found.shapes, found.before, found.turn_errors_rad, found.waves_nm, scales)
+    slopes, free = fit.slopes(state), fit.parameters.own_free
+    mixed = np.concatenate([m[:, f] for m, f in zip(slopes.mixed, free, strict=True)], axis=1)
+    own = block_diag(*(o[np.ix_(f, f)] for o, f in zip(slopes.own_information, free, strict=True)))
+    matrix = np.block([[slopes.shared_information, mixed], [mixed.T, own]])
+    gradient = np.concatenate(
+        [slopes.shared, *(g[f] for g, f in zip(slopes.own, free, strict=True))]
+    )
+    _, gain = fit.step(state, slopes, 0.0)
+    assert gain == pytest.approx(gradient @ np.linalg.solve(matrix, gradient), rel=1e-6)
+    n = len(slopes.shared)
+    inverse = np.linalg.inv(matrix)
+    assert found.covariance == pytest.approx(inverse[:n, :n], rel=1e-6, abs=1e-12)
+    place = inverse[n + 3 : n + 5, n + 3 : n + 5]
+    assert found.view_covariances[0][3:5, 3:5] == pytest.approx(place, rel=1e-6, abs=1e-12)
+    evidence = slopes.value + 0.5 * (len(matrix) * np.log(2 * np.pi) - np.linalg.slogdet(matrix)[1])
+    given = np.concatenate(
+        [fit.parameters.precision]
+        + [p[f] for p, f in zip(fit.parameters.own_precision, free, strict=True)]
+    )
+    evidence += 0.5 * (np.log(given[given > 0]) - np.log(2 * np.pi)).sum()
+    evidence -= 3 * np.log(known.cut[1] - known.cut[0])  # three cuts, well within their limits
+    assert found.log_evidence == pytest.approx(evidence, abs=1e-3)
 
 
 def test_error_bars_cover_and_shrink_with_views():
@@ -94,7 +116,7 @@ def test_error_bars_cover_and_shrink_with_views():
         shape = particle(seed, int(np.random.default_rng(seed).integers(256)))
         poses = sf.orientation.random(4, seed=seed)
         images, truth = views(shape, poses, seed, microscope)
-        found = refine_views(observed(images, truth, microscope), truth, prior=KNOWN)
+        found = refine(observed(images, truth, microscope), truth, prior=KNOWN)
         assert found.converged
         assert found.explained
         off = np.r_[truth[0].edges_nm, truth[0].cuts[truth[0].cuts > 0]]
@@ -102,11 +124,11 @@ def test_error_bars_cover_and_shrink_with_views():
         total += float(off @ np.linalg.solve(found.covariance, off))
         number += len(off)
         volume = found.volume_nm3 - shape.volume_nm3
-        assert abs(volume) < 4 * found.volume_error_nm3
+        assert abs(volume) < 4 * found.volume_sd_nm3
     low, high = stats.chi2.ppf([0.001, 0.999], number)
     assert low < total < high
-    alone = refine_views(observed(images, truth, microscope)[:1], truth[:1], prior=KNOWN)
-    assert (found.edge_errors_nm < alone.edge_errors_nm).all()
+    alone = refine(observed(images, truth, microscope)[:1], truth[:1], prior=KNOWN)
+    assert (found.edges_sd_nm < alone.edges_sd_nm).all()
 
 
 def test_the_order_of_views_does_not_matter():
@@ -114,8 +136,8 @@ def test_the_order_of_views_does_not_matter():
     images, truth = views(particle(2), sf.orientation.random(4, seed=2), 2, microscope)
     seen = observed(images, truth, microscope)
     order = [2, 0, 3, 1]
-    one = refine_views(seen, truth, prior=KNOWN)
-    other = refine_views([seen[i] for i in order], [truth[i] for i in order], prior=KNOWN)
+    one = refine(seen, truth, prior=KNOWN)
+    other = refine([seen[i] for i in order], [truth[i] for i in order], prior=KNOWN)
     assert other.log_evidence == pytest.approx(one.log_evidence, abs=1e-5)
     assert other.shape.edges_nm == pytest.approx(one.shape.edges_nm, abs=1e-6)
     assert other.shapes[0].quaternion == pytest.approx(one.shapes[2].quaternion, abs=1e-6)
@@ -125,8 +147,8 @@ def test_views_at_unknown_poses_do_not_tell_the_hand():
     microscope = scope()
     images, truth = views(particle(3), sf.orientation.random(4, seed=3), 3, microscope)
     seen = observed(images, truth, microscope)
-    own = refine_views(seen, truth, prior=KNOWN)
-    twin = refine_views(seen, [mirrored(shape) for shape in truth], prior=KNOWN)
+    own = refine(seen, truth, prior=KNOWN)
+    twin = refine(seen, [mirrored(shape) for shape in truth], prior=KNOWN)
     assert twin.mask != own.mask
     assert twin.log_evidence == pytest.approx(own.log_evidence, abs=1e-3)
 
@@ -137,7 +159,7 @@ def test_known_turns_tell_the_hand(told):
     turns, poses, _ = tilted(4)
     images, truth = views(particle(4), poses, 4, microscope)
     start = truth if told == "the truth" else [mirrored(shape) for shape in truth]
-    found = search_views(
+    found = search(
         observed(images, truth, microscope),
         start,
         log_prior=count_prior(),
@@ -154,14 +176,14 @@ def test_errors_of_the_goniometer_are_found():
     microscope = scope(2000.0)
     turns, poses, off = tilted(5, errors_deg=1.0)
     images, truth = views(particle(5), poses, 5, microscope)
-    found = refine_views(observed(images, truth, microscope), truth, prior=KNOWN, turns=turns)
+    found = refine(observed(images, truth, microscope), truth, prior=KNOWN, turns=turns)
     about_y = np.degrees(found.turn_errors_rad[:, 1])
     assert np.abs(found.turn_errors_rad[:, [0, 2]]).max() < 1e-12
     # The pose before the turns takes on what all are off by.
     assert np.abs((about_y - about_y.mean()) - (off - off.mean())).max() < 0.4
     assert found.explained
     trusting = Turns(turns.rotations)
-    stiff = refine_views(observed(images, truth, microscope), truth, prior=KNOWN, turns=trusting)
+    stiff = refine(observed(images, truth, microscope), truth, prior=KNOWN, turns=trusting)
     assert stiff.log_likelihood < found.log_likelihood - 20
     assert not stiff.turn_errors_rad.any()
 
@@ -173,9 +195,9 @@ def test_a_particle_is_found_from_its_images_alone(known):
     turns, poses, _ = tilted(6)
     images, _ = views(shape, poses[:3], 6, microscope)
     told = Turns(turns.rotations[:3]) if known else None
-    start = propose_views(images, [microscope] * 3, prior=KNOWN, turns=told)[0]
+    start = propose(images, [microscope] * 3, prior=KNOWN, turns=told)[0]
     seen = observed(images, list(start), microscope)
-    found = search_views(seen, start, log_prior=count_prior(), prior=KNOWN, turns=told)
+    found = search(seen, start, log_prior=count_prior(), prior=KNOWN, turns=told)
     best = found.best
     assert best.explained
     assert best.mask.bit_count() == 3
@@ -188,7 +210,7 @@ def test_one_image_of_another_particle_is_seen():
     images, truth = views(particle(7), sf.orientation.random(3, seed=7), 7, microscope)
     other, _ = views(particle(8, 0b11110000), sf.orientation.random(3, seed=7), 7, microscope)
     images = np.stack([images[0], images[1], other[2]])
-    found = refine_views(observed(images, truth, microscope), truth, prior=KNOWN)
+    found = refine(observed(images, truth, microscope), truth, prior=KNOWN)
     assert not found.explained
     assert [one.explained for one in found.goodness] == [True, True, False]
 
@@ -197,13 +219,13 @@ def test_equal_edges_stay_equal():
     microscope = scope()
     shape = CutCuboid(np.full(3, 11.0), particle(9).cuts, np.eye(4)[3], np.zeros(2))
     images, truth = views(shape, sf.orientation.random(2, seed=9), 9, microscope)
-    found = refine_views(
+    found = refine(
         observed(images, truth, microscope),
         truth,
         prior=Prior(cut=(0.2, 0.5), equal_edges=True),
     )
     assert len(set(found.shape.edges_nm.tolist())) == 1
-    assert found.shape.edges_nm[0] == pytest.approx(11.0, abs=4 * found.edge_errors_nm[0])
+    assert found.shape.edges_nm[0] == pytest.approx(11.0, abs=4 * found.edges_sd_nm[0])
 
 
 def test_what_cannot_be_joined_is_refused():
@@ -211,21 +233,21 @@ def test_what_cannot_be_joined_is_refused():
     images, truth = views(particle(1), sf.orientation.random(2, seed=1), 1, microscope)
     seen = observed(images, truth, microscope)
     with pytest.raises(ValueError, match="observations is empty"):
-        refine_views([], truth)
+        refine([], truth)
     with pytest.raises(ValueError, match="start is 1 shapes, expected one for each of 2"):
-        refine_views(seen, truth[:1])
+        refine(seen, truth[:1])
     with pytest.raises(ValueError, match="poses are not known"):
-        refine_views(seen, truth[0])
+        refine(seen, truth[0])
     with pytest.raises(ValueError, match="turns are 3, expected one for each of 2"):
-        refine_views(seen, truth, turns=Turns.about_axis([0, 1, 2]))
+        refine(seen, truth, turns=Turns.about_axis([0, 1, 2]))
     with pytest.raises(ValueError, match="sd_deg is -1"):
         Turns.about_axis([0, 1], sd_deg=-1)
     with pytest.raises(ValueError, match="axis must be three numbers"):
         Turns(Rotation.identity(2), 1.0, (0, 0, 0))
     with pytest.raises(ValueError, match="microscopes are 1"):
-        propose_views(images, [microscope])
+        propose(images, [microscope])
     with pytest.raises(ValueError, match="images is empty"):
-        propose_views([], [])
+        propose([], [])
 
 
 def test_a_face_almost_along_the_beam_does_not_fix_the_pose_by_one_pixel():

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast.fit.cuboid.axes import sorted_axes
-from stemfast.fit.joint.turns import Turns
+from stemfast.fit.turns import Turns
 from stemfast.reconstruction import NOT_EXPLAINED, read_series, read_xyz, reconstruct, write_answer
 from stemfast.reconstruction.stl import read_stl
 from stemfast.symmetry import cuboid_symmetry

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import stemfast as sf
 from stemfast.cli import app
-from stemfast.fit.joint.turns import Turns
+from stemfast.fit.turns import Turns
 
 TILTS = [-40.0, 0.0, 40.0]
 PARTICLE = sf.Cuboid(edges=(14, 12, 10), corners={7: sf.Truncation(0.4)})
@@ -96,7 +96,7 @@ def test_what_stops_it_leaves_nothing_behind(stack, tmp_path, monkeypatch):
     def stopped(*words: object, **others: object):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(solve, "decide", stopped)
+    monkeypatch.setattr(solve, "judge", stopped)
     result = run(stack, "--out", tmp_path / "found")
     assert result.exit_code == 130
     assert list(tmp_path.iterdir()) == []

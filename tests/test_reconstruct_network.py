@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast.fit.joint.turns import Turns
+from stemfast.fit.turns import Turns
 from stemfast.reconstruction import network, reconstruct
 from stemfast.reconstruction.prepare import prepare
 from stemfast.symmetry import cuboid_symmetry

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 import stemfast as sf
 from stemfast.fit import CutCuboid
 from stemfast.fit.cuboid.axes import alike, sorted_axes
-from stemfast.fit.joint.turns import Turns
+from stemfast.fit.turns import Turns
 from stemfast.micrograph import MicrographError
 from stemfast.reconstruction import Atoms, network, read_series, read_xyz, write_stl
 from stemfast.reconstruction.instrument import estimate, measure_noise

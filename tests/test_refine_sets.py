@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from stemfast import recipes
 from stemfast.cli import app
 from stemfast.dataset.splits import first_index
-from stemfast.fit.joint.decide import decide_views, is_fair
+from stemfast.fit import decide
 from stemfast.fit.prior import prior_of
 from stemfast.studies.joint_answer import Truth, of_fit, orbits
 from stemfast.studies.joint_figures import coverage, figures, table
@@ -95,14 +95,14 @@ def test_a_view_whose_pose_was_first_taken_for_another_is_looked_at_again():
     recipe = recipes.get("ground-truth", views=8)
     start = first_index("test")
     scenes = recipe.sample(0, start, start + 1)
-    found = decide_views(
+    found = decide(
         scenes.simulate(n_threads=1)[0][:2],
         [scenes.microscope(0, view) for view in range(2)],
         material=scenes.materials[0].decode(),
         prior=prior_of(recipe),
     )
-    assert is_fair(found.best)
-    said, own = of_fit(found), orbits()
+    assert all(left.beyond < 4 for left in found.best.goodness)
+    said, own = of_fit(found.comparisons[0]), orbits()
     wanted = own.class_index(int(scenes.columns["sorted_mask"][0]), mirror=True)
     assert said.orbit_up_to_mirror == wanted
     edges = np.sort(scenes.columns["edges_nm"][0])[::-1]

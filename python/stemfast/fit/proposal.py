@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit import CutCuboid
 from stemfast.fit.cuboid.axes import sorted_axes
+from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.symmetry import cuboid_symmetry
 
 Float: TypeAlias = NDArray[np.float64]

@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import materials
 from stemfast.arguments import finite_number, positive_number
-from stemfast.fit.joint.turns import Turns
 from stemfast.fit.one_thread import one_thread
+from stemfast.fit.turns import Turns
 from stemfast.micrograph.files.calibration import checked
 from stemfast.microscope import Microscope
 from stemfast.reconstruction import network
 from stemfast.reconstruction.answer import Reconstruction
 from stemfast.reconstruction.instrument import DOSE_SD, estimate, span
-from stemfast.reconstruction.physics import decide
+from stemfast.reconstruction.physics import judge
 from stemfast.reconstruction.prepare import View, prepare
 from stemfast.reconstruction.series import MOST_IMAGES
 from stemfast.reconstruction.summary import Known, summarise
@@ -159,7 +159,7 @@ def reconstruct(
         ],
     )
     try:
-        verdict = decide(
+        verdict = judge(
             views,
             scopes,
             material=material,
@@ -179,7 +179,7 @@ def reconstruct(
             "expected images of one particle, whole and on film"
         ) from error
     if fit_probe:
-        widths = [scope.probe.fwhm_nm for scope in verdict.microscopes]
+        widths = [scope.probe.fwhm_nm for scope in verdict.decision.microscopes]
         assumptions.append(f"probe {span(widths)} nm wide, read off the images")
     known = Known(
         material=material,

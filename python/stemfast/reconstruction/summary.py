@@ -18,7 +18,7 @@ from stemfast.reconstruction.prepare import View
 from stemfast.symmetry import CuboidSymmetry, corner_permutation
 
 if TYPE_CHECKING:
-    from stemfast.fit.joint.turns import Turns
+    from stemfast.fit.turns import Turns
 
 __all__ = ["Known", "summarise"]
 
@@ -65,19 +65,19 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> Reconstr
     verdict : Verdict
     known : Known
     """
-    fit = verdict.best
+    fit = verdict.decision.best
     shapes = sorted_axes(fit.shapes)
     matrix = axes_of(fit.shapes[0].edges_nm)
     goes = corner_permutation(matrix)
-    edges, edges_sd = shapes[0].edges_nm, np.abs(matrix) @ fit.edge_errors_nm
-    volume, volume_sd = fit.volume_nm3, fit.volume_error_nm3
+    edges, edges_sd = shapes[0].edges_nm, np.abs(matrix) @ fit.edges_sd_nm
+    volume, volume_sd = fit.volume_nm3, fit.volume_sd_nm3
     if not known.calibrated:
         # What an estimated probe and dose may do to every edge at once.
         blind = _BLIND_PX * float(np.mean([view.pixel_size_nm for view in views]))
         edges_sd = np.hypot(edges_sd, blind)
         volume_sd = float(np.hypot(volume_sd, volume * (blind / edges).sum()))
     cuts_sd = np.zeros(8)
-    cuts_sd[goes] = np.where(fit.shapes[0].cuts > 0, fit.cut_errors, 0.0)
+    cuts_sd[goes] = fit.cuts_sd
     symmetry, mask = alike(edges, edges_sd), shapes[0].mask
     images = _images(views, verdict, shapes, known)
     explained, said = _believed(images)
@@ -98,7 +98,7 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> Reconstr
         volume_nm3=volume,
         volume_sd_nm3=volume_sd,
         count=mask.bit_count(),
-        count_probabilities=verdict.comparison.probabilities(_COUNTS, 9),
+        count_probabilities=verdict.decision.probability,
         orbit=orbit,
         orbit_probability=chance,
         handedness=hand,
@@ -110,18 +110,15 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> Reconstr
     )
 
 
-_COUNTS = [mask.bit_count() for mask in range(256)]
-
-
 def _images(
     views: Sequence[View], verdict: Verdict, shapes: Sequence[CutCuboid], known: Known
 ) -> tuple[ImageFit, ...]:
-    fit = verdict.best
+    fit = verdict.decision.best
     told = np.array(
-        [_told(seen, e) for seen, e in zip(verdict.observations, fit.electrons, strict=True)]
+        [_told(seen, e) for seen, e in zip(fit.observations, fit.electrons, strict=True)]
     )
     weights = told / told.sum()
-    pose_sd = np.degrees(np.sqrt((np.asarray(fit.pose_errors_rad) ** 2).mean(axis=1)))
+    pose_sd = np.degrees(np.sqrt((np.asarray(fit.poses_sd_rad) ** 2).mean(axis=1)))
     return tuple(
         _image(
             view,
@@ -133,7 +130,7 @@ def _images(
             0.0 if known.calibrated else _BLIND_MISFIT,
             None if known.attention is None else float(known.attention[k]),
         )
-        for k, (view, seen) in enumerate(zip(views, verdict.observations, strict=True))
+        for k, (view, seen) in enumerate(zip(views, fit.observations, strict=True))
     )
 
 
@@ -188,13 +185,12 @@ def _chances(verdict: Verdict, table: NDArray[np.uint8]) -> Float:
     Fits of one hand add up. Those of the mirror image may come back to the same particle under
     other names of its axes, and are then not counted again.
     """
-    hands = verdict.comparison.hands
-    highest = max(hand.log_posterior(hand.best) for hand in hands)
-    totals = np.zeros((len(hands), int(table.max()) + 1))
-    for total, hand in zip(totals, hands, strict=True):
-        for mask, fit in hand.fits.items():
+    compared = verdict.decision.comparisons[0]
+    totals = np.zeros((len(compared.enantiomers), int(table.max()) + 1))
+    for total, rivals in zip(totals, compared.enantiomers, strict=True):
+        for mask, fit in rivals.fits.items():
             (shape,) = sorted_axes([fit.shapes[0]])
-            total[table[shape.mask]] += np.exp(hand.log_posterior(mask) - highest)
+            total[table[shape.mask]] += np.exp(rivals.log_posterior(mask) - compared.highest)
     chances = totals.max(axis=0)
     return np.asarray(chances / chances.sum())
 
@@ -220,12 +216,12 @@ def _orbit(
 def _doubts(
     verdict: Verdict, images: Sequence[ImageFit], known: Known, *, explained: bool
 ) -> list[str]:
-    fit, said = verdict.best, []
+    fit, said = verdict.decision.best, []
     if explained and not fit.converged:
         said.append("the fit did not settle: its error bars are not to be trusted")
     share = max(
         float(np.nanmax(image.expected)) / seen.dose
-        for image, seen in zip(images, verdict.observations, strict=True)
+        for image, seen in zip(images, fit.observations, strict=True)
     )
     if share > 0.85:
         said.append(

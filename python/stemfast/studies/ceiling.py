@@ -161,7 +161,11 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
         log_prior=asked.log_prior,
         prior=replace(prior, equal_edges=asked.equal_edges),
         elsewhere=asked.elsewhere,
+        starts=3,
+        quick=False,
     )
+    fit = found.enantiomers[0].fits[mask]
+    deviance, pixels = image.deviance(fit.electrons[0])
     probability = found.probabilities(asked.class_of_mask, len(recipe.class_names))
     return Verdict(
         index=scenes.start + i,
@@ -169,9 +173,9 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
         answer=int(probability.argmax()),
         probability=tuple(round(float(p), _DIGITS) for p in probability),
         mask=mask,
-        best_mask=found.best,
-        fits=len(found.fits),
-        deviance_per_pixel=round(found.fits[mask].deviance_per_pixel, _DIGITS),
+        best_mask=found.best.mask,
+        fits=found.n_fits,
+        deviance_per_pixel=round(deviance / max(pixels, 1), _DIGITS),
         seconds=round(time.perf_counter() - begun, 3),
     )
 

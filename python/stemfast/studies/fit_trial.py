@@ -168,10 +168,8 @@ def read_scene(
     truth = aligned(truth, best.shape)
     turn = (truth.orientation() * best.shape.orientation().inv()).as_rotvec()
     both = np.flatnonzero((truth.cuts > 0) & (best.shape.cuts > 0))
-    errors = best.standard_errors
-    place = [best.names.index(f"cut_{corner}") for corner in both.tolist()]
     off = [truth.edges_nm - best.shape.edges_nm, (truth.cuts - best.shape.cuts)[both], turn]
-    error = [errors[5:8], errors[place], errors[:3]]
+    error = [best.edges_sd_nm, best.cuts_sd[both], best.poses_sd_rad[0]]
     said = [] if network is None else network.probabilities(image[None])[0].tolist()
     return Reading(
         index=scenes.start + i,
@@ -187,9 +185,9 @@ def read_scene(
         error=_rounded(np.concatenate(error)),
         n_cuts=len(both),
         volume_error=round(best.shape.volume_nm3 / truth.volume_nm3 - 1.0, _DIGITS),
-        misfit=round(found.goodness.misfit, _DIGITS),
-        p_value=found.goodness.p_value,
-        fits=sum(len(compared.fits) for compared in found.comparisons),
+        misfit=round(best.goodness[0].misfit, _DIGITS),
+        p_value=best.goodness[0].p_value,
+        fits=sum(compared.n_fits for compared in found.comparisons),
         seconds=round(seconds, 3),
         core_seconds=round(core, 3),
     )

@@ -12,7 +12,7 @@ from stemfast.symmetry import CuboidSymmetry, cuboid_symmetry
 
 if TYPE_CHECKING:
     from stemfast.fit.cuboid.shape import CutCuboid
-    from stemfast.fit.joint.search import ViewsComparison
+    from stemfast.fit.search import Comparison
     from stemfast.pretrained.reconstructor import GroundTruthAnswer
 
 __all__ = ["Said", "Truth", "of_fit", "of_network", "orbits"]
@@ -128,31 +128,30 @@ class Said:
         return (np.zeros(0), np.zeros(0)) if best is None else best
 
 
-def of_fit(found: ViewsComparison) -> Said:
+def of_fit(found: Comparison) -> Said:
     """Answer from a comparison of sets of corners over several images."""
     from stemfast.fit.cuboid.axes import axes_of, sorted_axes
     from stemfast.fit.cuboid.shape import CORNERS
     from stemfast.symmetry import corner_permutation
 
     own, fit = orbits(), found.best
-    highest = max(hand.log_posterior(hand.best) for hand in found.hands)
-    totals = np.zeros((len(found.hands), len(own.classes)))
-    for total, hand in zip(totals, found.hands, strict=True):
-        for mask, one in hand.fits.items():
+    totals = np.zeros((len(found.enantiomers), len(own.classes)))
+    for total, rivals in zip(totals, found.enantiomers, strict=True):
+        for mask, one in rivals.fits.items():
             (shape,) = sorted_axes([one.shape])
-            total[own.class_table[shape.mask]] += np.exp(hand.log_posterior(mask) - highest)
+            total[own.class_table[shape.mask]] += np.exp(rivals.log_posterior(mask) - found.highest)
     # The mirror image may come back to the same particle under other names of its axes.
     chance = totals.max(axis=0) / totals.max(axis=0).sum()
     matrix = axes_of(fit.shape.edges_nm)
     goes = corner_permutation(matrix)
     (shape,) = sorted_axes([fit.shape])
     cuts_sd = np.zeros(CORNERS)
-    cuts_sd[goes] = fit.cut_errors
+    cuts_sd[goes] = fit.cuts_sd
     return _said(
         _numbers(chance),
         chance,
-        (shape.edges_nm, np.abs(matrix) @ fit.edge_errors_nm),
-        (fit.volume_nm3, fit.volume_error_nm3),
+        (shape.edges_nm, np.abs(matrix) @ fit.edges_sd_nm),
+        (fit.volume_nm3, fit.volume_sd_nm3),
         (shape.cuts, cuts_sd),
     )
 

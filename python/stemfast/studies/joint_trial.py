@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.cuboid.spinning import row_turns
+from stemfast.fit.decide import decide
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.joint.decide import decide_views
-from stemfast.fit.joint.turns import Turns
-from stemfast.fit.joint.views import RefinedViews, refine_views
 from stemfast.fit.prior import prior_of
+from stemfast.fit.proposal import Proposal
+from stemfast.fit.refine import Refined, refine
 from stemfast.fit.search import count_prior
+from stemfast.fit.turns import Turns
 from stemfast.studies.joint_answer import Said, Truth, of_fit, of_network, orbits
 from stemfast.studies.record import Record, SetReading
 
@@ -147,8 +148,6 @@ def read_set(
     recipe: Recipe, scenes: Scenes, count: int, network: TrainedReconstructor | None = None
 ) -> SetReading:
     """Read `count` of the images of one particle."""
-    from stemfast.reconstruction import network as proposing
-
     series = recipe.series_settings
     kind = "static" if series is None else series.kind
     which = chosen_views(kind, scenes.views, count)
@@ -166,24 +165,20 @@ def read_set(
             spin=spins,
         )
         asked = time.process_time() - begun
-    starts = None
+    proposal = None
     if answer is not None:
-        proposal = proposing.Proposal(answer.mask, answer.severity, answer.share)
-
-        def starts(shapes: Sequence[CutCuboid]) -> list[tuple[CutCuboid, ...]]:
-            return proposing.placed(proposal, shapes)
-
+        proposal = Proposal(answer.mask, answer.severity, answer.share)
     begun = time.process_time()
-    found = decide_views(
+    decision = decide(
         list(images),
         microscopes,
         material=scenes.materials[0].decode(),
         prior=prior_of(recipe),
         turns=turns,
         turned=_turned(spins, scenes, count),
-        starts=starts,
+        proposal=proposal,
     )
-    seconds = time.process_time() - begun
+    seconds, found = time.process_time() - begun, decision.comparisons[0]
     shapes = [
         CutCuboid.of(scenes.particle(0), scenes.orientation(0, view), scenes.positions_nm[0, view])
         for view in which
@@ -215,7 +210,7 @@ def read_set(
         else _missed(
             images, microscopes, shapes, recipe, turns, _turned(spins, scenes, count), found.best
         ),
-        fits=sum(len(hand.fits) for hand in found.hands),
+        fits=found.n_fits,
         seconds=round(seconds, 3),
         network_seconds=round(asked, 3),
     )
@@ -288,7 +283,7 @@ def _missed(
     recipe: Recipe,
     turns: Turns | None,
     turned: Sequence[Float | None],
-    best: RefinedViews,
+    best: Refined,
 ) -> float:
     """By how much the truth, fitted, is more probable than what was found."""
     prior, weights = prior_of(recipe), count_prior()
@@ -298,8 +293,6 @@ def _missed(
     ]
     value = [
         fit.log_evidence + float(weights[fit.mask])
-        for fit in (
-            refine_views(seen, start, prior=prior, turns=turns) for start in (truth, best.shapes)
-        )
+        for fit in (refine(seen, start, prior=prior, turns=turns) for start in (truth, best.shapes))
     ]
     return round(value[0] - value[1], 2)

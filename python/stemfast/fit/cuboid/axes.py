@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit import CutCuboid
+from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.symmetry import CuboidSymmetry, corner_permutation, cuboid_symmetry
 
 __all__ = ["SHAPES", "alike", "axes_of", "sorted_axes"]

@@ -70,7 +70,7 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
     ----------
     observation : Observation
     electrons : (rows, columns) float64
-        What the fit expects, as `Refined.electrons`.
+        What the fit expects, as one of `Refined.electrons`.
     used : int
         Parameters that were fitted.
 
@@ -78,13 +78,12 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
     --------
     >>> import stemfast as sf
     >>> from scipy.spatial.transform import Rotation
-    >>> from stemfast.fit import CutCuboid, observe
-    >>> from stemfast.fit.refine import Prior, refine_observation
+    >>> from stemfast.fit import CutCuboid, observe, refine
     >>> scope, pose = sf.Microscope(), Rotation.from_rotvec([0.5, 0.4, 0.3])
     >>> idea = CutCuboid.of(sf.Cuboid(edges=(14, 12, 10)), pose)
     >>> def verdict(particle):
     ...     seen = observe(sf.simulate(particle, pose, scope, seed=1), scope, idea)
-    ...     return goodness(seen, refine_observation(seen, idea, 0, Prior()).electrons).explained
+    ...     return goodness(seen, refine(seen, idea, 0).electrons[0]).explained
     >>> verdict(sf.Cuboid(edges=(14, 12, 10))), verdict(sf.Sphere(radius=7))
     (True, False)
     """

@@ -1,4 +1,4 @@
-"""The parameters of one particle in several images: which are shared, what is known of each.
+"""Parameters of one particle in one image or several: which are shared, what is known of each.
 
 Edges and cuts are those of all images; each has a place, a film and a dose of its own, and a pose:
 its own, or, where the turns between them are known, one for all with a small error for each.
@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, compose
 from stemfast.fit.cuboid.thickness import SHAPE_PARAMETERS
-from stemfast.fit.joint.turns import Turns
 from stemfast.fit.prior import Prior
+from stemfast.fit.turns import Turns
 
-__all__ = ["JointParameters", "JointResult", "JointState", "Slopes"]
+__all__ = ["Parameters", "Slopes", "State"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _EDGES = slice(5, 8)
-# As in `maximum`: what a parameter that no pixel tells about is still known to.
+# Keeps a parameter that no pixel tells about from being undefined: 1 rad, 2 nm, 10 nm of an edge or
+# a cut of 10 is as much as is ever allowed to be unknown.
 _FLOOR_TURN, _FLOOR_PLACE, _FLOOR = 1.0, 0.25, 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class JointState:
-    """State of a joint fit.
+class State:
+    """State of a fit.
 
     Attributes
     ----------
@@ -65,37 +66,8 @@ class Slopes:
     electrons: list[Float]
 
 
-@dataclass(frozen=True, eq=False)
-class JointResult:
-    """The end of a climb.
-
-    Attributes
-    ----------
-    state : JointState
-    shared_covariance : (n, n) float64
-        Of edges and cuts.
-    view_covariances : tuple of (P, P) float64
-        Of turn, place, edges and cuts in each view.
-    log_likelihood, log_evidence : float
-    at_limit : (8,) bool
-    electrons : tuple of (rows, columns) float64
-    steps : int
-    converged : bool
-    """
-
-    state: JointState
-    shared_covariance: Float
-    view_covariances: tuple[Float, ...]
-    log_likelihood: float
-    log_evidence: float
-    at_limit: NDArray[np.bool_]
-    electrons: tuple[Float, ...]
-    steps: int
-    converged: bool
-
-
-class JointParameters:
-    """Shared and own parameters of a joint fit with one set of cut corners.
+class Parameters:
+    """Shared and own parameters of a fit with one set of cut corners.
 
     Parameters
     ----------
@@ -152,6 +124,7 @@ class JointParameters:
         ]
         self.own_precision = [self._own_precision(*view) for view in enumerate(variances)]
         self.own_floor = [self._own_floor(view) for view in range(len(variances))]
+        self._maps = [self._fixed_maps(view) for view in range(len(variances))]
         n_fixed = 0 if prior.dose_sd > 0 else 1
         self.own_free = [np.arange(len(own) - n_fixed) for own in self.own_precision]
 
@@ -172,35 +145,41 @@ class JointParameters:
         floor[n_turn : n_turn + 2] = _FLOOR_PLACE
         return floor
 
-    def start(self, shapes: tuple[CutCuboid, ...], before: Float) -> JointState:
+    def start(self, shapes: tuple[CutCuboid, ...], before: Float) -> State:
         """A state with these shapes, even films and the doses that were given."""
         waves = tuple(np.zeros(n) for n in self._waves)
         k = len(waves)
-        return self._posed(JointState(shapes, before, np.zeros((k, 3)), waves, np.zeros(k)))
+        return self._posed(State(shapes, before, np.zeros((k, 3)), waves, np.zeros(k)))
 
-    def _posed(self, state: JointState) -> JointState:
+    def _posed(self, state: State) -> State:
         """With the poses that the turns make of the one before them."""
         if self.turns is None:
             return state
-        shapes = tuple(
-            replace(shape, quaternion=self.turns.quaternion(k, state.before, state.errors[k]))
-            for k, shape in enumerate(state.shapes)
-        )
+        shapes = self.turns.posed(state.shapes, state.before, state.errors)
         return replace(state, shapes=shapes)
 
-    def maps(self, view: int, state: JointState) -> tuple[Float, Float]:
-        """Jacobian of a single fit's parameters: by shared (n, shared) and own ones (n, own)."""
-        n_waves = len(state.waves[view])
-        n_cuts = len(self.corners)
+    def maps(self, view: int, state: State) -> tuple[Float, Float]:
+        """Jacobian of a view's parameters: by shared (n, shared) and own ones (n, own).
+
+        Those of a view are turn, place, edges, cuts, waves and the logarithm of the dose.
+        """
+        if self.turns is None:
+            return self._maps[view]
+        from scipy.spatial.transform import Rotation
+
+        shared, own = self._maps[view]
+        turned = Rotation.from_rotvec(state.errors[view]) * self.turns.rotations[view]
+        shared = shared.copy()
+        shared[:3, :3] = turned.as_matrix()
+        return shared, own
+
+    def _fixed_maps(self, view: int) -> tuple[Float, Float]:
+        """Maps without the known turns."""
+        n_waves, n_cuts = self._waves[view], len(self.corners)
         n = SHAPE_PARAMETERS + n_cuts + n_waves + 1
         shared = np.zeros((n, self.n_shared))
         shared[_EDGES, self.edges] = np.eye(3)
         shared[SHAPE_PARAMETERS : SHAPE_PARAMETERS + n_cuts, self.cuts] = np.eye(n_cuts)
-        if self.turns is not None:
-            from scipy.spatial.transform import Rotation
-
-            turned = Rotation.from_rotvec(state.errors[view]) * self.turns.rotations[view]
-            shared[:3, :3] = turned.as_matrix()
         turning = self._turning[view]
         n_turn = turning.shape[1]
         own = np.zeros((n, n_turn + 2 + n_waves + 1))
@@ -209,14 +188,14 @@ class JointParameters:
         own[SHAPE_PARAMETERS + n_cuts :, n_turn + 2 :] = np.eye(n_waves + 1)
         return shared, own
 
-    def shared_offset(self, state: JointState) -> Float:
+    def shared_offset(self, state: State) -> Float:
         """Deviation of the shared parameters from the means of their prior."""
         off = np.zeros(self.n_shared)
         if self.prior.edge_nm is not None:
             off[self.edges] = state.shapes[0].edges_nm - self.prior.edge_nm[0]
         return off
 
-    def own_offset(self, view: int, state: JointState) -> Float:
+    def own_offset(self, view: int, state: State) -> Float:
         """The same of the parameters of a view."""
         n_turn = self._turning[view].shape[1]
         off = np.zeros(len(self.own_precision[view]))
@@ -226,14 +205,14 @@ class JointParameters:
         off[-1] = state.log_scales[view]
         return off
 
-    def log_prior(self, state: JointState) -> float:
+    def log_prior(self, state: State) -> float:
         """Logarithm of the density of a state before the images are seen, but for its norm."""
         total = float((self.precision * self.shared_offset(state) ** 2).sum())
         for view, precision in enumerate(self.own_precision):
             total += float((precision * self.own_offset(view, state) ** 2).sum())
         return -0.5 * total
 
-    def resting(self, state: JointState, shared: Float) -> NDArray[np.bool_]:
+    def resting(self, state: State, shared: Float) -> NDArray[np.bool_]:
         """Shared parameters that stay: those known, and cuts that a slope pushes at a limit."""
         rests = self.known.copy()
         low, high = self.prior.cut
@@ -241,7 +220,7 @@ class JointParameters:
         rests[self.cuts] = ((cut <= low) & (push < 0)) | ((cut >= high) & (push > 0))
         return rests
 
-    def moved(self, state: JointState, step: Float, steps: list[Float]) -> JointState:
+    def moved(self, state: State, step: Float, steps: list[Float]) -> State:
         """A state after a change of the shared parameters and of those of each view."""
         shared = self.basis @ step
         cuts = np.zeros(CORNERS)
@@ -261,7 +240,7 @@ class JointParameters:
             waves.append(state.waves[view] + change[n_turn + 2 : -1])
             scales[view] += change[-1]
         before = compose(shared[:3], state.before) if self.turns is not None else state.before
-        return self._posed(JointState(tuple(shapes), before, errors, tuple(waves), scales))
+        return self._posed(State(tuple(shapes), before, errors, tuple(waves), scales))
 
     def largest_turn(self, step: Float, steps: list[Float]) -> float:
         """Farthest that a step turns the particle in any view [rad]."""

@@ -1,4 +1,4 @@
-"""The most likely tetrahedra, cuboids or ellipsoids: Levenberg and Marquardt from many starts."""
+"""The most likely tetrahedra, cuboids or ellipsoids, climbed to from many starts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.fit import levenberg_marquardt
 from stemfast.fit.cuboid.shape import compose
 from stemfast.fit.image.likelihood import Expected, Observation
 from stemfast.fit.kinds.family import PLACE, Family, Placement
@@ -18,7 +19,7 @@ __all__ = ["SolidFit", "climb", "expected_electrons", "modes"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-_STEPS, _DAMPING, _CLOSE = 50, 1e-4, 5e-3
+_STEPS = 50
 _FARTHEST = 0.3  # rad, and share of the size, a step
 _FARTHEST_PROPORTION = 1.0
 _BOUND = 5.0  # of a cuboid's proportions, where they no longer change anything
@@ -81,7 +82,23 @@ def expected_electrons(
     return observation.through_optics(t, slopes, waves_nm)
 
 
+@dataclass(frozen=True, eq=False)
+class _State:
+    at: Placement
+    waves: Float
+
+
+@dataclass(frozen=True, eq=False)
+class _Slopes:
+    value: float
+    gradient: Float
+    information: Float
+    electrons: Float
+
+
 class _Climb:
+    """Posterior of a solid's parameters and of the film's waves; see `Hill`."""
+
     def __init__(self, observation: Observation, family: Family) -> None:
         self.observation, self.family = observation, family
         self.wave_precision = 1.0 / observation.waves.variance
@@ -100,47 +117,52 @@ class _Climb:
         self.farthest[family.turns + 2] = _FARTHEST
         self.farthest[own] = _FARTHEST_PROPORTION
 
-    def objective(self, at: Placement, waves: Float, electrons: Float) -> float:
-        prior = 0.5 * float((self.wave_precision * waves**2).sum())
-        return self.observation.log_likelihood(electrons) + self.family.log_prior(at) - prior
+    def value(self, state: _State) -> float:
+        at, waves = state.at, state.waves
+        seen = expected_electrons(self.observation, self.family, at, waves, derivatives=False)
+        return self._objective(state, seen.electrons)
 
-    def slopes(self, at: Placement, waves: Float) -> tuple[float, Float, Float, Float]:
+    def _objective(self, state: _State, electrons: Float) -> float:
+        film = 0.5 * float((self.wave_precision * state.waves**2).sum())
+        return self.observation.log_likelihood(electrons) + self.family.log_prior(state.at) - film
+
+    def slopes(self, state: _State) -> _Slopes:
+        at, waves = state.at, state.waves
         seen = expected_electrons(self.observation, self.family, at, waves, derivatives=True)
         gradient, information = self.observation.gradient_and_information(seen)
         gradient, information = gradient[:-1], information[:-1, :-1]  # the dose is known
         off = np.zeros(len(gradient))
         off[self.own] = at.values[PLACE:] - self.family.mean
         off[self.family.n :] = waves
-        gradient = gradient - self.prior @ off
-        information = information + self.prior + np.diag(self.floor)
-        return self.objective(at, waves, seen.electrons), gradient, information, seen.electrons
+        return _Slopes(
+            self._objective(state, seen.electrons),
+            gradient - self.prior @ off,
+            information + self.prior + np.diag(self.floor),
+            seen.electrons,
+        )
+
+    def step(self, state: _State, slopes: _Slopes, damping: float) -> tuple[_State, float]:
+        damped = slopes.information + damping * np.diag(slopes.information.diagonal())
+        change = np.linalg.solve(damped, slopes.gradient).astype(np.float64)
+        gain = float(slopes.gradient @ change)
+        change *= min(1.0, float((self.farthest / np.maximum(np.abs(change), 1e-12)).min()))
+        there = self.family.moved(state.at, change[: self.family.n])
+        np.clip(there.values[PLACE:], -_BOUND, _BOUND, out=there.values[PLACE:])
+        return _State(there, state.waves + change[self.family.n :]), gain
 
     def run(self, at: Placement) -> SolidFit:
-        waves = np.zeros(len(self.wave_precision))
-        best, gradient, information, electrons = self.slopes(at, waves)
-        damping, converged = _DAMPING, False
-        for _ in range(_STEPS):
-            damped = information + damping * np.diag(information.diagonal())
-            change = np.linalg.solve(damped, gradient).astype(np.float64)
-            if float(gradient @ change) < _CLOSE:
-                converged = True
-                break
-            change *= min(1.0, float((self.farthest / np.maximum(np.abs(change), 1e-12)).min()))
-            there = self.family.moved(at, change[: self.family.n])
-            np.clip(there.values[PLACE:], -_BOUND, _BOUND, out=there.values[PLACE:])
-            calm = waves + change[self.family.n :]
-            seen = expected_electrons(self.observation, self.family, there, calm, derivatives=False)
-            value = self.objective(there, calm, seen.electrons)
-            if value > best:
-                won, at, waves = value - best, there, calm
-                best, gradient, information, electrons = self.slopes(at, waves)
-                damping = max(damping / 10, 1e-9)
-                if won < _CLOSE:
-                    converged = True
-                    break
-            else:
-                damping = max(10 * damping, 1e-3)
-        return SolidFit(at, waves, best, information, electrons, converged)
+        top = levenberg_marquardt.climb(
+            self, _State(at, np.zeros(len(self.wave_precision))), most=_STEPS
+        )
+        slopes, state = top.slopes, top.state
+        return SolidFit(
+            state.at,
+            state.waves,
+            slopes.value,
+            slopes.information,
+            slopes.electrons,
+            top.converged,
+        )
 
 
 def climb(observation: Observation, family: Family, start: Placement) -> SolidFit:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from stemfast.fit.cuboid.shape import CutCuboid
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -109,3 +112,27 @@ class Turns:
 
         turned = Rotation.from_rotvec(error) * self.rotations[view] * Rotation.from_quat(before)
         return np.asarray(turned.as_quat())
+
+    def posed(
+        self, shapes: Sequence[CutCuboid], before: Float, errors: Float | None = None
+    ) -> tuple[CutCuboid, ...]:
+        """Shapes at the poses that the turns make of one before them.
+
+        Parameters
+        ----------
+        shapes : sequence of CutCuboid
+            In each view.
+        before : (4,) float64
+            Pose before the turns (x, y, z, w).
+        errors : (K, 3) float64, optional
+            Of the turns, as rotation vectors [rad].
+        """
+        off = np.zeros((len(shapes), 3)) if errors is None else errors
+        return tuple(
+            replace(shape, quaternion=self.quaternion(view, before, off[view]))
+            for view, shape in enumerate(shapes)
+        )
+
+    def before(self, shape: CutCuboid, view: int) -> Float:
+        """Pose before the turns (x, y, z, w) of a particle that is seen in one of the views."""
+        return np.asarray((self.rotations[view].inv() * shape.orientation()).as_quat())

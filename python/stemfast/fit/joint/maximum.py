@@ -1,15 +1,16 @@
-"""The most likely parameters of one particle in several images: Levenberg and Marquardt in blocks.
+"""The most likely parameters of one particle in one image or several, solved in blocks.
 
-In the normal equations the images meet in the shared parameters alone (`joint_parameters`). Those
-of each image are eliminated first (a Schur complement), so that the cost grows with the number of
+In the normal equations the images meet in the shared parameters alone (`Parameters`). Those of
+each image are eliminated first (a Schur complement), so that the cost grows with the number of
 images, and sixteen are as robust as one. The determinant, and with it the evidence, comes in the
-same blocks.
+same blocks. Cuts stay within their limits: one that would leave them rests at the limit while the
+others go on.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,23 +19,52 @@ from numpy.typing import NDArray
 from stemfast.fit.cuboid.shape import CORNERS
 from stemfast.fit.cuboid.thickness import SHAPE_PARAMETERS
 from stemfast.fit.evidence import log_evidence
-from stemfast.fit.image.likelihood import Observation
-from stemfast.fit.joint.parameters import JointParameters, JointResult, JointState, Slopes
-from stemfast.fit.joint.turns import Turns
+from stemfast.fit.image.likelihood import Expected, Observation
+from stemfast.fit.joint.parameters import Parameters, Slopes, State
+from stemfast.fit.levenberg_marquardt import climb
 from stemfast.fit.prior import Prior
+from stemfast.fit.turns import Turns
 
-__all__ = ["Joint"]
+__all__ = ["Maximisation", "Maximum"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-_STEPS = 60
-_DAMPING = 1e-4
-_CLOSE = 5e-3  # of log-likelihood that the next step would win
 _FARTHEST_TURN = 0.15  # rad a step
 
 
-class Joint:
-    """The search for the most likely parameters of one set of cut corners in several images.
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """A maximum of the posterior.
+
+    Attributes
+    ----------
+    state : State
+    shared_covariance : (n, n) float64
+        Of edges and cuts.
+    view_covariances : tuple of (P, P) float64
+        Of turn, place, edges and cuts in each view.
+    log_likelihood, log_evidence : float
+    at_limit : (8,) bool
+        Corners whose cut rests at one of its limits.
+    electrons : tuple of (rows, columns) float64
+        Expected in each image.
+    steps : int
+    converged : bool
+    """
+
+    state: State
+    shared_covariance: Float
+    view_covariances: tuple[Float, ...]
+    log_likelihood: float
+    log_evidence: float
+    at_limit: NDArray[np.bool_]
+    electrons: tuple[Float, ...]
+    steps: int
+    converged: bool
+
+
+class Maximisation:
+    """Posterior of the parameters of one set of cut corners, and the climb to its maximum.
 
     Parameters
     ----------
@@ -54,33 +84,32 @@ class Joint:
     ) -> None:
         self.observations = observations
         variances = tuple(seen.waves.variance for seen in observations)
-        self.parameters = JointParameters(variances, mask, prior, turns)
+        self.parameters = Parameters(variances, mask, prior, turns)
 
-    def _value(self, state: JointState) -> float:
+    def value(self, state: State) -> float:
+        """Logarithm of the posterior."""
         total = self.parameters.log_prior(state)
         for view, seen in enumerate(self.observations):
-            expected = seen.expected(
-                state.shapes[view],
-                state.waves[view],
-                float(state.log_scales[view]),
-                derivatives=False,
-            )
-            total += seen.log_likelihood(expected.electrons)
+            total += seen.log_likelihood(self._expected(view, state, derivatives=False).electrons)
         return total
 
-    def _slopes(self, state: JointState) -> Slopes:
+    def _expected(self, view: int, state: State, *, derivatives: bool) -> Expected:
+        return self.observations[view].expected(
+            state.shapes[view],
+            state.waves[view],
+            float(state.log_scales[view]),
+            derivatives=derivatives,
+        )
+
+    def slopes(self, state: State) -> Slopes:
+        """The same with derivatives."""
         parameters = self.parameters
         value = parameters.log_prior(state)
         shared = -parameters.precision * parameters.shared_offset(state)
         shared_information = np.diag(parameters.precision + parameters.floor)
         found = Slopes(value, shared, shared_information, [], [], [], [])
         for view, seen in enumerate(self.observations):
-            expected = seen.expected(
-                state.shapes[view],
-                state.waves[view],
-                float(state.log_scales[view]),
-                derivatives=True,
-            )
+            expected = self._expected(view, state, derivatives=True)
             gradient, information = seen.gradient_and_information(expected)
             to_shared, to_own = parameters.maps(view, state)
             value += seen.log_likelihood(expected.electrons)
@@ -103,12 +132,12 @@ class Joint:
             mixed=[basis.T @ mixed for mixed in found.mixed],
         )
 
-    def _step(
-        self, slopes: Slopes, rests: NDArray[np.bool_], damping: float
+    def _change(
+        self, state: State, slopes: Slopes, damping: float
     ) -> tuple[Float, list[Float], float]:
         """Change of shared and own parameters, and what it should win."""
         parameters = self.parameters
-        free = np.flatnonzero(~rests)
+        free = np.flatnonzero(~parameters.resting(state, slopes.shared))
         inner = slopes.shared_information[np.ix_(free, free)]
         reduced = inner + damping * np.diag(inner.diagonal())
         right = slopes.shared[free]
@@ -134,43 +163,24 @@ class Joint:
             steps.append(change)
         return step, steps, gain
 
-    def promise(self, state: JointState) -> tuple[float, float]:
+    def step(self, state: State, slopes: Slopes, damping: float) -> tuple[State, float]:
+        """State after a damped step, no turn too far, and what the whole step should win."""
+        step, steps, gain = self._change(state, slopes, damping)
+        farthest = max(self.parameters.largest_turn(step, steps), 1e-12)
+        share = min(1.0, _FARTHEST_TURN / farthest)
+        moved = self.parameters.moved(state, share * step, [share * change for change in steps])
+        return moved, gain
+
+    def promise(self, state: State) -> tuple[float, float]:
         """Log-likelihood at a state, and what the next step would win were all linear."""
-        slopes = self._slopes(state)
-        _, _, gain = self._step(slopes, self.parameters.resting(state, slopes.shared), 0.0)
+        slopes = self.slopes(state)
+        _, _, gain = self._change(state, slopes, 0.0)
         return slopes.value - self.parameters.log_prior(state), 0.5 * gain
 
-    def run(self, state: JointState) -> JointResult:
+    def run(self, state: State) -> Maximum:
         """Climb from a state to the nearest maximum."""
-        parameters = self.parameters
-        slopes = self._slopes(state)
-        damping, taken, converged = _DAMPING, 0, False
-        while taken < _STEPS:
-            taken += 1
-            step, steps, gain = self._step(
-                slopes, parameters.resting(state, slopes.shared), damping
-            )
-            if gain < _CLOSE:
-                converged = True
-                break
-            share = min(1.0, _FARTHEST_TURN / max(parameters.largest_turn(step, steps), 1e-12))
-            trial = parameters.moved(state, share * step, [share * change for change in steps])
-            value = self._value(trial)
-            if value > slopes.value:
-                won, state = value - slopes.value, trial
-                slopes = self._slopes(state)
-                damping = max(damping / 10, 1e-9)
-                if won < _CLOSE:
-                    converged = True
-                    break
-            else:
-                damping = max(10 * damping, 1e-3)
-        return self._result(state, slopes, taken, converged)
-
-    def _result(
-        self, state: JointState, slopes: Slopes, steps: int, converged: bool
-    ) -> JointResult:
-        parameters = self.parameters
+        top = climb(self, state)
+        parameters, state, slopes = self.parameters, top.state, top.slopes
         free = np.flatnonzero(~parameters.known)
         reduced = slopes.shared_information[np.ix_(free, free)]
         evidence = slopes.value
@@ -189,41 +199,39 @@ class Joint:
             evidence += 0.5 * float(np.log(given).sum()) - 0.5 * len(given) * math.log(2 * math.pi)
         is_cut = np.zeros(parameters.n_shared, bool)
         is_cut[parameters.cuts] = True
-        cut = state.shapes[0].cuts[parameters.corners]
         evidence = log_evidence(
             evidence,
             slopes.shared[free],
             reduced,
             is_cut[free],
-            cut,
+            state.shapes[0].cuts[parameters.corners],
             parameters.prior.cut,
             parameters.precision[free],
         )
         shared = np.zeros((parameters.n_shared, parameters.n_shared))
         shared[np.ix_(free, free)] = np.linalg.inv(reduced)
         shared = parameters.basis @ shared @ parameters.basis.T
-        views = tuple(
-            self._covariance(view, state, shared, free, *eliminated)
-            for view, eliminated in enumerate(back)
-        )
         at_limit = np.zeros(CORNERS, bool)
         at_limit[parameters.corners] = parameters.resting(state, slopes.shared)[parameters.cuts]
-        return JointResult(
+        return Maximum(
             state=state,
             shared_covariance=shared[parameters.n_turn :, parameters.n_turn :],
-            view_covariances=views,
+            view_covariances=tuple(
+                self._covariance(view, state, shared, free, *eliminated)
+                for view, eliminated in enumerate(back)
+            ),
             log_likelihood=slopes.value - parameters.log_prior(state),
             log_evidence=evidence,
             at_limit=at_limit,
             electrons=tuple(slopes.electrons),
-            steps=steps,
-            converged=converged,
+            steps=top.steps,
+            converged=top.converged,
         )
 
     def _covariance(
         self,
         view: int,
-        state: JointState,
+        state: State,
         shared: Float,
         free: NDArray[np.intp],
         inverse: Float,

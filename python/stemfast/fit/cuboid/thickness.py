@@ -9,6 +9,7 @@ parameter and pair of planes.
 
 from __future__ import annotations
 
+import itertools
 from typing import TypeAlias
 
 import numpy as np
@@ -67,10 +68,8 @@ def planes(shape: CutCuboid) -> Planes:
     matrix = rotation_matrix(shape.quaternion)
     corners = np.flatnonzero(shape.cuts > 0)
     inverse = 1.0 / shape.edges_nm
-    own = np.concatenate([np.eye(3), -np.eye(3), _SIGNS[corners] * inverse])
-    n_faces, n_parameters = len(own), SHAPE_PARAMETERS + len(corners)
-    normals = own @ matrix.T
-    heights = np.concatenate([0.5 * shape.edges_nm] * 2 + [1.5 - shape.cuts[corners]])
+    normals, heights = _faces(shape, matrix, corners)
+    n_faces, n_parameters = len(normals), SHAPE_PARAMETERS + len(corners)
     d_normals = np.zeros((n_faces, n_parameters, 3))
     d_heights = np.zeros((n_faces, n_parameters))
     x, y, z = normals.T
@@ -84,10 +83,17 @@ def planes(shape: CutCuboid) -> Planes:
     for k in range(2):  # n·(r − r0) <= d
         d_heights[:, 3 + k] = normals[:, k]
     d_heights[6 + np.arange(len(corners)), SHAPE_PARAMETERS + np.arange(len(corners))] = -1.0
-    heights = heights + normals[:, :2] @ shape.position_nm
     # The position moves the plane by n_x x0 + n_y y0, so what turns n moves it too.
     d_heights += d_normals[:, :, :2] @ shape.position_nm
     return normals, heights, d_normals, d_heights
+
+
+def _faces(shape: CutCuboid, matrix: Float, corners: Int) -> tuple[Float, Float]:
+    """Normals and heights of all faces."""
+    own = np.concatenate([np.eye(3), -np.eye(3), _SIGNS[corners] / shape.edges_nm])
+    normals = own @ matrix.T
+    heights = np.concatenate([0.5 * shape.edges_nm] * 2 + [1.5 - shape.cuts[corners]])
+    return normals, heights + normals[:, :2] @ shape.position_nm
 
 
 def _crossings(normals: Float, heights: Float) -> tuple[Float, NDArray[np.bool_]]:
@@ -119,8 +125,8 @@ def thickness(shape: CutCuboid, x_nm: Float, y_nm: Float) -> Float:
     >>> thickness(cube, np.array([0.0, 4.9, 5.1]), np.zeros(3)).round(9).tolist()
     [10.0, 10.0, 0.0]
     """
-    normals, heights, _, _ = planes(shape)
-    return chords(normals, heights, x_nm, y_nm)
+    matrix = rotation_matrix(shape.quaternion)
+    return chords(*_faces(shape, matrix, np.flatnonzero(shape.cuts > 0)), x_nm, y_nm)
 
 
 def chords(normals: Float, heights: Float, x_nm: Float, y_nm: Float) -> Float:
@@ -186,15 +192,17 @@ def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float
     rates = np.stack([d_heights, -d_normals[:, :, 0], -d_normals[:, :, 1]], axis=2) - d_nz
     nz = normals[:, 2]
     nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
-    rates = rates / nz[:, None, None]
-    slopes = rates  # (F, P, 3)
+    slopes = rates / nz[:, None, None]  # (F, P, 3)
+    # Pixels between the same two planes have the same slopes: one product for each pair of planes.
+    pair = out[hit] * len(normals) + into[hit]
+    order = np.argsort(pair, kind="stable")
+    hit, pair = hit[order], pair[order]
     rows = basis[:, hit].T
-    change = np.zeros((len(hit), slopes.shape[1]))
-    for sign, active in ((1, out[hit]), (-1, into[hit])):
-        for face in np.unique(active).tolist():
-            at = np.flatnonzero(active == face)
-            change[at] += rows[at] @ (sign * slopes[face].T)
     jacobian = np.zeros((x_nm.size, slopes.shape[1]))
-    jacobian[hit] = change
+    bounds = [0, *(np.flatnonzero(np.diff(pair)) + 1).tolist(), len(hit)]
+    for first, stop in itertools.pairwise(bounds if len(hit) else ()):
+        leaves_by, enters_by = divmod(int(pair[first]), len(normals))
+        change = slopes[leaves_by] - slopes[enters_by]
+        jacobian[hit[first:stop]] = rows[first:stop] @ change.T
     shape_of = x_nm.shape
     return np.maximum(t, 0.0).reshape(shape_of), jacobian.reshape(*shape_of, -1)

@@ -34,8 +34,8 @@ class FinderExperiment:
         Of the fields and of the first weights.
     field_px : int
         Side of the fields [px].
-    test_fields : int
-        Simulated fields that the network is judged on.
+    test_fields, test_px : int
+        Number and side [px] of the simulated fields that the network is judged on.
     network : FinderConfig
         Architecture.
     """
@@ -52,6 +52,7 @@ class FinderExperiment:
     seed: int = 1
     field_px: int = 192
     test_fields: int = 300
+    test_px: int = 384
     network: FinderConfig = field(default_factory=FinderConfig)
 
     def recipe(self) -> FieldRecipe:

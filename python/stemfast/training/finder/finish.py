@@ -19,8 +19,8 @@ from stemfast.training.finder.judge import judge
 
 __all__ = ["card_text", "finish"]
 
-#: Side of the test fields, and typical particles in them [px].
-TEST_PX, TEST_DIAMETER_PX = 384, (8.0, 60.0)
+#: Typical particles in the test fields [px].
+TEST_DIAMETER_PX = (8.0, 60.0)
 
 
 def finish(
@@ -53,7 +53,11 @@ def finish(
     network = rounded_to_float16(model)
     parameters = sum(x.size for x in flat(network).values())
     recipe = experiment.recipe().model_copy(
-        update={"rows": TEST_PX, "columns": TEST_PX, "diameter_px": TEST_DIAMETER_PX}
+        update={
+            "rows": experiment.test_px,
+            "columns": experiment.test_px,
+            "diameter_px": TEST_DIAMETER_PX,
+        }
     )
     test = judge(reader_of(network), recipe, seed=experiment.seed, fields=experiment.test_fields)
     card = {
@@ -85,7 +89,7 @@ def card_text(trained: TrainedFinder) -> str:
         "",
         "## Figures",
         "",
-        f"On {test['fields']} simulated test fields of {TEST_PX} × {TEST_PX} px "
+        f"On {test['fields']} simulated test fields of {experiment['test_px']} px "
         f"({test['particles']:,} particles) that it never saw, at an overlap (intersection over "
         "union) of one half:",
         "",

@@ -142,8 +142,10 @@ class Samples:
                 index += 1
 
         source = _bounded(pool, tasks(), 4 * fresh + 16)
-        kept = [next(source) for _ in range(ring)]
-        oldest = 0
+        first = [next(source) for _ in range(ring)]
+        # Field j has place j modulo the ring's length, wherever training began.
+        oldest = begin % ring
+        kept = first[ring - oldest :] + first[: ring - oldest]
         while True:
             rng = np.random.default_rng((self._seed, step))
             rows = rng.integers(0, ring, self._batch_size)

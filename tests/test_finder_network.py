@@ -1,0 +1,265 @@
+"""Star-convex outlines, targets, tiles and training of the finder's network."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+nnx = pytest.importorskip("flax.nnx")
+
+from stemfast.fields import FieldRecipe  # noqa: E402
+from stemfast.finding.network.pyramid import MARGIN, octaves, read  # noqa: E402
+from stemfast.finding.network.reading import reader_of  # noqa: E402
+from stemfast.finding.network.scaling import as_seen  # noqa: E402
+from stemfast.finding.network.star import Stars, candidates, chosen, painted, star_mask  # noqa: E402
+from stemfast.models.finder import RAYS, STRIDE, Finder, FinderConfig, rays  # noqa: E402
+from stemfast.training.finder.experiment import FinderExperiment  # noqa: E402
+from stemfast.training.finder.own_images import Labelled, read_folder, sample_of  # noqa: E402
+from stemfast.training.finder.samples import drawn, turned  # noqa: E402
+from stemfast.training.finder.targets import targets_of  # noqa: E402
+
+ALL = slice(None), slice(None)
+
+
+def star(centre, radius, score=1.0):
+    return Stars(np.array([centre], float), np.full((1, RAYS), float(radius)), np.array([score]))
+
+
+def inside_polygon(corners, y, x):
+    """Crossing number of one point, the slow way."""
+    crossed = False
+    for (y0, x0), (y1, x1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0):
+            crossed = not crossed
+    return crossed
+
+
+def test_a_mask_is_that_of_the_polygon_through_the_ends_of_the_rays():
+    rng = np.random.default_rng(1)
+    centre, radii = np.array([21.3, 17.8]), rng.uniform(4.0, 15.0, RAYS)
+    corners = centre + radii[:, None] * rays()
+    rows, columns, inside = star_mask(centre, radii, (40, 37))
+    found = np.zeros((40, 37), bool)
+    found[rows, columns] = inside
+    slow = [[inside_polygon(corners, y, x) for x in range(37)] for y in range(40)]
+    assert np.array_equal(found, slow)
+
+
+def test_a_mask_outside_the_image_is_empty():
+    assert star_mask(np.array([-30.0, 5.0]), np.full(RAYS, 4.0), (20, 20))[2].sum() == 0
+
+
+def test_areas_are_those_of_the_polygons():
+    stars = star((30.2, 30.7), 20.0)
+    inside = star_mask(stars.centre[0], stars.radii[0], (70, 70))[2]
+    assert stars.area[0] == pytest.approx(inside.sum(), rel=0.01)
+    assert stars.area[0] == pytest.approx(np.pi * 400, rel=0.01)
+
+
+def test_candidates_are_the_local_maxima_with_their_rays():
+    middle = np.zeros((8, 9), np.float32)
+    middle[2, 3], middle[2, 4], middle[6, 7] = 0.9, 0.5, 0.3
+    distance = np.arange(8 * 9 * RAYS, dtype=np.float32).reshape(8, 9, RAYS)
+    found = candidates(middle, distance, 0.35, STRIDE, ALL)
+    assert found.centre.tolist() == [[4.5, 6.5]]
+    assert np.array_equal(found.radii[0], distance[2, 3])
+    assert found.score == pytest.approx([0.9])
+
+
+def test_of_outlines_over_each_other_the_best_is_kept():
+    parts = [star((20, 20), 8, 0.6), star((21, 20), 8, 0.9), star((20, 50), 6, 0.7)]
+    kept = chosen(Stars.joined(parts), (60, 70))
+    assert kept.score.tolist() == [0.9, 0.7]
+    touching = chosen(Stars.joined([star((20, 20), 8), star((20, 35), 8)]), (60, 70))
+    assert len(touching) == 2
+    inner = chosen(Stars.joined([star((20, 20), 15, 0.9), star((22, 20), 4, 0.8)]), (60, 70))
+    assert inner.score.tolist() == [0.9]
+
+
+def test_small_outlines_are_painted_over_large_ones():
+    labels, order, over = painted(
+        Stars.joined([star((20, 30), 4), star((20, 20), 12), star((50, 50), 3)]), (60, 60)
+    )
+    assert order.tolist() == [1, 0, 2]
+    assert labels[20, 30] == 2
+    assert labels[20, 12] == 1
+    assert over.tolist() == [True, True, False]
+    assert set(np.unique(labels)) == {0, 1, 2, 3}
+
+
+def test_octaves_keep_places_and_sizes():
+    rows, columns = np.indices((128, 160))
+    disc = (np.hypot(rows - 50.0, columns - 90.0) < 20).astype(np.float32)
+    factors = []
+    for octave in octaves(disc):
+        factors.append(octave.factor)
+        y, x = np.nonzero(octave.image > 0.5)
+        mean = np.array([[y.mean(), x.mean()]])
+        size = np.sqrt(len(y) / np.pi)
+        back = Stars(mean, np.full((1, RAYS), size), np.ones(1)).scaled(1.0 / octave.factor)
+        assert back.centre[0] == pytest.approx([50.0, 90.0], abs=0.51 / octave.factor)
+        assert back.radii[0, 0] == pytest.approx(20.0, rel=0.08)
+    assert factors == [2.0, 1.0, 0.5]
+
+
+def test_tiles_have_no_seams():
+    """What a network finds does not depend on where the tiles lie."""
+    finder = Finder(FinderConfig(widths=(4, 6, 8, 8), head=6), rngs=nnx.Rngs(3))
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(460, 400)).astype(np.float32)
+    seen = as_seen(image)
+    reader = reader_of(finder)
+    whole = read(seen, reader, 0.0)
+    # Moved by a multiple of what the network's octaves share, tiles fall elsewhere.
+    moved = read(np.roll(seen, (64, 32), axis=(0, 1)), reader, 0.0)
+    away = 2 * MARGIN
+    inner = Stars.taken(
+        whole, ((whole.centre > away) & (whole.centre < np.array(image.shape) - away)).all(axis=1)
+    )
+    back = {
+        tuple(c): r for c, r in zip((moved.centre - (64, 32)).tolist(), moved.radii, strict=True)
+    }
+    assert len(inner) > 3
+    for centre, radii in zip(inner.centre.tolist(), inner.radii, strict=True):
+        np.testing.assert_allclose(back[tuple(centre)], radii, rtol=1e-4)
+
+
+def hexagon(centre, radius):
+    angle = np.arange(6) / 6 * 2 * np.pi + 0.3
+    return np.array(centre) + radius * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+
+
+def test_targets_are_distances_along_the_rays():
+    outline = hexagon((30.0, 41.0), 18.0)
+    labels = np.array(
+        [[inside_polygon(outline, y, x) for x in range(80)] for y in range(64)]
+    ).astype(np.int32)
+    asked = np.ones(1, bool)
+    found = targets_of(labels, [outline], asked, ~asked)
+    assert found.weight.min() == 1.0
+    row, column = 14, 22
+    point = np.array([STRIDE * row + 0.5, STRIDE * column + 0.5])
+    for k, ray in enumerate(rays()):
+        step = np.arange(0.0, 60.0, 0.005)
+        walked = point + step[:, None] * ray
+        first = next(
+            s for s, (y, x) in zip(step, walked, strict=True) if not inside_polygon(outline, y, x)
+        )
+        assert float(found.distance[row, column, k]) == pytest.approx(first, abs=0.03)
+    assert found.middle.max() == pytest.approx(1.0)
+    assert (found.middle[labels[1::2, 1::2] == 0] == 0).all()
+    doubtful = targets_of(labels, [outline], ~asked, asked)
+    assert doubtful.weight[row, column] == 0.0
+
+
+@pytest.mark.parametrize("pose", range(8))
+def test_turned_samples_have_the_rays_of_turned_particles(pose):
+    recipe = FieldRecipe(
+        kinds=("sparse",), rows=96, columns=96, diameter_px=(25, 25), empty=0.0, laboratory=0.0
+    )
+    sample = turned(drawn(recipe, 1, 0), pose)
+    own = sample.targets
+    row, column = np.unravel_index(np.argmax(own.middle.astype(float)), own.middle.shape)
+    reach = own.distance[row, column].astype(float)
+    rows, columns, inside = star_mask(
+        np.array([row, column], float), reach / STRIDE, own.middle.shape
+    )
+    found = np.zeros(own.middle.shape, bool)
+    found[rows, columns] = inside
+    true = own.foreground > 0
+    near = np.zeros_like(true)
+    near[rows, columns] = True
+    assert (found & true).sum() / ((found | true) & near).sum() > 0.85
+
+
+def test_what_the_network_sees_does_not_change_with_gain_and_offset():
+    image = np.random.default_rng(2).gamma(2.0, size=(90, 70)).astype(np.float32)
+    np.testing.assert_allclose(as_seen(image), as_seen(3.0 * image + 40.0), atol=1e-3)
+
+
+def test_own_images_with_boxes_and_with_labels(tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    rows, columns = np.indices((120, 150))
+    grey = (200 - 120 * (np.hypot(rows - 40, columns - 60) < 15)).astype(np.uint8)
+    for name in ("a", "b"):
+        Image.fromarray(grey).save(tmp_path / f"{name}.png")
+    box = [0, 60.5 / 150, 40.5 / 120, 30 / 150, 30 / 120]
+    (tmp_path / "a.txt").write_text(" ".join(map(str, box)))
+    np.save(tmp_path / "b_labels.npy", (grey < 100).astype(np.int32))
+    a, b = read_folder(tmp_path)
+    assert (a.name, b.name) == ("a", "b")
+    for one in (a, b):
+        assert one.image[40, 60] > one.image[0, 0]  # dark particles were made bright
+        low, high = one.outlines[0].min(axis=0), one.outlines[0].max(axis=0)
+        assert 0.5 * (low + high) == pytest.approx([40, 60], abs=0.6)
+        assert high - low == pytest.approx([30, 30], abs=1.5)
+        sample = sample_of(one, 64, np.random.default_rng(1))
+        assert sample.seen.shape == (64, 64, 2)
+        assert sample.targets.middle.max() > 0.9
+
+
+def test_own_images_that_have_no_labels_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no such folder"):
+        read_folder(tmp_path / "none")
+    np.save(tmp_path / "a.npy", np.ones((20, 20)))
+    with pytest.raises(ValueError, match="no image has labels beside it"):
+        read_folder(tmp_path)
+    (tmp_path / "a.txt").write_text("0 0.5 0.5\n")
+    with pytest.raises(ValueError, match="3 columns, expected class x y width height"):
+        read_folder(tmp_path)
+
+
+def test_settings_of_the_experiment():
+    changed = FinderExperiment().changed(["steps=7", "learning_rate=1"])
+    assert (changed.steps, changed.learning_rate) == (7, 1.0)
+    with pytest.raises(ValueError, match="did you mean 'steps'"):
+        FinderExperiment().changed(["step=7"])
+    with pytest.raises(ValueError, match="expected a number"):
+        FinderExperiment().changed(["steps=many"])
+    assert FinderExperiment.from_description(json.loads(json.dumps(changed.described()))) == changed
+
+
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch):
+    from stemfast.pretrained.store import flat
+    from stemfast.training.finder import run
+
+    small = FinderExperiment(
+        steps=4, batch_size=2, fresh=1, ring=3, field_px=64, test_fields=1, test_px=64,
+        network=FinderConfig(widths=(4, 8), head=4),
+    )  # fmt: skip
+    said: list[str] = []
+    whole = run.train_finder(small, tmp_path / "whole", say=said.append)
+    assert any("step 4 of 4" in line for line in said)
+    assert whole.card["test"]["fields"] == 1
+    assert "AP50" in (tmp_path / "whole" / "model_card.md").read_text()
+    with pytest.raises(ValueError, match="holds a run already"):
+        run.train_finder(small, tmp_path / "whole")
+    with pytest.raises(ValueError, match="holds no run"):
+        run.train_finder(small, tmp_path / "none", resume=True)
+
+    real = run.make_step
+
+    def stopped_after_two(*arguments):
+        step = real(*arguments)
+
+        def once(state, batch):
+            if int(state.step) == 2:
+                raise KeyboardInterrupt
+            return step(state, batch)
+
+        return once
+
+    monkeypatch.setattr(run, "make_step", stopped_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        run.train_finder(small, tmp_path / "cut")
+    monkeypatch.setattr(run, "make_step", real)
+    resumed = run.train_finder(small, tmp_path / "cut", resume=True)
+    first, second = flat(whole.model), flat(resumed.model)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_labelled_image_says_what_it_is():
+    one = Labelled("x", np.zeros((4, 4), np.float32), ())
+    assert repr(one) == "Labelled x: 0 particles"

@@ -34,7 +34,7 @@ __all__ = [
 
 MANIFEST_FILE = "manifest.json"
 PLAN_FILE = "plan.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def file_sha256(path: str | Path) -> str:

@@ -110,7 +110,7 @@ def test_the_reference_takes_every_material_by_itself(name):
     for layer, mine, hole in zip(particle.layers, chords, inner, strict=True):
         if layer.material is not None:
             depth += (mine - hole) / scope.mean_free_path_nm(layer.material)
-    fraction = reference.scattered_fraction(particle, TILT, scope)
+    fraction = reference.detected_fraction(particle, TILT, scope)
     materials = [layer.material for layer in particle.layers if layer.material is not None]
     expected = scope.scattering_curve("C", *materials).fraction(depth)
     np.testing.assert_allclose(fraction.ravel(), expected, rtol=1e-12, atol=1e-15)
@@ -118,9 +118,9 @@ def test_the_reference_takes_every_material_by_itself(name):
 
 def test_the_film_adds_its_depth_to_the_particles():
     scope = SCOPE.replace(probe=sf.Probe(fwhm_nm=0), film=sf.Film(thickness_nm=40))
-    bare = reference.scattered_fraction(BALLS, TILT, scope.replace(film=sf.Film(thickness_nm=0)))
+    bare = reference.detected_fraction(BALLS, TILT, scope.replace(film=sf.Film(thickness_nm=0)))
     film = 40 / scope.mean_free_path_nm("C")
-    both = reference.scattered_fraction(BALLS, TILT, scope)
+    both = reference.detected_fraction(BALLS, TILT, scope)
     curve = scope.scattering_curve(*BALLS.volumes)
     np.testing.assert_allclose(curve.depth(both), film + curve.depth(bare), rtol=1e-9)
 

@@ -239,7 +239,7 @@ def test_images_hold_the_film():
     scope = sf.Microscope(scan=scan, film=film, beam=sf.Beam(current_pa=2000))
     pose = sf.orientation.random(1, seed=3)[0]
     image = sf.simulate(CUBE, pose, scope, seed=5, first_index=9)
-    fraction = reference.scattered_fraction(CUBE, pose, scope, seed=5, index=9)
+    fraction = reference.detected_fraction(CUBE, pose, scope, seed=5, index=9)
     expected = scope.electrons_per_pixel * fraction
     assert expected.min() < 1 < 200 < np.median(expected)
     good = expected > 20

@@ -200,7 +200,7 @@ def test_the_mean_image_is_the_expected_one():
     pose = Rotation.random(rng=4)
     n = 4000
     images = sf.simulate([CUT] * n, pose, scope, seed=6, positions_nm=(1.0, -2.0, 0))
-    fraction = reference.scattered_fraction(CUT, pose, scope, position_nm=(1.0, -2.0, 0))
+    fraction = reference.detected_fraction(CUT, pose, scope, position_nm=(1.0, -2.0, 0))
     expected = scope.electrons_per_pixel * fraction
     score = ((images.mean(axis=0, dtype=np.float64) - 5.0) / 2.0 - expected) / np.sqrt(expected / n)
     # Scores are standard normal: the mean of their squares is 1 ± 5·sqrt(2/pixels), false alarm

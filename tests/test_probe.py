@@ -106,7 +106,7 @@ def test_an_image_with_a_tail_is_the_expected_one():
         detector=sf.Detector(bits=None),
     )
     image = sf.simulate(CUT, POSE, scope, seed=2) / scope.electrons_per_pixel
-    expected = reference.scattered_fraction(CUT, POSE, scope)
+    expected = reference.detected_fraction(CUT, POSE, scope)
     noise = 6 * np.sqrt(expected / scope.electrons_per_pixel)
     assert (np.abs(image - expected) < 0.3 * 4e-3 * expected.max() + noise).all()
 

@@ -204,7 +204,7 @@ def test_frames_go_on_with_the_clock():
 def test_frames_have_their_own_noise_and_the_same_mean():
     scope = sf.Microscope(scan=scan(), detector=sf.Detector(bits=None))
     frames = sf.simulate(sf.Sphere(9), None, scope, seed=2, frames=400)
-    fraction = reference.scattered_fraction(sf.Sphere(9), Rotation.identity(), scope)
+    fraction = reference.detected_fraction(sf.Sphere(9), Rotation.identity(), scope)
     expected = scope.electrons_per_pixel * fraction
     score = (frames.mean(axis=0, dtype=np.float64) - expected) / np.sqrt(expected / 400)
     # The mean of squared standard normal scores is 1 ± 5·sqrt(2/pixels): false alarm 6e-7.

@@ -175,7 +175,7 @@ def test_expected_electrons_are_the_reference(film, probe, spin):
     one = scope(instability=drift, detector=detector, film=film)
     one = one.replace(probe=sf.Probe(fwhm_nm=probe))
     truth = sf.simulate(CUBOID, POSES[0], one, spin_rad_s=spin, seed=1, return_truth=True).truth
-    fraction = reference.scattered_fraction(CUBOID, POSES[0], one, spin_rad_s=spin, seed=1)
+    fraction = reference.detected_fraction(CUBOID, POSES[0], one, spin_rad_s=spin, seed=1)
     expected = fraction * one.electrons_per_pixel
     np.testing.assert_allclose(truth.expected_electrons, expected, rtol=1e-5)
 

@@ -12,7 +12,17 @@ from typing import Any as _Any
 
 from stemfast import materials, orientation, symmetry, units
 from stemfast.materials import Material
-from stemfast.microscope import Beam, Detector, Film, Haadf, Instability, Microscope, Probe, Scan
+from stemfast.microscope import (
+    Beam,
+    BrightField,
+    Detector,
+    Film,
+    Haadf,
+    Instability,
+    Microscope,
+    Probe,
+    Scan,
+)
 from stemfast.particles import (
     CoreShell,
     Cuboid,
@@ -44,6 +54,7 @@ __version__ = _version("stemfast")
 
 __all__ = [
     "Beam",
+    "BrightField",
     "CoreShell",
     "Cuboid",
     "Decahedron",

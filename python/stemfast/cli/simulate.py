@@ -95,6 +95,14 @@ def simulate(
         float,
         typer.Option(metavar="MRAD", rich_help_panel=_MICROSCOPE, help="Detector's outer angle."),
     ] = 200.0,
+    bright_field_mrad: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MRAD",
+            rich_help_panel=_MICROSCOPE,
+            help="Takes the bright-field image inside this angle, in place of the dark-field one.",
+        ),
+    ] = None,
     film_nm: Annotated[
         float,
         typer.Option(
@@ -136,6 +144,9 @@ def simulate(
         ),
         probe=sf.Probe(fwhm_nm=probe_nm),
         haadf=sf.Haadf(inner_mrad=inner_mrad, outer_mrad=outer_mrad),
+        bright_field=None
+        if bright_field_mrad is None
+        else sf.BrightField(outer_mrad=bright_field_mrad),
         film=sf.Film(thickness_nm=film_nm),
     )
     orientation = pose(turn or (), random, seed)

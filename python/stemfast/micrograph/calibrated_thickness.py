@@ -79,7 +79,16 @@ class Calibration(Settings):
         Returns
         -------
         Calibration
+
+        Raises
+        ------
+        ValueError
+            If the microscope takes bright-field images.
         """
+        if microscope.bright_field is not None:
+            raise ValueError(
+                "a calibration is of dark-field images, expected microscope.bright_field=None"
+            )
         return cls(
             curve=microscope.scattering_curve(material),
             electrons_px=microscope.electrons_per_pixel,

@@ -4,6 +4,7 @@ All settings are frozen: change one with `replace`, which checks again. Units ar
 """
 
 from stemfast.microscope.beam import Beam
+from stemfast.microscope.bright_field import BrightField
 from stemfast.microscope.detector import Detector
 from stemfast.microscope.film import Film
 from stemfast.microscope.haadf import Haadf
@@ -14,6 +15,7 @@ from stemfast.microscope.settings import Settings
 
 __all__ = [
     "Beam",
+    "BrightField",
     "Detector",
     "Film",
     "Haadf",

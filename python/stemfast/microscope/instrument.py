@@ -10,6 +10,7 @@ from pydantic import model_validator
 from stemfast import materials, units
 from stemfast.materials import Material
 from stemfast.microscope.beam import Beam
+from stemfast.microscope.bright_field import BrightField
 from stemfast.microscope.detector import Detector
 from stemfast.microscope.film import Film
 from stemfast.microscope.haadf import Haadf
@@ -28,6 +29,8 @@ class Microscope(Settings):
     beam : Beam
     probe : Probe
     haadf : Haadf
+    bright_field : BrightField or None
+        Takes bright-field images with this detector in place of dark-field ones with `haadf`.
     film : Film
     detector : Detector
 
@@ -35,8 +38,8 @@ class Microscope(Settings):
     ------
     ValueError
         If a part is not what it should be, a setting is unknown, the probe is wider than the
-        scanned field, the film's wedge runs out within it, or the cone of illumination reaches
-        the annular detector.
+        scanned field, the film's wedge runs out within it, the cone of illumination reaches the
+        annular detector, or it does not pass the bright-field one whole.
 
     Examples
     --------
@@ -51,6 +54,7 @@ class Microscope(Settings):
     beam: Beam = Beam()
     probe: Probe = Probe()
     haadf: Haadf = Haadf()
+    bright_field: BrightField | None = None
     film: Film = Film()
     detector: Detector = Detector()
 
@@ -87,7 +91,14 @@ class Microscope(Settings):
     @model_validator(mode="after")
     def _cone_misses_the_detector(self) -> Self:
         inner, cone = self.haadf.inner_mrad, self.beam.convergence_mrad
-        if cone > inner:
+        if self.bright_field is not None:
+            if cone > self.bright_field.outer_mrad:
+                raise ValueError(
+                    "expected bright_field.outer_mrad to be at least beam.convergence_mrad, got "
+                    f"bright_field.outer_mrad={self.bright_field.outer_mrad:g} and "
+                    f"beam.convergence_mrad={cone:g}: a part of the undeflected beam would be lost"
+                )
+        elif cone > inner:
             raise ValueError(
                 "expected haadf.inner_mrad to be at least beam.convergence_mrad, got "
                 f"haadf.inner_mrad={inner:g} and beam.convergence_mrad={cone:g}: the undeflected "
@@ -97,13 +108,14 @@ class Microscope(Settings):
 
     @property
     def collection(self) -> Collection:
-        """Energy, illumination and angles that decide how much is scattered onto the detector."""
-        return Collection(
-            self.beam.energy_kev,
-            self.haadf.inner_mrad,
-            self.haadf.outer_mrad,
-            self.beam.convergence_mrad,
-        )
+        """Energy, illumination and angles of the scattering that the detector tells.
+
+        The annulus of the dark field, or all that passes the bright-field detector by.
+        """
+        inner, outer = self.haadf.inner_mrad, self.haadf.outer_mrad
+        if self.bright_field is not None:
+            inner, outer = self.bright_field.outer_mrad, math.inf
+        return Collection(self.beam.energy_kev, inner, outer, self.beam.convergence_mrad)
 
     @property
     def electrons_per_pixel(self) -> float:
@@ -112,6 +124,8 @@ class Microscope(Settings):
 
     def mean_free_path_nm(self, material: str | Material) -> float:
         """Mean free path of a thin layer for scattering onto this detector at this energy.
+
+        With a bright-field detector it is that for scattering past it.
 
         Parameters
         ----------

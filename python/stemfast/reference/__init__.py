@@ -14,10 +14,10 @@ from stemfast.reference.film import (
 )
 from stemfast.reference.image import (
     afterglow,
+    detected_fraction,
     focused_fraction,
     gaussian_blur,
     lorentzian_blur,
-    scattered_fraction,
 )
 from stemfast.reference.random import haar_quaternion, philox, uniforms
 from stemfast.reference.solids import chords, occupancy, project_volume, thickness
@@ -27,6 +27,7 @@ __all__ = [
     "beam_positions",
     "beam_shift",
     "chords",
+    "detected_fraction",
     "film_thickness",
     "focused_fraction",
     "gaussian_blur",
@@ -41,7 +42,6 @@ __all__ = [
     "project_volume",
     "rough_surface",
     "roughness_density",
-    "scattered_fraction",
     "thickness",
     "uniforms",
 ]

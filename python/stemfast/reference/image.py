@@ -106,7 +106,7 @@ def focused_fraction(
     return total
 
 
-def scattered_fraction(
+def detected_fraction(
     particle: Particle,
     orientation: Rotation,
     microscope: Microscope,
@@ -124,7 +124,7 @@ def scattered_fraction(
     >>> import stemfast as sf
     >>> from scipy.spatial.transform import Rotation
     >>> scope = Microscope(scan=Scan(shape=(8, 8)))
-    >>> float(scattered_fraction(sf.Sphere(radius=9), Rotation.identity(), scope).max()) < 0.3
+    >>> float(detected_fraction(sf.Sphere(radius=9), Rotation.identity(), scope).max()) < 0.3
     True
     """
     jitter = where.get("jitter_nm")
@@ -144,10 +144,10 @@ def scattered_fraction(
     sigma = microscope.probe.sigma_nm / microscope.scan.pixel_size_nm
     fraction = gaussian_blur(fraction, sigma) if sigma > 0 else fraction
     tail, gamma = microscope.probe.tail_fraction, microscope.probe.tail_gamma_nm
-    if tail == 0:
-        return fraction
-    far = lorentzian_blur(fraction, gamma / microscope.scan.pixel_size_nm)
-    return np.asarray((1 - tail) * fraction + tail * far)
+    if tail > 0:
+        far = lorentzian_blur(fraction, gamma / microscope.scan.pixel_size_nm)
+        fraction = (1 - tail) * fraction + tail * far
+    return np.asarray(fraction if microscope.bright_field is None else 1.0 - fraction)
 
 
 def afterglow(charge: Float, decay_us: float, scan: Scan) -> Float:

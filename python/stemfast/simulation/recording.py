@@ -92,7 +92,7 @@ def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]
         "decay": lambda m: m.detector.decay_us * 1e-6,
     }
     numbers = {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
-    bright = np.zeros(len(scopes), np.uint8)
+    bright = np.array([scope.bright_field is not None for scope in scopes], np.uint8)
     return numbers | {"film": film_column(scopes)[pick], "bright_field": bright[pick]}
 
 

@@ -315,13 +315,15 @@ def curve_of(microscope: Microscope, material: str | Material) -> ScatteringCurv
 
 
 def check_optics(microscope: Microscope) -> None:
-    """Refuse a probe that is not a plain Gaussian.
+    """Refuse a probe that is not a plain Gaussian, and bright-field images.
 
     Raises
     ------
     ValueError
-        If it has a tail or a depth of focus.
+        If it has a tail or a depth of focus, or the microscope a bright-field detector.
     """
+    if microscope.bright_field is not None:
+        raise ValueError("fits model dark-field images, expected microscope.bright_field=None")
     if microscope.probe.tail_fraction > 0 or microscope.probe.depth_of_focus:
         raise ValueError("fits model a Gaussian probe, expected no tail and no depth of focus")
 

@@ -23,7 +23,7 @@ from stemfast.fit.image.goodness import goodness
 from stemfast.fit.prior import prior_of
 from stemfast.fit.propose import likely_mask, proposals
 from stemfast.fit.templates import binned, outline
-from stemfast.studies.fit_trial import Reading, Trial, read_scene, trial
+from stemfast.studies.fit_trial import FitTrial, Reading, read_scene, trial
 
 COUNT = recipes.get("count")
 
@@ -226,7 +226,7 @@ def test_the_sums_of_a_trial():
         reading(label=0),
         reading(mask=2),  # of other corners: its error bars mean nothing
     )
-    result = Trial("count", ("0", "1"), readings)
+    result = FitTrial("count", ("0", "1"), readings)
     assert result.share("fit")[0] == 0.5
     assert result.share("network")[0] == 0.5
     assert result.share("together")[0] == 0.75

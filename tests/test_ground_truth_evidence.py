@@ -79,8 +79,8 @@ def test_half_edges_follow_from_arrows_of_any_sign(series):
     wanted = truth.half_edges[:, 0]
     backward = np.sign((np.asarray(found.vectors) * wanted).sum(axis=2, keepdims=True))
     np.testing.assert_allclose(found.vectors * backward, wanted, atol=0.05)
-    assert (np.sign(found.hand) == backward.prod(axis=1)[:, 0]).all()
-    assert np.abs(np.asarray(found.hand)).min() > 0.98
+    assert (np.sign(found.handedness) == backward.prod(axis=1)[:, 0]).all()
+    assert np.abs(np.asarray(found.handedness)).min() > 0.98
 
 
 def test_the_prior_is_that_of_the_recipe():

@@ -16,7 +16,7 @@ from stemfast.fit.cuboid.axes import alike, sorted_axes
 from stemfast.fit.turns import Turns
 from stemfast.micrograph import MicrographError
 from stemfast.reconstruction import Atoms, network, read_series, read_xyz, write_stl
-from stemfast.reconstruction.instrument import estimate, measure_noise
+from stemfast.reconstruction.instrument import estimate, measure_response
 from stemfast.reconstruction.prepare import prepare
 from stemfast.reconstruction.stl import read_stl
 from stemfast.reconstruction.turns import checked_tilts, find_axis
@@ -142,7 +142,7 @@ def test_dose_gain_and_film_are_read_off_the_images():
     images = sf.simulate(PARTICLE, sf.orientation.random(4, seed=3), scope, seed=1)
     views = [prepare(str(k), image, 0.3) for k, image in enumerate(images)]
     for view in views:
-        noise = measure_noise(view)
+        noise = measure_response(view)
         assert noise.measured
         assert noise.gain == pytest.approx(4, rel=0.2)
     scopes, assumed = estimate(views, material="Au")
@@ -156,7 +156,7 @@ def test_dose_gain_and_film_are_read_off_the_images():
 def test_an_image_without_noise_or_particle_says_so():
     rows, cols = np.indices((64, 64))
     disc = prepare("disc", 10.0 + 40.0 * (np.hypot(rows - 30, cols - 30) < 9), 0.5)
-    assert not measure_noise(disc).measured
+    assert not measure_response(disc).measured
     assert any("does not grow" in said for said in estimate([disc], material="Pt")[1])
     with pytest.raises(ValueError, match=r"empty: .*no particle"):
         prepare("empty", np.random.default_rng(1).poisson(10, (64, 64)), 0.5)

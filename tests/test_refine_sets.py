@@ -13,7 +13,7 @@ from stemfast.cli import app
 from stemfast.dataset.splits import first_index
 from stemfast.fit import decide
 from stemfast.fit.prior import prior_of
-from stemfast.studies.joint_answer import Truth, of_fit, orbits
+from stemfast.studies.joint_answer import TrueParticle, of_fit, orbits
 from stemfast.studies.joint_figures import coverage, figures, table
 from stemfast.studies.joint_trial import read_sets
 
@@ -102,18 +102,18 @@ def test_a_view_whose_pose_was_first_taken_for_another_is_looked_at_again():
         prior=prior_of(recipe),
     )
     assert all(left.beyond < 4 for left in found.best.goodness)
-    said, own = of_fit(found.comparisons[0]), orbits()
+    estimate, own = of_fit(found.comparisons[0]), orbits()
     wanted = own.class_index(int(scenes.columns["sorted_mask"][0]), mirror=True)
-    assert said.orbit_up_to_mirror == wanted
+    assert estimate.orbit_up_to_mirror == wanted
     edges = np.sort(scenes.columns["edges_nm"][0])[::-1]
-    assert said.edges_nm == pytest.approx(edges, rel=0.005)
+    assert estimate.edges_nm == pytest.approx(edges, rel=0.005)
 
 
 def test_answers_are_compared_up_to_turns_and_the_hand():
     own = orbits()
     mask = 0b00001011
     cuts = np.where([mask >> c & 1 for c in range(8)], np.linspace(0.2, 0.45, 8), 0.0)
-    truth = Truth(np.array([12.0, 10, 8]), cuts, 900.0)
+    truth = TrueParticle(np.array([12.0, 10, 8]), cuts, 900.0)
     readings = read_sets(clean("static"), 1, (1,))
     assert figures(readings, "fit")["count"].value == 1.0
     assert "hand" not in figures(readings, "fit")

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemfast.cli.options import Conditions, Images, Progress, Seed, Sets, Size, record_option
+from stemfast.cli.options import (
+    Conditions,
+    Images,
+    ReadingProgress,
+    Seed,
+    Sets,
+    Size,
+    record_option,
+)
 
 if TYPE_CHECKING:
     from stemfast.studies.ceiling import Ceiling
@@ -42,7 +50,7 @@ def ceiling(
         raise ValueError(f"task is {task!r}, expected one of {', '.join(TASKS)}")
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
     path = out or Path(f"ceiling-{task}-{conditions}.jsonl")
-    with Progress(n) as progress:
+    with ReadingProgress(n) as progress:
         score = have_it_read(recipe, n, seed=seed, path=path, report=progress)
     typer.echo(_table(score))
     typer.echo(f"wrote {path}")

@@ -171,7 +171,7 @@ def record_option(command: str) -> Any:
     )
 
 
-class Progress:
+class ReadingProgress:
     """Progress of reading images: a bar on a terminal, else a line at every tenth.
 
     Parameters

@@ -10,7 +10,7 @@ import typer
 from stemfast.cli.options import (
     Conditions,
     Images,
-    Progress,
+    ReadingProgress,
     Seed,
     Sets,
     Size,
@@ -19,7 +19,7 @@ from stemfast.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from stemfast.studies.fit_trial import Trial
+    from stemfast.studies.fit_trial import FitTrial
 
 _VIEWS = "1,2,4,8"
 _KINDS = {
@@ -92,23 +92,23 @@ def refine(
         if value is not None:
             raise ValueError(f"{name}: got {value}, which only the task ground-truth takes")
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
-    asked = None
+    trained = None
     if network:
         from stemfast.pretrained import load_pretrained
         from stemfast.pretrained.shipped import pretrained_names
 
         if task in pretrained_names():
-            asked = load_pretrained(task)
-            if asked.model.config.image_shape != (size, size):
-                asked = None
+            trained = load_pretrained(task)
+            if trained.model.config.image_shape != (size, size):
+                trained = None
     path = out or Path(f"refine-{task}-{conditions}.jsonl")
-    with Progress(n) as progress:
-        result = trial(recipe, n, seed=seed, network=asked, path=path, report=progress)
+    with ReadingProgress(n) as progress:
+        result = trial(recipe, n, seed=seed, network=trained, path=path, report=progress)
     typer.echo(_table(result))
     typer.echo(f"wrote {path}")
 
 
-def _table(result: Trial) -> str:
+def _table(result: FitTrial) -> str:
     import numpy as np
 
     readings = result.readings
@@ -164,17 +164,17 @@ def _refine_sets(
     recipe = recipes.resolve(
         "ground-truth", conditions=conditions, image_px=size, sets=[*sets, told]
     )
-    asked = None
+    trained = None
     if network:
         from stemfast.pretrained import load_pretrained
 
-        asked = load_pretrained("ground-truth")
-        if asked.image_shape != (size, size):
-            asked = None
+        trained = load_pretrained("ground-truth")
+        if trained.image_shape != (size, size):
+            trained = None
     path = out or Path(f"refine-ground-truth-{chosen}-{conditions}.jsonl")
-    with Progress(n * len(counts)) as progress:
+    with ReadingProgress(n * len(counts)) as progress:
         readings = read_sets(
-            recipe, n, counts, seed=seed, network=asked, path=path, report=progress
+            recipe, n, counts, seed=seed, network=trained, path=path, report=progress
         )
     typer.echo(f"{n} particles, {_KINDS[chosen]}; 95 % intervals\n")
     typer.echo(joint_figures.table(readings))

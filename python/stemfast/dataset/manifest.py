@@ -223,7 +223,7 @@ def read_entry(directory: Path, shard: ShardPlan) -> ShardEntry | None:
     return entry if entry.describes(shard) and entry.n_bytes == size else None
 
 
-def differences(there: Header, asked: Header) -> list[str]:
+def differences(there: Header, wanted: Header) -> list[str]:
     """Differences between two headers, as ``name: there → asked``.
 
     Of two recipes it is enough that they are two; what follows from recipe and settings is left
@@ -246,9 +246,9 @@ def differences(there: Header, asked: Header) -> list[str]:
     >>> differences(one, one.model_copy(update={"seed": 1, "settings": {"a": 1, "b": 3}}))
     ['b: 2 → 3', 'seed: 0 → 1']
     """
-    if there.recipe != asked.recipe:
-        return [f"recipe: {there.recipe} → {asked.recipe}"]
-    old, new = _comparable(there), _comparable(asked)
+    if there.recipe != wanted.recipe:
+        return [f"recipe: {there.recipe} → {wanted.recipe}"]
+    old, new = _comparable(there), _comparable(wanted)
     nothing = "nothing"
     return [
         f"{name}: {old.get(name, nothing)} → {new.get(name, nothing)}"

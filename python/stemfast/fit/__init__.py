@@ -14,11 +14,11 @@ from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.prior import Prior
 from stemfast.fit.propose import propose
 from stemfast.fit.refine import Refined, refine
-from stemfast.fit.search import Comparison, Rivals, count_prior, search
+from stemfast.fit.search import CornerComparison, Rivals, count_prior, search
 from stemfast.fit.turns import Turns
 
 __all__ = [
-    "Comparison",
+    "CornerComparison",
     "CutCuboid",
     "Decision",
     "Goodness",

@@ -21,7 +21,7 @@ from stemfast.fit.prior import Prior
 from stemfast.fit.proposal import Proposal, placed
 from stemfast.fit.propose import are_apart, likely_mask, proposals, relaxed
 from stemfast.fit.refine import Refined, log_likelihood, refine
-from stemfast.fit.search import Comparison, Rivals, Rules, compare, same_particle
+from stemfast.fit.search import CornerComparison, Rivals, Rules, compare, same_particle
 from stemfast.fit.tasks import Question, question
 from stemfast.fit.templates import binned
 from stemfast.fit.turns import Turns
@@ -51,7 +51,7 @@ class Decision:
 
     Attributes
     ----------
-    comparisons : tuple of Comparison
+    comparisons : tuple of CornerComparison
         Of the sets of cut corners, one for each pose that explains the images, the best first.
     task : str
         What is asked of the corners.
@@ -59,7 +59,7 @@ class Decision:
         What took the images, with the probe that was fitted.
     """
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[CornerComparison, ...]
     task: str
     microscopes: tuple[Microscope, ...]
 
@@ -195,7 +195,7 @@ def decide(
     found, nearest = case.searched(places, proposal, report)
     if not found:
         report("nothing of this family explains the images")
-        found = [Comparison((Rivals({nearest.mask: nearest}, case.rules(nearest).weights),))]
+        found = [CornerComparison((Rivals({nearest.mask: nearest}, case.rules(nearest).weights),))]
     elif fit_probe and not found[0].best.explained:
         # A probe read off a wrong first fit spoils the right one: once more, from the best.
         report("reading the probe off the best fit, and comparing again")
@@ -245,7 +245,7 @@ class _Case:
         """The fit from these shapes."""
         return refine(self.seen, shapes, prior=self.prior, turns=self.turns, starts=self.starts)
 
-    def compared(self, first: Refined) -> Comparison:
+    def compared(self, first: Refined) -> CornerComparison:
         """A fit and its rivals."""
         return compare(first, self.rules(first))
 
@@ -254,9 +254,9 @@ class _Case:
         places: Sequence[tuple[float, tuple[CutCuboid, ...]]],
         proposal: Proposal | None,
         report: Report,
-    ) -> tuple[list[Comparison], Refined]:
+    ) -> tuple[list[CornerComparison], Refined]:
         """Comparisons from shapes of these likelihoods, the best first, and the nearest fit."""
-        found: list[Comparison] = []
+        found: list[CornerComparison] = []
         nearest: Refined | None = None
         for number, (value, shapes) in enumerate(places, start=1):
             near = value > places[0][0] - _HOPELESS and len(self.images) == 1
@@ -293,7 +293,7 @@ class _Case:
         fair = _FAIR_ALONE if len(self.seen) == 1 else _FAIR
         return all(left.beyond < fair for left in fit.goodness)
 
-    def _posed_again(self, found: Sequence[Comparison]) -> list[Comparison]:
+    def _posed_again(self, found: Sequence[CornerComparison]) -> list[CornerComparison]:
         """Comparisons at other poses, of images whose pose is in doubt.
 
         Cuts can make up for a wrong pose, and then hold it: in a single image, poses are looked
@@ -333,7 +333,7 @@ def _is_far_off(fit: Refined) -> bool:
     )
 
 
-def _was_tried(fit: Refined, compared: Comparison) -> bool:
+def _was_tried(fit: Refined, compared: CornerComparison) -> bool:
     """True if a fit is one that was compared, or a lower maximum of the same particle."""
     return any(
         same_particle(fit.shape, other.shape) and fit.log_evidence < other.log_evidence + _BETTER
@@ -342,9 +342,9 @@ def _was_tried(fit: Refined, compared: Comparison) -> bool:
     )
 
 
-def _distinct(found: Sequence[Comparison]) -> list[Comparison]:
+def _distinct(found: Sequence[CornerComparison]) -> list[CornerComparison]:
     """Those whose best poses and edges are apart: others are the same fit under other names."""
-    chosen: list[Comparison] = []
+    chosen: list[CornerComparison] = []
     for compared in found:
         if all(are_apart(compared.best.shape, one.best.shape) for one in chosen):
             chosen.append(compared)

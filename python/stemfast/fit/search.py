@@ -23,7 +23,15 @@ from stemfast.fit.prior import Prior
 from stemfast.fit.refine import OUT, Refined, fitted, log_likelihood, out_of_question, refine
 from stemfast.fit.turns import Turns
 
-__all__ = ["Comparison", "Rivals", "Rules", "compare", "count_prior", "same_particle", "search"]
+__all__ = [
+    "CornerComparison",
+    "Rivals",
+    "Rules",
+    "compare",
+    "count_prior",
+    "same_particle",
+    "search",
+]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -79,7 +87,7 @@ class Rivals:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class CornerComparison:
     """Sets of cut corners compared over all images.
 
     Attributes
@@ -174,7 +182,7 @@ def search(
     most: int = MASKS,
     starts: int = 1,
     quick: bool = True,
-) -> Comparison:
+) -> CornerComparison:
     """Compare the set of corners of a first idea with its rivals, and theirs.
 
     Parameters
@@ -203,7 +211,7 @@ def search(
 
     Returns
     -------
-    Comparison
+    CornerComparison
 
     Raises
     ------
@@ -236,7 +244,7 @@ def search(
     return compare(first, Rules(weights, prior, turns, elsewhere, margin, most, starts, quick))
 
 
-def compare(first: Refined, rules: Rules) -> Comparison:
+def compare(first: Refined, rules: Rules) -> CornerComparison:
     """The same from the fit of the first idea.
 
     Parameters
@@ -248,7 +256,7 @@ def compare(first: Refined, rules: Rules) -> Comparison:
     own, seen = _explored(first, rules), first.observations
     spins = any(one.turned is not None for one in seen)
     if not spins and (turns is None or len(seen) == 1):
-        return Comparison((own,))
+        return CornerComparison((own,))
     found = own.fits[own.best]
     ideas = [tuple(mirrored(shape) for shape in some.shapes) for some in (found, first)]
     ideas = [idea for idea in ideas if np.isfinite(weights[idea[0].mask])]
@@ -259,7 +267,7 @@ def compare(first: Refined, rules: Rules) -> Comparison:
     # From so far off, edges can change places on the way, and then it is the first idea again.
     fits = [one for one in fits if not same_particle(one.shape, found.shape)]
     if not fits:
-        return Comparison((own,))
+        return CornerComparison((own,))
     twin = max(fits, key=lambda one: one.log_evidence)
     other = Rivals({twin.mask: twin}, weights)
     if twin.log_evidence >= found.log_evidence - OUT:
@@ -269,9 +277,9 @@ def compare(first: Refined, rules: Rules) -> Comparison:
             if not any(same_particle(one.shape, mine.shape) for mine in own.fits.values())
         }
         if not apart:
-            return Comparison((own,))
+            return CornerComparison((own,))
         other = Rivals(apart, weights)
-    return Comparison((own, other) if own.highest >= other.highest else (other, own))
+    return CornerComparison((own, other) if own.highest >= other.highest else (other, own))
 
 
 def _explored(first: Refined, rules: Rules) -> Rivals:

@@ -95,8 +95,8 @@ def question(task: str, edges_nm: ArrayLike) -> Question:
 
     Examples
     --------
-    >>> asked = question("pairs-cuboid", (10.0, 12.0, 14.0))
-    >>> np.bincount(asked.class_of_mask[asked.class_of_mask >= 0]).tolist()
+    >>> pairs = question("pairs-cuboid", (10.0, 12.0, 14.0))
+    >>> np.bincount(pairs.class_of_mask[pairs.class_of_mask >= 0]).tolist()
     [4, 4, 4, 4, 4, 4, 4]
     """
     if task not in CORNER_TASKS:

@@ -40,7 +40,7 @@ class Reading(NamedTuple):
     corners: tuple[jax.Array, ...]
 
 
-def standardise(images: jax.Array) -> jax.Array:
+def normalised(images: jax.Array) -> jax.Array:
     """Each image (B, H, W, 1) minus its mean, divided by its standard deviation."""
     centred = images - jnp.mean(images, axis=(1, 2, 3), keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=(1, 2, 3), keepdims=True)
@@ -220,7 +220,7 @@ class Classifier(nnx.Module):
         self, images: jax.Array, dtype: jnp.dtype | type = jnp.float32
     ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         self.check(images)
-        x = standardise(binned(images, self.config.binning))
+        x = normalised(binned(images, self.config.binning))
         x = self.stem(enlarged(x, self.config.total_stride), dtype)
         maps: list[jax.Array] = []
         for number, block in enumerate(self.blocks):

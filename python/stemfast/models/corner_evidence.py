@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stemfast.models.view_reader import AXES, CORNERS, MASKS, ViewReading
 from stemfast.symmetry import CuboidSymmetry, cuboid_symmetry
 
-__all__ = ["CLASSES", "Common", "class_evidence", "common_frame", "hands", "log_prior"]
+__all__ = ["CLASSES", "Common", "class_evidence", "common_frame", "in_either_frame", "log_prior"]
 
 CLASSES = 76
 _ROUNDS = 3
@@ -83,13 +83,13 @@ class Common(NamedTuple):
     """Half edges (B, 3, 3) [nm] in the frame of the turns: axis, then x, y, z.
 
     `flip` (B, K, 3) is the logarithm of the odds that an arrow has the sign it was given, and
-    `hand` (B,) the volume of the frame divided by that of a right-angled one: above 0 if it is
-    right-handed.
+    `handedness` (B,) the volume of the frame divided by that of a right-angled one: above 0 if it
+    is right-handed.
     """
 
     vectors: jax.Array
     flip: jax.Array
-    hand: jax.Array
+    handedness: jax.Array
 
 
 def common_frame(arrows: jax.Array, turn: jax.Array, known: jax.Array, sd_nm: jax.Array) -> Common:
@@ -125,8 +125,8 @@ def common_frame(arrows: jax.Array, turn: jax.Array, known: jax.Array, sd_nm: ja
     predicted = jnp.einsum("bkdx,bax->bkad", rows, vectors)
     odds = 2.0 * (arrows * predicted).sum(axis=3) / sd_nm**2
     lengths = jnp.linalg.norm(vectors + 1e-9, axis=2)
-    hand = jnp.linalg.det(vectors) / jnp.maximum(lengths.prod(axis=1), 1e-6)
-    return Common(vectors, jnp.clip(odds, -30.0, 30.0), hand)
+    handedness = jnp.linalg.det(vectors) / jnp.maximum(lengths.prod(axis=1), 1e-6)
+    return Common(vectors, jnp.clip(odds, -30.0, 30.0), handedness)
 
 
 def _from_products(arrows: jax.Array, rows: jax.Array, weight: jax.Array) -> jax.Array:
@@ -163,7 +163,7 @@ def class_evidence(masks: jax.Array) -> jax.Array:
     return jnp.log(jnp.exp(masks - most) @ members() + 1e-30) + most
 
 
-def hands(evidence: jax.Array, right: jax.Array) -> jax.Array:
+def in_either_frame(evidence: jax.Array, right: jax.Array) -> jax.Array:
     """Evidence (…, 76) if the frame of the masks is right-handed with this log-odds (…)."""
     own, other = (jax.nn.log_sigmoid(s * right[..., None]) for s in (1.0, -1.0))
     return jnp.logaddexp(own + evidence, other + evidence[..., mirrors()])
@@ -199,12 +199,12 @@ def set_evidence(
     common : Common
         What the images with known turns have in common.
     sharpness : ()
-        Log-odds of the hand of a right-angled frame.
+        Log-odds of the handedness of a right-angled frame.
     """
     each = weight[..., None] * reading.masks
-    single = hands(class_evidence(each), reading.right)
+    single = in_either_frame(class_evidence(each), reading.right)
     alone = jnp.where((there & ~known)[..., None], single, 0.0).sum(axis=1)
     together = aligned(reading.masks, common.flip) * weight[..., None]
     together = jnp.where((there & known)[..., None], together, 0.0).sum(axis=1)
     spun = jnp.where(there & known, hand_in_common(reading.right, common.flip), 0.0).sum(axis=1)
-    return alone + hands(class_evidence(together), sharpness * common.hand + spun)
+    return alone + in_either_frame(class_evidence(together), sharpness * common.handedness + spun)

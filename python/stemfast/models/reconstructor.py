@@ -220,7 +220,9 @@ class SetNetwork(nnx.Module):
     def tokens(self, reading: ViewReading, views: Views) -> jax.Array:
         """One token (B, K, width) for each image."""
         batch, count = views.there.shape
-        said = corners.hands(corners.class_evidence(reading.masks), jnp.zeros((batch, count)))
+        said = corners.in_either_frame(
+            corners.class_evidence(reading.masks), jnp.zeros((batch, count))
+        )
         x, y = reading.arrows[..., 0], reading.arrows[..., 1]
         products = jnp.stack([x * x, y * y, x * y], axis=-1).reshape(batch, count, -1)
         said = jnp.concatenate(

@@ -21,7 +21,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from stemfast.models.classifier import Classifier, enlarged, standardise
+from stemfast.models.classifier import Classifier, enlarged, normalised
 from stemfast.models.flip_mix import AXES, CORNER_SIGNS, CORNERS, LENGTH_PX, FlipMix, sampled
 from stemfast.models.spin_head import SpinEstimate, SpinHead, SpinSeen, look_twice
 
@@ -268,7 +268,7 @@ class ViewReader(nnx.Module):
         self, images: jax.Array, dtype: jnp.dtype | type
     ) -> tuple[list[jax.Array], tuple[jax.Array, ...]]:
         trunk, config = self.trunk, self.trunk.config
-        x = trunk.stem(enlarged(standardise(images), config.total_stride), dtype)
+        x = trunk.stem(enlarged(normalised(images), config.total_stride), dtype)
         stages, maps = [], []
         for number, block in enumerate(trunk.blocks):
             x = block(x)

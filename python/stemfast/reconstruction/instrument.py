@@ -22,7 +22,7 @@ from stemfast.microscope import Beam, Detector, Film, Haadf, Microscope, Probe, 
 from stemfast.reconstruction.prepare import View
 from stemfast.scattering import ScatteringCurve
 
-__all__ = ["DOSE_SD", "Noise", "estimate", "measure_noise", "span"]
+__all__ = ["DOSE_SD", "Response", "estimate", "measure_response", "span"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ _MOST_ELECTRONS = 1e4
 
 
 @dataclass(frozen=True)
-class Noise:
+class Response:
     """Pixel value = gain · electrons + offset.
 
     Attributes
@@ -53,7 +53,7 @@ class Noise:
     measured: bool
 
 
-def measure_noise(view: View) -> Noise:
+def measure_response(view: View) -> Response:
     """Gain and offset of an image from its noise.
 
     The noise is the response of a mixed second difference, which slow changes of brightness do not
@@ -65,7 +65,7 @@ def measure_noise(view: View) -> Noise:
     >>> from stemfast.reconstruction.prepare import prepare
     >>> scope = sf.Microscope(detector=sf.Detector(gain=5, offset=40), scan=sf.Scan(dwell_us=20))
     >>> image = sf.simulate(sf.Cuboid(edges=(24, 22, 20)), microscope=scope, seed=1)
-    >>> noise = measure_noise(prepare("cuboid", image, 0.35))
+    >>> noise = measure_response(prepare("cuboid", image, 0.35))
     >>> bool(abs(noise.gain / 5 - 1) < 0.1), noise.measured
     (True, True)
     """
@@ -90,10 +90,10 @@ def measure_noise(view: View) -> Noise:
         m0, m1 = float(values[low].mean()), float(values[high].mean())
         slope = (v1 - v0) / (m1 - m0)
         if slope > 0.1 * v1 / (m1 - m0) and slope > contrast / _MOST_ELECTRONS:
-            return Noise(slope, min(m0 - v0 / slope, film), measured=True)
-        return Noise(max(v1, 0.0) / contrast + contrast / _MOST_ELECTRONS, film, measured=False)
+            return Response(slope, min(m0 - v0 / slope, film), measured=True)
+        return Response(max(v1, 0.0) / contrast + contrast / _MOST_ELECTRONS, film, measured=False)
     every = _variance(squares) if len(squares) >= _LEAST_PIXELS else view.noise**2
-    return Noise(every / max(bright - film, 1e-12) + contrast / _MOST_ELECTRONS, film, False)
+    return Response(every / max(bright - film, 1e-12) + contrast / _MOST_ELECTRONS, film, False)
 
 
 def _variance(squares: Float) -> float:
@@ -138,7 +138,7 @@ def estimate(
     """
     beam, haadf = Beam(energy_kev=energy_kev or 200.0), Haadf()
     side = math.sqrt(np.mean([view.area_nm2 for view in views]) / 1.5)
-    noises = [measure_noise(view) for view in views]
+    noises = [measure_response(view) for view in views]
     scopes = []
     for view, noise in zip(views, noises, strict=True):
         bare = Microscope(beam=beam, haadf=haadf)
@@ -160,7 +160,7 @@ def estimate(
     return scopes, _assumptions(scopes, noises, material, energy_kev)
 
 
-def _dose(view: View, noise: Noise, curve: ScatteringCurve, volume_nm3: float) -> float:
+def _dose(view: View, noise: Response, curve: ScatteringCurve, volume_nm3: float) -> float:
     """Electrons a pixel with which the image sums up to a volume."""
     from scipy import ndimage, optimize
 
@@ -183,7 +183,7 @@ def _dose(view: View, noise: Noise, curve: ScatteringCurve, volume_nm3: float) -
     return math.exp(float(optimize.brentq(excess, least, most)))
 
 
-def _film(level: float, noise: Noise, dose: float, scope: Microscope) -> tuple[float, float]:
+def _film(level: float, noise: Response, dose: float, scope: Microscope) -> tuple[float, float]:
     """Thickness of the film [nm], and the offset that goes with it."""
     curve = scope.scattering_curve("C")
     path = curve.mean_free_path_nm
@@ -197,7 +197,7 @@ def _film(level: float, noise: Noise, dose: float, scope: Microscope) -> tuple[f
 
 def _assumptions(
     scopes: Sequence[Microscope],
-    noises: Sequence[Noise],
+    noises: Sequence[Response],
     material: str,
     energy_kev: float | None,
 ) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -24,7 +23,7 @@ from stemfast.reconstruction.prepare import View
 if TYPE_CHECKING:
     from stemfast.fit.turns import Turns
 
-__all__ = ["CUTS", "Verdict", "judge"]
+__all__ = ["CUTS", "judge"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -32,22 +31,6 @@ Float: TypeAlias = NDArray[np.float64]
 CUTS = (0.1, 0.5)
 _EDGE_SHARE = 0.6  # standard deviation of an edge before anything is known, as a share
 _ALL = 255
-
-
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """Outcome of the fits.
-
-    Attributes
-    ----------
-    decision : Decision
-        About the particle.
-    alone : tuple of bool or None
-        Whether each image is explained by a particle of its own, where they are not together.
-    """
-
-    decision: Decision
-    alone: tuple[bool, ...] | None = None
 
 
 def judge(
@@ -61,7 +44,7 @@ def judge(
     fit_probe: bool,
     proposal: Proposal | None = None,
     report: Callable[[str], None] = lambda text: None,
-) -> Verdict:
+) -> tuple[Decision, tuple[bool, ...] | None]:
     """Find the particle of several images.
 
     Parameters
@@ -80,6 +63,12 @@ def judge(
         What the network says of the corners.
     report : callable
         Told what is being done.
+
+    Returns
+    -------
+    decision : Decision
+    alone : tuple of bool or None
+        Whether each image is explained by a particle of its own, where they are not together.
     """
     side = math.sqrt(np.mean([view.area_nm2 for view in views]) / 1.5)
     prior = Prior(cut=CUTS, dose_sd=dose_sd, edge_nm=(side, _EDGE_SHARE * side))
@@ -97,9 +86,9 @@ def judge(
         report=report,
     )
     if len(images) == 1 or any(good.explained for good in decision.best.goodness):
-        return Verdict(decision)
+        return decision, None
     report("looking at each image alone")
-    return Verdict(decision, _alone(images, decision.microscopes, rows, material, prior))
+    return decision, _alone(images, decision.microscopes, rows, material, prior)
 
 
 def _alone(

@@ -136,10 +136,10 @@ def reconstruct(
         for name, picture, size in zip(called, pictures, sizes.tolist(), strict=True)
     ]
     warnings = [warning for view in views for warning in view.warnings]
-    turns, hand = _turns(views, angles, tilt_axis_deg, tilt_sd_deg, warnings)
+    turns, no_handedness = _turns(views, angles, tilt_axis_deg, tilt_sd_deg, warnings)
     rows = [len(picture) for picture in pictures]
     if any(one is not None and np.hypot(one[0], one[1]) > _SAME_DEG for one in spins):
-        hand = ""
+        no_handedness = ""
     assumptions: list[str] = []
     if given is None:
         scopes, assumptions = estimate(
@@ -159,7 +159,7 @@ def reconstruct(
         ],
     )
     try:
-        verdict = judge(
+        decision, alone = judge(
             views,
             scopes,
             material=material,
@@ -179,18 +179,19 @@ def reconstruct(
             "expected images of one particle, whole and on film"
         ) from error
     if fit_probe:
-        widths = [scope.probe.fwhm_nm for scope in verdict.decision.microscopes]
+        widths = [scope.probe.fwhm_nm for scope in decision.microscopes]
         assumptions.append(f"probe {span(widths)} nm wide, read off the images")
     known = Known(
         material=material,
         turns=turns,
-        hand=hand,
+        no_handedness=no_handedness,
         calibrated=given is not None,
+        alone=alone,
         attention=None if proposal is None else proposal.share,
         assumptions=tuple(assumptions),
         warnings=tuple(warnings),
     )
-    return summarise(views, verdict, known)
+    return summarise(views, decision, known)
 
 
 ground_truth = reconstruct
@@ -291,7 +292,7 @@ def _turns(
     sd_deg: float,
     warnings: list[str],
 ) -> tuple[Turns | None, str]:
-    """The turns between the views, and what keeps the hand from being known ("" if nothing)."""
+    """The turns between the views, and what hides the handedness ("" if nothing does)."""
     if len(views) == 1:
         return None, "cannot be known from one image"
     if angles is None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from stemfast.fit import CutCuboid, Observation
 from stemfast.fit.cuboid.axes import SHAPES, alike, axes_of, sorted_axes
+from stemfast.fit.decide import Decision
 from stemfast.fit.image.goodness import Goodness
 from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, Reconstruction
-from stemfast.reconstruction.physics import Verdict
 from stemfast.reconstruction.prepare import View
 from stemfast.symmetry import CuboidSymmetry, corner_permutation
 
@@ -38,34 +38,37 @@ class Known:
     ----------
     material : str
     turns : Turns or None
-    hand : str
-        Why the hand cannot be known; empty if it can.
+    no_handedness : str
+        Why the handedness cannot be known; empty if it can.
     calibrated : bool
         Whether the microscope was given, and not estimated.
     attention : (K,) float64 or None
         Of the network.
+    alone : tuple of bool or None
+        Whether each image is explained by a particle of its own, where they are not together.
     assumptions, warnings : tuple of str
     """
 
     material: str
     turns: Turns | None
-    hand: str
+    no_handedness: str
     calibrated: bool
     attention: Float | None
+    alone: tuple[bool, ...] | None
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> Reconstruction:
+def summarise(views: Sequence[View], decision: Decision, known: Known) -> Reconstruction:
     """Put the answer together.
 
     Parameters
     ----------
     views : sequence of K View
-    verdict : Verdict
+    decision : Decision
     known : Known
     """
-    fit = verdict.decision.best
+    fit = decision.best
     shapes = sorted_axes(fit.shapes)
     matrix = axes_of(fit.shapes[0].edges_nm)
     goes = corner_permutation(matrix)
@@ -79,14 +82,14 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> Reconstr
     cuts_sd = np.zeros(8)
     cuts_sd[goes] = fit.cuts_sd
     symmetry, mask = alike(edges, edges_sd), shapes[0].mask
-    images = _images(views, verdict, shapes, known)
+    images = _images(views, decision, shapes, known)
     explained, said = _believed(images)
-    if not explained and len(views) > 1 and verdict.alone is not None and all(verdict.alone):
+    if not explained and len(views) > 1 and known.alone is not None and all(known.alone):
         said.append(
             "each image alone is explained, all together are not: are they of different "
             "particles, or the tilts not these?"
         )
-    orbit, chance, hand, hand_chance = _orbit(symmetry, mask, verdict, known.hand)
+    orbit, chance, handedness, hand_chance = _orbit(symmetry, mask, decision, known.no_handedness)
     return Reconstruction(
         explained=explained,
         shape_class=SHAPES[symmetry.group] if explained else NOT_EXPLAINED,
@@ -98,22 +101,22 @@ def summarise(views: Sequence[View], verdict: Verdict, known: Known) -> Reconstr
         volume_nm3=volume,
         volume_sd_nm3=volume_sd,
         count=mask.bit_count(),
-        count_probabilities=verdict.decision.probability,
+        count_probabilities=decision.probability,
         orbit=orbit,
         orbit_probability=chance,
-        handedness=hand,
+        handedness=handedness,
         hand_probability=hand_chance,
         images=images,
         source="images" if known.attention is None else "network",
         assumptions=known.assumptions,
-        warnings=(*known.warnings, *said, *_doubts(verdict, images, known, explained=explained)),
+        warnings=(*known.warnings, *said, *_doubts(decision, images, known, explained=explained)),
     )
 
 
 def _images(
-    views: Sequence[View], verdict: Verdict, shapes: Sequence[CutCuboid], known: Known
+    views: Sequence[View], decision: Decision, shapes: Sequence[CutCuboid], known: Known
 ) -> tuple[ImageFit, ...]:
-    fit = verdict.decision.best
+    fit = decision.best
     told = np.array(
         [_told(seen, e) for seen, e in zip(fit.observations, fit.electrons, strict=True)]
     )
@@ -179,13 +182,13 @@ def _believed(images: Sequence[ImageFit]) -> tuple[bool, list[str]]:
     ]
 
 
-def _chances(verdict: Verdict, table: NDArray[np.uint8]) -> Float:
+def _chances(decision: Decision, table: NDArray[np.uint8]) -> Float:
     """Probability of each class of corners.
 
-    Fits of one hand add up. Those of the mirror image may come back to the same particle under
-    other names of its axes, and are then not counted again.
+    Fits of one handedness add up. Those of the mirror image may come back to the same particle
+    under other names of its axes, and are then not counted again.
     """
-    compared = verdict.decision.comparisons[0]
+    compared = decision.comparisons[0]
     totals = np.zeros((len(compared.enantiomers), int(table.max()) + 1))
     for total, rivals in zip(totals, compared.enantiomers, strict=True):
         for mask, fit in rivals.fits.items():
@@ -196,27 +199,27 @@ def _chances(verdict: Verdict, table: NDArray[np.uint8]) -> Float:
 
 
 def _orbit(
-    symmetry: CuboidSymmetry, mask: int, verdict: Verdict, unknown: str
+    symmetry: CuboidSymmetry, mask: int, decision: Decision, unknown: str
 ) -> tuple[str, float, str, float | None]:
-    """Name and probability of the class of corners; name and probability of the hand."""
+    """Name and probability of the class of corners; name and probability of the handedness."""
     chiral = bool(symmetry.is_chiral(mask))
     mirror = not chiral or bool(unknown)
     table = symmetry.class_table_up_to_mirror if mirror else symmetry.class_table
-    chances = _chances(verdict, table)
+    chances = _chances(decision, table)
     own, name = float(chances[table[mask]]), symmetry.class_name(mask, mirror=mirror)
     if not chiral:
         return name, own, "none: its own mirror image", None
     if unknown:
         return name, own, unknown, None
-    name, hand = name.rsplit(", ", 1)
+    name, handedness = name.rsplit(", ", 1)
     twin = float(chances[table[symmetry.mirror_table[mask]]])
-    return name, own, hand, own / (own + twin)
+    return name, own, handedness, own / (own + twin)
 
 
 def _doubts(
-    verdict: Verdict, images: Sequence[ImageFit], known: Known, *, explained: bool
+    decision: Decision, images: Sequence[ImageFit], known: Known, *, explained: bool
 ) -> list[str]:
-    fit, said = verdict.decision.best, []
+    fit, said = decision.best, []
     if explained and not fit.converged:
         said.append("the fit did not settle: its error bars are not to be trusted")
     share = max(

@@ -140,8 +140,8 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
     particle = scenes.particle(i)
     truth = CutCuboid.of(particle, pose, position)
     label, mask = int(scenes.labels[i]), truth.mask
-    asked = question(recipe.name, truth.edges_nm)
-    if asked.class_of_mask[mask] != label:
+    own = question(recipe.name, truth.edges_nm)
+    if own.class_of_mask[mask] != label:
         raise ValueError(f"scene {scenes.start + i} has label {label}, not that of mask {mask}")
     taken = simulate(
         particle,
@@ -158,15 +158,15 @@ def judge(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
     found = search(
         image,
         truth,
-        log_prior=asked.log_prior,
-        prior=replace(prior, equal_edges=asked.equal_edges),
-        elsewhere=asked.elsewhere,
+        log_prior=own.log_prior,
+        prior=replace(prior, equal_edges=own.equal_edges),
+        elsewhere=own.elsewhere,
         starts=3,
         quick=False,
     )
     fit = found.enantiomers[0].fits[mask]
     deviance, pixels = image.deviance(fit.electrons[0])
-    probability = found.probabilities(asked.class_of_mask, len(recipe.class_names))
+    probability = found.probabilities(own.class_of_mask, len(recipe.class_names))
     return Verdict(
         index=scenes.start + i,
         label=label,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stemfast.recipes import Recipe
     from stemfast.recipes.scenes import Scenes
 
-__all__ = ["Reading", "Trial", "read_scene", "trial"]
+__all__ = ["FitTrial", "Reading", "read_scene", "trial"]
 
 _DIGITS = 6
 _POSE_DEG, _POSE_EDGES = 5.0, 0.05
@@ -36,7 +36,7 @@ _POSE_DEG, _POSE_EDGES = 5.0, 0.05
 
 @dataclass(frozen=True)
 class Reading(Entry):
-    """Record of one image; see `Entry` for the fit's answer, `Trial` for the sums.
+    """Record of one image; see `Entry` for the fit's answer, `FitTrial` for the sums.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Reading(Entry):
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class FitTrial:
     """Summary of a task's test images."""
 
     task: str
@@ -205,7 +205,7 @@ def trial(
     network: TrainedClassifier | None = None,
     path: str | Path | None = None,
     report: Callable[[Reading, int], None] | None = None,
-) -> Trial:
+) -> FitTrial:
     """Read test images of a recipe.
 
     Parameters
@@ -247,4 +247,4 @@ def trial(
         report=report,
         network=network is not None,
     )
-    return Trial(recipe.name, tuple(recipe.class_names), readings)
+    return FitTrial(recipe.name, tuple(recipe.class_names), readings)

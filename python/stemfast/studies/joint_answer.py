@@ -12,10 +12,10 @@ from stemfast.symmetry import CuboidSymmetry, cuboid_symmetry
 
 if TYPE_CHECKING:
     from stemfast.fit.cuboid.shape import CutCuboid
-    from stemfast.fit.search import Comparison
+    from stemfast.fit.search import CornerComparison
     from stemfast.pretrained.reconstructor import GroundTruthAnswer
 
-__all__ = ["Said", "Truth", "of_fit", "of_network", "orbits"]
+__all__ = ["Estimate", "TrueParticle", "of_fit", "of_network", "orbits"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ def orbits() -> CuboidSymmetry:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class TrueParticle:
     """A particle in the frame of its sorted edges.
 
     Attributes
@@ -44,7 +44,7 @@ class Truth:
     volume_nm3: float
 
     @classmethod
-    def of(cls, shape: CutCuboid) -> Truth:
+    def of(cls, shape: CutCuboid) -> TrueParticle:
         """Of the particle in any axes."""
         from stemfast.fit.cuboid.axes import sorted_axes
 
@@ -58,7 +58,7 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class Estimate:
     """An answer.
 
     Attributes
@@ -86,7 +86,7 @@ class Said:
     cuts: Float
     cuts_sd: Float
 
-    def hand(self, truth: Truth) -> bool | None:
+    def handedness_is_that_of(self, truth: TrueParticle) -> bool | None:
         """True if it holds the true particle more likely than its mirror image.
 
         None for a particle that is its own mirror image.
@@ -97,7 +97,7 @@ class Said:
             return None
         return bool(self.chance[truth.orbit] > self.chance[twin])
 
-    def off_cuts(self, truth: Truth, *, mirror: bool) -> tuple[Float, Float]:
+    def off_cuts(self, truth: TrueParticle, *, mirror: bool) -> tuple[Float, Float]:
         """Of corners cut in truth and answer: what the answer is off by, and its error bars.
 
         Under the name of the axes, and of the mirror image if `mirror`, that brings both together;
@@ -105,9 +105,9 @@ class Said:
 
         Examples
         --------
-        >>> truth = Truth(np.array([9.0, 8, 7]), np.eye(8)[0] * 0.3, 500.0)
+        >>> truth = TrueParticle(np.array([9.0, 8, 7]), np.eye(8)[0] * 0.3, 500.0)
         >>> sd = np.full(8, 0.01)
-        >>> one = Said(
+        >>> one = Estimate(
         ...     1, 1, 1, np.eye(76)[1], truth.edges_nm, sd[:3], 500.0, 1.0, np.eye(8)[3] * 0.31, sd
         ... )
         >>> off, error = one.off_cuts(truth, mirror=False)
@@ -128,7 +128,7 @@ class Said:
         return (np.zeros(0), np.zeros(0)) if best is None else best
 
 
-def of_fit(found: Comparison) -> Said:
+def of_fit(found: CornerComparison) -> Estimate:
     """Answer from a comparison of sets of corners over several images."""
     from stemfast.fit.cuboid.axes import axes_of, sorted_axes
     from stemfast.fit.cuboid.shape import CORNERS
@@ -147,7 +147,7 @@ def of_fit(found: Comparison) -> Said:
     (shape,) = sorted_axes([fit.shape])
     cuts_sd = np.zeros(CORNERS)
     cuts_sd[goes] = fit.cuts_sd
-    return _said(
+    return _estimate(
         _numbers(chance),
         chance,
         (shape.edges_nm, np.abs(matrix) @ fit.edges_sd_nm),
@@ -156,9 +156,9 @@ def of_fit(found: Comparison) -> Said:
     )
 
 
-def of_network(answer: GroundTruthAnswer) -> Said:
+def of_network(answer: GroundTruthAnswer) -> Estimate:
     """Proposal of a network."""
-    return _said(
+    return _estimate(
         answer.number,
         answer.orbit,
         (answer.edges_nm, answer.edges_sd_nm),
@@ -167,16 +167,16 @@ def of_network(answer: GroundTruthAnswer) -> Said:
     )
 
 
-def _said(
+def _estimate(
     number: Float,
     chance: Float,
     edges: tuple[Float, Float],
     volume: tuple[float, float],
     cuts: tuple[Float, Float],
-) -> Said:
+) -> Estimate:
     own = orbits()
     folded = np.bincount(own.class_index(own.classes, mirror=True), weights=chance)
-    return Said(
+    return Estimate(
         int(number.argmax()), int(chance.argmax()), int(folded.argmax()), chance, *edges, *volume,
         *cuts,
     )  # fmt: skip

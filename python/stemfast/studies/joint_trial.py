@@ -25,7 +25,7 @@ from stemfast.fit.proposal import Proposal
 from stemfast.fit.refine import Refined, refine
 from stemfast.fit.search import count_prior
 from stemfast.fit.turns import Turns
-from stemfast.studies.joint_answer import Said, Truth, of_fit, of_network, orbits
+from stemfast.studies.joint_answer import Estimate, TrueParticle, of_fit, of_network, orbits
 from stemfast.studies.record import Record, SetReading
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def read_set(
     microscopes = [scenes.microscope(0, view) for view in which]
     turns = _told(scenes, which) if kind == "tilts" and count > 1 else None
     spins = _spins(scenes, which)
-    answer, asked = None, 0.0
+    answer, network_seconds = None, 0.0
     if network is not None:
         begun = time.process_time()
         answer = network.predict(
@@ -164,7 +164,7 @@ def read_set(
             turns=None if turns is None else turns.rotations,
             spin=spins,
         )
-        asked = time.process_time() - begun
+        network_seconds = time.process_time() - begun
     proposal = None
     if answer is not None:
         proposal = Proposal(answer.mask, answer.severity, answer.share)
@@ -184,17 +184,17 @@ def read_set(
         for view in which
     ]
     mirror = turns is None and spins is None
-    truth, said = Truth.of(shapes[0]), of_fit(found)
+    truth, estimate = TrueParticle.of(shapes[0]), of_fit(found)
     own = orbits()
     folded = own.class_index(own.classes, mirror=True)
     label = int(folded[truth.orbit]) if mirror else truth.orbit
-    right = (said.orbit_up_to_mirror if mirror else said.orbit) == label
+    right = (estimate.orbit_up_to_mirror if mirror else estimate.orbit) == label
     worst = min(found.best.goodness, key=lambda good: good.p_value)
     return SetReading(
         index=scenes.start,
         label=label,
-        answer=said.orbit_up_to_mirror if mirror else said.orbit,
-        probability=(round(_chance(said, mirror), _DIGITS),),
+        answer=estimate.orbit_up_to_mirror if mirror else estimate.orbit,
+        probability=(round(_chance(estimate, mirror), _DIGITS),),
         views=count,
         truth={
             "count": int(np.count_nonzero(truth.cuts)),
@@ -202,7 +202,7 @@ def read_set(
             "orbit_up_to_mirror": int(folded[truth.orbit]),
         },
         network={} if answer is None else _told_of(of_network(answer), truth, mirror),
-        fit=_told_of(said, truth, mirror),
+        fit=_told_of(estimate, truth, mirror),
         misfit=round(max(good.misfit for good in found.best.goodness), _DIGITS),
         p_value=worst.p_value,
         missed=None
@@ -212,16 +212,16 @@ def read_set(
         ),
         fits=found.n_fits,
         seconds=round(seconds, 3),
-        network_seconds=round(asked, 3),
+        network_seconds=round(network_seconds, 3),
     )
 
 
-def _chance(said: Said, mirror: bool) -> float:
+def _chance(estimate: Estimate, mirror: bool) -> float:
     own = orbits()
     if not mirror:
-        return float(said.chance[said.orbit])
+        return float(estimate.chance[estimate.orbit])
     folded = own.class_index(own.classes, mirror=True)
-    return float(said.chance[folded == said.orbit_up_to_mirror].sum())
+    return float(estimate.chance[folded == estimate.orbit_up_to_mirror].sum())
 
 
 def _told(scenes: Scenes, which: list[int]) -> Turns:
@@ -253,20 +253,20 @@ def _turned(spins: list[Float] | None, scenes: Scenes, count: int) -> list[Float
     return [row_turns(spin, scenes.microscope(0).scan.shape[0]) for spin in spins]
 
 
-def _told_of(said: Said, truth: Truth, mirror: bool) -> dict[str, Any]:
+def _told_of(estimate: Estimate, truth: TrueParticle, mirror: bool) -> dict[str, Any]:
     """An answer against the truth, fit for JSON."""
-    off_cuts, sd_cuts = said.off_cuts(truth, mirror=mirror)
-    edges = said.edges_nm - truth.edges_nm
-    volume = said.volume_nm3 - truth.volume_nm3
+    off_cuts, sd_cuts = estimate.off_cuts(truth, mirror=mirror)
+    edges = estimate.edges_nm - truth.edges_nm
+    volume = estimate.volume_nm3 - truth.volume_nm3
     return {
-        "count": said.count,
-        "orbit": said.orbit,
-        "orbit_up_to_mirror": said.orbit_up_to_mirror,
-        "hand": None if mirror else said.hand(truth),
+        "count": estimate.count,
+        "orbit": estimate.orbit,
+        "orbit_up_to_mirror": estimate.orbit_up_to_mirror,
+        "hand": None if mirror else estimate.handedness_is_that_of(truth),
         "edges_off": _rounded(edges / truth.edges_nm),
-        "edges_z": _rounded(edges / said.edges_sd_nm),
+        "edges_z": _rounded(edges / estimate.edges_sd_nm),
         "volume_off": round(volume / truth.volume_nm3, _DIGITS),
-        "volume_z": round(volume / said.volume_sd_nm3, _DIGITS),
+        "volume_z": round(volume / estimate.volume_sd_nm3, _DIGITS),
         "cuts_off": _rounded(off_cuts),
         "cuts_z": _rounded(off_cuts / np.maximum(sd_cuts, 1e-12)),
     }

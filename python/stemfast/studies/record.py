@@ -229,7 +229,7 @@ class SetReading(Entry):
     """Record of several images of one particle.
 
     `label` and `answer` are classes of corners, up to the mirror at unknown poses; `probability`
-    is that of the answer. Network and fit are `Said`, as far as it is told:
+    is that of the answer. Network and fit are `Estimate`, as far as it is told:
 
     Attributes
     ----------

@@ -115,9 +115,9 @@ def apart(matrices: Float, edges: Float, matrix: Float, edges_nm: Float) -> tupl
     edge = np.abs(np.log(named / edges_nm)).max(axis=2)
     scaled = np.hypot(angle / APART_DEG, (edge / APART_EDGES)[None])
     n = len(matrices)
-    hand, name = np.divmod(np.moveaxis(scaled, 1, 0).reshape(n, -1).argmin(axis=1), len(turns))
+    mirror, name = np.divmod(np.moveaxis(scaled, 1, 0).reshape(n, -1).argmin(axis=1), len(turns))
     rows = np.arange(n)
-    return angle[hand, rows, name], edge[rows, name]
+    return angle[mirror, rows, name], edge[rows, name]
 
 
 def aligned(truth: CutCuboid, found: CutCuboid) -> CutCuboid:
@@ -139,5 +139,5 @@ def aligned(truth: CutCuboid, found: CutCuboid) -> CutCuboid:
         edge = np.abs(np.log(shape.edges_nm / found.edges_nm)).max()
         return float(angle / 3.0 + edge / 0.03 + 0.5 * ((shape.cuts > 0) != cut).sum())
 
-    hands = (truth, mirrored(truth))
-    return min((renamed(hand, turn) for hand in hands for turn in axis_turns()), key=strange)
+    enantiomers = (truth, mirrored(truth))
+    return min((renamed(one, turn) for one in enantiomers for turn in axis_turns()), key=strange)

@@ -89,6 +89,7 @@ __all__ = [
     "__version__",
     "dataset",
     "features",
+    "fields",
     "find",
     "fit",
     "ground_truth",
@@ -110,6 +111,7 @@ __all__ = [
 _LOADED_WHEN_USED = (
     "dataset",
     "features",
+    "fields",
     "fit",
     "micrograph",
     "recipes",

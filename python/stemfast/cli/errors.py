@@ -36,6 +36,7 @@ _EXTRA_OF = {
     "dask": "dask",
     "distributed": "dask",
     "tensorstore": "zarr",
+    "pyarrow": "parquet",
 }
 
 #: Exit code of a program that Ctrl-C stopped: 128 + SIGINT.

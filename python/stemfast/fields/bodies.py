@@ -12,7 +12,7 @@ from stemfast.fields.shapes import library, scaled, sphere_outline
 from stemfast.particles.geometry.body_table import BodyTable
 from stemfast.simulation.batch import Batch, rotated
 
-__all__ = ["Bodies", "outline"]
+__all__ = ["Bodies", "corners", "outline"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -168,14 +168,31 @@ def outline(bodies: Bodies, row: int) -> Floats:
     >>> bool(np.allclose(np.hypot(*outline(one, 0).T), 2.0))
     True
     """
-    corners = library().vertices[int(bodies.shape[row])] * bodies.scale[row]
     q = bodies.orientation[row]
     centre = bodies.position[row, :2]
-    if len(corners) == 0:
+    points = corners(bodies, row)
+    if len(points) == 0:
         axes = rotated(np.tile(q, (3, 1)), np.eye(3) * (0.5 * bodies.scale[row])[:, None])
         form = axes[:, :2].T @ axes[:, :2]
         return np.asarray(sphere_outline() @ np.linalg.cholesky(form).T + centre)
-    return _hull(rotated(np.tile(q, (len(corners), 1)), corners)[:, :2]) + centre
+    return _hull(points - centre) + centre
+
+
+def corners(bodies: Bodies, row: int) -> Floats:
+    """Corners of one body along the beam, in front and behind: (m, 2), x and y [nm].
+
+    Ellipsoids have none.
+
+    Examples
+    --------
+    >>> one = Bodies()
+    >>> one.add_spheres(np.array([4.0]), np.zeros((1, 3)), np.ones(1))
+    >>> corners(one, 0).shape
+    (0, 2)
+    """
+    points = library().vertices[int(bodies.shape[row])] * bodies.scale[row]
+    turned = rotated(np.tile(bodies.orientation[row], (len(points), 1)), points)
+    return np.asarray(turned[:, :2] + bodies.position[row, :2])
 
 
 def _hull(points: Floats) -> Floats:

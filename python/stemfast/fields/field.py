@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fields.bodies import Bodies, outline
+from stemfast.fields.bodies import Bodies, corners, outline
 from stemfast.fields.shapes import SHAPES
 from stemfast.fields.truth import Truth
 
@@ -77,7 +77,20 @@ class Field:
         All of it, whether something lies over it, or it leaves the field, or not. Pixel centres
         are at whole numbers.
         """
-        body = int(self.first_body[self.truth.particle[number]])
-        x, y = (outline(self.bodies, body) / self.pixel_size_nm).T
+        return self._pixels(outline(self.bodies, self._body(number)))
+
+    def corners_px(self, number: int) -> Floats:
+        """Projected corners of a particle by its place in the truth: (m, 2) rows and columns [px].
+
+        Those in front and those behind, always in the same order for a shape; none of spheres and
+        ellipsoids.
+        """
+        return self._pixels(corners(self.bodies, self._body(number)))
+
+    def _body(self, number: int) -> int:
+        return int(self.first_body[self.truth.particle[number]])
+
+    def _pixels(self, points: Floats) -> Floats:
+        x, y = (points / self.pixel_size_nm).T
         rows, columns = self.labels.shape
         return np.stack([y + 0.5 * (rows - 1), x + 0.5 * (columns - 1)], axis=1)

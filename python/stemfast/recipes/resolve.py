@@ -13,7 +13,7 @@ from stemfast.recipes.recipe import Recipe
 from stemfast.recipes.shapes import Shapes
 from stemfast.recipes.view_recipes import GroundTruth, Handedness
 
-__all__ = ["from_dump", "get", "names", "resolve"]
+__all__ = ["from_dump", "get", "names", "resolve", "settings_of"]
 
 _ALL: tuple[type[Recipe], ...] = (
     Shapes,
@@ -131,12 +131,32 @@ def resolve(
     (5.0, 5.0)
     """
     recipe = _class(name)
-    settings = {} if file is None else read_settings(file)
     given = {"conditions": conditions, "spin": spin, "image_px": image_px, "dtype": dtype}
+    return recipe(**settings_of(file, given, sets))
+
+
+def settings_of(
+    file: str | Path | None, given: Mapping[str, Any], sets: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Settings of a file, of arguments that are not None, and of ``NAME=VALUE`` words, in order.
+
+    Raises
+    ------
+    ValueError
+        If the file or a word cannot be read.
+    OSError
+        If the file cannot be opened.
+
+    Examples
+    --------
+    >>> settings_of(None, {"rows": 64, "columns": None}, ["cover=[0.1, 0.2]"])
+    {'rows': 64, 'cover': [0.1, 0.2]}
+    """
+    settings = {} if file is None else read_settings(file)
     settings |= {key: value for key, value in given.items() if value is not None}
     for entry in sets:
         _set(settings, entry)
-    return recipe(**settings)
+    return settings
 
 
 def read_settings(file: str | Path) -> dict[str, Any]:
@@ -178,6 +198,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _class(name: str) -> type[Recipe]:
+    if name in ("field", "fields"):
+        raise ValueError(
+            f"recipe is {name!r}: fields of many particles are drawn by stemfast.fields.FieldRecipe "
+            "and written by: stemfast dataset fields"
+        )
     if name not in _RECIPES:
         near = difflib.get_close_matches(str(name), _RECIPES, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""

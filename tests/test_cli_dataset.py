@@ -348,6 +348,45 @@ def test_export_to_zarr(stemfast, images, tmp_path):
             assert np.array_equal(got, column), name
 
 
+def test_every_array_of_a_zarr_export_names_its_axes(stemfast, images, tmp_path):
+    """Names of axes, alike where lengths are alike, are what xarray needs to open a group."""
+    pytest.importorskip("tensorstore")
+    assert stemfast("dataset", "export", "images", "z.zarr", "--format", "zarr").exit_code == 0
+    folder = tmp_path / "z.zarr"
+    for group in (folder / "train", folder / "train" / "parameters"):
+        length = {}
+        own = json.loads((group / "zarr.json").read_text())
+        members = own["consolidated_metadata"]["metadata"]
+        arrays = {
+            file.parent.name: json.loads(file.read_text()) for file in group.glob("*/zarr.json")
+        }
+        for name, about in arrays.items():
+            assert members[name] == about
+            if about["node_type"] == "group":
+                continue
+            names = about["dimension_names"]
+            assert names[0] == "image"
+            assert len(set(names)) == len(names) == len(about["shape"])
+            for axis, size in zip(names, about["shape"], strict=True):
+                assert length.setdefault(axis, size) == size, (name, axis)
+        assert length["image"] == len(images.split("train"))
+
+
+def test_xarray_opens_a_zarr_export(stemfast, images, tmp_path):
+    pytest.importorskip("tensorstore")
+    pytest.importorskip("zarr", minversion="3", reason="zarr-python 3 is not installed")
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    assert stemfast("dataset", "export", "images", "z.zarr", "--format", "zarr").exit_code == 0
+    data = images.split("train")
+    opened = xarray.open_zarr(tmp_path / "z.zarr", group="train")
+    assert opened["images"].dims == ("image", "y", "x")
+    assert np.array_equal(opened["images"].values, data[:].images)
+    assert np.array_equal(opened["labels"].values, data.labels)
+    more = xarray.open_zarr(tmp_path / "z.zarr", group="train/parameters")
+    for name, column in data.columns.items():
+        assert len(more[name]) == len(column)
+
+
 def test_export_does_not_overwrite_and_leaves_nothing_half_done(
     stemfast, images, tmp_path, monkeypatch
 ):

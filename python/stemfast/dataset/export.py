@@ -259,16 +259,27 @@ def _zarr(source: _Source, folder: Path) -> None:
                 if name not in arrays:
                     shape = (source.count(split), *values.shape[1:])
                     path = folder / split / name
-                    spec = _zarr_array(path, shape, values, names if name == "images" else None)
+                    axes = names if name == "images" else _axes(name, values.ndim)
+                    spec = _zarr_array(path, shape, values, axes)
                     arrays[name] = tensorstore.open(spec, create=True).result()
                 writing.append(arrays[name][done : done + len(values)].write(values))
             for written in writing:
                 written.result()
             done += len(part.labels)
+    _zarr_consolidated(folder)
+
+
+def _axes(name: str, ndim: int) -> tuple[str, ...]:
+    """Names of an array's axes, without which xarray opens none of a group.
+
+    Axes other than the first bear the array's name, since parameters differ in their lengths.
+    """
+    own = name.rpartition("/")[2]
+    return ("image", *(f"{own}_{k}" for k in range(ndim - 1)))
 
 
 def _zarr_array(
-    path: Path, shape: tuple[int, ...], like: NDArray[Any], names: tuple[str, ...] | None
+    path: Path, shape: tuple[int, ...], like: NDArray[Any], names: tuple[str, ...]
 ) -> dict[str, Any]:
     rows = max(1, min(shape[0], ZARR_CHUNK_BYTES // max(1, like[0].nbytes)))
     metadata: dict[str, Any] = {
@@ -278,9 +289,8 @@ def _zarr_array(
             "name": "regular",
             "configuration": {"chunk_shape": [rows, *shape[1:]]},
         },
+        "dimension_names": names,
     }
-    if names is not None:
-        metadata["dimension_names"] = names
     return {
         "driver": "zarr3",
         "kvstore": {"driver": "file", "path": str(path)},
@@ -294,6 +304,30 @@ def _zarr_group(folder: Path, attributes: dict[str, Any]) -> None:
     folder.mkdir(exist_ok=True)
     group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
     (folder / "zarr.json").write_text(json.dumps(group), encoding="utf-8")
+
+
+def _zarr_consolidated(folder: Path) -> None:
+    """Put the metadata of all that is in a group into the group's own, outer groups last.
+
+    Readers then open it at once; xarray warns where this is missing.
+    """
+    groups = sorted({file.parent for file in folder.rglob("zarr.json")}, reverse=True)
+    for group in groups:
+        file = group / "zarr.json"
+        about = json.loads(file.read_text(encoding="utf-8"))
+        if about["node_type"] != "group":
+            continue
+        inner = sorted(path for path in group.rglob("zarr.json") if path != file)
+        members = {
+            path.parent.relative_to(group).as_posix(): json.loads(path.read_text(encoding="utf-8"))
+            for path in inner
+        }
+        about["consolidated_metadata"] = {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": members,
+        }
+        file.write_text(json.dumps(about), encoding="utf-8")
 
 
 FORMATS: dict[str, Callable[[_Source, Path], None]] = {

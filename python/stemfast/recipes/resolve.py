@@ -200,8 +200,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _class(name: str) -> type[Recipe]:
     if name in ("field", "fields"):
         raise ValueError(
-            f"recipe is {name!r}: fields of many particles are drawn by stemfast.fields.FieldRecipe "
-            "and written by: stemfast dataset fields"
+            f"recipe is {name!r}: fields of many particles are drawn by "
+            "stemfast.fields.FieldRecipe and written by: stemfast dataset fields"
         )
     if name not in _RECIPES:
         near = difflib.get_close_matches(str(name), _RECIPES, n=1, cutoff=0.4)

@@ -209,15 +209,19 @@ def _around(covered: _Covered, depths: Depths) -> Floats:
             continue
         coarse = size // _SCALES[0]
         rms = _structure(bare, size / coarse, coarse)
-        found = covered.mean(rms[covered.row // coarse, covered.column // coarse])
+        found = covered.mean(rms[covered.row // (2 * coarse), covered.column // (2 * coarse)])
         around[scale == k] = found[scale == k]
     return np.maximum(around, 1e-9)
 
 
 def _structure(bare: Map, scale: float, coarse: int) -> Map:
-    """Rms of the support's structure at one scale [px of a map binned by `coarse`]."""
+    """Rms of the support's structure at one scale [px of a map binned by `coarse`].
+
+    The rms itself is smooth, so it is on a map binned by two more.
+    """
     # Binning has blurred already, by the variance of a box.
     box = (1.0 - 1.0 / (coarse * coarse)) / 12.0
     fine, wide = np.sqrt(np.array([0.25, 2.25]) * scale * scale - box).tolist()
     detail = blurred(bare, fine) - blurred(bare, wide)
-    return np.sqrt(np.maximum(blurred(detail * detail, 1.5 * scale), np.float32(0.0)))
+    local = blurred(halved(detail * detail), 0.75 * scale)
+    return np.sqrt(np.maximum(local, np.float32(0.0)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from stemfast.fields import KINDS, FieldRecipe, Laboratory
+from stemfast.fields import KINDS, FieldRecipe, Laboratory, Truth
 
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "fields.md"
 SMALL = {"rows": 64, "columns": 80}
 
 
@@ -151,3 +154,17 @@ def test_less_than_the_least_seen_is_not_visible():
         hidden = a.truth.seen_px < 0.999 * a.truth.area_px
         assert not a.truth.visible[hidden].any()
         assert np.array_equal(a.truth.visible[~hidden], b.truth.visible[~hidden])
+
+
+def test_the_documentation_names_every_setting_kind_and_column():
+    text = DOCS.read_text(encoding="utf-8")
+    names = [*FieldRecipe.model_fields, *KINDS, *Truth.__dataclass_fields__]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_documentation_has_the_defaults():
+    text, recipe = DOCS.read_text(encoding="utf-8"), FieldRecipe()
+    for low, high in (recipe.diameter_px, recipe.cover, recipe.sigma, recipe.even_sigma):
+        assert f"{low:g} – {high:g}" in text
+    for name in ("least_seen", "bright_field"):
+        assert f"| `{name}` | {getattr(recipe, name):g} |" in text

@@ -6,9 +6,12 @@ Every check names the argument, what came and what was expected.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+
+from stemfast.arguments import positive_number
 
 if TYPE_CHECKING:
     from stemfast.materials import Material
@@ -54,3 +57,30 @@ def material_name(material: MaterialLike) -> str:
 def numbers_text(values: Sequence[float]) -> str:
     """Numbers as a ``repr`` shows them: ``(24, 20.5, 16)``."""
     return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
+
+
+def checked_factors(factors: object, count: int) -> tuple[float, ...]:
+    """Positive factors, one for each of `count` grains; a single number is for all of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not positive finite numbers, or not as many.
+
+    Examples
+    --------
+    >>> checked_factors(0.8, 2)
+    (0.8, 0.8)
+    """
+    if isinstance(factors, Real) and not isinstance(factors, bool):
+        return (positive_number("grain_brightness", factors),) * count
+    if isinstance(factors, str) or not isinstance(factors, Sequence | np.ndarray):
+        raise TypeError(f"grain_brightness must be a number or {count} of them, got {factors!r}")
+    if len(factors) != count:
+        raise ValueError(
+            f"grain_brightness must be one number or one for each of {count} grains, got "
+            f"{len(factors)}"
+        )
+    return tuple(
+        positive_number(f"grain_brightness[{k}]", value) for k, value in enumerate(factors)
+    )

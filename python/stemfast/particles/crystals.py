@@ -14,7 +14,9 @@ import numpy as np
 
 from stemfast.arguments import finite_number, positive_number
 from stemfast.particles.base import Faceted
+from stemfast.particles.geometry.body import Body
 from stemfast.particles.geometry.clipping import intersect_halfspaces
+from stemfast.particles.geometry.grains import pyramids, wedges
 from stemfast.particles.geometry.solid import FloatArray, Solid
 
 _GOLDEN = (1 + math.sqrt(5)) / 2
@@ -149,6 +151,14 @@ class Icosahedron(_FromEdge):
         planes = [(*(normal / math.sqrt(3)), inradius) for normal in normals]
         return intersect_halfspaces(np.array(planes))
 
+    @property
+    def n_grains(self) -> int:
+        """Twenty twins, tetrahedra from the centre to each face."""
+        return 20
+
+    def _grains(self) -> tuple[Body, ...]:
+        return pyramids(self._solid)
+
 
 @dataclass(frozen=True, repr=False)
 class Decahedron(_FromEdge):
@@ -205,6 +215,14 @@ class Decahedron(_FromEdge):
             if self.waist:
                 planes.append((x, y, 0.0, inradius))
         return intersect_halfspaces(np.array(planes))
+
+    @property
+    def n_grains(self) -> int:
+        """Five twins about the axis."""
+        return 5
+
+    def _grains(self) -> tuple[Body, ...]:
+        return wedges(self._solid, 5)
 
     def _description(self) -> str:
         waist = f", waist={self.waist:.6g} nm" if self.waist else ""

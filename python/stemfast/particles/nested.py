@@ -85,6 +85,11 @@ class Nested(Particle):
         for name, part in parts.items():
             if not isinstance(part, Particle):
                 raise TypeError(f"{name} must be a Particle, got {type(part).__name__}")
+            if part.grain_brightness is not None:
+                raise ValueError(
+                    f"{name} must have no grain_brightness of its own, got {part!r}: give it to "
+                    "the whole"
+                )
             if not isinstance(part, Nested) and len(part.bodies()) != 1:
                 raise TypeError(f"{name} must be a single solid, got {part!r}")
         offset = three_numbers("offset_nm", offset_nm, "(x, y, z) [nm]")
@@ -225,9 +230,6 @@ class Nested(Particle):
             around = layer.material
         return tuple(found)
 
-    def bodies(self) -> tuple[Body, ...]:
-        return self._bodies
-
     def _description(self) -> str:
         text = ", ".join(f"{name}={part!r}" for name, part in self._parts.items())
         if any(self.offset_nm):
@@ -237,19 +239,24 @@ class Nested(Particle):
         return text
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._description()})"
+        return f"{type(self).__name__}({self._description()}{self._brightness_text()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By the quaternion itself: a Rotation would round its last digit once more.
-        return _restore, (type(self), self._parts, self.offset_nm, self.quaternion)
+        where = self.offset_nm, self.quaternion
+        return _restore, (type(self), self._parts, *where, self.grain_brightness)
 
 
 def _restore(
-    kind: type[Nested], parts: dict[str, Particle], offset: Vector, quaternion: Quaternion
+    kind: type[Nested],
+    parts: dict[str, Particle],
+    offset: Vector,
+    quaternion: Quaternion,
+    grain_brightness: tuple[float, ...] | None = None,
 ) -> Nested:
     made = object.__new__(kind)
     made._fill(parts, offset, quaternion)
-    return made
+    return made.with_grain_brightness(grain_brightness)
 
 
 def layers_of(particle: Particle) -> tuple[Layer, ...]:

@@ -50,9 +50,6 @@ class _Round(Particle):
     def _bodies(self) -> tuple[Body, ...]:
         return (EllipsoidBody(np.array(self._half_lengths)),)
 
-    def bodies(self) -> tuple[Body, ...]:
-        return self._bodies
-
 
 @dataclass(frozen=True, repr=False)
 class Sphere(_Round):

@@ -39,6 +39,7 @@ class Stage(IntEnum):
     CORNERS = 0x1003
     SPIN = 0x1004
     TILT = 0x1005
+    GRAIN = 0x1007
 
 
 def numbered(seed: int, indices: Ints, stage: Stage, n: int) -> Iterator[Floats]:

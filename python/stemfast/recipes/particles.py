@@ -62,11 +62,16 @@ class ParticleSettings(Group):
         one that would reach beyond the field.
     materials : list of str
         Materials, equally likely; names of :func:`stemfast.materials.names`.
+    grain_brightness : (float, float)
+        Factor of each grain's brightness, evenly in the logarithm, the same in all views: a
+        randomisation in place of channelling, no physics. (1, 1) is off. Every particle of a
+        recipe is one grain; see :meth:`stemfast.Particle.with_grain_brightness`.
     """
 
     diameter_nm: LogRange = (11.0, 18.0)
     shift_nm: NotNegative = 2.0
     materials: Annotated[tuple[str, ...], Field(min_length=1)] = ("Au", "Pt", "Pd", "Ag")
+    grain_brightness: LogRange = (1.0, 1.0)
 
     @field_validator("materials")
     @classmethod

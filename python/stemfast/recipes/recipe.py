@@ -234,6 +234,14 @@ class Recipe(Group):
             "material": np.array(settings.materials, dtype="S")[material],
             **drawn.columns,
         }
+        if settings.grain_brightness != (1.0, 1.0):
+            if drawn.members is not None:
+                raise ValueError(
+                    f"recipe {self.name}: particle.grain_brightness is "
+                    f"{settings.grain_brightness}, expected (1, 1) for scenes of several bodies"
+                )
+            (u_grain,) = numbered(seed, indices, Stage.GRAIN, 1)
+            own["grain_brightness"] = between_log(settings.grain_brightness, u_grain)
         return self._scenes(seed, indices, labels, drawn, exposure, own)
 
     def _scenes(
@@ -250,7 +258,8 @@ class Recipe(Group):
         shift = self.particle_settings.shift_nm
         positions = draw_positions(shift, seed, indices, views, drawn.reach_nm, exposure)
         spins = draw_spins(seed, indices, views, exposure) if self.spin else None
-        imaging, exposed = exposure.imaging(drawn.reach_nm, self.dtype, views)
+        brightest = self.particle_settings.grain_brightness[1]
+        imaging, exposed = exposure.imaging(brightest * drawn.reach_nm, self.dtype, views)
         columns = own | exposed | tilts
         columns |= {"orientation_xyzw": poses, "position_nm": positions}
         if spins is not None:

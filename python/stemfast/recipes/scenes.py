@@ -213,7 +213,7 @@ class Scenes:
             offset=np.arange(n + 1),
             particle=np.zeros(n, np.int64),
             material=self.materials,
-            weight=np.ones(n),
+            weight=self.columns.get("grain_brightness", np.ones(n)),
             maker=self.particle,
         )
 
@@ -231,7 +231,10 @@ class Scenes:
         """
         if self.members is not None:
             raise ValueError("these scenes show several bodies each, expected shown(scene)")
-        return self.solids.particle(scene, self.materials[scene].decode())
+        particle = self.solids.particle(scene, self.materials[scene].decode())
+        if "grain_brightness" not in self.columns:
+            return particle
+        return particle.with_grain_brightness(float(self.columns["grain_brightness"][scene]))
 
     def orientation(self, scene: int, view: int = 0) -> Rotation:
         """Its orientation in one view."""

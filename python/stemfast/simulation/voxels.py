@@ -75,7 +75,8 @@ def voxelize(
     weights = batch.weight
     if not np.isin(weights, (-1.0, 1.0)).all():
         raise ValueError(
-            "particle has a body whose weight is neither 1 nor −1: it has no occupancy"
+            "particle has a body whose weight is neither 1 nor −1: it has no occupancy; "
+            "with_grain_brightness(None) takes factors of grains away"
         )
     if shape is None:
         shape = _smallest_box(batch, size)

@@ -246,12 +246,12 @@ def shown(
             f"{other} of {len(found)} particles are beyond the {low:g} to {high:g} nm that the "
             "network learnt from; it sees them scaled into that range"
         )
-    noisy = np.count_nonzero(electrons < least)
-    if noisy:
+    noisy = electrons < least
+    if noisy.any():
         notes.append(
-            f"{noisy} of {len(found)} particles are noisier than all that the network learnt from, "
-            f"{np.median(electrons):.3g} electrons/nm² where it had at least {least:.3g}; it sees "
-            "them smaller, which averages the noise"
+            f"{np.count_nonzero(noisy)} of {len(found)} particles are noisier than all that the "
+            f"network learnt from: they show {np.median(electrons[noisy]):.3g} electrons/nm², it "
+            f"learnt from {least:.3g} and more; it sees them smaller, which averages the noise"
         )
     return micrograph.views(image, found, size=size, field_nm=widths), notes
 

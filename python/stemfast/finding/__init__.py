@@ -1,7 +1,7 @@
 """Particles found in a micrograph: where they are, how large, how sure.
 
 The steps are one file each: `source` (an image and its scale), `artefacts` (what is no sample), a
-detector (`classical`, or the `network`), `outline` (where each particle ends), `measured`, `found`
+detector (`classical`, or the network), `outline` (where each particle ends), `measured`, `found`
 (the answer), `population` (its sizes), `table`, `picture` and `files`.
 """
 

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def find_in(
     tell("finding", 0.0)
     told: list[str] = []
     if labels is None:
-        chosen, detector = _detector(method)
+        chosen, detector = _detector(method, lambda share: tell("finding", share))
         detection = _free_of_damage(detector(mended.image, contrast), mended)
     else:
         chosen = "labels"
@@ -194,7 +195,7 @@ def check_choice(
             raise ValueError(f"{name} is {value!r}, expected {listed}{hint}")
 
 
-def _detector(method: str) -> tuple[str, Detector]:
+def _detector(method: str, progress: Callable[[float], None]) -> tuple[str, Detector]:
     """Name and function of the finder to use."""
     if method == "auto":
         shipped_too = (shipped.folder(_NETWORK) / "config.json").is_file()
@@ -206,7 +207,7 @@ def _detector(method: str) -> tuple[str, Detector]:
         return method, detect
     from stemfast.finding import classical
 
-    return method, classical.detect
+    return method, partial(classical.detect, progress=progress)
 
 
 def _free_of_damage(detection: Detection, mended: Damage) -> Detection:
@@ -214,6 +215,8 @@ def _free_of_damage(detection: Detection, mended: Damage) -> Detection:
     if not len(detection) or not mended.mask.any():
         return detection
     n = len(detection)
-    whole = np.bincount(detection.labels.ravel(), minlength=n + 1)[1:]
+    whole = np.zeros(n, np.int64)
+    for rows in np.array_split(detection.labels, max(1, len(detection.labels) // 256)):
+        whole += np.bincount(rows.ravel(), minlength=n + 1)[1:]
     lost = np.bincount(detection.labels[mended.mask], minlength=n + 1)[1:]
     return detection.keep(lost < (1.0 - _LEAST_FREE) * whole)

@@ -161,7 +161,9 @@ class Found(Sequence[FoundOne]):
         size = micrograph.pixel_size_nm
         return micrograph, FoundParticles(
             particles=tuple(
-                FoundParticle(one.label, one.bbox, size, one.on_border, self.labels, one.area)
+                FoundParticle(
+                    one.label, one.bbox, size, one.on_border, self.labels, one.area, one.outline
+                )
                 for one in self
             ),
             labels=self.labels,

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 _ASKED = 100
 # How far an outline moves for a change of the probe's width, about (see docs/find.md).
 _SHIFT_PER_BLUR = 1.2
+# What polygons and ellipses leave out of a form, along its whole length.
+_DRAWN_SD_PX = 0.06
 _AGREES = (0.6, 1.67)  # area of the outline over that of the label
 
 
@@ -124,7 +126,9 @@ def measure(
         x, y = centroid(outline.points)
         small, large = feret(outline.points)
         around = perimeter(outline.points)
-        area_sd = math.hypot(outline.area_sd, _SHIFT_PER_BLUR * width_sd * around)
+        area_sd = math.hypot(
+            outline.area_sd, _SHIFT_PER_BLUR * width_sd * around, _DRAWN_SD_PX * around
+        )
         result.append(
             FoundOne(
                 label=number,

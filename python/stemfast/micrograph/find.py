@@ -41,6 +41,8 @@ class FoundParticle:
         The label image of all the particles (shared, read-only), so that neighbours are known.
     outlined_px2 : float, optional
         Area within its outline [px²], where one was drawn; else its pixels count.
+    outline : ndarray of float64, shape (n, 2), optional
+        x, y of that outline [px].
 
     Examples
     --------
@@ -58,6 +60,7 @@ class FoundParticle:
     on_border: bool
     labels: Labels = field(repr=False)
     outlined_px2: float | None = None
+    outline: npt.NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def window(self) -> tuple[slice, slice]:

@@ -37,7 +37,7 @@ _STANDS_OUT = 2.0
 _RIM_SHARE = 0.15
 _LEAST_SMOOTHING_PX, _MOST_SMOOTHING = 0.7, 0.12
 _SMALL_PX, _SMALL_FIRST = 10.0, 3
-_CLIP_ROUNDS = 3
+_CLIP_ROUNDS, _ENOUGH_PX = 3, 1500
 _FINDER_SHARE, _LEAST_HALO, _HALO_PX = 0.2, 0.02, (1.5, 2.5)
 # How far a particle may reach beyond its label, and how much of its surroundings may be as bright.
 _BEYOND_PX, _BEYOND_SHARE, _MOST_LEAKS = 4.0, 0.05, 0.05
@@ -243,10 +243,13 @@ def isolate_label(
     values = image[slices].astype(np.float64)
     near = labels[slices]
     own = near == label
+    others = (near != 0) & ~own
     width, pixel_noise = choose_smoothing(values)
     width = min(width, max(_LEAST_SMOOTHING_PX, _MOST_SMOOTHING * math.sqrt(np.count_nonzero(own))))
     smooth = ndimage.gaussian_filter(values, width)
-    away = ndimage.distance_transform_edt(near == 0)
+    beyond = ndimage.distance_transform_edt(~own)
+    apart = ndimage.distance_transform_edt(~others) if others.any() else None
+    away = beyond if apart is None else np.minimum(beyond, apart)
     film, noise = _plane_around(smooth, away, clear)
     above = smooth - film
     bright = float(np.percentile(above[own], 95.0))
@@ -255,12 +258,8 @@ def isolate_label(
             f"particle {label}: its bright parts are {bright / max(noise, 1e-300):.1f} standard "
             f"deviations of the film above it, expected more than {_STANDS_OUT:g}"
         )
-    beyond = ndimage.distance_transform_edt(~own)
-    others = (near != 0) & ~own
-    foreign = others
-    if others.any():
-        foreign = ndimage.distance_transform_edt(~others) < beyond
-    halo = _halo(above, own & (above > _FINDER_SHARE * bright), foreign, noise, bright)
+    foreign = others if apart is None else apart < beyond
+    halo = _halo(above, beyond, foreign, noise, bright)
     film, above, bright = film + halo, above - halo, bright - halo
     mask, level = _extent(above, own, ~foreign, beyond, noise, bright)
     rows, cols = image.shape
@@ -285,20 +284,15 @@ def isolate_label(
     )
 
 
-def _halo(above: Image, core: Mask, foreign: Mask, noise: float, bright: float) -> float:
+def _halo(above: Image, beyond: Image, foreign: Mask, noise: float, bright: float) -> float:
     """Brightness just around a particle, where tails of the probe or a shell lift it.
 
-    It is measured beyond what a thin rim of the particle itself could reach: a tetrahedron falls
+    It is measured `beyond` what a thin rim of the particle itself could reach: a tetrahedron falls
     from a fifth of its height to nothing within a fifth of its radius.
     """
-    from scipy import ndimage
-
-    if not core.any():
-        return 0.0
-    radius = math.sqrt(np.count_nonzero(core) / math.pi)
-    away = ndimage.distance_transform_edt(~core)
+    radius = math.sqrt(np.count_nonzero(beyond == 0) / math.pi)
     first = _FINDER_SHARE * radius + _HALO_PX[0]
-    ring = (away > first) & (away < first + _HALO_PX[1]) & ~foreign
+    ring = (beyond > first) & (beyond < first + _HALO_PX[1]) & ~foreign
     if np.count_nonzero(ring) < _MIN_FILM_PX // 4:
         return 0.0
     halo = float(np.median(above[ring]))
@@ -316,11 +310,14 @@ def _plane_around(smooth: Image, away: Image, clear: float) -> tuple[Image, floa
         return np.full(smooth.shape, float(lowest)), 0.0
     r, c = (np.arange(n) / max(smooth.shape) - 0.5 for n in smooth.shape)
     rows, cols = np.nonzero(free)
-    values = smooth[free]
+    some = slice(None, None, max(1, len(rows) // _ENOUGH_PX))
+    rows, cols = rows[some], cols[some]
+    values = smooth[rows, cols]
     design = np.column_stack([np.ones(len(rows)), r[rows], c[cols]])
     use = np.ones(len(rows), bool)
     for _ in range(_CLIP_ROUNDS):
-        plane = np.linalg.pinv(design[use]) @ values[use]
+        kept = design[use]
+        plane = np.linalg.lstsq(kept.T @ kept, kept.T @ values[use], rcond=None)[0]
         left = values - design @ plane
         sigma = _MAD_TO_SIGMA * float(np.median(np.abs(left[use] - np.median(left[use]))))
         use = np.abs(left) <= max(3.0 * sigma, 1e-12)

@@ -14,8 +14,8 @@ from stemfast.micrograph.files.read import Micrograph
 from stemfast.micrograph.find import FoundParticle
 from stemfast.micrograph.placing import Box, place_labels
 from stemfast.micrograph.table import CUT, NOT_SURE, UNLIKE
-from stemfast.plots import scale_bar
-from stemfast.plots.figure import new_figure, save
+from stemfast.plots.field import closed_lines, field_figure, legend_below, scale_below
+from stemfast.plots.figure import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 # After Okabe & Ito's palette for every kind of colour vision, light enough for a dark picture.
 _COLOURS = ("#56c4f9", "#f6a800", "#3fe0a0", "#f0a0d0", "#ff7a45", "#f0e442")
-_GREY = "#c8c8c8"
-_LONG_SIDE_INCHES = 7.5
-_DPI = 160
+_NOT_SURE = "#ff5a8a"  # seen on the brightest particles as well
 _MANY = 120
 
 
@@ -41,8 +39,9 @@ def draw_overlay(
 ) -> Path:
     """Draw the micrograph with the outline, number, shape and probability of every particle.
 
-    Outlines are coloured by shape; shapes whose names begin with "not sure" are grey, and dotted
-    where they are unlike anything learnt. A particle cut by the image's edge has a dashed outline.
+    Outlines are coloured by shape and have a dark rim; shapes whose names begin with "not sure" are
+    pink, and dotted where they are unlike anything learnt. A particle cut by the image's edge has a
+    dashed outline. Scale bar and legend stand below the image.
     The labels (number and probability) stand beside the particles, where they cover neither each
     other nor, as far as there is room, a particle.
 
@@ -87,25 +86,23 @@ def draw_overlay(
     names = sorted(set(shapes)) if class_names is None else list(class_names)
     _check(target, len(found), shapes, chances, names)
     colours = {
-        name: _GREY if name.startswith(NOT_SURE) else _COLOURS[n % len(_COLOURS)]
+        name: _NOT_SURE if name.startswith(NOT_SURE) else _COLOURS[n % len(_COLOURS)]
         for n, name in enumerate(names)
     }
 
-    figure, axes = _figure(micrograph.image.shape, max(map(len, names)))
-    low, high = np.percentile(micrograph.image, [0.5, 99.8])
-    axes.imshow(
-        np.clip((micrograph.image - low) / max(float(high - low), 1e-30), 0.0, 1.0) ** 0.6,
-        cmap="gray",
-        interpolation="nearest",
-    )
-    scale_bar(axes, micrograph.image.shape, micrograph.pixel_size_nm)
-    for particle, shape in zip(found, shapes, strict=True):
-        _outline(axes, particle, colours[shape], _style(shape, cut=particle.on_border))
-    axes.set_xlim(-0.5, micrograph.image.shape[1] - 0.5)
-    axes.set_ylim(micrograph.image.shape[0] - 0.5, -0.5)
+    title = f"{micrograph.title}: {len(found)} particle{'' if len(found) == 1 else 's'}"
+    figure, axes, strip = field_figure(micrograph.image, title=title)
+    scale_below(strip, micrograph.pixel_size_nm)
+    styles = [_style(shape, cut=p.on_border) for p, shape in zip(found, shapes, strict=True)]
+    lines, colour_of, style_of = [], [], []
+    for particle, shape, style in zip(found, shapes, styles, strict=True):
+        for line in _outlines(particle):
+            lines.append(line)
+            colour_of.append(colours[shape])
+            style_of.append(style)
+    closed_lines(axes, lines, colour_of, style_of)
     counts = {name: list(shapes).count(name) for name in names}
-    _legend(axes, colours, counts, any(p.on_border for p in found))
-    axes.set_title(f"{micrograph.title}: {len(found)} particles", fontsize=9)
+    _legend(strip, colours, counts, any(p.on_border for p in found))
     _labels(figure, axes, found, [colours[s] for s in shapes], chances)
     return save(figure, target)
 
@@ -131,56 +128,34 @@ def _check(
         raise MicrographError(f"{target}: no such folder {target.parent}, expected one that exists")
 
 
-def _figure(shape: tuple[int, ...], letters: int) -> tuple[Figure, Axes]:
-    scale = _LONG_SIDE_INCHES / max(shape)
-    height, width = shape[0] * scale, shape[1] * scale
-    legend, title = max(1.5, 1.0 + 0.065 * letters), 0.35
-    total = (width + legend + 0.2, max(height, 1.6) + title + 0.1)
-    figure = new_figure(*total, dpi=_DPI, constrained=False)
-    axes = figure.add_axes((0.1 / total[0], 0.1 / total[1], width / total[0], height / total[1]))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    return figure, axes
-
-
 def _style(name: str, *, cut: bool = False) -> Literal["solid", "dashed", "dotted"]:
     if cut or name.endswith(CUT):
         return "dashed"
     return "dotted" if name.endswith(UNLIKE) else "solid"
 
 
-def _outline(axes: Axes, particle: FoundParticle, colour: str, style: str) -> None:
-    """The border of the mask, along the edges of its pixels."""
-    mask = np.pad(particle.mask, 1)
-    row, col = particle.bbox[0] - 1.5, particle.bbox[1] - 1.5
-    across = np.argwhere(mask[1:] != mask[:-1])
-    along = np.argwhere(mask[:, 1:] != mask[:, :-1])
-    segments = [((col + c, row + r + 1), (col + c + 1, row + r + 1)) for r, c in across]
-    segments += [((col + c + 1, row + r), (col + c + 1, row + r + 1)) for r, c in along]
-    from matplotlib.collections import LineCollection
+def _outlines(particle: FoundParticle) -> list[npt.NDArray[np.float64]]:
+    """Closed lines (x, y): its outline, or else around its pixels."""
+    if particle.outline is not None:
+        return [particle.outline]
+    from skimage.measure import find_contours
 
-    axes.add_collection(LineCollection(segments, colors=colour, linewidths=1.1, linestyles=style))
+    lines = find_contours(np.pad(particle.mask, 1).astype(np.float64), 0.5)
+    shift = np.array([particle.bbox[1], particle.bbox[0]], np.float64) - 1.0
+    return [line[:-1, ::-1] + shift for line in lines]
 
 
-def _legend(axes: Axes, colours: dict[str, str], counts: dict[str, int], border: bool) -> None:
+def _legend(strip: Axes, colours: dict[str, str], counts: dict[str, int], border: bool) -> None:
     from matplotlib.lines import Line2D
 
     lines = [
         Line2D([], [], color=colour, linestyle=_style(name), label=f"{name} ({counts[name]})")
         for name, colour in colours.items()
+        if counts[name] or not name.startswith(NOT_SURE)
     ]
     if border and not any(name.endswith(CUT) for name in colours):
         lines.append(Line2D([], [], color="gray", linestyle="dashed", label=CUT))
-    axes.legend(
-        handles=lines,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        borderaxespad=0.0,
-        frameon=False,
-        fontsize=8,
-        title="shape (particles)",
-        title_fontsize=8,
-    )
+    legend_below(strip, lines)
 
 
 def _labels(
@@ -207,9 +182,7 @@ def _labels(
         for particle, chance, colour in zip(found, chances, colours, strict=True)
     ]
     sizes = [_size_in_data(figure, axes, text) for text in texts]
-    bar = [_box_in_data(figure, axes, artist) for artist in axes.texts[: -len(texts) or None]]
-    bar += [_box_in_data(figure, axes, patch) for patch in axes.patches]
-    centres = place_labels([p.bbox for p in found], sizes, found[0].labels.shape, bar)
+    centres = place_labels([p.bbox for p in found], sizes, found[0].labels.shape)
     for particle, text, (x, y), half in zip(found, texts, centres, sizes, strict=True):
         text.set_position((x, y))
         row, col = particle.centroid

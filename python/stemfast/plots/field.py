@@ -21,7 +21,7 @@ __all__ = ["closed_lines", "field_figure", "legend_below", "scale_below"]
 
 _LONG_SIDE_INCHES = 7.5
 _DPI = 160
-_MOST_PX = 2400
+_MOST_PX = 1600
 _STRIP_INCHES, _TITLE_INCHES, _MARGIN_INCHES = 0.5, 0.3, 0.08
 _HALO = 2.6
 
@@ -111,7 +111,7 @@ def legend_below(strip: Axes, lines: Sequence[Line2D], *, title: str | None = No
         loc="upper right",
         bbox_to_anchor=(1.0, 0.98),
         borderaxespad=0.0,
-        ncols=min(3, max(1, len(lines))),
+        ncols=min(3, max(1, -(-len(lines) // 3) if len(lines) > 3 else len(lines))),
         frameon=False,
         fontsize=7,
         title=title,

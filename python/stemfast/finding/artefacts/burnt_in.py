@@ -30,6 +30,8 @@ _WHOLE_WIDTH, _LONGEST_BAR, _GREY_ASPECT = 0.9, 0.6, 5.0
 _TALLEST, _SHORTEST_PX = 0.16, 6
 _STROKE = 0.36  # a stroke's width over the letter's height, at most
 _HALO_PX = 3
+_FAINT_PX, _FAINT = 10, 0.75
+_MOST_SIDE_PX = 2304  # larger images are looked at in every second, third … pixel
 _PANEL_PX = 300
 _STRIP_SHARE, _DEEPEST_STRIP, _STRIP_STEP, _STRIP_EDGE = 0.55, 0.25, 0.06, 0.8
 
@@ -109,6 +111,9 @@ def find_burnt_in(image: Image) -> BurntIn:
     >>> find_burnt_in(image).bars
     (Rectangle(top=110, left=20, bottom=114, right=60),)
     """
+    step = -(-max(image.shape) // _MOST_SIDE_PX)
+    if step > 1:
+        return _enlarged(find_burnt_in(image[::step, ::step]), step, image.shape)
     low, high = float(image.min()), float(image.max())
     span = max(high - low, 1e-30)
     mask = np.zeros(image.shape, bool)
@@ -126,9 +131,11 @@ def find_burnt_in(image: Image) -> BurntIn:
         drawn_bars = [p for p in pieces if p.kind == "bar"]
         marks = _rows_of_letters([p for p in pieces if p.kind == "letter"], drawn_bars, image.shape)
         drawn_panels = [p for p in pieces if p.kind == "panel"]
-        for piece in (*drawn_bars, *marks, *drawn_panels):
+        for piece in (*drawn_bars, *drawn_panels):
             box = piece.box
             mask[box.top : box.bottom, box.left : box.right] |= piece.mask
+        for piece in marks:
+            _add_letter(image, mask, piece)
         letters, panels = letters + len(marks), panels + len(drawn_panels)
         for box in (p.box for p in drawn_bars):
             if strip is None and box.width > _WHOLE_WIDTH * image.shape[1] and box.height > 3:
@@ -136,6 +143,16 @@ def find_burnt_in(image: Image) -> BurntIn:
             elif box.width < _LONGEST_BAR * image.shape[1]:
                 bars.append(box)
     return BurntIn(_with_halo(mask), tuple(sorted(bars, key=_likely)), letters, panels, strip)
+
+
+def _enlarged(found: BurntIn, step: int, shape: tuple[int, ...]) -> BurntIn:
+    """What was found in every `step`-th pixel, in all of them."""
+    mask = found.mask.repeat(step, axis=0).repeat(step, axis=1)[: shape[0], : shape[1]]
+    bars = tuple(
+        Rectangle(b.top * step, b.left * step, b.bottom * step, b.right * step) for b in found.bars
+    )
+    strip = None if found.strip is None else (found.strip[0] * step, found.strip[1] * step)
+    return BurntIn(np.ascontiguousarray(mask), bars, found.letters, found.panels, strip)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +267,23 @@ def _rows_of_letters(
         if at_bar or (near_edge and (beside or height >= 10)) or beside:
             kept.append(piece)
     return kept
+
+
+def _add_letter(image: Image, mask: Mask, piece: _Piece) -> None:
+    """Put a letter into the mask with its parts that smoothing has made fainter."""
+    from scipy import ndimage
+
+    box = piece.box
+    top, left = max(0, box.top - _FAINT_PX), max(0, box.left - _FAINT_PX)
+    window = (slice(top, box.bottom + _FAINT_PX), slice(left, box.right + _FAINT_PX))
+    own = np.zeros(image[window].shape, bool)
+    rows, cols = box.top - top, box.left - left
+    own[rows : rows + box.height, cols : cols + box.width] = piece.mask
+    around = ~ndimage.binary_dilation(own, np.ones((3, 3)), iterations=2)
+    level = float(np.median(image[window][own]))
+    ground = float(np.median(image[window][around])) if around.any() else level
+    alike = np.abs(image[window] - level) < _FAINT * abs(ground - level)
+    mask[window] |= own | ndimage.binary_propagation(own, np.ones((3, 3)), mask=alike | own)
 
 
 def _data_bar(image: Image, low: float, high: float) -> tuple[int, int] | None:

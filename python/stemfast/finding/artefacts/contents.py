@@ -100,8 +100,8 @@ def _small(image: NDArray[np.float32]) -> Floats:
     """The image with pixels joined to about 512 a side."""
     step = max(1, max(image.shape) // 512)
     rows, cols = (n // step for n in image.shape)
-    cut = image[: rows * step, : cols * step].astype(np.float64)
-    return np.asarray(cut.reshape(rows, step, cols, step).mean(axis=(1, 3)))
+    cut = image[: rows * step, : cols * step]
+    return np.asarray(cut.reshape(rows, step, cols, step).mean(axis=(1, 3), dtype=np.float64))
 
 
 def _summit(smooth: Floats) -> Floats | None:

@@ -6,6 +6,7 @@ difference has, and replaced by that median, so that no finder sees it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,8 +23,8 @@ _PIXEL_SIGMAS, _LINE_SIGMAS, _STITCH_SIGMAS = 12.0, 8.0, 8.0
 _LONE_SPREADS = 3.0
 _MOST_PIXELS, _MOST_LINES, _MOST_STITCHES = 0.002, 0.05, 8
 _LINE_SHARE, _LINE_ROUNDS = 0.75, 4
-_SAMPLE, _SAMPLE_LINE = 200_000, 400
-_EDGE_PX = 6
+_SAMPLE, _SAMPLE_LINE, _BAND_ROWS = 400_000, 400, 512
+_EDGE_PX, _WIDEST_LINE = 6, 3
 _MAD_TO_SIGMA = 1.4826
 
 
@@ -102,14 +103,18 @@ def _without_pixels(image: Image) -> tuple[Image, int]:
 
     A particle that is blurred over a pixel has neighbours that rise with it; a hot pixel has none.
     """
-    from scipy import ndimage
-
-    off = image - ndimage.uniform_filter(image, 3, mode="mirror")
-    step = max(1, off.size // _SAMPLE)
-    sample = np.abs(off.ravel()[::step])
+    step = max(1, math.isqrt(image.size // _SAMPLE))
+    sample = np.abs(_off_mean(image[: -(-len(image) // step)]))
     noise = max(_MAD_TO_SIGMA * float(np.median(sample)), float(np.quantile(sample, 0.99)) / 2.6)
     # A lone pixel raises the mean of the nine by a ninth of what it is off.
-    candidates = np.argwhere(np.abs(off) > _PIXEL_SIGMAS * max(noise, 1e-30) * 8.0 / 9.0)
+    least = _PIXEL_SIGMAS * max(noise, 1e-30) * 8.0 / 9.0
+    found = []
+    for first in range(0, len(image), _BAND_ROWS):
+        low = max(0, first - 1)
+        band = _off_mean(image[low : first + _BAND_ROWS + 1])[first - low :][:_BAND_ROWS]
+        rows, cols = np.nonzero(np.abs(band) > least)
+        found.append(np.column_stack([rows + first, cols]))
+    candidates = np.concatenate(found)
     if not len(candidates) or len(candidates) > _MOST_PIXELS * image.size + 16:
         return image, 0
     padded = np.pad(image, 1, mode="reflect")
@@ -127,6 +132,14 @@ def _without_pixels(image: Image) -> tuple[Image, int]:
     return result, int(np.count_nonzero(far))
 
 
+def _off_mean(image: Image) -> Image:
+    """Each pixel less the mean of the nine around it."""
+    from scipy import ndimage
+
+    off: Image = image - ndimage.uniform_filter(image, 3, mode="mirror")
+    return off
+
+
 _RING = [(r, c) for r in (0, 1, 2) for c in (0, 1, 2) if (r, c) != (1, 1)]
 
 
@@ -135,46 +148,60 @@ def _without_lines(image: Image) -> tuple[Image, NDArray[np.intp]]:
     n = len(image)
     sample = image[:, :: max(1, image.shape[1] // _SAMPLE_LINE)]
     bad = np.zeros(n, bool)
-    for turn in range(_LINE_ROUNDS):
-        above, below = _neighbours(n, bad)
-        off = sample - 0.5 * (sample[above] + sample[below])
-        level = np.median(off, axis=1)
-        # Where a whole row is off, most of its pixels are off in the same direction.
-        same = np.maximum(np.mean(off > 0, axis=1), np.mean(off < 0, axis=1))
-        middle = float(np.median(level))
-        typical = _MAD_TO_SIGMA * float(np.median(np.abs(level - middle)))
-        pixel = _MAD_TO_SIGMA * float(np.median(np.abs(off - level[:, None])))
+    for _ in range(_LINE_ROUNDS):
+        level, pixel = np.zeros(n), np.inf
+        for away in range(1, _WIDEST_LINE + 1):
+            off, noise = _off_both(sample, bad, away)
+            pixel = min(pixel, noise)
+            level = np.where(np.abs(off) > np.abs(level), off, level)
+        typical = _MAD_TO_SIGMA * float(np.median(np.abs(level)))
         least = max(_LINE_SIGMAS * typical, pixel, 1e-12)
-        far = (np.abs(level - middle) > least) & (same > _LINE_SHARE)
-        if turn == 0:
-            # The neighbours of a damaged row are off as well, by half of what it is.
-            chosen = np.zeros(n, bool)
-            for k in np.argsort(-np.abs(level)):
-                if far[k] and not chosen[max(0, k - 1) : k + 2].any():
-                    chosen[k] = True
-            far = chosen
+        far = np.abs(level) > least
         if np.array_equal(far, bad):
             break
         bad = far
     if not bad.any() or np.count_nonzero(bad) > max(_MOST_LINES * n, 2):
         return image, np.empty(0, np.intp)
-    above, below = _neighbours(n, bad)
+    above, below = _neighbours(n, bad, 1)
     result = image.copy()
     result[bad] = 0.5 * (image[above[bad]] + image[below[bad]])
     return result, np.flatnonzero(bad)
 
 
-def _neighbours(n: int, bad: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Numbers of the nearest good rows above and below each of n rows."""
+def _off_both(
+    sample: Image, bad: NDArray[np.bool_], away: int
+) -> tuple[NDArray[np.float64], float]:
+    """By how much each row is off both good rows so far away from it, and a pixel's deviation.
+
+    Beside a step across the image, a row lies between the two and is not off both: 0. So is one
+    where fewer than three quarters of the pixels are off in the same direction.
+    """
+    above, below = _neighbours(len(sample), bad, away)
+    up, down = sample - sample[above], sample - sample[below]
+    same = np.maximum(
+        np.mean((up > 0) & (down > 0), axis=1), np.mean((up < 0) & (down < 0), axis=1)
+    )
+    up_level, down_level = np.median(up, axis=1), np.median(down, axis=1)
+    pixel = _MAD_TO_SIGMA * float(np.median(np.abs(0.5 * (up + down))))
+    least = np.sign(up_level) * np.minimum(np.abs(up_level), np.abs(down_level))
+    both = (up_level * down_level > 0) & (same > _LINE_SHARE)
+    return np.where(both, least, 0.0).astype(np.float64), pixel
+
+
+def _neighbours(
+    n: int, bad: NDArray[np.bool_], away: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Numbers of the good rows so many good ones above and below each of n rows."""
     good = np.flatnonzero(~bad)
     rows = np.arange(n)
     last = len(good) - 1
     at = np.searchsorted(good, rows)
     own = good[np.minimum(at, last)] == rows
-    before = good[np.maximum(at - 1, 0)]
-    after = good[np.minimum(at + own, last)]
-    before = np.where(before >= rows, after, before)
-    return before, np.where(after <= rows, before, after)
+    first, second = at - away, at + own + away - 1
+    before = good[np.clip(first, 0, last)]
+    after = good[np.clip(second, 0, last)]
+    before = np.where(first < 0, after, before)
+    return before, np.where(second > last, before, after)
 
 
 def _without_steps(image: Image, lost: Mask) -> tuple[Image, list[str]]:
@@ -209,8 +236,21 @@ def _filled(image: Image, mask: Mask) -> Image:
     """Put what lies around graphics in their place, with the noise of it."""
     from scipy import ndimage
 
-    nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
-    rows, cols = nearest
+    result = image.copy()
+    pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    reach = 8
+    for window in ndimage.find_objects(pieces):
+        wide = tuple(slice(max(0, s.start - reach), s.stop + reach) for s in window)
+        result[wide] = _filled_window(image[wide], mask[wide])
+    return result
+
+
+def _filled_window(image: Image, mask: Mask) -> Image:
+    from scipy import ndimage
+
+    if mask.all():
+        return image
+    rows, cols = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
     n_rows, n_cols = image.shape
     at = np.nonzero(mask)
     # Mirrored at the edge of the graphics: the same noise as beside them.

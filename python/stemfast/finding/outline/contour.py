@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from stemfast.micrograph.isolate import Isolated
 
-__all__ = ["Contour", "Ellipse", "Polygon", "contour", "fit_ellipse", "fit_polygon", "is_round"]
+__all__ = [
+    "Contour",
+    "Ellipse",
+    "Polygon",
+    "contour",
+    "fit_ellipse",
+    "fit_polygon",
+    "hides_corners",
+]
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +34,7 @@ _FEWEST, _MOST = 40, 96
 _FLOOR_PX = 0.1  # what pixels and blur do to a contour even without noise
 _ROUNDED_SIGMAS = 1.2
 _MIN_SIDE_PX = 3.0
-_ROUND_SHARE = 0.25
+_ROUND_SHARE = 0.17
 _BESIDE_PX, _MOST_BESIDE, _UNKNOWN = 1.6, 0.6, 8.0
 _PRICE = 1.5  # of a corner, in units of its two numbers' log(n)
 
@@ -261,15 +269,12 @@ def intersections(sides: list[tuple[Floats, Floats]], near: Floats, *, farthest:
     return corners
 
 
-def is_round(line: Contour, polygon: Polygon, ellipse: Ellipse | None) -> bool:
-    """True if the ellipse is the better outline.
+def hides_corners(line: Contour, ellipse: Ellipse) -> bool:
+    """True if the contour strays from an ellipse by a fraction of what the probe rounds off.
 
-    It is so by cost, or where the contour strays from it by a fraction of what the probe rounds
-    off: what looks like corners there is not to be told from a round rim.
+    What looks like corners then is not to be told from a round rim.
     """
-    if ellipse is None:
-        return False
-    return ellipse.cost < polygon.cost or ellipse.off_px < _ROUND_SHARE * line.rounding
+    return ellipse.off_px < _ROUND_SHARE * line.rounding
 
 
 def fit_ellipse(line: Contour) -> Ellipse | None:

@@ -13,7 +13,7 @@ from stemfast.finding.outline.contour import (
     contour,
     fit_ellipse,
     fit_polygon,
-    is_round,
+    hides_corners,
     signed_area,
 )
 from stemfast.finding.outline.edges import refine_ellipse, refine_polygon
@@ -86,7 +86,8 @@ def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
 def rough_form(isolated: Isolated, blur_px: float) -> Floats | Ellipse:
     """The ellipse, or the corners (n, 2) of the polygon, along a contour of the particle."""
     line = contour(isolated, blur_px)
-    polygon, ellipse = fit_polygon(line), fit_ellipse(line)
-    if ellipse is not None and is_round(line, polygon, ellipse):
+    ellipse = fit_ellipse(line)
+    if ellipse is not None and hides_corners(line, ellipse):
         return ellipse
-    return polygon.corners
+    polygon = fit_polygon(line)
+    return ellipse if ellipse is not None and ellipse.cost < polygon.cost else polygon.corners

@@ -114,9 +114,14 @@ def refine_ellipse(isolated: Isolated, ellipse: Ellipse, blur_px: float) -> Fitt
     """Grow or shrink an ellipse to where the particle ends."""
     points, values = _pixels(isolated)
     d, mean = _from_ellipse(points, ellipse)
-    place = _place(d, values, blur_px, isolated, mean, round_=True)
+    place = _place(d, values, _strayed(blur_px, ellipse), isolated, mean, round_=True)
     a, b = (max(axis - place.shift, 0.5) for axis in ellipse.semi_axes)
     return Fitted(replace(ellipse, semi_axes=(a, b)).points(), 2.0 * math.pi * mean * place.sd)
+
+
+def _strayed(width_px: float, ellipse: Ellipse) -> float:
+    """The blur of a profile around an ellipse from which the outline itself strays [px]."""
+    return math.hypot(width_px, ellipse.off_px)
 
 
 def _from_ellipse(points: Floats, ellipse: Ellipse) -> tuple[Floats, float]:
@@ -263,6 +268,8 @@ def blur_evidence(
         sides = [
             (d, values[near], depth) for near, d, depth, *_ in _from_sides(points, outline, wide)
         ]
+    if isinstance(outline, Ellipse):
+        widths_px = np.array([_strayed(float(width), outline) for width in widths_px])
     for d, seen, depth in sides:
         round_ = isinstance(outline, Ellipse)
         profile = _profile(d, seen, isolated, depth, wide, round_=round_)
@@ -329,7 +336,10 @@ def _rims(
     aa, ab, bb = (ball * ball) @ weight, (ball * bent) @ weight, (bent * bent) @ weight
     ya, yb, ys = (shape @ (weight * mean) for shape in (ball, bent, flat))
     det = np.maximum(aa * bb - ab * ab, 1e-12 * aa * bb + 1e-300)
-    round_top = ((ya * bb - yb * ab) * ya + (yb * aa - ya * ab) * yb) / det
+    a, b = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
+    # s alone is steepest at the rim; s² rises there as a wedge does.
+    alone = np.maximum(yb, 0.0) ** 2 / np.maximum(bb, 1e-300)
+    round_top = np.where(a > 0, a * ya + b * yb, alone)
     flat_top = ys * ys / ((flat * flat) @ weight + 1e-300)
     return [round_top[:, None], flat_top[:, None]]
 

@@ -136,6 +136,7 @@ def as_options(text: str) -> str:
     for name in ("pixel_size_nm", "scale_bar_nm", "index", "dataset", "contrast"):
         option = f"--{name.removesuffix('_nm') if name == 'scale_bar_nm' else name}"
         option = option.replace("_", "-")
+        text = re.sub(rf"\b{name}=\.\.\.", option, text)
         text = re.sub(rf"\b{name}=", f"{option} ", text)
         text = re.sub(rf"\b{name}:(?= )", f"{option}:", text)
     return text

@@ -148,8 +148,8 @@ def find_in(
     notes = [*source.notes, *mended.notes, *told]
     if source.pixel_size_nm is None:
         notes.append(
-            "no scale: sizes are in px; give pixel_size_nm or, of a burnt-in scale bar, "
-            "scale_bar_nm"
+            "no scale: sizes are in px; give it with pixel_size_nm=..., or with scale_bar_nm=... "
+            "where a scale bar is burnt in"
         )
     return Found(
         source=source,

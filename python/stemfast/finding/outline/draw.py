@@ -68,7 +68,7 @@ def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
     --------
     >>> from stemfast.micrograph.isolate import isolate
     >>> rows, cols = np.indices((64, 64))
-    >>> disc = np.hypot(rows - 20, cols - 30) < 9
+    >>> disc = np.clip(9.5 - np.hypot(rows - 20, cols - 30), 0.0, 1.0)
     >>> line = draw_outline(isolate(10.0 + 40.0 * disc), 0.3)
     >>> line.is_round, round(line.diameter)
     (True, 18)

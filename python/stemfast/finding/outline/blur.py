@@ -72,7 +72,14 @@ def _likeliest(particles: list[Isolated], widths: Floats, wide: float) -> tuple[
     """Mean and deviation of the width, from what the particles together say."""
     from scipy.interpolate import PchipInterpolator
 
-    said = [blur_evidence(one, rough_form(one, USUAL_PX[0]), widths, wide) for one in particles]
+    said = []
+    for one in particles:
+        try:
+            said.append(blur_evidence(one, rough_form(one, USUAL_PX[0]), widths, wide))
+        except (ValueError, np.linalg.LinAlgError):  # no edge all about it
+            continue
+    if not said:
+        return USUAL_PX
     total = sum((np.maximum(one - one.max(), -_MOST_SAID) for one in said), np.zeros(len(widths)))
     fine = np.linspace(np.log(widths[0]), np.log(widths[-1]), 400)
     curve = PchipInterpolator(np.log(widths), total)(fine)

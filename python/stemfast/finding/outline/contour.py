@@ -106,6 +106,11 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     Returns
     -------
     Contour
+
+    Raises
+    ------
+    ValueError
+        If there is no such line.
     """
     from scipy.ndimage import distance_transform_edt, map_coordinates
     from skimage.measure import find_contours
@@ -113,6 +118,8 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     inside = np.where(isolated.mask | (isolated.smooth <= isolated.level), isolated.smooth, 0.0)
     padded = np.pad(inside, 1)
     lines = find_contours(padded, isolated.level)
+    if not lines:
+        raise ValueError("the particle falls to its level nowhere, expected an edge about it")
     line = max(lines, key=lambda p: abs(signed_area(p))) - 1.0
     points = line[:, ::-1]
     if signed_area(points) < 0:

@@ -108,7 +108,7 @@ def test_tiles_have_no_seams():
     """What a network finds does not depend on where the tiles lie."""
     finder = Finder(FinderConfig(widths=(4, 6, 8, 8), head=6), rngs=nnx.Rngs(3))
     rng = np.random.default_rng(0)
-    image = rng.normal(size=(460, 400)).astype(np.float32)
+    image = rng.normal(size=(900, 860)).astype(np.float32)
     seen = as_seen(image)
     reader = reader_of(finder)
     whole = read(seen, reader, 0.0)

@@ -13,13 +13,15 @@ from stemfast.finding.network.scaling import as_seen
 from stemfast.finding.network.star import Stars, candidates
 from stemfast.models.finder import STRIDE
 
-__all__ = ["Octave", "octaves", "read", "stars_of", "tiles"]
+__all__ = ["Octave", "octaves", "read", "spans", "stars_of"]
 
 Map: TypeAlias = NDArray[np.float32]
 #: Network on one tile: (H, W, 2) → (middle, distance), cells.
 Reader: TypeAlias = Callable[[Map], tuple[Map, Map]]
 
-TILE, MARGIN = 512, 96  # px; the margin is the reach of the network
+#: Sides of tiles [px], few of them, as a network is compiled for each; multiples of what the
+#: network asks for, and of the margin, which is its reach.
+TILES, MARGIN = (256, 512, 768), 96
 _SMALLEST = 40  # px of an octave's shorter side
 _UP_TO = 1200  # px: larger images are not enlarged
 
@@ -64,12 +66,31 @@ def _enlarged(image: Map) -> Map:
     return image
 
 
-def tiles(rows: int, columns: int) -> Iterator[tuple[int, int, int, int]]:
-    """First row and column of each tile's inner part, and its height and width [px]."""
-    step = TILE - 2 * MARGIN
-    for top in range(0, rows, step):
-        for left in range(0, columns, step):
-            yield top, left, min(step, rows - top), min(step, columns - left)
+@dataclass(frozen=True)
+class Span:
+    """One tile along one axis: it begins at `start`, and answers for first … last − 1 [px]."""
+
+    start: int
+    first: int
+    last: int
+
+
+def spans(length: int, tile: int) -> list[Span]:
+    """Tiles along an axis, each but at the image's ends with a margin that only informs.
+
+    Examples
+    --------
+    >>> [(s.start, s.first, s.last) for s in spans(1000, 768)]
+    [(0, 0, 672), (576, 672, 1000)]
+    """
+    found: list[Span] = []
+    start = first = 0
+    while first < length:
+        last = length if start + tile >= length else start + tile - MARGIN
+        found.append(Span(start, first, last))
+        first = last
+        start = first - MARGIN
+    return found
 
 
 def read(seen: Map, reader: Reader, least: float) -> Stars:
@@ -84,23 +105,30 @@ def read(seen: Map, reader: Reader, least: float) -> Stars:
     least : float
         Lowest score of a candidate.
     """
+    rows, columns = seen.shape[:2]
+    longest = max(rows, columns)
+    tile = next((side for side in TILES if side >= longest), TILES[-1])
     found = []
-    for top, left, height, width in tiles(*seen.shape[:2]):
-        middle, distance = reader(_cut(seen, top - MARGIN, left - MARGIN))
-        first = MARGIN // STRIDE
-        inner = (
-            slice(first, (MARGIN + height + 1) // STRIDE),
-            slice(first, (MARGIN + width + 1) // STRIDE),
-        )
-        stars = candidates(middle, distance, least, STRIDE, inner)
-        found.append(stars.moved(top - MARGIN, left - MARGIN))
+    for down in spans(rows, tile):
+        for along in spans(columns, tile):
+            middle, distance = reader(_cut(seen, down.start, along.start, tile))
+            inner = _cells(down), _cells(along)
+            stars = candidates(middle, distance, least, STRIDE, inner)
+            found.append(stars.moved(down.start, along.start))
     return Stars.joined(found)
 
 
-def _cut(seen: Map, top: int, left: int) -> Map:
-    """A tile, mirrored at the image's border."""
-    rows = _mirrored(np.arange(top, top + TILE), seen.shape[0])
-    columns = _mirrored(np.arange(left, left + TILE), seen.shape[1])
+def _cells(span: Span) -> slice:
+    """Cells of a tile that it answers for."""
+    return slice(
+        (span.first - span.start) // STRIDE, (span.last - span.start + STRIDE - 1) // STRIDE
+    )
+
+
+def _cut(seen: Map, top: int, left: int, tile: int) -> Map:
+    """A tile, mirrored beyond the image's end."""
+    rows = _mirrored(np.arange(top, top + tile), seen.shape[0])
+    columns = _mirrored(np.arange(left, left + tile), seen.shape[1])
     return np.ascontiguousarray(seen[rows[:, None], columns[None, :]])
 
 

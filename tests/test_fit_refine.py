@@ -143,7 +143,7 @@ def test_a_cut_stays_within_its_limits():
 def test_saturated_pixels_do_not_mislead():
     truth = drawn(7, 0b00001000)
     detector = sf.Detector(bits=8, gain=1.0, offset=10)
-    microscope = scope(1600.0, detector=detector)
+    microscope = scope(2560.0, detector=detector)
     place = np.append(truth.position_nm, 0.0)
     image = sf.simulate(
         truth.particle(),

@@ -272,11 +272,13 @@ class _Case:
             if not _is_far_off(first) and not any(_was_tried(first, one) for one in found):
                 report(f"comparing sets of corners, start {number} of {len(places)}")
                 found.append(self.compared(first))
+        assert nearest is not None
+        if not found and len(self.images) == 1:
+            found = [self.compared(nearest)]  # at a wrong pose any corners may be far off
         found.sort(key=lambda one: -one.highest)
         if found and self.turns is None and all(rows is None for rows in self.turned):
-            found += self._posed_again(found)
+            found += [self.compared(fit) for fit in self._posed_again(found)]
             found.sort(key=lambda one: -one.highest)
-        assert nearest is not None
         return found, nearest
 
     def _best_of(self, fit: Refined, proposal: Proposal) -> Refined:
@@ -293,8 +295,8 @@ class _Case:
         fair = _FAIR_ALONE if len(self.seen) == 1 else _FAIR
         return all(left.beyond < fair for left in fit.goodness)
 
-    def _posed_again(self, found: Sequence[CornerComparison]) -> list[CornerComparison]:
-        """Comparisons at other poses, of images whose pose is in doubt.
+    def _posed_again(self, found: Sequence[CornerComparison]) -> list[Refined]:
+        """Fits at other poses, of images whose pose is in doubt.
 
         Cuts can make up for a wrong pose, and then hold it: in a single image, poses are looked
         for of what was found and of the cuboid with all its corners. Of several images, the others
@@ -311,15 +313,14 @@ class _Case:
                 for pose in posed_anew(replace(best.shape, cuts=cuts), medium, apart_deg=_APART_DEG)
             ]
             ideas = relaxed(self.seen[0], poses, self.prior)[:_AGAIN]
-            return [self.compared(self.refined(self.likely(idea))) for idea in ideas]
+            return [self.refined(self.likely(idea)) for idea in ideas]
         again = best
         for view, left in enumerate(best.goodness):
             if left.beyond > _DOUBTFUL:
                 poses = posed_anew(best.shapes[view], self.seen[view], apart_deg=_APART_DEG)
                 fits = fits_of(best, view, poses, self.prior)
                 again = max([again, *fits], key=lambda one: one.log_evidence)
-        better = again.log_evidence > best.log_evidence + _BETTER
-        return [self.compared(again)] if better else []
+        return [again] if again.log_evidence > best.log_evidence + _BETTER else []
 
 
 def _any_edges(task: str) -> Question:

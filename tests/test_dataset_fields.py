@@ -253,6 +253,30 @@ def test_the_command_goes_on_where_it_was(stemfast, tmp_path):
     assert digests(tmp_path / "set") == before
 
 
+def test_info_and_resume_know_sets_of_fields(stemfast, tmp_path):
+    plan = FieldPlan(FieldRecipe(kinds=("sparse",), rows=48, columns=64), 2, {"train": (0, 3)})
+    write_fields(tmp_path / "set", plan)
+    before = digests(tmp_path / "set")
+    assert FieldPlan.read(tmp_path / "set") == plan
+    assert (
+        "3 fields of 48 x 64 px, seed 2: train 3\ncomplete"
+        in stemfast("dataset", "info", "set").stdout
+    )
+    (tmp_path / "set" / "truth" / "train" / "000001.json").unlink()
+    said = stemfast("dataset", "info", "set").stdout
+    assert "NOT complete: 1 of 3 are missing" in said
+    assert "  kinds = ['sparse']" in said
+    result = stemfast("dataset", "resume", "set")
+    assert result.exit_code == 0, result.stderr
+    assert digests(tmp_path / "set") == before
+    result = stemfast("dataset", "resume", "set", "--shards", "0:1")
+    assert "--shards and --dask are for sets of create" in result.stderr
+    (tmp_path / "set" / "fields.json").write_text("{}")
+    assert "fields.json cannot be read" in stemfast("dataset", "info", "set").stderr
+    with pytest.raises(FileNotFoundError, match="holds no set of fields"):
+        FieldPlan.read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stemfast import recipes
 from stemfast.fields import KINDS, FieldRecipe, Laboratory, Truth
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "fields.md"
@@ -50,6 +51,11 @@ def test_bad_settings_are_refused_by_name(settings, words):
     )
     with pytest.raises(ValueError, match=pattern):
         FieldRecipe(**settings)
+
+
+def test_recipes_say_where_fields_are():
+    with pytest.raises(ValueError, match="stemfast.fields.FieldRecipe.*stemfast dataset fields"):
+        recipes.get("field")
 
 
 @pytest.mark.parametrize(("seed", "index"), [(-1, 0), (0, -1), (2**64, 0)])

@@ -13,6 +13,7 @@ from stemfast.cli.errors import STOPPED
 
 if TYPE_CHECKING:
     from stemfast.dataset import Plan
+    from stemfast.dataset.fields import FieldPlan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -190,10 +191,20 @@ def resume(
 
     Example: [bold]stemfast dataset resume images[/bold]
 
-    The same as running create again, but the folder knows the settings.
+    The same as running create or fields again, but the folder knows the settings. Of fields,
+    --threads is the number of processes.
     """
     from stemfast.dataset import folder
+    from stemfast.dataset.fields.plan import PLAN_FILE, FieldPlan
 
+    if (directory / PLAN_FILE).is_file():
+        if shards is not None or dask is not None:
+            raise ValueError(
+                "--shards and --dask are for sets of create, and this is one of fields"
+            )
+        there = (directory / "parquet").is_dir()
+        _write_fields(directory, FieldPlan.read(directory), max(threads, 1), parquet=there)
+        return
     plan = folder.plan(directory)
     _write(directory, plan, _range(shards, plan), dask, threads)
 
@@ -277,8 +288,7 @@ def fields(
     Hugging Face datasets. Stop it whenever you like and run it again: it writes only what is
     missing.
     """
-    from stemfast.dataset.fields import FieldPlan, write_fields
-    from stemfast.dataset.progress import Progress
+    from stemfast.dataset.fields import FieldPlan
     from stemfast.dataset.splits import parse
     from stemfast.fields import FieldRecipe
     from stemfast.recipes.resolve import settings_of
@@ -288,10 +298,17 @@ def fields(
     if n_fields is None and "." in splits:
         raise ValueError("say how many fields to simulate, for example -n 1000")
     plan = FieldPlan(recipe, seed, parse(splits, n_fields), images.ending, licence)
+    _write_fields(directory, plan, workers, parquet=parquet)
+
+
+def _write_fields(directory: Path, plan: FieldPlan, workers: int, *, parquet: bool) -> None:
+    from stemfast.dataset.fields import write_fields
+    from stemfast.dataset.progress import Progress
+
     left = len(plan.missing(directory)) if directory.is_dir() else plan.n_fields
     done = plan.n_fields - left
     typer.echo(
-        f"{plan.n_fields} fields of {recipe.rows} x {recipe.columns} px, seed {seed}"
+        f"{plan.n_fields} fields of {plan.recipe.rows} x {plan.recipe.columns} px, seed {plan.seed}"
         + (f"; {done} are there already" if done else "")
     )
     try:
@@ -312,7 +329,11 @@ def info(directory: Directory) -> None:
     Example: [bold]stemfast dataset info images[/bold]
     """
     from stemfast.dataset.about import describe
+    from stemfast.dataset.fields.plan import PLAN_FILE, FieldPlan
 
+    if (directory / PLAN_FILE).is_file():
+        typer.echo(FieldPlan.read(directory).describe(directory))
+        return
     typer.echo(describe(directory))
 
 

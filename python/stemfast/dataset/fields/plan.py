@@ -127,6 +127,47 @@ class FieldPlan:
         directory.mkdir(parents=True, exist_ok=True)
         atomic.write_json(file, self.dump())
 
+    @classmethod
+    def read(cls, directory: str | Path) -> FieldPlan:
+        """The plan of a set that is there.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no set of fields.
+        ValueError
+            If its plan is damaged, or of another version.
+        """
+        file = Path(directory) / PLAN_FILE
+        try:
+            there = json.loads(file.read_text(encoding="utf-8"))
+            if there["format_version"] != _FORMAT_VERSION:
+                raise ValueError(f"its format_version is {there['format_version']}")
+            splits = {name: (start, stop) for name, (start, stop) in there["splits"].items()}
+            recipe = FieldRecipe(**there["recipe"])
+            return cls(recipe, there["seed"], splits, there["images"], there["licence"])
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{directory} holds no set of fields: no {PLAN_FILE}") from None
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ValueError(f"{file} cannot be read: {error}") from None
+
+    def describe(self, directory: str | Path) -> str:
+        """Lines that say what the set is, and whether it is complete."""
+        where = Path(directory)
+        rows, columns = self.recipe.shape
+        lacking = len(self.missing(where))
+        splits = ", ".join(f"{name} {stop - start}" for name, (start, stop) in self.splits.items())
+        state = f"NOT complete: {lacking} of {self.n_fields} are missing" if lacking else "complete"
+        settings = flat_settings(self.recipe.model_dump(mode="json"))
+        return "\n".join(
+            [
+                f"{self.n_fields} fields of {rows} x {columns} px, seed {self.seed}: {splits}",
+                state,
+                "settings:",
+                *(f"  {name} = {value}" for name, value in settings.items()),
+            ]
+        )
+
     def _compare(self, file: Path) -> None:
         try:
             there = json.loads(file.read_text(encoding="utf-8"))

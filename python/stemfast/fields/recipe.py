@@ -145,11 +145,10 @@ class FieldRecipe(Group):
             raise ValueError(explained("field", type(self), error)) from None
         if not self.kinds:
             raise ValueError(f"recipe field: kinds is empty, expected some of {', '.join(KINDS)}")
-        if self.inner_mrad >= self.outer_mrad:
-            raise ValueError(
-                f"recipe field: inner_mrad, outer_mrad are {self.inner_mrad:g}, "
-                f"{self.outer_mrad:g}: expected inner_mrad < outer_mrad"
-            )
+        try:
+            self.collection(bright_field=False)
+        except ValueError as error:
+            raise ValueError(f"recipe field: {error}") from None
         if any(kind in SUPPORTS for kind in self.kinds):
             catalysts = self.diameter_nm or typical_nm("carbon-black")
             check_support(self.support_diameter_nm, self.shape, self.diameter_px, catalysts)

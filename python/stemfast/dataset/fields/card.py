@@ -116,9 +116,10 @@ simulated; no real image is in the set.
 ## How it was made
 
 By stemfast {version}. Particles and supports are solids whose thickness along the beam is exact;
-dark field is 1 − exp(−t/Λ), bright field what is left, with a probe, Poisson counts, and what files
-of a laboratory hold: stretched grey levels, JPEG blocks, letters, frames, dead pixels. Brightness
-of particles, phase-contrast grain and lattice fringes are randomisation, not physics.
+dark field is what thickness scatters onto an annulus, bright field what it leaves in an aperture,
+with a probe, Poisson counts, and what files of a laboratory hold: stretched grey levels, JPEG
+blocks, letters, frames, dead pixels. Brightness of particles, phase-contrast grain and lattice
+fringes are randomisation, not physics.
 
 ```sh
 {command}

@@ -36,8 +36,8 @@ class Field:
     bright_field : bool
         Particles are dark.
     asked : int
-        Particles that were to be placed. Those that found no place in `TRIES` tries each are left
-        out; see `placed`.
+        Particles that were to be placed; those that found no place after the tries of
+        `stemfast.fields.places` are left out of `placed`.
     bodies, first_body
         The particles' bodies, and where each particle's begin.
     """

@@ -1,4 +1,4 @@
-"""Particles of a field: sizes, shapes, materials, brightness of grains, and their places."""
+"""Particles of a field: sizes, shapes, materials, brightness of grains."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from stemfast import elementary
 from stemfast.fields.bodies import Bodies
 from stemfast.fields.chance import Chance
+from stemfast.fields.places import on_support, packed, scattered
 from stemfast.fields.shapes import SHAPES, library
 from stemfast.fields.supports import Support
 from stemfast.simulation.batch import rotated
 
-__all__ = ["LARGE", "METALS", "TRIES", "Habit", "Population", "populated"]
+__all__ = ["LARGE", "METALS", "Habit", "Population", "populated"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -24,11 +25,6 @@ Ints: TypeAlias = NDArray[np.int64]
 METALS = ("Pt", "Pd", "Au", "Ag", "Cu", "Ru", "Ni", "Co", "Rh", "Ir", "Fe3O4", "CeO2")
 #: Materials of the large particles that transmission images of the literature show.
 LARGE = ("SiO2", "SiO2", "C", "C", "TiO2", "Fe3O4", "Cu2O", "Au", "PbS", "ZnO")
-
-#: Places tried for each particle that is to lie beside others without overlap.
-TRIES = 12
-#: Points of a support's surface tried for each particle that is to lie in view.
-SURFACE_TRIES = 4
 
 _ROUND = ("sphere", "irregular", "irregular", "ellipsoid", "truncated octahedron", "icosahedron")
 _FACETED = (
@@ -127,8 +123,8 @@ def populated(
         Median diameter [nm].
     count : int
         Particles asked for, 0 or more. Left out are those of monolayers and large ones that find
-        no place in `TRIES` tries each, and those on a support for which no point of its surface in
-        view is found.
+        no place in `stemfast.fields.places.TRIES` tries each, and those on a support for which no
+        point of its surface in view is found.
     habit : Habit, optional
     """
     if count == 0:
@@ -137,11 +133,11 @@ def populated(
     habit = Habit() if habit is None else habit
     size = _sizes(chance, kind, diameter_nm, count, habit)
     if kind in ("monolayer", "large"):
-        place, size = _packed(chance, extent_nm, size, lattice=kind == "monolayer")
+        place, size = packed(chance, extent_nm, size, lattice=kind == "monolayer")
     elif support is not None:
-        place, size = _on_support(chance, extent_nm, support, size)
+        place, size = on_support(chance, extent_nm, support, size)
     else:
-        place = _scattered(chance, extent_nm, size)
+        place = scattered(chance, extent_nm, size)
     return _made(chance, kind, place, size, habit)
 
 
@@ -155,111 +151,6 @@ def _sizes(chance: Chance, kind: str, median: float, count: int, habit: Habit) -
     if chance.happens(0.3):  # a large particle now and then
         size = np.where(chance.uniform(count) < 0.02, size * chance.between_log(2.0, 5.0), size)
     return np.asarray(np.minimum(size, 8.0 * median))
-
-
-def _packed(
-    chance: Chance, extent: tuple[float, float], size: Floats, *, lattice: bool
-) -> tuple[Floats, Floats]:
-    """Places side by side on a film: on a jittered hexagonal lattice, or wherever there is room."""
-    height, width = extent
-    n = len(size)
-    gap = chance.between(0.93, 1.25) if chance.happens(0.7) else chance.between(1.2, 2.0)
-    if lattice and chance.happens(0.4):
-        points = _hexagonal(chance, extent, float(np.median(size)) * max(gap, 1.0))
-        rows = min(len(points), n)
-        return points[:rows], size[:rows]
-    tries = TRIES * n
-    u = chance.uniform(2 * tries).reshape(2, tries)
-    clusters = chance.happens(0.5)
-    where = np.stack([(u[0] - 0.5) * 1.15 * width, (u[1] - 0.5) * 1.15 * height], axis=1)
-    beside, way = chance.uniform(tries), chance.uniform(tries)
-    sine, cosine = elementary.sin_cos_turns(way)
-    placed = np.zeros((n, 2))
-    taken, k, block = 0, 0, 1
-    while taken < n and k < tries:
-        # Tries until one succeeds depend on nothing but the particles that are there already.
-        part = slice(k, k + block)
-        point = where[part]
-        fits = np.ones(len(point), np.bool_)
-        if clusters and taken:
-            beside_one = beside[part] < 0.8
-            host = np.where(beside_one, beside[part] / 0.8 * taken, 0.0).astype(np.int64)
-            reach = 0.5 * (size[host] + size[taken]) * (gap + 0.02)
-            way_out = np.stack([cosine[part], sine[part]], axis=1)
-            point = np.where(beside_one[:, None], placed[host] + reach[:, None] * way_out, point)
-            out = (np.abs(point[:, 0]) > 0.6 * width) | (np.abs(point[:, 1]) > 0.6 * height)
-            fits &= ~(beside_one & out)
-        x, y = (placed[:taken, axis] - point[:, axis, None] for axis in (0, 1))
-        near = 0.5 * gap * (size[:taken] + size[taken])
-        fits &= ~(x * x + y * y < near * near).any(axis=1)
-        if not fits.any():
-            k, block = k + len(point), min(2 * block, 64)
-            continue
-        first = int(fits.argmax())
-        placed[taken] = point[first]
-        taken, k, block = taken + 1, k + first + 1, max(block // 2, 1)
-    flat = np.concatenate([placed[:taken], np.zeros((taken, 1))], axis=1)
-    return flat, size[:taken]
-
-
-def _hexagonal(chance: Chance, extent: tuple[float, float], pitch: float) -> Floats:
-    height, width = extent
-    half = int(0.75 * max(height, width) / pitch) + 1
-    i, j = np.meshgrid(np.arange(-half, half + 1), np.arange(-half, half + 1))
-    x, y = pitch * (i + 0.5 * j).ravel(), pitch * np.sqrt(0.75) * j.ravel()
-    sine, cosine = elementary.sin_cos_turns(chance.one())
-    jitter = chance.between(0.0, 0.06) * pitch
-    n = len(x)
-    x = x + jitter * chance.normal(n)
-    y = y + jitter * chance.normal(n)
-    x, y = cosine * x - sine * y, sine * x + cosine * y
-    # Islands and holes: a particle is left out where it lies far along a random wave.
-    wave = chance.directions(3)[:, :2] * chance.between(0.5, 2.0) / max(extent)
-    turns = chance.uniform(3)
-    field = sum(
-        elementary.sin_cos_turns(wave[k, 0] * x + wave[k, 1] * y + turns[k])[0] for k in range(3)
-    )
-    inside = (np.abs(x) < 0.58 * width) & (np.abs(y) < 0.58 * height)
-    kept = inside & (field > chance.between(-2.5, 0.8)) & (chance.uniform(n) > 0.03)
-    return np.stack([x[kept], y[kept], np.zeros(int(kept.sum()))], axis=1)
-
-
-def _on_support(
-    chance: Chance, extent: tuple[float, float], support: Support, size: Floats
-) -> tuple[Floats, Floats]:
-    """On the support's surface; some in small groups, side by side along it."""
-    height, width = extent
-    point, normal = support.surface(chance, SURFACE_TRIES * len(size))
-    inside = (np.abs(point[:, 0]) < 0.55 * width) & (np.abs(point[:, 1]) < 0.55 * height)
-    rows = np.flatnonzero(inside)[: len(size)]
-    n = len(rows)
-    size = size[:n]
-    sunk = chance.uniform(n) * 0.6
-    place = point[rows] + normal[rows] * ((0.5 - sunk) * size)[:, None]
-    if chance.happens(0.4) and n:
-        grouped = np.flatnonzero(chance.uniform(n) < chance.between(0.1, 0.6))
-        host = chance.picks(len(grouped), n)
-        reach = 0.5 * (size[grouped] + size[host]) * (0.8 + 0.5 * chance.uniform(len(grouped)))
-        away, up = chance.directions(len(grouped)), normal[rows][host]
-        along = away - (away * up).sum(axis=1, keepdims=True) * up
-        along /= np.maximum(np.sqrt((along * along).sum(axis=1, keepdims=True)), 1e-9)
-        place[grouped] = place[host] + along * reach[:, None]
-    return place, size
-
-
-def _scattered(chance: Chance, extent: tuple[float, float], size: Floats) -> Floats:
-    height, width = extent
-    n = len(size)
-    u = chance.uniform(2 * n).reshape(2, n) - 0.5
-    place = np.stack([u[0] * 1.1 * width, u[1] * 1.1 * height, np.zeros(n)], axis=1)
-    if chance.happens(0.4):
-        grouped = np.flatnonzero(chance.uniform(n) < 0.4)
-        host = chance.picks(len(grouped), n)
-        reach = 0.5 * (size[grouped] + size[host]) * (0.85 + 0.4 * chance.uniform(len(grouped)))
-        sine, cosine = elementary.sin_cos_turns(chance.uniform(len(grouped)))
-        place[grouped, 0] = place[host, 0] + reach * cosine
-        place[grouped, 1] = place[host, 1] + reach * sine
-    return place
 
 
 def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) -> Population:

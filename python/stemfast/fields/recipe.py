@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Setting
 from pydantic import ValidationError
 
-from stemfast import _core, elementary, materials
 from stemfast.arguments import index as checked_index
 from stemfast.arguments import seed_value
-from stemfast.fields.bodies import Bodies
 from stemfast.fields.chance import Chance
-from stemfast.fields.contrast import Depths, Optics, blurred, taken
+from stemfast.fields.contrast import taken
 from stemfast.fields.field import Field
 from stemfast.fields.laboratory import Laboratory, as_filed
 from stemfast.fields.limits import (
@@ -28,10 +24,10 @@ from stemfast.fields.limits import (
     check_support,
     typical_nm,
 )
-from stemfast.fields.population import LARGE, METALS, Habit, Population, populated
-from stemfast.fields.supports import SUPPORTS, Support
+from stemfast.fields.population import LARGE, METALS, Habit, populated
+from stemfast.fields.scene import Plan, depth_maps, fringes, optics
+from stemfast.fields.supports import SUPPORTS
 from stemfast.fields.truth import judged
-from stemfast.fields.windows import Window, windows_of
 from stemfast.recipes.settings import (
     Group,
     LogRange,
@@ -45,9 +41,6 @@ from stemfast.recipes.settings import (
 from stemfast.scattering import Collection
 
 __all__ = ["FieldRecipe"]
-
-Floats: TypeAlias = NDArray[np.float64]
-Map: TypeAlias = NDArray[np.float32]
 
 
 class FieldRecipe(Group):
@@ -204,11 +197,11 @@ class FieldRecipe(Group):
                 self.brightness_sigma,
             ),
         )
-        depths, windows = _depths(self, chance, plan, support, people)
-        optics = _optics(chance, plan, depths, windows)
-        fringe = _fringes(chance, self.shape, windows) if optics.fringes > 0.0 else None
-        counts = taken(chance, depths, fringe, optics)
-        truth, labels = judged(people, windows, depths, optics, self.least_seen)
+        depths, windows = depth_maps(chance, plan, support, people)
+        conditions = optics(chance, plan, depths, windows)
+        fringe = fringes(chance, self.shape, windows) if conditions.fringes > 0.0 else None
+        counts = taken(chance, depths, fringe, conditions)
+        truth, labels = judged(people, windows, depths, conditions, self.least_seen)
         filed = chance.happens(self.laboratory)
         image: NDArray[Any] = counts
         if filed:
@@ -226,16 +219,7 @@ class FieldRecipe(Group):
         )
 
 
-@dataclass(frozen=True)
-class _Plan:
-    kind: str
-    bright_field: bool
-    diameter_nm: float
-    pixel_nm: float
-    count: int
-
-
-def _planned(recipe: FieldRecipe, chance: Chance) -> _Plan:
+def _planned(recipe: FieldRecipe, chance: Chance) -> Plan:
     kind = chance.choice(recipe.kinds)
     shown = chance.between_log(*recipe.diameter_px)
     small = min(recipe.shape)
@@ -257,154 +241,12 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> _Plan:
     )
     none = chance.happens(recipe.empty)
     number = 0 if none else int(min(max(count, 2.0), MOST))
-    return _Plan(kind, bright, diameter, diameter / shown, number)
-
-
-def _depths(
-    recipe: FieldRecipe,
-    chance: Chance,
-    plan: _Plan,
-    support: Support | None,
-    people: Population,
-) -> tuple[Depths, list[Window]]:
-    collection = recipe.collection(bright_field=plan.bright_field)
-
-    def path(material: str) -> float:
-        return materials.get(material).scattering_curve(collection).mean_free_path_nm
-
-    shape, pixel = recipe.shape, plan.pixel_nm
-    paths = {name: path(name) for name in sorted(set(people.material))}
-    shown = [*paths, *([support.material] if support is not None else []), "C"]
-    strongest = materials.get(min(shown, key=path)).scattering_curve(collection)
-    bodies = people.bodies
-    own = Bodies(
-        bodies.shape,
-        bodies.scale,
-        bodies.position,
-        bodies.orientation,
-        bodies.weight / np.array([paths[name] for name in people.material]),
+    return Plan(
+        kind=kind,
+        shape=recipe.shape,
+        collection=recipe.collection(bright_field=bright),
+        bright_field=bright,
+        diameter_nm=diameter,
+        pixel_nm=diameter / shown,
+        count=number,
     )
-    particles = np.zeros(shape, np.float32)
-    windows = list(windows_of(own, people.first, shape, pixel))
-    for window in windows:
-        particles[window.rows, window.columns] += window.depth
-    rest = np.zeros(shape, np.float32)
-    if support is not None:
-        loose = chance.between_log(0.4, 2.5)  # porous, or more of it than is in the field
-        rest = support.bodies.depth(shape, pixel) * np.float32(loose / path(support.material))
-        rest = np.maximum(rest, np.float32(0.0))
-        if chance.happens(0.6):  # out of focus, fluffy
-            rest = blurred(rest, plan.diameter_nm / pixel * chance.between_log(0.03, 0.4))
-        rest *= _rough(chance, shape, pixel, chance.between(0.0, 0.15), plan.diameter_nm)
-    film = _film(chance, plan, shape, path("C"), thick=support is None)
-    return Depths(particles, rest, film, strongest), windows
-
-
-def _rough(
-    chance: Chance, shape: tuple[int, int], pixel: float, rms: float, length_nm: float
-) -> Map:
-    return _surface(
-        chance,
-        shape,
-        pixel,
-        depth=1.0,
-        roughness=rms,
-        correlation=float(np.clip(length_nm * chance.between_log(0.3, 4.0), 0.2, 1e3)),
-        hurst=chance.between(0.3, 0.8),
-    )
-
-
-def _film(chance: Chance, plan: _Plan, shape: tuple[int, int], path: float, *, thick: bool) -> Map:
-    if not thick and chance.happens(0.5):
-        return np.zeros(shape, np.float32)
-    extent = min(shape) * plan.pixel_nm
-    thickness = chance.between_log(1.0, 25.0) if thick else chance.between_log(1.0, 8.0)
-    depth = thickness / path
-    edge: dict[str, float] = {}
-    if chance.happens(0.25):  # a hole, or the end of the film, in view
-        edge = {
-            "edge_distance": extent * chance.between(-0.1, 0.5),
-            "edge_direction": 360.0 * chance.one(),
-            "edge_curvature": chance.between(0.0, 3.0) / extent,
-            "edge_taper": extent * chance.between_log(0.003, 0.1),
-        }
-    wedge = depth / extent * chance.between(0.0, 0.8) if chance.happens(0.4) else 0.0
-    return _surface(
-        chance,
-        shape,
-        plan.pixel_nm,
-        depth=depth,
-        roughness=depth * chance.between(0.0, 0.25),
-        correlation=float(np.clip(plan.diameter_nm * chance.between_log(0.2, 5.0), 0.2, 1e3)),
-        hurst=chance.between(0.3, 0.8),
-        wedge=wedge,
-        wedge_direction=360.0 * chance.one(),
-        **edge,
-    )
-
-
-def _surface(chance: Chance, shape: tuple[int, int], pixel: float, **settings: float) -> Map:
-    record = np.zeros(1, _core.film_dtype)
-    record["edge_taper"] = -1.0  # no hole
-    for name, value in settings.items():
-        record[name] = value
-    return _core.film(
-        record,
-        rows=shape[0],
-        columns=shape[1],
-        pixel_size=pixel,
-        seed=chance.whole(0, 2**31),
-        index=0,
-    )
-
-
-def _optics(chance: Chance, plan: _Plan, depths: Depths, windows: list[Window]) -> Optics:
-    """Dose from how far particles stand out of the noise; probe from their size."""
-    total = depths.total
-    sample = [
-        (float(w.depth[w.inside].mean()), float(np.median(total[w.rows, w.columns][w.inside])))
-        for w in windows[:: max(1, len(windows) // 40)]
-    ]
-    own, there = np.median(np.array(sample), axis=0) if sample else (0.02, 0.1)
-    through = float(elementary.exp(-min(max(there, 0.0), 50.0)))
-    change = max(abs(own) * through, 1e-4)
-    level = through if plan.bright_field else max(1.0 - through - 0.5 * change, 1e-4)
-    shown = plan.diameter_nm / plan.pixel_nm
-    weakest = min(5.0 / max(shown, 4.0), 1.0)  # of one pixel: five for all of a particle
-    ratio = chance.between_log(weakest, 12.0)
-    dose = ratio * ratio * level / (change * change)
-    dose = float(np.clip(dose, 15.0 / level, min(3e5 / level, 1e6)))
-    probe = chance.between_log(0.6, 3.0)
-    if chance.happens(0.4):  # an oversampled probe, or none too good
-        probe = max(probe, shown * chance.between(0.03, 0.4))
-    if not plan.bright_field:
-        return Optics(False, dose, probe)
-    wide = chance.between_log(1.2, 4.0) * max(1.0, shown / 30.0)
-    return Optics(
-        True,
-        dose,
-        probe,
-        grain=change * chance.between_log(0.05, 1.6) if chance.happens(0.8) else 0.0,
-        grain_px=wide,
-        fringes=chance.between(0.02, 0.25) if chance.happens(0.3) and shown > 20.0 else 0.0,
-        fresnel=chance.between(0.1, 1.2) if chance.happens(0.6) else 0.0,
-        fresnel_px=chance.between_log(1.0, 6.0),
-    )
-
-
-def _fringes(chance: Chance, shape: tuple[int, int], windows: list[Window]) -> Map:
-    """Lattice fringes inside crystals, each with its own direction and spacing."""
-    fringe = np.zeros(shape, np.float32)
-    n = len(windows)
-    direction, phase, seen = chance.uniform(n), chance.uniform(n), chance.uniform(n)
-    spacing = chance.between(2.2, 7.0)
-    for k, window in enumerate(windows):
-        if seen[k] > 0.6:
-            continue
-        sine, cosine = elementary.sin_cos_turns(direction[k])
-        r, c = np.nonzero(window.inside)
-        wave, _ = elementary.sin_cos_turns(
-            (r * float(sine) + c * float(cosine)) / spacing + phase[k]
-        )
-        fringe[window.rows, window.columns][r, c] = wave.astype(np.float32)
-    return blurred(fringe, 0.5)

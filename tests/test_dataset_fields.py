@@ -13,6 +13,7 @@ from PIL import Image as Picture
 from stemfast.dataset.fields import FieldPlan, write_fields
 from stemfast.dataset.fields.annotations import coco
 from stemfast.dataset.fields.record import clipped, recorded
+from stemfast.dataset.lock import FileLock
 from stemfast.fields import FieldRecipe
 from stemfast.fields.shapes import SHAPES
 
@@ -91,6 +92,26 @@ def test_what_is_missing_is_written_again_and_nothing_else(written, tmp_path):
     assert len(made) == 2
     assert digests(copy) == before
     assert (copy / "images" / "train" / "000002.png").stat().st_mtime_ns == kept
+
+
+def test_what_a_killed_writer_left_goes_away(tmp_path):
+    plan = FieldPlan(RECIPE, 4, {"train": (0, 2)})
+    folder = write_fields(tmp_path / "set", plan)
+    before = digests(folder)
+    (folder / "masks" / "train" / ".000001.tif.host-1-aa.tmp").write_text("half")
+    write_fields(folder, plan)
+    assert digests(folder) == before
+
+
+def test_two_writers_are_one_too_many(tmp_path):
+    plan = FieldPlan(RECIPE, 4, {"train": (0, 1)})
+    folder = write_fields(tmp_path / "set", plan)
+    lock = FileLock(folder / ".writing")
+    assert lock.acquire()
+    with pytest.raises(ValueError, match="is being written by another process"):
+        write_fields(folder, plan)
+    lock.release()
+    write_fields(folder, plan)
 
 
 def test_workers_do_not_change_a_bit(written, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stemfast.dataset.fields.card import card
 from stemfast.dataset.fields.parquet import write_parquet
 from stemfast.dataset.fields.plan import FieldPlan, Place
 from stemfast.dataset.fields.record import Record, grey_levels, recorded
+from stemfast.dataset.lock import FileLock
 from stemfast.fields import Field
 from stemfast.simulation.image import Image
 
@@ -55,7 +57,8 @@ def write_fields(
     Raises
     ------
     ValueError
-        If the folder holds something else, or `workers` is not at least 1.
+        If the folder holds something else or another process writes there, or `workers` is not at
+        least 1.
     ModuleNotFoundError
         If Pillow, pyarrow or, for TIFF, RosettaSciIO is needed and not installed.
 
@@ -74,9 +77,33 @@ def write_fields(
     if parquet:
         import pyarrow.parquet  # noqa: F401 - missed before any work starts
     plan.claim(where)
+    with _alone(where):
+        _write_missing(where, plan, workers, advance)
+        _annotate(where, plan, parquet=parquet)
+    return where
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the folder's lock: annotations are of what one writer finds there."""
+    lock = FileLock(directory / ".writing")
+    if not lock.acquire():
+        raise ValueError(f"{directory} is being written by another process: wait until it is done")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write_missing(
+    where: Path, plan: FieldPlan, workers: int, advance: Callable[[int, int], None]
+) -> None:
     for split in plan.splits:
         for kind in _FOLDERS:
-            (where / kind / split).mkdir(parents=True, exist_ok=True)
+            folder = where / kind / split
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(".*.tmp"):  # of a writer that was killed
+                leftover.unlink()
     missing = plan.missing(where)
     if workers == 1:
         for place in missing:
@@ -88,8 +115,6 @@ def write_fields(
             tasks = ((where, plan, place) for place in missing)
             for _ in pool.imap_unordered(_write_one, tasks):
                 advance(1, 1)
-    _annotate(where, plan, parquet=parquet)
-    return where
 
 
 def _write_one(task: tuple[Path, FieldPlan, Place]) -> None:

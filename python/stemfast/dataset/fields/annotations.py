@@ -52,8 +52,10 @@ def coco(records: Iterable[Record], *, licence: str, description: str) -> dict[s
                 "bright_field": record["bright_field"],
             }
         )
+        boxes = np.array(record["particles"]["box"], np.int64).reshape(-1, 4)
         for row in _visible(record):
-            annotations.append(_annotation(record, row, len(annotations) + 1, image_id))
+            number = len(annotations) + 1
+            annotations.append(_annotation(record, row, boxes, number, image_id))
     return {
         "info": {"description": description},
         "licenses": [{"id": 1, "name": licence, "url": ""}],
@@ -90,12 +92,14 @@ def _categories() -> list[dict[str, Any]]:
     ]
 
 
-def _annotation(record: Record, row: int, number: int, image_id: int) -> dict[str, Any]:
+def _annotation(
+    record: Record, row: int, boxes: NDArray[np.int64], number: int, image_id: int
+) -> dict[str, Any]:
     own = {name: column[row] for name, column in record["particles"].items()}
     shape = record["rows"], record["columns"]
     polygon = clipped(np.array(own["outline"]), shape) + 0.5
     (top, left), (bottom, right) = polygon.min(axis=0), polygon.max(axis=0)
-    points = _key_points(own, record["particles"], shape)
+    points = _key_points(own, record["particles"], boxes, shape)
     return {
         "id": number,
         "image_id": image_id,
@@ -118,16 +122,19 @@ def _area(polygon: NDArray[np.float64]) -> float:
     return 0.5 * abs(float(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))))
 
 
-def _key_points(own: Record, particles: Record, shape: tuple[int, int]) -> list[float]:
+def _key_points(
+    own: Record, particles: Record, boxes: NDArray[np.int64], shape: tuple[int, int]
+) -> list[float]:
     """x, y and flag of each corner, in a row."""
     if not _number_of_corners()[own["class"]]:
         return []
     points: list[float] = []
     # Those of larger numbers lie on top.
+    first, last, start, stop = own["box"]
+    box = boxes[own["label"] :]
+    meets = (box[:, 0] <= last) & (box[:, 1] >= first) & (box[:, 2] <= stop) & (box[:, 3] >= start)
     above = [
-        np.array(particles["outline"][other])
-        for other in range(own["label"], len(particles["label"]))
-        if _boxes_meet(own["box"], particles["box"][other])
+        np.array(particles["outline"][own["label"] + k]) for k in np.flatnonzero(meets).tolist()
     ]
     for row, column in own["corners"]:
         if not (-0.5 <= row < shape[0] - 0.5 and -0.5 <= column < shape[1] - 0.5):
@@ -138,15 +145,10 @@ def _key_points(own: Record, particles: Record, shape: tuple[int, int]) -> list[
     return points
 
 
-def _boxes_meet(one: list[int], other: list[int]) -> bool:
-    rows = one[0] <= other[1] and other[0] <= one[1]
-    return rows and one[2] <= other[3] and other[2] <= one[3]
-
-
 def _inside(outline: NDArray[np.float64], row: float, column: float) -> bool:
     """True inside a convex outline."""
     a = outline - (row, column)
-    b = np.roll(a, -1, axis=0)
+    b = np.concatenate([a[1:], a[:1]])
     turn = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     return bool((turn > 0).all() or (turn < 0).all())
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from stemfast.dataset.fields.plan import FieldPlan
 from stemfast.dataset.fields.record import Record
 
-__all__ = ["card", "command"]
+__all__ = ["Content", "card", "command"]
 
 
 def command(plan: FieldPlan, directory: str) -> str:
@@ -57,16 +57,25 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def card(plan: FieldPlan, records: Iterable[Record], directory: str, *, parquet: bool) -> str:
+@dataclass
+class Content:
+    """Counts of what a set holds: fields by kind, particles, visible particles."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    particles: int = 0
+    visible: int = 0
+
+    def add(self, record: Record) -> None:
+        """Count one field."""
+        self.kinds[record["kind"]] += 1
+        self.particles += len(record["particles"]["label"])
+        self.visible += sum(record["particles"]["visible"])
+
+
+def card(plan: FieldPlan, content: Content, directory: str, *, parquet: bool) -> str:
     """Text of the card: what it is, how it was made, files, licence, how to load it."""
-    kinds: Counter[str] = Counter()
-    particles = visible = 0
-    for record in records:
-        kinds[record["kind"]] += 1
-        particles += len(record["particles"]["label"])
-        visible += sum(record["particles"]["visible"])
     rows, columns = plan.recipe.shape
-    table = "\n".join(f"| {kind} | {count} |" for kind, count in sorted(kinds.items()))
+    table = "\n".join(f"| {kind} | {count} |" for kind, count in sorted(content.kinds.items()))
     splits = ", ".join(f"{name} {stop - start}" for name, (start, stop) in plan.splits.items())
     more = "| `parquet/SPLIT.parquet` | all of it for `datasets` |\n" if parquet else ""
     configs = "\n".join(f"  - split: {name}\n    path: images/{name}/**" for name in plan.splits)
@@ -78,8 +87,8 @@ def card(plan: FieldPlan, records: Iterable[Record], directory: str, *, parquet:
         rows=rows,
         columns=columns,
         splits=splits,
-        particles=particles,
-        visible=visible,
+        particles=content.particles,
+        visible=content.visible,
         table=table,
         more=more,
         ending=plan.ending,

@@ -98,6 +98,8 @@ def clipped(outline: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.
     >>> clipped(np.array([[-5.0, 0.0], [-5.0, 2.0], [1.0, 2.0], [1.0, 0.0]]), (4, 4)).tolist()
     [[-0.5, 2.0], [1.0, 2.0], [1.0, 0.0], [-0.5, 0.0]]
     """
+    if (outline > -0.5).all() and (outline < np.array(shape) - 0.5).all():
+        return outline
     for axis in (0, 1):
         for sign, limit in ((-1.0, 0.5), (1.0, shape[axis] - 0.5)):
             # Inside is sign·x <= limit.

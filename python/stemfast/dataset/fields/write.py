@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stemfast import atomic
 from stemfast.dataset.fields.annotations import coco, metadata, yolo, yolo_yaml
-from stemfast.dataset.fields.card import card
+from stemfast.dataset.fields.card import Content, card
 from stemfast.dataset.fields.parquet import write_parquet
 from stemfast.dataset.fields.plan import FieldPlan, Place
 from stemfast.dataset.fields.record import Record, grey_levels, recorded
@@ -153,7 +153,7 @@ def _write_mask(path: Path, labels: NDArray[np.int32]) -> None:
         Picture.fromarray(labels).save(temporary, format="TIFF", compression="tiff_deflate")
 
 
-def _records(directory: Path, plan: FieldPlan, split: str | None = None) -> Iterator[Record]:
+def _records(directory: Path, plan: FieldPlan, split: str) -> Iterator[Record]:
     for place in plan.places(split):
         found: Record = json.loads(
             place.file(directory, "truth", ".json").read_text(encoding="utf-8")
@@ -164,17 +164,23 @@ def _records(directory: Path, plan: FieldPlan, split: str | None = None) -> Iter
 def _annotate(directory: Path, plan: FieldPlan, *, parquet: bool) -> None:
     (directory / "annotations").mkdir(exist_ok=True)
     said = f"simulated fields of nanoparticles, seed {plan.seed}"
+    content = Content()
     for split in plan.splits:
-        found: dict[str, Any] = coco(
-            _records(directory, plan, split), licence=plan.licence, description=said
-        )
+        lines: list[str] = []
+        passing = _noted(_records(directory, plan, split), lines, content)
+        found: dict[str, Any] = coco(passing, licence=plan.licence, description=said)
         atomic.write_text(directory / "annotations" / f"{split}.json", json.dumps(found))
-        lines = "".join(
-            json.dumps(metadata(record)) + "\n" for record in _records(directory, plan, split)
-        )
-        atomic.write_text(directory / "images" / split / "metadata.jsonl", lines)
+        atomic.write_text(directory / "images" / split / "metadata.jsonl", "".join(lines))
         if parquet:
             write_parquet(directory, split, _records(directory, plan, split))
     atomic.write_text(directory / "data.yaml", yolo_yaml(plan.splits))
-    text = card(plan, _records(directory, plan), directory.name, parquet=parquet)
+    text = card(plan, content, directory.name, parquet=parquet)
     atomic.write_text(directory / "README.md", text)
+
+
+def _noted(records: Iterator[Record], lines: list[str], content: Content) -> Iterator[Record]:
+    """Pass records on, and note on the way what the other files say of them."""
+    for record in records:
+        lines.append(json.dumps(metadata(record)) + "\n")
+        content.add(record)
+        yield record

@@ -150,7 +150,14 @@ def test_a_shard_maps_back_and_its_checksum_is_that_of_its_file(tmp_path, kind, 
     assert size == path.stat().st_size
     assert checksum == file_sha256(path)
     entry = ShardEntry(file="x.hspy", split="s", start=0, stop=70, n_bytes=size, sha256=checksum)
-    shard = MappedShard(tmp_path, entry)
+    about = dataset.Plan(RECIPE, 0, {"s": (0, 70)}).header.model_copy(
+        update={
+            "image_shape": images.shape[1:],
+            "dtype": np.dtype(kind).name,
+            "class_names": tuple(map(str, range(70))),
+        }
+    )
+    shard = MappedShard(tmp_path, entry, about)
     mapped, labels = shard.arrays
     with h5py.File(path) as file:
         offset = file["Experiments/t/data"].id.get_chunk_info(0).byte_offset

@@ -2,7 +2,7 @@
 
 A shard depends on nothing but the plan and its number, so a task can run anywhere, twice, or again
 after its worker has died, and always leaves the same bytes. The workers write into the directory
-themselves; what travels is the plan and, back, each shard's checksum.
+themselves; what travels is the plan, as the JSON of its header, and, back, each shard's checksum.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any
 
 from stemfast import _core
 from stemfast.dataset import folder
-from stemfast.dataset.manifest import ShardEntry
+from stemfast.dataset.manifest import Header, ShardEntry
 from stemfast.dataset.plan import Plan, stemfast_version
 from stemfast.dataset.splits import ShardPlan
 from stemfast.dataset.write import make_shard
@@ -141,8 +140,8 @@ def _written(
     import distributed
 
     dask: Any = distributed  # partly typed
-    packed = pickle.dumps(plan)
-    name = hashlib.sha256(packed + bytes(str(where), "utf-8")).hexdigest()[:16]
+    packed = plan.header.model_dump_json()
+    name = hashlib.sha256(f"{packed}{where}".encode()).hexdigest()[:16]
     left = iter(shards)
     running: dict[Any, ShardPlan] = {}
     finished = dask.as_completed(loop=client.loop)
@@ -196,12 +195,11 @@ def _wait_for(where: Path, entry: ShardEntry) -> None:
 
 
 @functools.lru_cache(maxsize=4)
-def _unpacked(packed: bytes) -> Plan:
-    plan: Plan = pickle.loads(packed)
-    return plan
+def _unpacked(packed: str) -> Plan:
+    return Plan.from_header(Header.model_validate_json(packed))
 
 
-def _make(packed: bytes, where: str, k: int, n_threads: int, version: str) -> ShardEntry:
+def _make(packed: str, where: str, k: int, n_threads: int, version: str) -> ShardEntry:
     """Runs on a worker."""
     if (here := stemfast_version()) != version:
         raise RuntimeError(

@@ -56,7 +56,7 @@ class _Source:
         """Contents of the shards of a split."""
         for entry in self.manifest.shards:
             if entry.split == split:
-                shard = MappedShard(self._directory, entry)
+                shard = MappedShard(self._directory, entry, self.manifest)
                 images, labels = shard.arrays
                 yield _Part(entry, images, labels, shard.columns())
                 self._advance(len(labels), len(labels))

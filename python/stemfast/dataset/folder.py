@@ -20,6 +20,7 @@ from stemfast.dataset.manifest import (
 )
 from stemfast.dataset.plan import Plan, stemfast_version
 from stemfast.dataset.splits import ShardPlan
+from stemfast.untrusted import regular_file
 
 __all__ = ["check", "entries", "entry", "finish", "header", "join", "missing", "plan", "present"]
 
@@ -146,8 +147,8 @@ def entry(
     if found is None or not found.describes(shard):
         return None
     try:
-        size = (directory / shard.file).stat().st_size
-    except FileNotFoundError:
+        size = regular_file(directory / shard.file)
+    except (FileNotFoundError, ValueError):
         return None
     return found if size == found.n_bytes else None
 

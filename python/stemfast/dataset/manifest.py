@@ -9,16 +9,29 @@ folded into ``manifest.json``, and only the shards and the manifest remain.
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from stemfast import atomic
-from stemfast.dataset.splits import ShardPlan, cut
+from stemfast.dataset.splits import (
+    ShardPlan,
+    check_number_of_shards,
+    checked,
+    cut,
+    number_of_shards,
+)
+from stemfast.untrusted import json_object, plain_name, regular_file
 
 __all__ = [
     "MANIFEST_FILE",
@@ -35,6 +48,8 @@ __all__ = [
 MANIFEST_FILE = "manifest.json"
 PLAN_FILE = "plan.json"
 FORMAT_VERSION = 3
+MOST_BYTES = 2**29  # of a manifest: a million shards take half of it
+MOST_PX = 2**20  # of a side
 
 
 def file_sha256(path: str | Path) -> str:
@@ -52,6 +67,15 @@ def resume_command(directory: str | Path) -> str:
     "stemfast dataset resume 'my images'"
     """
     return f"stemfast dataset resume {shlex.quote(str(directory))}"
+
+
+def _reason(error: ValueError) -> str:
+    """First complaint, on one line, with the name of the field."""
+    if not isinstance(error, ValidationError):
+        return str(error).splitlines()[0]
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}: {first['msg']}" if field else str(first["msg"])
 
 
 class _Record(BaseModel):
@@ -74,13 +98,14 @@ class _Record(BaseModel):
         ValueError
             If it is damaged, or written by a version whose format this one does not know.
         """
-        text = path.read_text(encoding="utf-8")
         try:
-            version = json.loads(text).get("format_version", FORMAT_VERSION)
+            regular_file(path)
+            found = json_object(path, most_bytes=MOST_BYTES)
+            version = found.get("format_version", FORMAT_VERSION)
             if version == FORMAT_VERSION:
-                return cls.model_validate_json(text)
-        except (ValidationError, ValueError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
+                return cls.model_validate(found)
+        except ValueError as error:
+            reason = _reason(error)
             raise ValueError(
                 f"{path} is damaged ({reason}): put a copy back, or create the data set again in "
                 "another directory"
@@ -97,10 +122,21 @@ class ShardEntry(_Record):
 
     file: str
     split: str
-    start: int
+    start: int = Field(ge=0)
     stop: int
-    n_bytes: int
-    sha256: str
+    n_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @field_validator("file")
+    @classmethod
+    def _in_this_folder(cls, file: str) -> str:
+        return plain_name(file, ".hspy")
+
+    @model_validator(mode="after")
+    def _holds_scenes(self) -> Self:
+        if not self.start < self.stop:
+            raise ValueError(f"scenes are {self.start} to {self.stop}, expected start < stop")
+        return self
 
     def describes(self, shard: ShardPlan) -> bool:
         """True if it belongs to this shard of the plan."""
@@ -141,12 +177,24 @@ class Header(_Record):
     settings: dict[str, Any]
     seed: int
     splits: dict[str, tuple[int, int]]
-    shard_images: int
+    shard_images: int = Field(ge=1)
     stemfast_version: str
     class_names: tuple[str, ...]
-    image_shape: tuple[int, ...]
-    dtype: str
-    pixel_size_nm: float
+    image_shape: tuple[Annotated[int, Field(ge=1, le=MOST_PX)], ...] = Field(
+        min_length=2, max_length=3
+    )
+    dtype: Literal["uint8", "uint16", "float32"]
+    pixel_size_nm: float = Field(gt=0, allow_inf_nan=False)
+
+    @field_validator("splits")
+    @classmethod
+    def _disjoint(cls, splits: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        return checked(splits)
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> Self:
+        check_number_of_shards(self.splits, self.shard_images)
+        return self
 
     @property
     def n_images(self) -> int:
@@ -164,6 +212,19 @@ class Manifest(Header):
     """
 
     shards: tuple[ShardEntry, ...]
+
+    @model_validator(mode="after")
+    def _as_planned(self) -> Self:
+        if len(self.shards) != (wanted := number_of_shards(self.splits, self.shard_images)):
+            raise ValueError(f"shards are {len(self.shards)}, expected {wanted} for these splits")
+        for entry, shard in zip(self.shards, cut(self.splits, self.shard_images), strict=True):
+            if not entry.describes(shard):
+                raise ValueError(
+                    f"shard {entry.file} ({entry.split} {entry.start} to {entry.stop}) is not "
+                    f"{shard.file} ({shard.split} {shard.start} to {shard.stop}), expected from "
+                    "the splits"
+                )
+        return self
 
     def write(self, directory: Path) -> None:
         """Write the manifest, whole or not at all. It comes last: with it the set is complete."""
@@ -216,7 +277,7 @@ def read_entry(directory: Path, shard: ShardPlan) -> ShardEntry | None:
     The checksum is not compared: that is what ``stemfast dataset verify`` is for.
     """
     try:
-        size = (directory / shard.file).stat().st_size
+        size = regular_file(directory / shard.file)
         entry = ShardEntry.read_from(entry_path(directory, shard))
     except (FileNotFoundError, ValueError):  # no checksum, or one that cannot be read
         return None
@@ -235,10 +296,10 @@ def differences(there: Header, wanted: Header) -> list[str]:
     ...     recipe="shapes",
     ...     settings={"a": 1, "b": 2},
     ...     seed=0,
-    ...     splits={},
+    ...     splits={"train": (0, 9)},
     ...     shard_images=9,
     ...     stemfast_version="1",
-    ...     class_names=(),
+    ...     class_names=("one",),
     ...     image_shape=(8, 8),
     ...     dtype="uint8",
     ...     pixel_size_nm=1.0,

@@ -17,7 +17,7 @@ import numpy as np
 
 from stemfast.arguments import seed_value
 from stemfast.dataset.manifest import Header
-from stemfast.dataset.splits import ShardPlan, checked, cut
+from stemfast.dataset.splits import ShardPlan, check_number_of_shards, checked, cut
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -62,7 +62,8 @@ class Plan:
     Raises
     ------
     ValueError
-        If the splits overlap or are empty, or a number is out of range.
+        If the splits overlap or are empty, a number is out of range, or there would be more than a
+        million shards.
 
     Examples
     --------
@@ -87,6 +88,7 @@ class Plan:
         if shard_images < 1:
             raise ValueError(f"shard_images is {shard_images}, expected at least 1")
         self.shard_images = int(shard_images)
+        check_number_of_shards(self.splits, self.shard_images)
 
     @classmethod
     def from_header(cls, header: Header) -> Plan:

@@ -111,7 +111,7 @@ class Dataset:
         self._split = split
         self._n_threads = n_threads
         entries = [s for s in self.manifest.shards if split in (None, s.split)]
-        self._shards = [MappedShard(self.directory, entry) for entry in entries]
+        self._shards = [MappedShard(self.directory, entry, self.manifest) for entry in entries]
         self._starts = np.cumsum([0] + [len(shard) for shard in self._shards])
         self._starts_list = self._starts.tolist()
         self._mapped: dict[int, None] = {}

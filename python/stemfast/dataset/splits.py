@@ -12,12 +12,25 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-__all__ = ["SPLITS", "ShardPlan", "Splits", "checked", "cut", "first_index", "parse", "ranges"]
+__all__ = [
+    "SPLITS",
+    "ShardPlan",
+    "Splits",
+    "check_number_of_shards",
+    "checked",
+    "cut",
+    "first_index",
+    "number_of_shards",
+    "parse",
+    "ranges",
+]
 
 Splits = dict[str, tuple[int, int]]
 
 #: The usual splits and the index of their first scene.
 SPLITS = {"train": 0, "validation": 2**40, "test": 2**41}
+#: Files that a folder may hold: their list alone takes some hundred megabytes of memory.
+MOST_SHARDS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,39 @@ def checked(splits: Mapping[str, tuple[int, int]]) -> Splits:
         if start < stop:
             raise ValueError(f"splits {one!r} and {other!r} share scenes, expected disjoint ranges")
     return plain
+
+
+def number_of_shards(splits: Splits, shard_images: int) -> int:
+    """Number of shards that :func:`cut` gives, without making them.
+
+    Examples
+    --------
+    >>> number_of_shards({"train": (0, 5), "test": (5, 7)}, 3)
+    3
+    """
+    return sum(-(-(last - first) // shard_images) for first, last in splits.values())
+
+
+def check_number_of_shards(splits: Splits, shard_images: int) -> None:
+    """Refuse more shards than a folder and the memory hold.
+
+    Raises
+    ------
+    ValueError
+        If there would be more than a million.
+
+    Examples
+    --------
+    >>> check_number_of_shards({"train": (0, 10**15)}, 1000)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: shards would be 1,000,000,000,000, expected at most 1,000,000: take more images ...
+    """
+    if (count := number_of_shards(splits, shard_images)) > MOST_SHARDS:
+        raise ValueError(
+            f"shards would be {count:,}, expected at most {MOST_SHARDS:,}: take more images a "
+            "shard, or several data sets"
+        )
 
 
 def cut(splits: Splits, shard_images: int) -> Iterator[ShardPlan]:

@@ -19,6 +19,9 @@ from stemfast.dataset.splits import ShardPlan
 
 __all__ = ["Verification", "verify"]
 
+#: Fields of a manifest that follow from its recipe and settings.
+_FOLLOWS = ("class_names", "image_shape", "dtype", "pixel_size_nm")
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -75,8 +78,14 @@ def verify(
     """
     where = Path(directory)
     plan = folder.plan(where)
-    written_by = folder.header(where).stemfast_version
-    problems: list[str] = []
+    about = folder.header(where)
+    written_by = about.stemfast_version
+    problems = [
+        f"{where}: {name} is {getattr(about, name)!r}, but recipe {about.recipe} makes "
+        f"{getattr(plan.header, name)!r}: create the set again in another directory"
+        for name in _FOLLOWS
+        if getattr(about, name) != getattr(plan.header, name)
+    ]
     found: list[tuple[ShardPlan, ShardEntry]] = []
     for shard, known in zip(plan.shards, folder.entries(where, plan.shards), strict=True):
         if known is None:
@@ -88,7 +97,11 @@ def verify(
         checksums = pool.map(lambda pair: file_sha256(where / pair[1].file), found)
         for (shard, known), checksum in zip(found, checksums, strict=True):
             if checksum == known.sha256:
-                good.append(MappedShard(where, known))
+                shard_file = MappedShard(where, known, about)
+                if damage := _damage(shard_file):
+                    problems.append(damage)
+                else:
+                    good.append(shard_file)
             else:
                 problems.append(
                     f"{where / shard.file} differs from its checksum: remove it, then run: "
@@ -105,6 +118,15 @@ def verify(
                 "the set again"
             )
     return Verification(len(found), n_simulated, written_by, tuple(problems))
+
+
+def _damage(shard: MappedShard) -> str:
+    """Contradiction between a shard's content and the manifest; empty if there is none."""
+    try:
+        shard.check()
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _what_is_missing(directory: Path, shard: ShardPlan) -> str:

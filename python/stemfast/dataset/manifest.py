@@ -183,7 +183,7 @@ class Header(_Record):
     image_shape: tuple[Annotated[int, Field(ge=1, le=MOST_PX)], ...] = Field(
         min_length=2, max_length=3
     )
-    dtype: Literal["uint8", "uint16", "float32"]
+    dtype: str = Field(pattern="^(uint8|uint16|float32)$")
     pixel_size_nm: float = Field(gt=0, allow_inf_nan=False)
 
     @field_validator("splits")

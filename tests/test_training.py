@@ -15,7 +15,7 @@ from flax import nnx
 from stemfast import pretrained, training
 from stemfast.evaluation.metrics import balanced_interval, calibration_error, wilson_interval
 from stemfast.models import Classifier, ClassifierConfig, logits, probabilities
-from stemfast.pretrained import TrainedClassifier
+from stemfast.pretrained import TrainedClassifier, store
 from stemfast.training import TrainingSettings
 from stemfast.training.augment import apply_symmetry, random_symmetry
 from stemfast.training.step import make_step
@@ -190,7 +190,7 @@ def test_a_saved_network_answers_as_before(tmp_path):
 
 def change_config(folder, **changes):
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | changes))
+    (folder / "config.json").write_text(store.sealed_text(config | changes))
 
 
 def test_damaged_or_foreign_networks_are_refused(tmp_path):
@@ -202,7 +202,7 @@ def test_damaged_or_foreign_networks_are_refused(tmp_path):
     change_config(folder, format_version=1)
     with pytest.raises(ValueError, match="format_version 1"):
         pretrained.load(folder)
-    change_config(folder, format_version=2, architecture=model.config.model_dump() | {"blocks": 2})
+    change_config(folder, format_version=3, architecture=model.config.model_dump() | {"blocks": 2})
     with pytest.raises(ValueError, match="do not fit the architecture"):
         pretrained.load(folder)
     content = bytearray((folder / "weights.safetensors").read_bytes())

@@ -37,7 +37,7 @@ class ClassifierConfig(BaseModel):
         Channels of each residual stage, multiples of 4 (of 8 for p4m, where an eighth of them have
         weights of their own); every stage after the first halves the image.
     blocks : int
-        Residual blocks in each stage.
+        Residual blocks in each stage, at most 64.
     stem_stride : int
         2, 4 or 8: how much smaller than the image the first stage is.
     scales_px : tuple of float
@@ -65,8 +65,8 @@ class ClassifierConfig(BaseModel):
     n_classes: int = Field(ge=2)
     image_shape: tuple[int, int]
     variant: Variant = "plain"
-    widths: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1)
-    blocks: int = Field(default=1, ge=1)
+    widths: tuple[int, ...] = Field(default=(16, 32, 64), min_length=1, max_length=16)
+    blocks: int = Field(default=1, ge=1, le=64)
     stem_stride: Literal[2, 4, 8] = 2
     scales_px: tuple[float, ...] = Field(default=(1.0, 1.8, 3.0), min_length=1)
     corner_maps: tuple[int, ...] = ()

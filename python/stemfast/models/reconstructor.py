@@ -78,7 +78,7 @@ class GroundTruthConfig(BaseModel):
     pooling: Literal["attention", "mean", "max", "gru"] = "attention"
     width: int = Field(default=96, ge=4)
     heads: int = Field(default=4, ge=1)
-    blocks: int = Field(default=2, ge=0)
+    blocks: int = Field(default=2, ge=0, le=64)
     points: int = Field(default=16, ge=1)
     seeds: int = Field(default=4, ge=1)
     evidence: bool = True

@@ -89,6 +89,8 @@ class ClassGaussians:
         shapes = {name: array.shape for name, array in arrays.items()}
         if set(shapes) != set(_ARRAYS):
             raise ValueError(f"the arrays are {sorted(shapes)}, expected {', '.join(_ARRAYS)}")
+        if len(shapes["means"]) != 2 or not shapes["axes"]:
+            raise ValueError(f"the arrays have shapes {shapes}, which do not fit together")
         (_, length), count = shapes["means"], shapes["axes"][0]
         wanted = ((length,), (count, length), (count + 1,), ())
         if tuple(shapes[name] for name in _ARRAYS[1:]) != wanted or not arrays["limit"] > 0:

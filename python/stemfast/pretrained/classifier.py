@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 
 from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
@@ -21,17 +20,26 @@ from stemfast.pretrained.store import (
     FORMAT,
     FORMAT_VERSION,
     WEIGHTS_FILE,
+    architecture,
     compact,
     filled,
     flat,
+    read_arrays,
     read_config,
-    same_bytes,
+    sealed_text,
     summary,
 )
 
 __all__ = ["Prediction", "TrainedClassifier", "load", "save"]
 
 NOVELTY_FILE = "novelty.safetensors"
+_KEYS = {
+    "class_names": list,
+    "temperature": float,
+    "architecture": dict,
+    "weights_sha256": str,
+    "card": dict,
+}
 #: Images of a prediction whose answers its representation shows.
 SHOWN = 5
 
@@ -187,7 +195,7 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
             "sha256": hashlib.sha256(known).hexdigest(),
         }
     config["card"] = trained.card
-    text = atomic.json_text(config)  # refused before anything is written
+    text = sealed_text(config)  # refused before anything is written
     atomic.write_bytes(folder / WEIGHTS_FILE, content)
     if known:
         atomic.write_bytes(folder / NOVELTY_FILE, known)
@@ -217,23 +225,16 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
     ValueError
         If the files are damaged or do not belong together, or the network has other classes.
     """
-    from safetensors.numpy import load as from_bytes
-
     folder = Path(directory)
-    config = read_config(folder)
-    content = same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
-    names = tuple(config["class_names"])
+    config = read_config(folder, keys=_KEYS)
+    arrays = read_arrays(folder, WEIGHTS_FILE, config["weights_sha256"])
+    names = tuple(map(str, config["class_names"]))
     if class_names is not None and names != tuple(class_names):
         raise ValueError(
             f"the network in {folder} tells {names} apart, expected {tuple(class_names)}"
         )
-    try:
-        architecture = ClassifierConfig.model_validate(config["architecture"])
-    except ValidationError as error:
-        raise ValueError(f"{folder / CONFIG_FILE} has a wrong architecture: {error}") from error
-    model = filled(
-        lambda: make_classifier(architecture, rngs=nnx.Rngs(0)), from_bytes(content), folder
-    )
+    network = architecture(folder, config, "architecture", ClassifierConfig)
+    model = filled(lambda: make_classifier(network, rngs=nnx.Rngs(0)), arrays, folder)
     return TrainedClassifier(
         model,
         names,
@@ -245,12 +246,12 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
 
 def _novelty_model(folder: Path, config: dict[str, Any], model: Classifier) -> NoveltyModel | None:
     """Novelty model of a stored network; None for networks of earlier versions."""
-    from safetensors.numpy import load as from_bytes
-
     stored = config.get("novelty")
     if stored is None:
         return None
-    arrays = from_bytes(same_bytes(folder, NOVELTY_FILE, stored["sha256"]))
+    if not isinstance(stored, dict) or not isinstance(stored.get("sha256"), str):
+        raise ValueError(f"{folder / CONFIG_FILE} has no 'novelty.sha256', expected a text")
+    arrays = read_arrays(folder, NOVELTY_FILE, stored["sha256"])
     try:
         novelty_model = NoveltyModel.of_arrays(arrays)
     except ValueError as error:

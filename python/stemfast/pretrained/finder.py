@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,17 @@ from stemfast.pretrained.store import (
     compact,
     filled,
     flat,
+    is_format,
+    read_arrays,
     read_config,
-    same_bytes,
+    sealed_text,
 )
 
 __all__ = ["TrainedFinder", "load_finder", "save_finder"]
 
 FORMAT = "stemfast finder"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_KEYS = {"network": dict, "weights_sha256": str, "card": dict}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,7 +69,7 @@ def save_finder(directory: str | Path, trained: TrainedFinder) -> None:
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "card": trained.card,
     }
-    text = atomic.json_text(config)  # refused before anything is written
+    text = sealed_text(config)  # refused before anything is written
     atomic.write_bytes(folder / WEIGHTS_FILE, content)
     atomic.write_text(folder / CONFIG_FILE, text)
 
@@ -86,28 +88,29 @@ def load_finder(directory: str | Path) -> TrainedFinder:
     ValueError
         If the files are damaged or do not belong together.
     """
-    from safetensors.numpy import load as from_bytes
-
     folder = Path(directory)
-    config = read_config(folder, kind="finder", form=FORMAT, version=FORMAT_VERSION)
-    content = same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
-    network = FinderConfig(
-        widths=tuple(config["network"]["widths"]), head=int(config["network"]["head"])
-    )
+    config = read_config(folder, keys=_KEYS, kind="finder", form=FORMAT, version=FORMAT_VERSION)
+    arrays = read_arrays(folder, WEIGHTS_FILE, config["weights_sha256"])
+    network = _network(folder / CONFIG_FILE, config["network"])
 
     def make() -> Finder:
         return Finder(network, rngs=nnx.Rngs(0))
 
-    return TrainedFinder(filled(make, from_bytes(content), folder), config["card"])
+    return TrainedFinder(filled(make, arrays, folder), config["card"])
+
+
+def _network(path: Path, stored: dict[str, Any]) -> FinderConfig:
+    """Architecture that a configuration describes: 1 to 16 widths and a head of whole numbers."""
+    widths, head = stored.get("widths"), stored.get("head")
+    numbers = [*widths, head] if isinstance(widths, list) and widths else []
+    if not 2 <= len(numbers) <= 17 or any(type(n) is not int or n < 1 for n in numbers):
+        raise ValueError(
+            f"{path} has a wrong network: widths is {widths!r} and head {head!r}, expected whole "
+            "numbers from 1"
+        )
+    return FinderConfig(widths=tuple(numbers[:-1]), head=numbers[-1])
 
 
 def is_finder(folder: Path) -> bool:
     """True if a folder holds a finder."""
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        return False
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return isinstance(config, dict) and config.get("format") == FORMAT
+    return is_format(folder, FORMAT)

@@ -84,7 +84,9 @@ class NoveltyModel:
         parts: dict[str, dict[str, NDArray[Any]]] = {"content": {}, "texture": {}}
         for name, array in arrays.items():
             part, _, own = name.partition(".")
-            parts.setdefault(part, {})[own] = array
+            if part not in parts:
+                raise ValueError(f"an array is {name!r}, expected content.… or texture.…")
+            parts[part][own] = array
         return cls(**{part: ClassGaussians.of_arrays(own) for part, own in parts.items()})
 
 

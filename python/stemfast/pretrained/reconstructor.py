@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,14 @@ from stemfast.models.view_reader import ViewReader
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    architecture,
     compact,
     filled,
     flat,
+    is_format,
+    read_arrays,
     read_config,
-    same_bytes,
+    sealed_text,
     summary,
 )
 from stemfast.simulation.motion import frame_spins
@@ -35,7 +37,8 @@ from stemfast.simulation.motion import frame_spins
 __all__ = ["GroundTruthAnswer", "TrainedReconstructor", "is_model", "load", "save"]
 
 FORMAT = "stemfast ground-truth network"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_KEYS = {"trunk": dict, "sets": dict, "weights_sha256": str, "card": dict}
 Floats = NDArray[np.float64]
 
 
@@ -291,14 +294,7 @@ def as_answer(answer: Answer) -> GroundTruthAnswer:
 
 def is_model(directory: str | Path) -> bool:
     """True if a folder holds a ground-truth network."""
-    path = Path(directory) / CONFIG_FILE
-    if not path.is_file():
-        return False
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return isinstance(config, dict) and config.get("format") == FORMAT
+    return is_format(Path(directory), FORMAT)
 
 
 def save(directory: str | Path, trained: TrainedReconstructor) -> None:
@@ -318,7 +314,7 @@ def save(directory: str | Path, trained: TrainedReconstructor) -> None:
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "card": trained.card,
     }
-    text = atomic.json_text(config)  # refused before anything is written
+    text = sealed_text(config)  # refused before anything is written
     atomic.write_bytes(folder / WEIGHTS_FILE, content)
     atomic.write_text(folder / CONFIG_FILE, text)
 
@@ -333,18 +329,20 @@ def load(directory: str | Path) -> TrainedReconstructor:
     ValueError
         If the files are damaged or do not belong together.
     """
-    from safetensors.numpy import load as from_bytes
-
     folder = Path(directory)
-    config = read_config(folder, kind="ground-truth network", form=FORMAT, version=FORMAT_VERSION)
-    content = same_bytes(folder, WEIGHTS_FILE, config.get("weights_sha256"))
-    convolutions = ClassifierConfig.model_validate(config["trunk"])
-    sets = GroundTruthConfig.model_validate(config["sets"])
+    config = read_config(
+        folder, keys=_KEYS, kind="ground-truth network", form=FORMAT, version=FORMAT_VERSION
+    )
+    arrays = read_arrays(folder, WEIGHTS_FILE, config["weights_sha256"])
+    convolutions = architecture(folder, config, "trunk", ClassifierConfig)
+    sets = architecture(folder, config, "sets", GroundTruthConfig)
     spin = config.get("spin", False)  # networks of earlier versions do not say
+    if not isinstance(spin, bool):
+        raise ValueError(f"{folder / CONFIG_FILE} has {spin!r} as 'spin', expected a boolean")
 
     def make() -> GroundTruthNetwork:
         trunk = Classifier(convolutions, rngs=nnx.Rngs(0))
         reader = ViewReader(trunk, spin=spin, rngs=nnx.Rngs(0))
         return GroundTruthNetwork(reader, sets, rngs=nnx.Rngs(0))
 
-    return TrainedReconstructor(filled(make, from_bytes(content), folder), config["card"])
+    return TrainedReconstructor(filled(make, arrays, folder), config["card"])

@@ -1,10 +1,14 @@
-"""Weights and configuration of a trained network as files: float16, checked byte for byte."""
+"""Weights and configuration of a trained network as files: float16, checked byte for byte.
+
+The configuration holds the checksums of the other files and, since version 3 of the format, its
+own: of the rest of it as canonical JSON. Networks of one version earlier are read without.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,27 +17,40 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from stemfast import atomic
+from stemfast.untrusted import json_object
 
 __all__ = [
     "CONFIG_FILE",
     "FORMAT",
     "FORMAT_VERSION",
     "WEIGHTS_FILE",
+    "architecture",
     "compact",
     "filled",
     "flat",
+    "is_format",
+    "read_arrays",
     "read_config",
     "rounded_to_float16",
     "same_bytes",
+    "sealed_text",
     "summary",
 ]
 
 Network = TypeVar("Network", bound=nnx.Module)
+Settings = TypeVar("Settings", bound=BaseModel)
 
 FORMAT = "stemfast classifier"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+#: Pixels along a side, channels, blocks: nothing of a network counts more.
+MOST_OF_ANYTHING = 2**16
+_OWN_CHECKSUM = "config_sha256"
+_IN_WORDS = {dict: "an object", list: "a list", str: "a text", float: "a number", bool: "a boolean"}
 
 
 def summary(kind: str, card: dict[str, Any], *lines: str) -> str:
@@ -93,37 +110,119 @@ def rounded_to_float16(model: Network) -> Network:
     return made
 
 
+def sealed_text(config: Mapping[str, Any]) -> str:
+    """Text of a configuration file with the checksum of what it says.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN or infinity, which JSON has no word for.
+
+    Examples
+    --------
+    >>> json.loads(sealed_text({"temperature": 1.5}))["config_sha256"][:8]
+    '4f340e4e'
+    """
+    return atomic.json_text({**config, _OWN_CHECKSUM: _checksum(config)})
+
+
+def _checksum(config: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in config.items() if name != _OWN_CHECKSUM}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def is_format(folder: Path, form: str) -> bool:
+    """True if a folder's configuration says that it is of this format."""
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        return False
+    try:
+        return json_object(path).get("format") == form
+    except ValueError:
+        return False
+
+
 def read_config(
     folder: Path,
     *,
+    keys: Mapping[str, type],
     kind: str = "trained network",
     form: str = FORMAT,
     version: int = FORMAT_VERSION,
 ) -> dict[str, Any]:
     """The configuration of a saved model, of this format and version.
 
+    Parameters
+    ----------
+    folder : Path
+    keys : mapping of str to type
+        What it must hold, and of which type: dict, list, str, float or bool.
+    kind, form, version
+        What it is of. The version before `version` is read too: it has no checksum of its own.
+
     Raises
     ------
     FileNotFoundError
         If there is none.
     ValueError
-        If it is damaged, of something else, or of another version.
+        If it is damaged, of something else, or of another version, or lacks a key.
     """
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise FileNotFoundError(f"directory {folder} holds no {CONFIG_FILE}: no {kind}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != form:
+    config = json_object(path)
+    if config.get("format") != form:
         raise ValueError(f'{path} does not say "format": "{form}": not a {kind}')
-    if config.get("format_version") != version:
+    found = config.get("format_version")
+    if isinstance(found, bool) or found not in (version - 1, version):
         raise ValueError(
-            f"{path} has format_version {config.get('format_version')}, this stemfast reads "
-            f"{version}: train the network again"
+            f"{path} has format_version {found}, this stemfast reads {version}: train the network "
+            "again"
         )
+    if (found == version or _OWN_CHECKSUM in config) and config.get(_OWN_CHECKSUM) != _checksum(
+        config
+    ):
+        raise ValueError(
+            f"{path} is not as it was written ({_OWN_CHECKSUM} differs): copy it anew, or train "
+            "the network again"
+        )
+    for name, wanted in keys.items():
+        if name not in config:
+            raise ValueError(f"{path} has no {name!r}, expected {_IN_WORDS[wanted]}")
+        value = config[name]
+        kinds = (int, float) if wanted is float else (wanted,)
+        if not isinstance(value, kinds) or (wanted is float and isinstance(value, bool)):
+            raise ValueError(
+                f"{path} has {type(value).__name__} as {name!r}, expected {_IN_WORDS[wanted]}"
+            )
     return config
+
+
+def architecture(
+    folder: Path, config: Mapping[str, Any], key: str, kind: type[Settings]
+) -> Settings:
+    """The part of a configuration that describes a network.
+
+    Raises
+    ------
+    ValueError
+        If it is not one, or of a network without measure; names the file and the key.
+    """
+    where = f"{folder / CONFIG_FILE} has a wrong {key}"
+    if sizes := [n for n in _whole_numbers(config[key]) if n > MOST_OF_ANYTHING]:
+        raise ValueError(f"{where}: {sizes[0]}, expected at most {MOST_OF_ANYTHING} of anything")
+    try:
+        return kind.model_validate(config[key])
+    except ValidationError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _whole_numbers(tree: Any) -> Iterator[int]:
+    if isinstance(tree, int):
+        yield tree
+    for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from _whole_numbers(part)
 
 
 def same_bytes(folder: Path, name: str, digest: str | None) -> bytes:
@@ -137,6 +236,30 @@ def same_bytes(folder: Path, name: str, digest: str | None) -> bytes:
             "(SHA-256 differs): train the network again or copy all its files anew"
         )
     return content
+
+
+def read_arrays(folder: Path, name: str, digest: str | None) -> dict[str, NDArray[Any]]:
+    """Arrays of a safetensors file, if it is the one that the configuration was written with.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is another file, or none of finite floating-point numbers.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    content = same_bytes(folder, name, digest)
+    try:
+        arrays: dict[str, NDArray[Any]] = from_bytes(content)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / name} is no safetensors file: {error}") from error
+    for key, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(f"{folder / name}: {key} holds {array.dtype}, expected finite numbers")
+    return arrays
 
 
 def filled(make: Callable[[], nnx.Module], weights: dict[str, NDArray[Any]], folder: Path) -> Any:

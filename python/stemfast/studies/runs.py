@@ -219,7 +219,7 @@ def _card(name: str | Path) -> dict[str, Any]:
     if not (folder / CONFIG_FILE).is_file() and str(name) in pretrained_names():
         card: dict[str, Any] = load_pretrained(str(name)).card
     else:
-        card = read_config(folder)["card"]
+        card = read_config(folder, keys={"card": dict})["card"]
     missing = [key for key in ("experiment", "recipe", "test", "images_seen") if key not in card]
     if missing:
         raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import atomic
 from stemfast.pretrained.classifier import Prediction
-from stemfast.pretrained.store import CONFIG_FILE, read_config
+from stemfast.pretrained.store import (
+    CONFIG_FILE,
+    is_format,
+    read_arrays,
+    read_config,
+    sealed_text,
+)
 from stemfast.transfer.backbone import Backbone, checked_images
 from stemfast.transfer.choice import restore
 from stemfast.transfer.head import Head
@@ -22,7 +27,16 @@ from stemfast.transfer.own_backbone import OwnBackbone
 __all__ = ["TransferModel", "is_model", "load", "save"]
 
 FORMAT = "stemfast transfer model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_KEYS = {
+    "class_names": list,
+    "image_shape": list,
+    "temperature": float,
+    "backbone": dict,
+    "backbone_key": dict,
+    "head_sha256": str,
+    "card": dict,
+}
 HEAD_FILE = "head.safetensors"
 BACKBONE_FOLDER = "backbone"
 
@@ -143,7 +157,7 @@ def save(directory: str | Path, model: TransferModel) -> None:
         "head_sha256": hashlib.sha256(content).hexdigest(),
         "card": model.card,
     }
-    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = sealed_text(config)
     if isinstance(model.backbone, OwnBackbone):
         model.backbone.save(folder / BACKBONE_FOLDER)
     atomic.write_bytes(folder / HEAD_FILE, content)
@@ -160,11 +174,7 @@ def check_free(folder: Path) -> None:
 
 def is_model(directory: str | Path) -> bool:
     """True if a folder says that it holds a model of transfer learning."""
-    try:
-        config = json.loads((Path(directory) / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and config.get("format") == FORMAT
+    return is_format(Path(directory), FORMAT)
 
 
 def load(directory: str | Path, *, weights: str | Path | None = None) -> TransferModel:
@@ -190,32 +200,46 @@ def load(directory: str | Path, *, weights: str | Path | None = None) -> Transfe
         last layer was fitted to.
     """
     folder = Path(directory)
-    config = read_config(folder, kind="transfer model", form=FORMAT, version=FORMAT_VERSION)
-    head = _read_head(folder / HEAD_FILE, config["head_sha256"])
-    backbone = restore(config["backbone"], folder / BACKBONE_FOLDER, weights)
+    config = read_config(
+        folder, keys=_KEYS, kind="transfer model", form=FORMAT, version=FORMAT_VERSION
+    )
+    if len(config["image_shape"]) != 2 or any(type(n) is not int for n in config["image_shape"]):
+        raise ValueError(
+            f"{folder / CONFIG_FILE} has image_shape {config['image_shape']}, expected two whole "
+            "numbers"
+        )
+    head = _read_head(folder, config["head_sha256"], len(config["class_names"]))
+    try:
+        backbone = restore(config["backbone"], folder / BACKBONE_FOLDER, weights)
+    except KeyError as error:
+        raise ValueError(f"{folder / CONFIG_FILE} has a wrong backbone: no {error}") from error
     if backbone.key != config["backbone_key"]:
         raise ValueError(
             f"the backbone {backbone} is not the one that the last layer in {folder} was fitted to "
             "(checksum or version differs): give its weights file, or train again"
         )
-    if head.weights.shape != (backbone.n_features, len(config["class_names"])):
+    if len(head.mean) != backbone.n_features:
         raise ValueError(f"{folder / HEAD_FILE} does not fit {CONFIG_FILE}: train again")
     return TransferModel(
         backbone,
         head,
         tuple(config["class_names"]),
-        (int(config["image_shape"][0]), int(config["image_shape"][1])),
+        (config["image_shape"][0], config["image_shape"][1]),
         float(config["temperature"]),
         config["card"],
     )
 
 
-def _read_head(path: Path, checksum: str) -> Head:
-    from safetensors.numpy import load as from_bytes
-
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != checksum:
-        raise ValueError(f"{path} is not the file that {CONFIG_FILE} was written with")
-    return Head(**from_bytes(content))
+def _read_head(folder: Path, checksum: str, classes: int) -> Head:
+    arrays = read_arrays(folder, HEAD_FILE, checksum)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    features = arrays["mean"].size if "mean" in arrays else 0
+    wanted = {
+        "mean": (features,),
+        "scale": (features,),
+        "weights": (features, classes),
+        "bias": (classes,),
+    }
+    if shapes != wanted:
+        raise ValueError(f"{folder / HEAD_FILE} does not fit {CONFIG_FILE}: train again")
+    return Head(**arrays)

@@ -1,16 +1,16 @@
-"""stemfast's contrast against abTEM's multislice: amorphous gold, 200 keV, 60–200 mrad.
+"""stemfast's contrast against abTEM's multislice: amorphous slabs, one atom, images.
 
     pip install '.[abtem]'
-    python bench/abtem_comparison.py atom slab checks
+    python bench/abtem_comparison.py atom slabs
     python bench/abtem_comparison.py image --seeds 4
-    python bench/abtem_comparison.py figure
+    python bench/abtem_comparison.py table figure
 
-Each step keeps its arrays in docs/abtem/*.npz, and `figure` draws from those alone: it prints
-the numbers and makes docs/images/abtem.png. On one core of a busy 2-core container (AMD EPYC)
-`atom` took 25 s, `slab` 6 minutes, `checks` 2 and `image` 12. What came out: docs/abtem.md.
+Each step keeps its arrays in docs/abtem/*.npz. `table` prints the numbers of docs/abtem.md and
+`figure` draws docs/images/abtem.png, both from those arrays alone. On one core of a busy 2-core
+container (AMD EPYC) `atom` took 25 s, `slabs` a minute for each of its 16 and `image` 12 minutes.
 
-The specimen is amorphous so that there is no channelling, which stemfast knows nothing about:
-atoms at gold's density, pushed apart until none are nearer than 0.25 nm.
+The specimen is amorphous so that there is no channelling, which stemfast knows nothing about: atoms
+at the material's density, pushed apart until none are nearer than a random packing allows.
 """
 
 from __future__ import annotations
@@ -29,17 +29,29 @@ from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from stemfast import materials, units
+from stemfast.scattering import Collection, scattered_fraction
 
 Array = NDArray[np.float64]
 
 ENERGY_KEV: Final = 200.0
 DETECTOR_MRAD: Final = (60.0, 200.0)
+#: What slabs are seen with: two dark fields and a bright one.
+DETECTORS_MRAD: Final = ((60.0, 200.0), (90.0, 200.0), (0.0, 30.0))
 CONVERGENCE_MRAD: Final = 20.0
-#: Grid step [nm]: the band limit, two thirds of λ/2 over the step, lies just beyond 200 mrad.
+#: Grid step [nm] of the images: the band limit, two thirds of λ/2 over it, is just beyond 200 mrad.
 SAMPLING_NM: Final = 0.0041
+#: Grid step [nm] of the slabs, with which one atom scatters within 1 % of its limit.
+FINE_NM: Final = 0.001
 SLAB_NM: Final = 40.0
-SLAB_WIDTH_NM: Final = 2.4
-STEP_NM: Final = 0.5
+SLAB_WIDTH_NM: Final = 1.2
+SLICE_NM: Final = 0.25
+STEP_NM: Final = 1.0
+POSITIONS: Final = 4
+#: Elements, energies [keV] and arrangements of the atoms.
+SLABS: Final = (
+    *((element, 200, seed) for element in ("C", "Si", "Cu", "Ag", "Au") for seed in range(2)),
+    *((element, energy, 0) for element in ("C", "Cu", "Au") for energy in (80, 300)),
+)
 #: Averaged over all positions the signal depends on the moduli in the aperture only, not on the
 #: phases, so the probe may be spread over the whole cell and few positions will do.
 DEFOCUS_NM: Final = 60.0
@@ -65,21 +77,25 @@ def abtem_quietly() -> Any:
     return abtem
 
 
-def gold_per_nm3() -> float:
-    """Number density of gold [1/nm³], as stemfast has it."""
-    gold = materials.get("Au")
-    return gold.density_g_cm3 / gold.molar_mass_g_mol * units.AVOGADRO_PER_MOL * 1e-21
+def per_nm3(element: str) -> float:
+    """Number density [1/nm³], as stemfast has it."""
+    ((_, number),) = materials.get(element).atoms
+    return number
 
 
-def amorphous(box_nm: tuple[float, float, float], seed: int, distance_nm: float = 0.25) -> Array:
-    """Atoms (n, 3) [nm] at gold's density in a periodic box, no two nearer than `distance_nm`.
+def amorphous(
+    box_nm: tuple[float, float, float], seed: int, element: str = "Au", closest: float = 0.97
+) -> Array:
+    """Atoms (n, 3) [nm] at an element's density in a periodic box.
 
-    Neighbours that are too near push each other apart until none are left; raises
-    ``RuntimeError`` if 1,000 rounds are not enough.
+    Neighbours nearer than `closest` times the cube root of the volume of an atom push each other
+    apart until none are left; raises ``RuntimeError`` if 1,000 rounds are not enough.
     """
+    density = per_nm3(element)
+    distance_nm = closest * density ** (-1 / 3)
     box = np.asarray(box_nm)
     rng = np.random.default_rng(seed)
-    atoms = rng.random((round(gold_per_nm3() * box.prod()), 3)) * box
+    atoms = rng.random((round(density * box.prod()), 3)) * box
     wanted = 1.04 * distance_nm  # aims beyond, so as to arrive
     for _ in range(1000):
         a, b = cKDTree(atoms, boxsize=box).query_pairs(wanted, output_type="ndarray").T
@@ -97,20 +113,35 @@ def amorphous(box_nm: tuple[float, float, float], seed: int, distance_nm: float 
     raise RuntimeError(f"atoms nearer than {distance_nm} nm are left after 1,000 rounds")
 
 
+def wave_in(
+    energy_kev: float, convergence_mrad: float | None, defocus_nm: float, potential: Any
+) -> Any:
+    """abTEM's plane wave, or the probe of a cone of illumination."""
+    abtem = abtem_quietly()
+    if convergence_mrad is None:
+        return abtem.PlaneWave(energy=1e3 * energy_kev)
+    probe = abtem.Probe(
+        energy=1e3 * energy_kev, semiangle_cutoff=convergence_mrad, defocus=10.0 * defocus_nm
+    )
+    probe.grid.match(potential)
+    return probe
+
+
 def multislice(
     atoms_nm: Array,
     box_nm: tuple[float, float, float],
     positions_nm: Array | None,
     *,
+    element: str = "Au",
+    energy_kev: float = ENERGY_KEV,
     convergence_mrad: float = CONVERGENCE_MRAD,
     defocus_nm: float = 0.0,
     sampling_nm: float = SAMPLING_NM,
-    slice_nm: float = 0.1,
+    slice_nm: float = 0.3,
     step_nm: float | None = None,
-    parametrization: str = "lobato",
-    element: str = "Au",
+    detectors_mrad: tuple[tuple[float, float], ...] = (DETECTOR_MRAD,),
 ) -> Array:
-    """Fraction of the beam that abTEM finds in the annulus, (planes, positions).
+    """Fraction of the beam that abTEM finds in each annulus, (detectors, planes, positions).
 
     Planes are at 0, `step_nm`, 2 `step_nm` … in depth, or only the exit where that is None.
     Without positions the beam is a plane wave.
@@ -123,36 +154,62 @@ def multislice(
         Atoms([element] * len(atoms_nm), positions=10.0 * atoms_nm, cell=cell, pbc=True),
         gpts=tuple(next_fast_len(math.ceil(length / sampling_nm)) for length in box_nm[:2]),
         slice_thickness=10.0 * slice_nm,
-        parametrization=parametrization,
+        parametrization="lobato",
         exit_planes=None if step_nm is None else round(step_nm / slice_nm),
     )
-    detector = abtem.AnnularDetector(*DETECTOR_MRAD)
+    detectors = [abtem.AnnularDetector(*edges) for edges in detectors_mrad]
+
+    def planes(measured: Any) -> Array:
+        several = measured if isinstance(measured, (list, tuple)) else [measured]
+        return np.stack([np.atleast_1d(np.asarray(one.array, float)).ravel() for one in several])
+
     if positions_nm is None:
-        wave = abtem.PlaneWave(energy=1e3 * ENERGY_KEV)
-        measured = wave.multislice(potential, detectors=detector, lazy=False)
-        return np.atleast_2d(np.asarray(measured.array, float)).T
-    potential = potential.build(lazy=False)
-    probe = abtem.Probe(
-        energy=1e3 * ENERGY_KEV, semiangle_cutoff=convergence_mrad, defocus=10.0 * defocus_nm
-    )
-    probe.grid.match(potential)
-    found = []
-    for few in np.array_split(10.0 * positions_nm, math.ceil(len(positions_nm) / 4)):
-        measured = probe.scan(potential, abtem.CustomScan(few), detector, lazy=False)
-        found.append(np.atleast_2d(np.asarray(measured.array, float)))
-    return np.concatenate(found, axis=1)
+        wave = wave_in(energy_kev, None, 0.0, potential)
+        return planes(wave.multislice(potential, detectors=detectors, lazy=False))[..., None]
+    wave = wave_in(energy_kev, convergence_mrad, defocus_nm, potential)
+    found = [
+        planes(wave.scan(potential, abtem.CustomScan(10.0 * one[None]), detectors, lazy=False))
+        for one in positions_nm
+    ]
+    return np.stack(found, axis=-1)
 
 
-def slab(
-    thickness_nm: float, seed: int, positions: int, distance_nm: float = 0.25, **how: Any
-) -> Array:
-    """Scattered fraction of an amorphous slab, the mean over positions, plane by plane."""
+def slab(element: str, energy_kev: float, seed: int, thickness_nm: float = SLAB_NM) -> list[Array]:
+    """A slab by multislice: depths, and detectors' shares in a parallel beam and in a cone.
+
+    Depths are those of as many atoms at the material's density as lie above the plane.
+    """
     box = (SLAB_WIDTH_NM, SLAB_WIDTH_NM, thickness_nm)
-    atoms = amorphous(box, seed, distance_nm)
-    if not positions:
-        return multislice(atoms, box, None, **how).mean(axis=1)
-    where = np.random.default_rng((seed, 1)).random((positions, 2)) * SLAB_WIDTH_NM
-    return multislice(atoms, box, where, **{"defocus_nm": DEFOCUS_NM, **how}).mean(axis=1)
+    atoms = amorphous(box, seed, element)
+    planes = np.arange(0.0, thickness_nm + STEP_NM / 2, STEP_NM)
+    above = np.array([np.count_nonzero(atoms[:, 2] < plane) for plane in planes])
+    where = np.random.default_rng((seed, 1)).random((POSITIONS, 2)) * SLAB_WIDTH_NM
+    how: dict[str, Any] = {
+        "element": element,
+        "energy_kev": energy_kev,
+        "sampling_nm": FINE_NM,
+        "slice_nm": SLICE_NM,
+        "step_nm": STEP_NM,
+        "detectors_mrad": DETECTORS_MRAD,
+    }
+    parallel = multislice(atoms, box, None, **how).mean(axis=-1)
+    cone = multislice(atoms, box, where, defocus_nm=DEFOCUS_NM, **how).mean(axis=-1)
+    return [above / (per_nm3(element) * SLAB_WIDTH_NM**2), parallel, cone]
+
+
+def rutherford_nm2(element: str) -> float:
+    """Cross-section [nm²] of screened Rutherford in the first Born approximation.
+
+    stemfast's own until the eikonal took its place: L. Reimer and H. Kohl, *Transmission Electron
+    Microscopy*, 5th ed., Springer 2008, chapter 5.
+    """
+    z, _ = materials.ELEMENTS[element]
+    k = 2.0 * math.pi / units.wavelength_nm(ENERGY_KEV)
+    screening = z ** (1.0 / 3.0) / (k * units.BOHR_RADIUS_NM)
+    inner, outer = (1e-3 * angle for angle in DETECTOR_MRAD)
+    annulus = 1.0 / (inner**2 + screening**2) - 1.0 / (outer**2 + screening**2)
+    amplitude = units.lorentz_factor(ENERGY_KEV) * z / (units.BOHR_RADIUS_NM * k**2)
+    return 4.0 * math.pi * amplitude**2 * annulus
 
 
 def born_nm2(element: str, parametrization: str) -> float:
@@ -180,15 +237,20 @@ def one_atom_nm2(element: str, sampling_nm: float = SAMPLING_NM) -> float:
         multislice(
             np.array([[0.8 + x, 0.8 + y, 0.2]]), box, None,
             sampling_nm=sampling_nm, slice_nm=0.4, element=element,
-        )[-1, 0]
+        )[0, -1, 0]
         for x, y in np.random.default_rng(0).random((8, 2)) * sampling_nm
     ]  # fmt: skip
     return float(np.mean(found)) * box[0] * box[1]
 
 
-def ours_mean_free_path_nm() -> float:
-    """Λ [nm] of gold as stemfast has it."""
-    return materials.get("Au").mean_free_path_nm(ENERGY_KEV, *DETECTOR_MRAD)
+def ours(element: str, energy_kev: float, detector: int, cone_mrad: float, depth: Array) -> Array:
+    """Share of the beam that stemfast's integral puts into one of `DETECTORS_MRAD`."""
+    inner, outer = DETECTORS_MRAD[detector]
+    bright = inner == 0.0
+    edges = (outer, math.inf) if bright else (inner, outer)
+    collection = Collection(energy_kev, *edges, cone_mrad)
+    scattered = scattered_fraction([(materials.get(element).atoms, depth)], collection)
+    return np.asarray(1.0 - scattered if bright else scattered)
 
 
 def unexplained(truth: Array, model: Array) -> float:
@@ -196,23 +258,10 @@ def unexplained(truth: Array, model: Array) -> float:
     return float(np.sum((truth - model) ** 2) / np.sum((truth - truth.mean()) ** 2))
 
 
-def best_mean_free_path_nm(thickness_nm: Array, fraction: Array) -> float:
-    """Λ [nm] whose 1 − exp(−t/Λ) has the least squared error."""
-    from scipy.optimize import minimize_scalar
-
-    def error(path: float) -> float:
-        return float(np.sum((fraction + np.expm1(-thickness_nm / path)) ** 2))
-
-    return float(minimize_scalar(error, bounds=(5.0, 500.0), method="bounded").x)
-
-
 def run_atom() -> None:
-    """One atom's cross-section: as stemfast has it, in Born's approximation, and beyond."""
+    """One atom's cross-section: screened Rutherford, in Born's approximation, and beyond."""
     kept = {
-        "rutherford_nm2": [
-            materials.cross_section_nm2(materials.ELEMENTS[e][0], ENERGY_KEV, *DETECTOR_MRAD)
-            for e in ELEMENTS
-        ],
+        "rutherford_nm2": [rutherford_nm2(e) for e in ELEMENTS],
         "lobato_nm2": [born_nm2(e, "lobato") for e in ELEMENTS],
         "kirkland_nm2": [born_nm2(e, "kirkland") for e in ELEMENTS],
         "abtem_nm2": [
@@ -222,36 +271,15 @@ def run_atom() -> None:
     np.savez(RESULTS / "atom.npz", elements=ELEMENTS, **kept)
 
 
-def run_slab(seeds: int) -> None:
-    """Scattered fraction against thickness, in a convergent beam and in a parallel one."""
-    planes = np.arange(0.0, SLAB_NM + STEP_NM / 2, STEP_NM)
-    convergent = [slab(SLAB_NM, s, 16, step_nm=STEP_NM) for s in range(seeds)]
-    parallel = [slab(SLAB_NM, s, 0, step_nm=STEP_NM) for s in range(seeds)]
-    np.savez(RESULTS / "slab.npz", thickness_nm=planes, convergent=convergent, parallel=parallel)
-
-
-#: What is varied, and how; everything else stays as in `run_slab`.
-CHECKS: Final[dict[str, dict[str, Any]]] = {
-    "as in the comparison": {},
-    "slices of 0.05 nm": {"slice_nm": 0.05},
-    "slices of 0.3 nm": {"slice_nm": 0.3, "step_nm": None},
-    "grid step of 0.003 nm": {"sampling_nm": 0.003},
-    "grid step of 0.002 nm": {"sampling_nm": 0.002},
-    "Kirkland's factors": {"parametrization": "kirkland"},
-    "atoms no nearer than 0.20 nm": {"distance_nm": 0.20},
-    "probe in focus, 64 positions": {"defocus_nm": 0.0, "positions": 64},
-    "10 mrad": {"convergence_mrad": 10.0},
-    "30 mrad": {"convergence_mrad": 30.0},
-}
-
-
-def run_checks() -> None:
-    """How much the answer at 5 nm depends on choices that should not matter, and some that do."""
-    values = [
-        slab(5.0, 7, **{"positions": 16, "step_nm": 5.0, **change})[-1]
-        for change in CHECKS.values()
-    ]
-    np.savez(RESULTS / "checks.npz", names=list(CHECKS), fraction_at_5_nm=values)
+def run_slabs() -> None:
+    """Shares of the beam against thickness, by element, energy and arrangement."""
+    kept: dict[str, Array] = {}
+    for element, energy, seed in SLABS:
+        depth, parallel, cone = slab(element, energy, seed)
+        name = f"{element}_{energy}_{seed}"
+        kept[f"{name}_thickness_nm"] = depth
+        kept[f"{name}_parallel"], kept[f"{name}_cone"] = parallel, cone
+    np.savez_compressed(RESULTS / "slabs.npz", **kept)
 
 
 def run_image(seeds: int) -> None:
@@ -261,7 +289,7 @@ def run_image(seeds: int) -> None:
     where = np.stack([g.ravel() for g in np.meshgrid(axis, axis)], axis=-1)  # x runs fastest
     edges, images, counts = np.asarray(CUBOID_NM), [], []
     for seed in range(seeds):
-        block = amorphous(tuple(edges + 0.5), seed + 100) - edges / 2 - 0.25
+        block = amorphous(tuple(edges + 0.5), seed + 100, closest=0.973) - edges / 2 - 0.25
         inside = block[(np.abs(block) <= edges / 2).all(axis=1)]
         atoms = Rotation.from_rotvec(POSE).apply(inside)
         depth = float(np.ptp(atoms[:, 2])) + 0.2
@@ -270,7 +298,7 @@ def run_image(seeds: int) -> None:
         image = multislice(
             atoms - centre + np.asarray(box) / 2, box, where, slice_nm=0.3,
             convergence_mrad=IMAGE_CONVERGENCE_MRAD,
-        )[-1].reshape(IMAGE_PIXELS, IMAGE_PIXELS)  # fmt: skip
+        )[0, -1].reshape(IMAGE_PIXELS, IMAGE_PIXELS)  # fmt: skip
         images.append(image)
         counts.append(len(inside))
         np.savez(RESULTS / "image.npz", images=images, atoms=counts)
@@ -281,7 +309,9 @@ def stemfast_image(fwhm_nm: float, finer: int = 1) -> Array:
     n = IMAGE_PIXELS * finer
     microscope = sf.Microscope(
         scan=sf.Scan(shape=(n, n), pixel_size_nm=IMAGE_PIXEL_NM / finer, dwell_us=1000.0),
-        beam=sf.Beam(energy_kev=ENERGY_KEV, current_pa=1000.0),
+        beam=sf.Beam(
+            energy_kev=ENERGY_KEV, current_pa=1000.0, convergence_mrad=IMAGE_CONVERGENCE_MRAD
+        ),
         probe=sf.Probe(fwhm_nm=fwhm_nm),
         haadf=sf.Haadf(inner_mrad=DETECTOR_MRAD[0], outer_mrad=DETECTOR_MRAD[1]),
         film=sf.Film(thickness_nm=0.0),
@@ -295,21 +325,21 @@ def stemfast_image(fwhm_nm: float, finer: int = 1) -> Array:
 def main() -> None:
     """Run the steps asked for, in the order given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    steps = ("atom", "slab", "checks", "image", "figure")
+    steps = ("atom", "slabs", "image", "table", "figure")
     parser.add_argument("steps", nargs="+", choices=steps)
-    parser.add_argument("--seeds", type=int, default=2, help="arrangements of the atoms")
+    parser.add_argument("--seeds", type=int, default=4, help="arrangements of the atoms of `image`")
     arguments = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     for step in arguments.steps:
         start = time.perf_counter()
-        if step == "figure":
+        if step in ("table", "figure"):
             import abtem_figure
 
-            abtem_figure.draw()
-        elif step in ("slab", "image"):
-            {"slab": run_slab, "image": run_image}[step](arguments.seeds)
+            {"table": abtem_figure.print_all, "figure": abtem_figure.draw}[step]()
+        elif step == "image":
+            run_image(arguments.seeds)
         else:
-            {"atom": run_atom, "checks": run_checks}[step]()
+            {"atom": run_atom, "slabs": run_slabs}[step]()
         print(f"{step}: {time.perf_counter() - start:.0f} s")
 
 

@@ -197,8 +197,8 @@ def describe_found(
     >>> rows, cols = np.indices((64, 64))
     >>> image = Micrograph(10.0 + 40.0 * (np.hypot(rows - 20, cols - 30) < 9), 0.5)
     >>> [ball] = describe_found(image, find_particles(image))
-    >>> [round(x, 1) for x in ball.centroid_nm]
-    [-0.7, -5.7]
+    >>> [round(x) for x in ball.centroid_nm]
+    [-1, -6]
     """
     cut: list[Isolated | FeatureError] = []
     for particle in found:

@@ -26,7 +26,6 @@ _ASKED = 100
 _SHIFT_PER_BLUR = 1.2
 # What polygons and ellipses leave out of a form, along its whole length.
 _DRAWN_SD_PX = 0.06
-_AGREES = (0.6, 1.67)  # area of the outline over that of the label
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +121,7 @@ def measure(
     width, width_sd = (blur_px, 0.0) if blur_px is not None else _blur(bright, labels, boxes)
     result = []
     for number, (box, border) in enumerate(zip(boxes, borders, strict=True), start=1):
-        outline, fitted = _outline(bright, labels, number, box, border, width)
+        outline = _outline(bright, labels, number, box, width)
         x, y = centroid(outline.points)
         small, large = feret(outline.points)
         around = perimeter(outline.points)
@@ -136,14 +135,14 @@ def measure(
                 outline=outline.points,
                 centroid=(y, x),
                 area=outline.area,
-                area_sd=area_sd if fitted else outline.area_sd,
+                area_sd=area_sd if outline.fitted else outline.area_sd,
                 perimeter=around,
                 min_feret=small,
                 max_feret=large,
                 confidence=float(detection.confidence[number - 1]),
                 on_border=border,
                 overlapped=bool(detection.overlapped[number - 1]),
-                edges_fitted=fitted,
+                edges_fitted=outline.fitted,
             )
         )
         if progress is not None and number % 16 == 0:
@@ -197,27 +196,26 @@ def _outline(
     labels: NDArray[np.int32],
     number: int,
     box: Box,
-    border: bool,
     blur_px: float,
-) -> tuple[Outline, bool]:
-    """The outline [px of the image]: fitted where it agrees with the label, else the label's."""
-    own = labels[box[0] : box[2], box[1] : box[3]] == number
-    area = float(np.count_nonzero(own))
-    if not border:
-        try:
-            isolated = isolate_label(bright, labels, number, box)
-            line = draw_outline(isolated, blur_px)
-        except (FeatureError, ValueError, np.linalg.LinAlgError):
-            line = None
-        if line is not None and _AGREES[0] * area < line.area < _AGREES[1] * area:
-            shift = np.array(isolated.first[::-1], np.float64)
-            return replace(line, points=line.points + shift), True
+) -> Outline:
+    """The outline [px of the image]; that of the label's pixels where the particle hardly shows."""
+    try:
+        isolated = isolate_label(bright, labels, number, box)
+        line = draw_outline(isolated, blur_px)
+    except (FeatureError, ValueError, np.linalg.LinAlgError):
+        return _around_pixels(labels, number, box)
+    return replace(line, points=line.points + np.array(isolated.first[::-1], np.float64))
+
+
+def _around_pixels(labels: NDArray[np.int32], number: int, box: Box) -> Outline:
     from skimage.measure import find_contours
 
+    own = labels[box[0] : box[2], box[1] : box[3]] == number
     lines = find_contours(np.pad(own, 1).astype(np.float64), 0.5)
     points = max(lines, key=lambda one: abs(signed_area(one)))[:-1, ::-1] - 1.0
     if signed_area(points) < 0:
         points = points[::-1]
     points = points + np.array([box[1], box[0]], np.float64)
+    area = float(np.count_nonzero(own))
     # Half a pixel either way around the label.
-    return Outline(points, False, area, 0.5 * perimeter(points)), False
+    return Outline(points, False, area, 0.5 * perimeter(points), fitted=False)

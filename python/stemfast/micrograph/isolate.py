@@ -72,6 +72,8 @@ class Isolated:
         What is doubtful.
     foreign : ndarray of bool, shape (h, w)
         Pixels that belong to other particles, or nearer to them.
+    own : ndarray of bool, shape (h, w)
+        The pixels of its label; where there was none, what a finder would have labelled.
     """
 
     signal: Image
@@ -87,6 +89,7 @@ class Isolated:
     smoothing_px: float
     flags: tuple[str, ...]
     foreign: Mask
+    own: Mask
 
 
 def checked_image(image: ArrayLike) -> Image:
@@ -179,6 +182,7 @@ def isolate(image: ArrayLike) -> Isolated:
         smoothing_px=width,
         flags=tuple(flags),
         foreign=other[window],
+        own=(mask & (above > _FINDER_SHARE * bright))[window],
     )
 
 
@@ -281,6 +285,7 @@ def isolate_label(
         smoothing_px=width,
         flags=tuple(flags),
         foreign=foreign,
+        own=own,
     )
 
 

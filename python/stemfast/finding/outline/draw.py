@@ -23,6 +23,8 @@ __all__ = ["Outline", "draw_outline", "rough_form"]
 
 Floats = NDArray[np.float64]
 
+_AGREES = (0.62, 2.0)  # area of the outline over that of the label
+
 
 @dataclass(frozen=True, eq=False)
 class Outline:
@@ -37,12 +39,15 @@ class Outline:
         Whether it is an ellipse.
     area, area_sd : float
         Area within it and its standard deviation [px²].
+    fitted : bool
+        Whether it comes from how brightness falls across it; else it is the ellipse of the label.
     """
 
     points: Floats = field(repr=False)
     is_round: bool
     area: float
     area_sd: float
+    fitted: bool = True
 
     @property
     def diameter(self) -> float:
@@ -52,6 +57,9 @@ class Outline:
 
 def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
     """Draw the outline of a particle: polygon or ellipse, each side where the particle ends.
+
+    Where that has far more or less area than the label, the edges are not to be followed, and the
+    ellipse of the label is drawn.
 
     Parameters
     ----------
@@ -78,9 +86,27 @@ def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
         fitted = refine_ellipse(isolated, form, blur_px)
     else:
         fitted = refine_polygon(isolated, form, blur_px)
-    return Outline(
-        fitted.points, isinstance(form, Ellipse), abs(signed_area(fitted.points)), fitted.area_sd
-    )
+    area = abs(signed_area(fitted.points))
+    labelled = float(np.count_nonzero(isolated.own))
+    if not _AGREES[0] * labelled < area < _AGREES[1] * labelled:
+        return _of_label(isolated.own)
+    return Outline(fitted.points, isinstance(form, Ellipse), area, fitted.area_sd)
+
+
+def _of_label(own: NDArray[np.bool_]) -> Outline:
+    """The ellipse of a label's area and second moments; half a pixel around is its uncertainty."""
+    rows, cols = np.nonzero(own)
+    centre = (float(cols.mean()), float(rows.mean()))
+    # Twelfths for the pixels' own extent.
+    spread = np.cov(np.stack([cols, rows]).astype(np.float64), bias=True) + np.eye(2) / 12.0
+    variances, axes = np.linalg.eigh(spread)
+    semi = 2.0 * np.sqrt(variances)
+    semi *= math.sqrt(len(rows) / (math.pi * semi.prod()))
+    angle = math.atan2(float(axes[1, 0]), float(axes[0, 0]))
+    points = Ellipse(centre, (float(semi[0]), float(semi[1])), angle, 0.0, 0.0).points()
+    if signed_area(points) < 0:
+        points = points[::-1]
+    return Outline(points, True, float(len(rows)), math.pi * float(semi.mean()), fitted=False)
 
 
 def rough_form(isolated: Isolated, blur_px: float) -> Floats | Ellipse:

@@ -41,7 +41,7 @@ _FLATTEST_DEG = 7.0
 # A convex particle rises from its outline to its summit: less than this share of the mean slope is
 # a tail of the probe or a shell, not its edge.
 _LEAST_SLOPE = 0.35
-_UNKNOWN_PX = 1.0
+_UNKNOWN_PX, _LEAST_OUTSIDE_PX = 1.0, 1.0
 # Prior weight of an edge that bends, all bends together, over one that does not; of an ellipsoid's.
 _BENT, _ROUND = 0.05, 1.0
 _LEAST_NOISE = 1e-3  # of the brightness
@@ -164,8 +164,8 @@ def _place(
     """
     wide = max(1.0, blur_px)
     profile = _profile(d, values, isolated, depth, wide, round_=round_)
-    if profile is None:
-        return _Place(0.0, _UNKNOWN_PX)
+    if profile is None or profile.at[0] > -_LEAST_OUTSIDE_PX:
+        return _Place(0.0, _UNKNOWN_PX)  # along the image's edge nothing is seen outside
     gains, prior = _gains(profile, max(blur_px, _SHARPEST_PX))
     best = float(gains.max())
     misfit = max(profile.total - best, 0.0)

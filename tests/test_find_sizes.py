@@ -113,6 +113,23 @@ def test_a_label_that_the_image_does_not_bear_out_keeps_its_area():
     assert found[0].area == np.count_nonzero(labels)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_labels_of_any_form_are_measured(seed):
+    """Rectangles of 1 to 11 px, cut into each other, on noise of few counts."""
+    rng = np.random.default_rng(seed)
+    image = rng.poisson(2.0, (90, 70)).astype(np.float32)
+    labels = np.zeros(image.shape, np.int32)
+    for number in range(1, 30):
+        top, left, height, width = rng.integers((0, 0, 1, 1), (90, 70, 12, 12))
+        labels[top : top + height, left : left + width] = number
+    found = sf.find(image, labels=labels)
+    assert len(found) == len(np.unique(labels)) - 1
+    for one in found:
+        assert one.area > 0
+        assert 0 < one.circularity <= 1
+        assert one.min_feret <= one.max_feret
+
+
 def test_statistics_of_a_population():
     rng = np.random.default_rng(3)
     diameters = np.exp(rng.normal(math.log(10.0), 0.2, 20_000))

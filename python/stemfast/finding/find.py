@@ -211,12 +211,13 @@ def _detector(method: str, progress: Callable[[float], None]) -> tuple[str, Dete
 
 
 def _free_of_damage(detection: Detection, mended: Damage) -> Detection:
-    """The detection without what lies on graphics or damage."""
-    if not len(detection) or not mended.mask.any():
-        return detection
+    """The detection without what lies on graphics or damage, or has no pixel at all."""
     n = len(detection)
+    if not n:
+        return detection
     whole = np.zeros(n, np.int64)
     for rows in np.array_split(detection.labels, max(1, len(detection.labels) // 256)):
         whole += np.bincount(rows.ravel(), minlength=n + 1)[1:]
     lost = np.bincount(detection.labels[mended.mask], minlength=n + 1)[1:]
-    return detection.keep(lost < (1.0 - _LEAST_FREE) * whole)
+    kept = (whole > 0) & (lost < (1.0 - _LEAST_FREE) * whole)
+    return detection if kept.all() else detection.keep(kept)

@@ -87,7 +87,9 @@ def otsu_threshold(image: Image) -> float:
     below = np.cumsum(counts)[:-1].astype(np.float64)
     above = counts.sum() - below
     first = np.cumsum(counts * centres)
-    between = below * above * (first[:-1] / below - (first[-1] - first[:-1]) / above) ** 2
+    low = first[:-1] / np.maximum(below, 1.0)
+    high = (first[-1] - first[:-1]) / np.maximum(above, 1.0)
+    between = below * above * (low - high) ** 2
     return float(edges[1 + int(np.argmax(between))])
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.finding.outline.draw import rough_form
 from stemfast.finding.outline.edges import blur_evidence
+from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
 
 __all__ = ["FWHM_PER_SIGMA", "USUAL_PX", "find_blur"]
@@ -74,10 +76,8 @@ def _likeliest(particles: list[Isolated], widths: Floats, wide: float) -> tuple[
 
     said = []
     for one in particles:
-        try:
+        with suppress(FeatureError, np.linalg.LinAlgError):
             said.append(blur_evidence(one, rough_form(one, USUAL_PX[0]), widths, wide))
-        except (ValueError, np.linalg.LinAlgError):  # no edge all about it
-            continue
     if not said:
         return USUAL_PX
     total = sum((np.maximum(one - one.max(), -_MOST_SAID) for one in said), np.zeros(len(widths)))

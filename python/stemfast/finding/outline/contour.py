@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
 
 __all__ = [
@@ -109,7 +110,7 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
 
     Raises
     ------
-    ValueError
+    FeatureError
         If there is no such line.
     """
     from scipy.ndimage import distance_transform_edt, map_coordinates
@@ -119,7 +120,7 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     padded = np.pad(inside, 1)
     lines = find_contours(padded, isolated.level)
     if not lines:
-        raise ValueError("the particle falls to its level nowhere, expected an edge about it")
+        raise FeatureError(f"no part of the particle is above its level of {isolated.level:.3g}")
     line = max(lines, key=lambda p: abs(signed_area(p))) - 1.0
     points = line[:, ::-1]
     if signed_area(points) < 0:

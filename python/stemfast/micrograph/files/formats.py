@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from stemfast.micrograph.files import hierarchy, mrc, picture, tiff
+from stemfast.micrograph.files import hierarchy, mrc, picture, tiff, unpacking
 from stemfast.micrograph.files.dataset import Dataset, one_channel
 from stemfast.micrograph.files.error import MicrographError
 
@@ -68,6 +68,8 @@ _IMAGES_ONLY: Mapping[str, Mapping[str, Any]] = {
     "tofwerk": {"signal": "fib_images"},
     "jeol": {"read_em_image": True},
 }
+
+_MAYBE_HDF5 = ("emd", "hspy", "hdf5", "nexus", "topspin")
 
 _LOGGERS = ("rsciio", "tifffile")
 _OF_IO = ("sparse", "numba", "h5py", "tifffile", "imagecodecs", "skimage")
@@ -139,6 +141,10 @@ def _reader(suffix: str) -> Callable[[Path], list[Dataset]]:
 
 def _read_with_rosettasciio(path: Path) -> list[Dataset]:
     package = FORMATS[path.suffix.lower()]
+    if package == "tiff":
+        unpacking.check_tiff(path)
+    elif package in _MAYBE_HDF5:
+        unpacking.check_hdf5(path)
     if package == "zspy":
         return [_dataset(entry) for entry in hierarchy.read_zspy(path)]
     if package == "hdf5":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.unpacking import check_folder, check_size, check_zip
+from stemfast.untrusted import json_object
 
 __all__ = ["hdf5_package", "read_zspy"]
 
@@ -51,6 +52,7 @@ def read_zspy(path: Path) -> list[dict[str, Any]]:
     """
     if not zipfile.is_zipfile(path):
         return _signals(path)
+    check_zip(path)
     # TensorStore refuses names that stand twice in a zip file; HyperSpy writes them so.
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as packed:
         packed.extractall(folder)
@@ -58,21 +60,22 @@ def read_zspy(path: Path) -> list[dict[str, Any]]:
 
 
 def _signals(root: Path) -> list[dict[str, Any]]:
+    stored = check_folder(root)
     experiments = root / "Experiments"
     if not experiments.is_dir():
         raise MicrographError("is no .zspy store: it has no group Experiments")
     return [
-        _signal(group)
+        _signal(group, stored)
         for group in sorted(experiments.iterdir(), key=lambda node: node.name)
         if (group / "data" / ".zarray").exists()
     ]
 
 
-def _signal(group: Path) -> dict[str, Any]:
+def _signal(group: Path, stored: int) -> dict[str, Any]:
     axes = [_tree(node) for name, node in _children(group) if name.startswith("axis-")]
     metadata = dict(_children(group)).get("metadata")
     return {
-        "data": _array(group / "data"),
+        "data": _array(group / "data", stored),
         "axes": axes,
         "metadata": {} if metadata is None else _tree(metadata),
         "original_metadata": {},
@@ -88,11 +91,11 @@ def _children(group: Path) -> Iterator[tuple[str, Path]]:
 
 def _tree(group: Path) -> dict[str, Any]:
     attributes = group / ".zattrs"
-    found = json.loads(attributes.read_text(encoding="utf-8")) if attributes.exists() else {}
+    found = json_object(attributes) if attributes.exists() else {}
     return {**found, **{name: _tree(node) for name, node in _children(group)}}
 
 
-def _array(node: Path) -> npt.NDArray[Any]:
+def _array(node: Path, stored: int) -> npt.NDArray[Any]:
     try:
         import tensorstore
     except ModuleNotFoundError as error:
@@ -101,4 +104,6 @@ def _array(node: Path) -> npt.NDArray[Any]:
         ) from error
     kvstore = {"driver": "file", "path": f"{node}/"}
     opened = tensorstore.open({"driver": "zarr", "kvstore": kvstore}, read=True).result()
+    # Chunks that are missing unpack to any size from nothing.
+    check_size(opened.size * opened.dtype.numpy_dtype.itemsize, stored)
     return np.asarray(opened.read().result())

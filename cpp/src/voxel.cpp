@@ -9,11 +9,18 @@
 namespace stemfast {
 inline namespace STEMFAST_ISA {
 
+// Voxels between two looks at whether the caller wants to stop: some tens of milliseconds.
+constexpr std::int64_t most_voxels = 1 << 24;
+
 void voxelize(const Batch& batch, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,
               const Execution& execution) {
   const std::int64_t rows = batch.scan.rows, columns = batch.scan.columns;
   const Grid grid = fine_grid(batch.scan, 0);
-  std::fill(out, out + layers * rows * columns, std::uint8_t{0});
+  const auto at_once = [](std::int64_t each) { return std::max<std::int64_t>(1, most_voxels / each); };
+  parallel_for(layers, at_once(rows * columns), execution.n_threads, execution.stop,
+               [&](int, std::int64_t begin, std::int64_t end) {
+                 std::fill(out + begin * rows * columns, out + end * rows * columns, std::uint8_t{0});
+               });
   const auto bodies = static_cast<std::size_t>(batch.bodies.image_offset[1]);
   const auto threads = static_cast<std::size_t>(execution.n_threads);
   std::vector<VoxelRuns> per_thread(threads);
@@ -27,7 +34,8 @@ void voxelize(const Batch& batch, std::int64_t layers, double first_layer, doubl
     const int weight = batch.bodies.weight[b] < 0.0 ? -1 : 1;
     for (auto& runs : per_thread) runs.place(solid, pose, grid, {first_layer, spacing, layers});
     const Range reached = intersect({0, rows}, per_thread[0].rows());
-    const std::int64_t chunk = std::max<std::int64_t>(1, reached.size() / (8 * execution.n_threads));
+    const std::int64_t share = std::max<std::int64_t>(1, reached.size() / (8 * execution.n_threads));
+    const std::int64_t chunk = std::min(share, at_once(layers * columns));
     parallel_for(reached.size(), chunk, execution.n_threads, execution.stop,
                  [&](int thread, std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = reached.begin + begin; i < reached.begin + end; ++i) {

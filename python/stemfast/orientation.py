@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import _core, elementary
-from stemfast.arguments import index, seed_value
+from stemfast.arguments import index, require_memory, seed_value
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
+_AT_ONCE = 2**18
 IDENTITY = np.array([[0.0, 0.0, 0.0, 1.0]])
 
 
@@ -100,6 +101,8 @@ def random(n: int, *, seed: int, first_index: int = 0) -> Rotation:
     ------
     TypeError, ValueError
         If an argument is not a whole number in its range.
+    MemoryError
+        If they would not fit into memory.
 
     Notes
     -----
@@ -113,9 +116,14 @@ def random(n: int, *, seed: int, first_index: int = 0) -> Rotation:
     """
     from scipy.spatial.transform import Rotation
 
-    count = index("n", n, minimum=1)
-    drawn = _core.haar_orientations(seed_value(seed), index("first_index", first_index), count)
-    return Rotation.from_quat(drawn)
+    count, key = index("n", n, minimum=1), seed_value(seed)
+    start = index("first_index", first_index, maximum=2**63 - 1 - count)
+    require_memory(3 * 32 * count, f"n = {count} orientations")
+    parts = []
+    for first in range(0, count, _AT_ONCE):  # between two parts Ctrl-C is heard
+        some = min(_AT_ONCE, count - first)
+        parts.append(Rotation.from_quat(_core.haar_orientations(key, start + first, some)))
+    return parts[0] if len(parts) == 1 else Rotation.concatenate(parts)
 
 
 Floats = NDArray[np.float64]

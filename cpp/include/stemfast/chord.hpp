@@ -181,9 +181,7 @@ class ConvexChords {
         continue;
       }
       const double edge = grid_.column((face.d - face.ny * y) / face.nx);
-      const double low = static_cast<double>(reach.begin) - 1.0, high = static_cast<double>(reach.end) + 1.0;
-      const double clamped = edge < low ? low : (edge > high ? high : edge);
-      auto j = static_cast<std::int64_t>(std::floor(clamped));
+      std::int64_t j = to_integer(std::floor(edge), reach.begin - 1, reach.end + 1);
       if (face.nx > 0) {
         while (j + 1 < reach.end && inside(j + 1)) ++j;
         while (j >= reach.begin && !inside(j)) --j;
@@ -254,8 +252,9 @@ class EllipsoidChords {
     const double half = std::sqrt(half_square);
     const double left = grid_.column(centre_x_ + middle - half);
     const double right = grid_.column(centre_x_ + middle + half);
-    const Range reach = intersect(columns_, {static_cast<std::int64_t>(std::ceil(left)),
-                                             static_cast<std::int64_t>(std::floor(right)) + 1});
+    const Range reach =
+        intersect(columns_, {to_integer(std::ceil(left), columns_.begin, columns_.end),
+                             to_integer(std::floor(right), columns_.begin - 1, columns_.end) + 1});
     if (reach.empty()) return;
     const float from_left = static_cast<float>(static_cast<double>(reach.begin) - left);
     const float from_right = static_cast<float>(right - static_cast<double>(reach.end - 1));

@@ -98,9 +98,8 @@ class MeshChords {
  private:
   void add_depth(const Span& span) {
     const double begin = std::ceil(grid_.column(span.left)), end = std::ceil(grid_.column(span.right));
-    const auto first = static_cast<double>(columns_.begin), last = static_cast<double>(columns_.end);
-    const auto j0 = static_cast<std::int64_t>(begin > first ? begin : first);
-    const auto j1 = static_cast<std::int64_t>(end < last ? end : last);
+    const std::int64_t j0 = to_integer(begin, columns_.begin, columns_.end);
+    const std::int64_t j1 = to_integer(end, columns_.begin, columns_.end);
     const double slope = (span.right_depth - span.left_depth) / (span.right - span.left);
     // Rounding may put a sample a hair outside the span; its depth stays between the two ends.
     const bool rising = span.left_depth <= span.right_depth;

@@ -32,7 +32,7 @@ struct SplineTaps {
 
 inline SplineTaps spline_taps(double place) {
   const double node = std::floor(place), f = place - node, g = 1.0 - f;
-  return {static_cast<std::int64_t>(node) - 1,
+  return {to_integer(node, -(std::int64_t{1} << 53), std::int64_t{1} << 53) - 1,
           {static_cast<float>(g * g * g / 6.0), static_cast<float>(((3.0 * f - 6.0) * f * f + 4.0) / 6.0),
            static_cast<float>(((3.0 * g - 6.0) * g * g + 4.0) / 6.0), static_cast<float>(f * f * f / 6.0)}};
 }

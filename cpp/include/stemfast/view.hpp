@@ -28,4 +28,11 @@ inline Range intersect(Range a, Range b) {
   return {a.begin > b.begin ? a.begin : b.begin, a.end < b.end ? a.end : b.end};
 }
 
+// A whole number as an integer in [low, high]; NaN becomes `low`. Without bounds the conversion of a
+// number that an integer cannot hold is undefined, and in practice gives the least integer there is.
+inline std::int64_t to_integer(double whole, std::int64_t low, std::int64_t high) {
+  const auto least = static_cast<double>(low), most = static_cast<double>(high);
+  return static_cast<std::int64_t>(whole > least ? (whole < most ? whole : most) : least);
+}
+
 }  // namespace stemfast

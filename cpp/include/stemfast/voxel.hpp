@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "stemfast/body.hpp"
+#include "stemfast/error.hpp"
 #include "stemfast/isa.hpp"
 #include "stemfast/mesh.hpp"
 
@@ -38,9 +40,7 @@ class VoxelRuns {
     columns_ = grid.columns_within(box.low[0], box.high[0]);
     const double low = (box.low[2] - layers.first) / layers.spacing - 1.0;
     const double high = (box.high[2] - layers.first) / layers.spacing + 2.0;
-    const auto count = static_cast<double>(layers.count);
-    layer_range_ = {static_cast<std::int64_t>(std::clamp(low, 0.0, count)),
-                    static_cast<std::int64_t>(std::clamp(high, 0.0, count))};
+    layer_range_ = {to_integer(low, 0, layers.count), to_integer(high, 0, layers.count)};
     grid_ = grid;
     layers_ = layers;
     kind_ = solid.kind;
@@ -174,8 +174,8 @@ class VoxelRuns {
       const double left = grid_.column(centre_[0] + (-b - half) / a);
       const double right = grid_.column(centre_[0] + (-b + half) / a);
       // One sample more on each side, then the inequality itself decides.
-      Range run = intersect(columns_, {static_cast<std::int64_t>(std::ceil(left)) - 1,
-                                       static_cast<std::int64_t>(std::floor(right)) + 2});
+      Range run = intersect(columns_, {to_integer(std::ceil(left), columns_.begin, columns_.end) - 1,
+                                       to_integer(std::floor(right), columns_.begin - 2, columns_.end) + 2});
       const auto inside = [&](std::int64_t j) {
         return inside_ellipsoid(grid_.x(static_cast<double>(j)), y, z);
       };
@@ -205,15 +205,13 @@ class VoxelRuns {
       const int sign = span.sign > 0 ? -1 : 1;
       const double begin = std::ceil((span.left - layers_.first) / layers_.spacing);
       const double end = std::ceil((span.right - layers_.first) / layers_.spacing);
-      const auto k0 = static_cast<std::int64_t>(std::max(begin, static_cast<double>(layer_range_.begin)));
-      const auto k1 = static_cast<std::int64_t>(std::min(end, static_cast<double>(layer_range_.end)));
+      const std::int64_t k0 = to_integer(begin, layer_range_.begin, layer_range_.end);
+      const std::int64_t k1 = to_integer(end, layer_range_.begin, layer_range_.end);
       const double slope = (span.right_depth - span.left_depth) / (span.right - span.left);
       const auto [low, high] = std::minmax(span.left_depth, span.right_depth);
       for (std::int64_t k = k0; k < k1; ++k) {
         const double depth = std::clamp(span.left_depth + slope * (layers_.z(k) - span.left), low, high);
-        const double column = std::clamp(std::ceil(grid_.column(depth)), static_cast<double>(columns_.begin),
-                                         static_cast<double>(columns_.end));
-        const auto last = static_cast<std::int64_t>(column);
+        const std::int64_t last = to_integer(std::ceil(grid_.column(depth)), columns_.begin, columns_.end);
         if (last > columns_.begin) visit(k, columns_.begin, last, sign);
       }
     }
@@ -247,7 +245,12 @@ class VoxelCounts {
     const double h = grid.spacing;
     const double first = std::floor(box.low[2] / h), last = std::ceil(box.high[2] / h);
     // Layers at half-integer multiples of h, so that a face in the plane z = 0 is no tie.
-    layers_ = {(first + 0.5) * h, h, static_cast<std::int64_t>(last - first)};
+    if (!(last - first <= static_cast<double>(most_layers))) {
+      throw ArgumentError("the voxel engine would need " + std::to_string(last - first) +
+                          " layers of the pixel's size along the beam, expected at most 2^20: take larger "
+                          "pixels, or engine='exact'");
+    }
+    layers_ = {(first + 0.5) * h, h, to_integer(last - first, 0, most_layers)};
     runs_.place(solid, pose, grid, layers_);
     spacing_ = h;
   }
@@ -273,6 +276,9 @@ class VoxelCounts {
   }
 
  private:
+  // Two numbers a layer and thread, and time for each layer of each row.
+  static constexpr std::int64_t most_layers = 1 << 20;
+
   VoxelRuns runs_;
   Layers layers_{};
   Slab slab_;

@@ -14,6 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 Vector: TypeAlias = tuple[float, float, float]
 
+#: Largest magnitude of any number, so that products of a few stay far from infinity.
+LARGEST = 1e18
+#: Lengths of particles, pixels and positions: from a millionth of a nanometre to a metre [nm].
+SHORTEST_NM, LONGEST_NM = 1e-6, 1e9
+
 
 def index(name: str, value: object, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
     """Return a whole number within limits.
@@ -58,16 +63,26 @@ def finite_number(name: str, value: object) -> float:
     Raises
     ------
     TypeError, ValueError
-        If it is not a number, or not finite.
+        If it is not a number, not finite, or larger than 1e18 in magnitude.
 
     Examples
     --------
     >>> finite_number("offset", 3)
     3.0
     """
+    number = _finite(name, value)
+    if abs(number) > LARGEST:
+        raise ValueError(f"{name} must be at most {LARGEST:g} in magnitude, got {number:g}")
+    return number
+
+
+def _finite(name: str, value: object) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {number!r}")
     return number
@@ -89,6 +104,52 @@ def positive_number(name: str, value: object) -> float:
     number = finite_number(name, value)
     if number <= 0:
         raise ValueError(f"{name} must be larger than 0, got {number:g}")
+    if number < 1 / LARGEST:
+        raise ValueError(f"{name} must be at least {1 / LARGEST:g}, got {number:g}")
+    return number
+
+
+def length_nm(name: str, value: object) -> float:
+    """Return `value` as a length from 1e-6 to 1e9 nm.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one.
+
+    Examples
+    --------
+    >>> length_nm("radius", 1e150)
+    Traceback (most recent call last):
+        ...
+    ValueError: radius must be from 1e-06 to 1e+09 nm, got 1e+150
+    """
+    number = _finite(name, value)
+    if number <= 0:
+        raise ValueError(f"{name} must be larger than 0, got {number:g}")
+    if not SHORTEST_NM <= number <= LONGEST_NM:
+        raise ValueError(
+            f"{name} must be from {SHORTEST_NM:g} to {LONGEST_NM:g} nm, got {number:g}"
+        )
+    return number
+
+
+def coordinate_nm(name: str, value: object) -> float:
+    """Return `value` as a position or shift of at most 1e9 nm either way.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one.
+
+    Examples
+    --------
+    >>> coordinate_nm("nm", -2)
+    -2.0
+    """
+    number = _finite(name, value)
+    if abs(number) > LONGEST_NM:
+        raise ValueError(f"{name} must be from -1e9 to 1e9 nm, got {number:g}")
     return number
 
 
@@ -110,6 +171,44 @@ def three_numbers(name: str, value: object, meaning: str) -> Vector:
     if len(value) != 3:
         raise ValueError(f"{name} must be three numbers {meaning}, got {len(value)}: {value!r}")
     x, y, z = (finite_number(f"{name}[{i}]", item) for i, item in enumerate(value))
+    return x, y, z
+
+
+def three_coordinates(name: str, value: object, meaning: str) -> Vector:
+    """Return `value` as three positions or shifts of at most 1e9 nm either way.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not.
+
+    Examples
+    --------
+    >>> three_coordinates("offset_nm", (3, -2, 1), "(x, y, z) [nm]")
+    (3.0, -2.0, 1.0)
+    """
+    x, y, z = three_numbers(name, value, meaning)
+    for i, number in enumerate((x, y, z)):
+        coordinate_nm(f"{name}[{i}]", number)
+    return x, y, z
+
+
+def three_lengths(name: str, value: object, meaning: str) -> Vector:
+    """Return `value` as three lengths from 1e-6 to 1e9 nm.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not.
+
+    Examples
+    --------
+    >>> three_lengths("edges", (3, 2, 1), "(x, y, z) [nm]")
+    (3.0, 2.0, 1.0)
+    """
+    x, y, z = three_numbers(name, value, meaning)
+    for i, number in enumerate((x, y, z)):
+        length_nm(f"{name}[{i}]", number)
     return x, y, z
 
 
@@ -151,14 +250,17 @@ def vectors(name: str, value: ArrayLike | None, unit: str) -> NDArray[np.float64
         return np.zeros((1, 3))
     try:
         array = np.atleast_2d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must hold numbers [{unit}], got {value!r}") from None
     if array.ndim != 2 or array.shape[1] != 3 or len(array) == 0:
         raise ValueError(
             f"{name} has shape {np.shape(value)}, expected (3,) or (n, 3): x, y, z [{unit}]"
         )
+    require_memory(array.size * 8 * 2, f"{name} of {len(array)} rows")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds numbers that are not finite [{unit}]")
+    if (largest := float(np.abs(array).max())) > (limit := LONGEST_NM if unit == "nm" else LARGEST):
+        raise ValueError(f"{name} holds {largest:g}, expected at most {limit:g} {unit}")
     return np.ascontiguousarray(array)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from stemfast.arguments import finite_number, index, require_memory
 from stemfast.micrograph.files import calibration
 from stemfast.micrograph.files.error import MicrographError
 from stemfast.micrograph.files.read import checked_image
@@ -151,6 +152,13 @@ def sphere_thickness(
     ndarray of float64, shape `shape`
         Thickness [px].
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a finite number, or the blur is wider than four images.
+    MemoryError
+        If the image would not fit into memory.
+
     Examples
     --------
     >>> t = sphere_thickness((41, 41), 20, 20, radius=8.0, sigma=0.0)
@@ -159,6 +167,12 @@ def sphere_thickness(
     """
     from scipy import ndimage
 
+    rows_px, cols_px = (index(f"shape[{k}]", n, minimum=1) for k, n in enumerate(shape))
+    numbers = {"row": row, "col": col, "radius": radius, "sigma": sigma}
+    row, col, radius, sigma = (finite_number(name, value) for name, value in numbers.items())
+    if sigma > (widest := 4 * max(rows_px, cols_px)):
+        raise ValueError(f"sigma is {sigma:g} px, expected at most {widest} for this shape")
+    require_memory(3 * 8 * rows_px * cols_px * _SUPERSAMPLE**2, f"a sphere on {shape} pixels")
     offsets = (np.arange(_SUPERSAMPLE) + 0.5) / _SUPERSAMPLE - 0.5
     rows = (np.arange(shape[0])[:, np.newaxis] + offsets).ravel() - row
     cols = (np.arange(shape[1])[:, np.newaxis] + offsets).ravel() - col

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stemfast.microscope.settings import Finite, NotNegative, Pixels, Positive, Settings
+from stemfast.microscope.settings import Finite, LengthNm, NotNegative, Pixels, Positive, Settings
 
 
 class Instability(Settings):
@@ -64,7 +64,7 @@ class Scan(Settings):
     shape : (int, int)
         Rows and columns [px].
     pixel_size_nm : float
-        Distance between neighbouring pixels, the same in x and y [nm].
+        Distance between neighbouring pixels, the same in x and y, 1e-6 to 1e9 [nm].
     dwell_us : float
         Time the beam rests on each pixel [us].
     flyback_us : float
@@ -85,7 +85,7 @@ class Scan(Settings):
     """
 
     shape: tuple[Pixels, Pixels] = (128, 128)
-    pixel_size_nm: Positive = 0.35
+    pixel_size_nm: LengthNm = 0.35
     dwell_us: Positive = 4.0
     flyback_us: NotNegative = 60.0
     instability: Instability = Instability()

@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
+from collections.abc import Callable
 from numbers import Real
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from stemfast.arguments import LONGEST_NM, SHORTEST_NM
+
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+
+#: Bounds of all numbers in magnitude: beyond any microscope, and products of several stay finite.
+SMALLEST, LARGEST = 1e-12, 1e12
 
 
 def _number(value: object) -> float:
     # Strings and booleans would pass pydantic's own conversion; NumPy's float32 would not.
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise ValueError("expected a number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if LARGEST < abs(number) < math.inf:
+        raise ValueError(f"expected a number of at most {LARGEST:g} in magnitude")
+    return number
+
+
+def _within(least: float, most: float) -> Callable[[object], float]:
+    """Check of a positive number; what is not positive is left to the field's own check."""
+
+    def check(value: object) -> float:
+        number = _number(value)
+        if number > 0 and not least <= number <= most and number < math.inf:
+            raise ValueError(f"expected a number from {least:g} to {most:g}")
+        return number
+
+    return check
+
+
+def _positive_or_none(value: object) -> float | None:
+    return None if value is None else _within(SMALLEST, LARGEST)(value)
 
 
 def _number_or_none(value: object) -> float | None:
@@ -35,12 +65,13 @@ def _whole(value: object) -> int:
 
 
 Finite = Annotated[float, BeforeValidator(_number)]
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+Positive = Annotated[float, BeforeValidator(_within(SMALLEST, LARGEST)), Field(gt=0)]
+LengthNm = Annotated[float, BeforeValidator(_within(SHORTEST_NM, LONGEST_NM)), Field(gt=0)]
 NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
 Angle = Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1000)]
 Cone = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1000)]
 FiniteOrNone = Annotated[float | None, BeforeValidator(_number_or_none)]
-PositiveOrNone = Annotated[float | None, Field(gt=0), BeforeValidator(_number_or_none)]
+PositiveOrNone = Annotated[float | None, Field(gt=0), BeforeValidator(_positive_or_none)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Pixels = Annotated[Whole, Field(ge=1)]
 

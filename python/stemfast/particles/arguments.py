@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from stemfast.arguments import positive_number
+from stemfast.arguments import LONGEST_NM, positive_number
 
 if TYPE_CHECKING:
     from stemfast.materials import Material
+
+#: Vertices of a solid. A hull of more takes minutes.
+MOST_POINTS = 100_000
 
 MaterialLike: TypeAlias = "str | Material"
 
@@ -23,15 +26,19 @@ def points_array(
     name: str, value: object, least: int
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """``value`` as a read-only (n, 3) float64 array of finite points, n >= ``least``."""
-    array = np.array(value)
+    array = np.asarray(value)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be real numbers of shape (n, 3), got dtype {array.dtype}")
     if array.ndim != 2 or array.shape[1] != 3 or array.shape[0] < least:
         raise ValueError(f"{name} must have shape (n, 3) with n >= {least}, got {array.shape}")
-    points = array.astype(np.float64)
+    if array.shape[0] > MOST_POINTS:
+        raise ValueError(f"{name} must have at most {MOST_POINTS} rows, got {array.shape[0]}")
+    points = np.array(array, np.float64)
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if bad.size:
         raise ValueError(f"{name} must be finite, but row {bad[0]} is {points[bad[0]].tolist()}")
+    if (largest := float(np.abs(points).max())) > LONGEST_NM:
+        raise ValueError(f"{name} must be from -1e9 to 1e9 nm, got {largest:g}")
     points.flags.writeable = False
     return points
 

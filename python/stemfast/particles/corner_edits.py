@@ -14,7 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemfast.arguments import Vector, finite_number, positive_number, three_numbers, three_positive
+from stemfast.arguments import (
+    Vector,
+    coordinate_nm,
+    length_nm,
+    positive_number,
+    three_coordinates,
+    three_lengths,
+    three_positive,
+)
 from stemfast.particles.arguments import numbers_text
 from stemfast.particles.geometry.clipping import Plane, Point
 from stemfast.particles.geometry.rounding_facets import FACET_COUNTS, facet_error, facet_normals
@@ -64,7 +72,7 @@ class CornerEdit(ABC):
         >>> Displacement(nm=2).severity((24, 20, 16))
         Severity(nm=2.0, fraction=0.125)
         """
-        checked = three_positive("edges", edges, "(x, y, z) [nm]")
+        checked = three_lengths("edges", edges, "(x, y, z) [nm]")
         depth = self.depth(checked)
         return Severity(nm=depth, fraction=depth / min(checked))
 
@@ -143,7 +151,7 @@ class Truncation(CornerEdit):
         """
         cut = cls.__new__(cls)
         object.__setattr__(cut, "fractions", None)
-        object.__setattr__(cut, "depth_nm", positive_number("depth_nm", depth_nm))
+        object.__setattr__(cut, "depth_nm", length_nm("depth_nm", depth_nm))
         return cut
 
     def reach(self, edges: Vector) -> Vector:
@@ -214,9 +222,9 @@ class Displacement(CornerEdit):
                 f"got nm={self.nm!r} and vector_nm={self.vector_nm!r}"
             )
         if self.nm is not None:
-            object.__setattr__(self, "nm", finite_number("nm", self.nm))
+            object.__setattr__(self, "nm", coordinate_nm("nm", self.nm))
         else:
-            vector = three_numbers("vector_nm", self.vector_nm, "(x, y, z) [nm]")
+            vector = three_coordinates("vector_nm", self.vector_nm, "(x, y, z) [nm]")
             object.__setattr__(self, "vector_nm", vector)
         if self.nm == 0 or self.vector_nm == (0, 0, 0):
             raise ValueError("Displacement must not be zero: leave the corner out instead")
@@ -283,7 +291,7 @@ class Rounding(CornerEdit):
     facets: int = 12
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "radius_nm", positive_number("radius_nm", self.radius_nm))
+        object.__setattr__(self, "radius_nm", length_nm("radius_nm", self.radius_nm))
         if isinstance(self.facets, (bool, np.bool_)) or not isinstance(
             self.facets, (int, np.integer)
         ):

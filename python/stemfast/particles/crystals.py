@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from stemfast.arguments import finite_number, positive_number
+from stemfast.arguments import finite_number, length_nm, positive_number
 from stemfast.particles.base import Faceted
 from stemfast.particles.geometry.body import Body
 from stemfast.particles.geometry.clipping import intersect_halfspaces
@@ -30,7 +30,7 @@ class _FromEdge(Faceted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "edge", positive_number("edge", self.edge))
+        object.__setattr__(self, "edge", length_nm("edge", self.edge))
 
     def _description(self) -> str:
         return f"edge={self.edge:.6g} nm"
@@ -260,7 +260,7 @@ class HexagonalPrism(_FromEdge):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "height", positive_number("height", self.height))
+        object.__setattr__(self, "height", length_nm("height", self.height))
 
     def _build(self) -> Solid:
         angles = np.arange(6) * math.pi / 3

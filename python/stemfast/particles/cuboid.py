@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stemfast.arguments import Vector, three_positive
+from stemfast.arguments import Vector, three_lengths
 from stemfast.particles.arguments import numbers_text
 from stemfast.particles.base import Faceted
 from stemfast.particles.corner_edits import CornerEdit, Severity
@@ -64,7 +64,7 @@ class Cuboid(Faceted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        edges = three_positive("edges", self.edges, "(x, y, z) [nm]")
+        edges = three_lengths("edges", self.edges, "(x, y, z) [nm]")
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "corners", MappingProxyType(_checked_corners(self.corners)))
         # Built at once, so that impossible edits are refused here and not when it is used.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stemfast.arguments import Vector, three_numbers
+from stemfast.arguments import Vector, three_coordinates
 from stemfast.orientation import quaternions
 from stemfast.particles.arguments import MaterialLike, numbers_text
 from stemfast.particles.base import Faceted, Particle
@@ -92,7 +92,7 @@ class Nested(Particle):
                 )
             if not isinstance(part, Nested) and len(part.bodies()) != 1:
                 raise TypeError(f"{name} must be a single solid, got {part!r}")
-        offset = three_numbers("offset_nm", offset_nm, "(x, y, z) [nm]")
+        offset = three_coordinates("offset_nm", offset_nm, "(x, y, z) [nm]")
         q = quaternions(orientation, "orientation")
         if len(q) != 1:
             raise ValueError(f"orientation has length {len(q)}, expected a single rotation")

@@ -195,10 +195,15 @@ its 6 edges both triangles run in one direction, the first joins vertices [0, 2]
 
 def _hull(points: FloatArray) -> Solid:
     """Convex hull with coplanar triangles joined into polygons."""
-    from scipy.spatial import ConvexHull
+    from scipy.spatial import ConvexHull, QhullError
 
     middle = points.mean(axis=0)
-    hull = ConvexHull(points - middle)
+    try:
+        hull = ConvexHull(points - middle)
+    except QhullError as error:
+        raise ValueError(
+            "points must enclose a volume, but their convex hull is flat to within rounding"
+        ) from error
     equations = hull.equations * np.array([1.0, 1.0, 1.0, -1.0])
     tolerance = 10 * FLAT * float(np.ptp(points, axis=0).max())
     candidates = hull.vertices

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from stemfast.arguments import Vector, positive_number, three_positive
+from stemfast.arguments import Vector, length_nm, three_lengths
 from stemfast.particles.arguments import numbers_text
 from stemfast.particles.base import Particle
 from stemfast.particles.geometry.body import Body, EllipsoidBody
@@ -80,7 +80,7 @@ class Sphere(_Round):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "radius", positive_number("radius", self.radius))
+        object.__setattr__(self, "radius", length_nm("radius", self.radius))
 
     @property
     def _half_lengths(self) -> Vector:
@@ -134,7 +134,7 @@ class Ellipsoid(_Round):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        semi_axes = three_positive("semi_axes", self.semi_axes, "(x, y, z) [nm]")
+        semi_axes = three_lengths("semi_axes", self.semi_axes, "(x, y, z) [nm]")
         object.__setattr__(self, "semi_axes", semi_axes)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stemfast.arguments import positive_number
+from stemfast.arguments import length_nm
 from stemfast.particles.arguments import MaterialLike
 from stemfast.particles.base import Faceted
 from stemfast.particles.geometry.solid import FLAT, Solid
@@ -68,10 +68,10 @@ class Tetrahedron(Faceted):
                 f"got edge={edge!r}, base={base!r}, height={height!r}"
             )
         if edge is not None:
-            base = positive_number("edge", edge)
+            base = length_nm("edge", edge)
             height = base * _REGULAR_HEIGHT
-        object.__setattr__(self, "base", positive_number("base", base))
-        object.__setattr__(self, "height", positive_number("height", height))
+        object.__setattr__(self, "base", length_nm("base", base))
+        object.__setattr__(self, "height", length_nm("height", height))
         object.__setattr__(self, "material", material)
         self.__post_init__()
 

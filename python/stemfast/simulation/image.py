@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from stemfast.arguments import positive_number
+from stemfast.arguments import length_nm
 from stemfast.atomic import replacing
 
 
@@ -71,8 +71,10 @@ class Image:
         for name in ("unit", "title"):
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} must be a string, got {getattr(self, name)!r}")
+            if not _in_utf8(getattr(self, name)):
+                raise ValueError(f"{name} holds half a surrogate pair, expected text of Unicode")
         object.__setattr__(self, "pixels", pixels)
-        size = positive_number("pixel_size_nm", self.pixel_size_nm)
+        size = length_nm("pixel_size_nm", self.pixel_size_nm)
         object.__setattr__(self, "pixel_size_nm", size)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -144,6 +146,10 @@ class Image:
 
 _JSON_TAG = 65000  # the first of TIFF's tags that are free for private use
 _STACK_AXES = ("image", "frame")
+
+
+def _in_utf8(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def check_path(path: str | Path) -> Path:

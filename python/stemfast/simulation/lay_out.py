@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stemfast.arguments import vectors
+from stemfast.arguments import require_memory, vectors
 from stemfast.orientation import quaternions
 from stemfast.particles import Particle
 from stemfast.particles.geometry.body import Body, EllipsoidBody
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
 _NO_TURN = (0.0, 0.0, 0.0, 1.0)
+_BODY_BYTES = 300  # of a particle in an image, while its pose is found
 
 
 def lay_out(
@@ -61,6 +62,8 @@ def lay_out(
         **other_lengths,
     }
     n = common_length(lengths)
+    most = max(len(item.particles) if isinstance(item, Specimen) else 1 for item in shown)
+    require_memory(_BODY_BYTES * max(n, 1) * most, f"the poses of {max(n, 1)} images")
     turn, shift = np.broadcast_to(turn, (max(n, 1), 4)), np.broadcast_to(shift, (max(n, 1), 3))
     return _place(shown, turn, shift, single=n == 0)
 

@@ -76,6 +76,10 @@ class PosePath:
         return f"PosePath of {len(self.times_s)} poses from {first:g} to {last:g} s"
 
 
+#: Longest way around of a spinning particle in all frames of an image [rad].
+MOST_TURNED_RAD = 1e9
+
+
 @dataclass(frozen=True)
 class Motion:
     """Motion of the particles of a batch as the caller gives it, and the number of frames."""
@@ -213,6 +217,7 @@ def scan_columns(
         )
     for scan in scans:
         _require_in_field(scan, frames)
+        _require_few_turns(scan, frames, spin)
     series = np.arange(n) // frames
     own = [paths[i if len(paths) > 1 else 0] for i in series] if paths else []
     ends = np.cumsum([0, *(len(path.times_s) for path in own)])
@@ -256,6 +261,17 @@ def drift_reach_nm(scan: Scan, frames: int = 1) -> tuple[float, float]:
     lasting = seconds if decay is None else decay * -math.expm1(-seconds / decay)
     x, y = scan.instability.drift_nm_s
     return x * lasting, y * lasting
+
+
+def _require_few_turns(scan: Scan, frames: int, spin: Float) -> None:
+    """Refuse so many turns that rounding decides where the particle stands."""
+    seconds = frames * scan.shape[0] * scan.row_us * 1e-6
+    angle = float(np.linalg.norm(spin, axis=1).max()) * seconds
+    if angle > MOST_TURNED_RAD:
+        raise ValueError(
+            f"spin_rad_s turns the particle by {angle:.3g} rad during the scan, expected at most "
+            f"{MOST_TURNED_RAD:g}: rounding would decide how it stands"
+        )
 
 
 def _require_in_field(scan: Scan, frames: int) -> None:

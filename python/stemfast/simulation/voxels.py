@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
-from stemfast.arguments import index, output_array, positive_number
+from stemfast.arguments import index, length_nm, output_array
 from stemfast.orientation import quaternions
 from stemfast.simulation.batch import Batch, Shown
 from stemfast.simulation.lay_out import lay_out
@@ -67,7 +67,7 @@ def voxelize(
     """
     if not isinstance(particle, Shown):
         raise TypeError(f"particle must be a Particle or Specimen, got {type(particle).__name__}")
-    size = positive_number("voxel_size_nm", voxel_size_nm)
+    size = length_nm("voxel_size_nm", voxel_size_nm)
     batch = lay_out(particle, orientation, None, {})
     if batch.n_images != 1:
         raise ValueError(f"orientation has length {batch.n_images}, expected a single rotation")
@@ -141,7 +141,7 @@ def project_volume(
     >>> float(projection[1, 1])
     2.0
     """
-    density, size = _density(volume), positive_number("voxel_size_nm", voxel_size_nm)
+    density, size = _density(volume), length_nm("voxel_size_nm", voxel_size_nm)
     threads = index("n_threads", n_threads, maximum=4096)
     q = quaternions(orientations)
     single = orientations is None or orientations.single

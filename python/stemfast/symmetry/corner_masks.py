@@ -264,9 +264,9 @@ def cuboid_symmetry(edges: ArrayLike, *, tolerance_nm: float) -> CuboidSymmetry:
     >>> cuboid_symmetry((24, 20, 20.05), tolerance_nm=0.1).group
     'D4h'
     """
-    from stemfast.arguments import finite_number, three_positive
+    from stemfast.arguments import finite_number, three_lengths
 
-    a, b, c = three_positive("edges", np.asarray(edges).tolist(), "(x, y, z) [nm]")
+    a, b, c = three_lengths("edges", np.asarray(edges).tolist(), "(x, y, z) [nm]")
     tolerance = finite_number("tolerance_nm", tolerance_nm)
     if tolerance < 0:
         raise ValueError(f"tolerance_nm must be at least 0, got {tolerance:g}")

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.arguments import finite_number, three_numbers, three_positive
+from stemfast.arguments import finite_number, three_coordinates, three_lengths
 from stemfast.particles.arguments import MaterialLike, checked_material, points_array
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -105,8 +105,8 @@ class EllipsoidBody:
     quaternion: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
 
     def __post_init__(self) -> None:
-        semi_axes = np.array(three_positive("semi_axes", self.semi_axes, "(x, y, z) [nm]"))
-        centre = np.array(three_numbers("centre", self.centre, "(x, y, z) [nm]"))
+        semi_axes = np.array(three_lengths("semi_axes", self.semi_axes, "(x, y, z) [nm]"))
+        centre = np.array(three_coordinates("centre", self.centre, "(x, y, z) [nm]"))
         semi_axes.flags.writeable = False
         centre.flags.writeable = False
         object.__setattr__(self, "semi_axes", semi_axes)

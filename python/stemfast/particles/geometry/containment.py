@@ -154,9 +154,14 @@ def _gaps(corners: FloatArray, points: FloatArray) -> FloatArray:
     or along the common perpendicular of an edge of each (S. Gottschalk, M. Lin and D. Manocha,
     SIGGRAPH 1996). 0 or less where a triangle touches the hull.
     """
-    from scipy.spatial import ConvexHull
+    from scipy.spatial import ConvexHull, QhullError
 
-    hull = ConvexHull(points)
+    try:
+        hull = ConvexHull(points)
+    except QhullError as error:
+        raise ValueError(
+            "a body inside another must span a volume, but it is flat to within rounding"
+        ) from error
     points = points[hull.vertices]
     across = np.unique(hull.equations[:, :3].round(12), axis=0)
     across /= np.linalg.norm(across, axis=1, keepdims=True)

@@ -93,7 +93,10 @@ def outline(image: ArrayLike, microscope: Microscope, material: str) -> Outline:
     calibration = Calibration.of(microscope, material)
     pixel = microscope.scan.pixel_size_nm
     noise = np.where(found.mask, found.pixel_noise, 0.0)
-    thickness = thickness_nm(found.signal, found.film, calibration, pixel_noise=noise)
+    # A dose or a material that is not the image's makes pixels brighter than any thickness: how
+    # badly that fits is for the fit to say.
+    signal = np.minimum(found.signal, calibration.brightest(found.film))
+    thickness = thickness_nm(signal, found.film, calibration, pixel_noise=noise)
     reach = 2 + math.ceil(3.0 * microscope.probe.sigma_nm / pixel)
     thickness = np.where(ndimage.binary_dilation(found.mask, iterations=reach), thickness, 0.0)
     rows, columns = thickness.shape

@@ -25,6 +25,7 @@ Image = NDArray[np.float64]
 _REACH_SIGMAS = 3.0
 _REACH_PX = 2
 _HIGHEST = 0.999
+_NEARLY = 0.98  # of the largest fraction, where thickness still can be told
 # Where thickness hardly changes brightness, noise has no small effect to correct for.
 _LEAST_SLOPE = 0.3
 
@@ -95,6 +96,11 @@ class Calibration(Settings):
             gain=microscope.detector.gain,
             offset=microscope.detector.offset,
         )
+
+    def brightest(self, film: Image) -> Image:
+        """Signal above a film that nearly the brightest thickness of the material gives."""
+        most = min(_HIGHEST, self.curve.largest_fraction)
+        return np.asarray(self.gain * self.electrons_px * _NEARLY * most + self.offset - film)
 
 
 def thickness_nm(

@@ -220,14 +220,14 @@ def test_evidence_of_a_faint_image_is_the_mean_over_all_poses(kind):
 
 
 def test_probabilities_of_faint_images_mean_what_they_say():
-    """Twenty images that leave doubt: answers are right as often as they claim, within 3.3 σ."""
+    """Twelve images that leave doubt: answers are right as often as they claim, within 3.3 σ."""
     recipe = recipes.resolve(
         "shapes",
         conditions="hard",
         image_px=64,
         sets=["particle.diameter_nm=[5.0, 6.0]", "imaging.signal_e_px=[20.0, 60.0]"],
     )
-    score = ceiling(recipe, 20)
+    score = ceiling(recipe, 12)
     claimed = np.array([max(verdict.probability) for verdict in score.verdicts])
     off = score.right - claimed.sum()
     assert abs(off) < 3.3 * math.sqrt(float((claimed * (1 - claimed)).sum()))

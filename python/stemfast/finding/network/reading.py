@@ -21,7 +21,7 @@ __all__ = ["detect", "found_stars", "reader_of"]
 
 Map: TypeAlias = NDArray[np.float32]
 
-LEAST = 0.35  # score of a candidate
+LEAST = 0.45  # score of a candidate
 SMALLEST_PX, LARGEST_PX = 5.0, 110.0
 _CONTRAST_PX = 800  # the contrast is told from octaves no larger than this, along a side
 
@@ -97,10 +97,10 @@ def _told_contrast(image: Map, reader: Reader, least: float) -> Contrast:
         (o.image for o in octaves(image) if max(o.image.shape) <= _CONTRAST_PX and o.factor <= 1.0),
         image,
     )
-    # Many specks of noise weigh less than one particle.
+    # Many unsure specks of noise weigh less than one sure particle.
     evidence = []
     for sign in (1.0, -1.0):
         parts = stars_of(np.float32(sign) * small, reader, least, SMALLEST_PX, LARGEST_PX)
         stars = chosen(Stars.joined([p for _, p in parts]), (small.shape[0], small.shape[1]))
-        evidence.append(float(((stars.score - 0.5 * least) * np.sqrt(stars.area)).sum()))
+        evidence.append(float((stars.score**4 * stars.area**0.75).sum()))
     return "bright" if evidence[0] >= evidence[1] else "dark"

@@ -40,7 +40,7 @@ class FinderExperiment:
         Architecture.
     """
 
-    steps: int = 3600
+    steps: int = 3000
     batch_size: int = 12
     fresh: int = 4
     ring: int = 400

@@ -31,6 +31,7 @@ def finish(
     seconds: float,
     command: str,
     own: dict[str, Any] | None = None,
+    remark: str = "",
 ) -> TrainedFinder:
     """Round the weights, judge them on test fields, and write network and card.
 
@@ -45,6 +46,8 @@ def finish(
         What the user typed.
     own : dict, optional
         Figures on images of the user's.
+    remark : str
+        What else the card is to say of how it was made.
 
     Returns
     -------
@@ -69,6 +72,7 @@ def finish(
         "parameters": parameters,
         "fields_seen": experiment.ring + experiment.steps * experiment.fresh,
         "test": test,
+        **({"remark": remark} if remark else {}),
         **({} if own is None else {"own": own}),
     }
     trained = TrainedFinder(network, card)
@@ -116,6 +120,7 @@ def card_text(trained: TrainedFinder) -> str:
         f"{card['parameters']:,} weights.",
         f"- Seed {experiment['seed']}; training, validation and test fields come from ranges that "
         "never meet.",
+        *([f"- {card['remark']}"] if "remark" in card else []),
         "",
         "## Limits",
         "",

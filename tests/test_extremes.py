@@ -173,5 +173,11 @@ def test_a_flat_solid_and_text_that_is_none_are_errors_of_ours():
     flat = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 1e-17), (0.5, 0.5, 0)]
     with pytest.raises(ValueError, match="points must enclose a volume"):
         sf.Polyhedron.from_vertices(flat)
+    needle = [(1, 1, 1), (1, 1, 3), (1, 1e9, 1), (3, 1, 1)]
+    with pytest.raises(ValueError, match="points must enclose a volume|a face has no area"):
+        sf.Polyhedron.from_vertices(needle)
+    for volume in (1e150, HUGE_INTEGER, np.ones((2, 2, 2), np.complex64)):
+        with pytest.raises((ValueError, TypeError), match="volume"):
+            sf.project_volume(volume, voxel_size_nm=1.0)
     with pytest.raises(ValueError, match="title holds half a surrogate pair"):
         sf.Image(np.eye(8), 1.0, title="\ud800")

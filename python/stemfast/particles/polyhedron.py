@@ -218,6 +218,10 @@ def _hull(points: FloatArray) -> Solid:
     kept = np.flatnonzero(count >= 3)
     place = {int(old): new for new, old in enumerate(kept)}
     trimmed = tuple(tuple(place[i] for i in ring if i in place) for ring in rings)
+    if len(kept) < 4 or min(map(len, trimmed)) < 3:
+        raise ValueError(
+            "points must enclose a volume, but are too thin for their length to tell faces apart"
+        )
     return Solid.from_faces(points[candidates][kept], trimmed)
 
 

@@ -170,8 +170,12 @@ def project_volume(
 
 def _density(volume: ArrayLike) -> NDArray[np.float32]:
     try:
-        density = np.ascontiguousarray(volume, np.float32)
-    except (TypeError, ValueError):
+        given = np.asarray(volume)
+        if given.dtype.kind not in "buifO":
+            raise TypeError
+        with np.errstate(over="ignore"):  # refused below
+            density = np.ascontiguousarray(given, np.float32)
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"volume must hold numbers, got {type(volume).__name__}") from None
     if density.ndim != 3 or density.size == 0:
         raise ValueError(f"volume has shape {density.shape}, expected (nz, ny, nx), none of them 0")

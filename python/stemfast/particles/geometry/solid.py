@@ -140,7 +140,10 @@ def newell_planes(vertices: FloatArray, faces: tuple[Face, ...]) -> FloatArray:
         middle = points.mean(axis=0)
         spokes = points - middle
         normal = np.cross(spokes, np.roll(spokes, -1, axis=0)).sum(axis=0)
-        row[:3] = normal / np.linalg.norm(normal)
+        length = float(np.linalg.norm(normal))
+        if not length > 0:
+            raise ValueError("a face has no area, expected corners that are not all in one line")
+        row[:3] = normal / length
         row[3] = row[:3] @ middle
     return planes
 

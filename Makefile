@@ -18,7 +18,7 @@ SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 PY := python tests bench examples
 
-.PHONY: help demo test check sanitize bench format architecture clean
+.PHONY: help demo test check fuzz sanitize bench format architecture clean
 .DEFAULT_GOAL := help
 
 help:
@@ -40,6 +40,9 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check $(PY)
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/mypy
+
+fuzz: $(VENV)/.installed-test
+	STEMFAST_FUZZ_CALLS=10000 $(BIN)/python -m pytest -q tests/test_random_calls.py
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest bench --benchmark-only

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
 from stemfast.finding.network.pyramid import Reader, octaves, stars_of
+from stemfast.finding.network.specks import stands_out
 from stemfast.finding.network.star import Stars, chosen, painted
 from stemfast.models.finder import Finder
 from stemfast.pretrained.shipped import load_pretrained
@@ -21,8 +22,10 @@ __all__ = ["detect", "found_stars", "reader_of"]
 
 Map: TypeAlias = NDArray[np.float32]
 
-LEAST = 0.45  # score of a candidate
+LEAST = 0.55  # score of a candidate
 SMALLEST_PX, LARGEST_PX = 5.0, 110.0
+_SURE = 0.6  # score of those that tell the contrast
+_LARGEST_SHARE = 0.7  # of the image: larger ones are shading
 _CONTRAST_PX = 800  # the contrast is told from octaves no larger than this, along a side
 
 
@@ -87,9 +90,18 @@ def found_stars(
     if contrast == "auto":
         told = _told_contrast(image, reader, least)
     own = image if told == "bright" else -image
-    parts = stars_of(own, reader, least, SMALLEST_PX, LARGEST_PX)
+    return _outlines(own, reader, least), told
+
+
+def _outlines(image: Map, reader: Reader, least: float, finest: float = 2.0) -> Stars:
+    """Outlines of octaves that do not lie over each other, none as large as the image."""
+    parts = stars_of(
+        image, reader, least, SMALLEST_PX, LARGEST_PX, lambda octave: octave.factor <= finest
+    )
     stars = Stars.joined([p for _, p in parts])
-    return chosen(stars, (image.shape[0], image.shape[1])), told
+    stars = stars.taken(stars.area < _LARGEST_SHARE * image.size)
+    stars = stars.taken(stands_out(image, stars))
+    return chosen(stars, (image.shape[0], image.shape[1]))
 
 
 def _told_contrast(image: Map, reader: Reader, least: float) -> Contrast:
@@ -97,10 +109,10 @@ def _told_contrast(image: Map, reader: Reader, least: float) -> Contrast:
         (o.image for o in octaves(image) if max(o.image.shape) <= _CONTRAST_PX and o.factor <= 1.0),
         image,
     )
-    # Many unsure specks of noise weigh less than one sure particle.
     evidence = []
     for sign in (1.0, -1.0):
-        parts = stars_of(np.float32(sign) * small, reader, least, SMALLEST_PX, LARGEST_PX)
-        stars = chosen(Stars.joined([p for _, p in parts]), (small.shape[0], small.shape[1]))
-        evidence.append(float((stars.score**4 * stars.area**0.75).sum()))
+        # Enlarged, grain looks like specks in either contrast.
+        stars = _outlines(np.float32(sign) * small, reader, least, finest=1.0)
+        sure = stars.taken(stars.score > _SURE)
+        evidence.append(float((sure.score**4 * np.sqrt(sure.area)).sum()))
     return "bright" if evidence[0] >= evidence[1] else "dark"

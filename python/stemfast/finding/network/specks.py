@@ -1,0 +1,57 @@
+"""Specks: the smallest detections must stand out of the image's own structure at their scale."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast import _core
+from stemfast.finding.network.star import Stars
+
+__all__ = ["stands_out"]
+
+Map: TypeAlias = NDArray[np.float32]
+
+_RADIUS_PX = 6.0  # of what counts as a speck
+_LEAST = 3.0  # standard deviations
+_MAD_TO_SIGMA = 1.4826
+_PER_RADIUS = 1.5
+_SAMPLES = 1 << 19
+
+
+def stands_out(image: Map, stars: Stars) -> NDArray[np.bool_]:
+    """True for outlines that are no specks, or stand out by three standard deviations.
+
+    The image is filtered by a difference of two Gaussians of each speck's scale; the standard
+    deviation is that of the filtered image, from the median of its absolute values, so that
+    particles count little.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+        With particles bright.
+    stars : Stars
+
+    Returns
+    -------
+    (n,) bool
+    """
+    radius = np.sqrt(stars.area / np.pi)
+    result = radius >= _RADIUS_PX
+    # Scales half an octave apart.
+    step = np.round(2.0 * np.log2(np.maximum(radius, 1.0) / _PER_RADIUS))
+    for own in np.unique(step[~result]).tolist():
+        scale = max(0.7, 2.0 ** (0.5 * own))
+        rows = np.flatnonzero(~result & (step == own))
+        smooth = np.ascontiguousarray(image, np.float32)
+        band = _core.blur(smooth, 0.7 * scale) - _core.blur(smooth, 1.6 * scale)
+        every = int(np.sqrt(max(1, band.size // _SAMPLES)))
+        sample = band[::every, ::every]
+        middle = float(np.median(sample))
+        sigma = _MAD_TO_SIGMA * float(np.median(np.abs(sample - middle)))
+        place = np.round(stars.centre[rows]).astype(np.int64)
+        place = np.clip(place, 0, np.array(image.shape) - 1)
+        result[rows] = band[place[:, 0], place[:, 1]] - middle > _LEAST * sigma
+    return result

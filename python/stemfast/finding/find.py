@@ -28,6 +28,7 @@ __all__ = ["METHODS", "check_choice", "find", "find_in"]
 
 METHODS = ("network", "classical", "auto")
 _NETWORK = "finder"
+_RIM_PX = 4  # of graphics
 _LEAST_FREE = 0.5  # of a particle's pixels, outside of graphics and damage
 
 Detector = Callable[[NDArray[np.float32], str], Detection]
@@ -212,12 +213,18 @@ def _detector(method: str, progress: Callable[[float], None]) -> tuple[str, Dete
 
 def _free_of_damage(detection: Detection, mended: Damage) -> Detection:
     """The detection without what lies on graphics or damage, or has no pixel at all."""
+    from scipy.ndimage import binary_dilation
+
     n = len(detection)
     if not n:
         return detection
     whole = np.zeros(n, np.int64)
     for rows in np.array_split(detection.labels, max(1, len(detection.labels) // 256)):
         whole += np.bincount(rows.ravel(), minlength=n + 1)[1:]
-    lost = np.bincount(detection.labels[mended.mask], minlength=n + 1)[1:]
+    # The rims of letters and of a data bar, left over beside what is masked, are no sample either.
+    near = mended.mask.copy()
+    if mended.burnt_in.mask.any():
+        near |= binary_dilation(mended.burnt_in.mask, iterations=_RIM_PX)
+    lost = np.bincount(detection.labels[near], minlength=n + 1)[1:]
     kept = (whole > 0) & (lost < (1.0 - _LEAST_FREE) * whole)
     return detection if kept.all() else detection.keep(kept)

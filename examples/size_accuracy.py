@@ -24,7 +24,7 @@ SHAPES = {
     "decahedron, 15 nm": sf.Decahedron(edge=15),
     "hexagonal prism, 10 × 14 nm": sf.HexagonalPrism(edge=10, height=14),
 }
-CONDITIONS = {"standard": (0.8, 1.2, 800.0), "finer": (0.5, 0.9, 800.0), "dim": (0.8, 1.6, 400.0)}
+CONDITIONS = {"standard": (0.8, 1.2, 1200.0), "finer": (0.5, 0.9, 1200.0), "dim": (0.8, 1.6, 600.0)}
 
 
 def microscope(pixel_nm: float, probe_nm: float, electrons_px: float) -> sf.Microscope:

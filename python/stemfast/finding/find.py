@@ -6,13 +6,13 @@ import difflib
 import importlib
 import importlib.util
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.evaluation.detection import mask_overlap, matched
 from stemfast.finding.artefacts.contents import is_no_sample
 from stemfast.finding.artefacts.damage import Damage, repair
 from stemfast.finding.detection import CONTRASTS, Detection
@@ -28,10 +28,12 @@ __all__ = ["METHODS", "check_choice", "find", "find_in"]
 
 METHODS = ("network", "classical", "auto")
 _NETWORK = "finder"
+_AGREEMENT = 0.85  # of the larger number of particles
 _RIM_PX = 4  # of graphics
 _LEAST_FREE = 0.5  # of a particle's pixels, outside of graphics and damage
 
-Detector = Callable[[NDArray[np.float32], str], Detection]
+Image = NDArray[np.float32]
+Detector = Callable[[Image, str], Detection]
 
 
 def find(
@@ -58,7 +60,8 @@ def find(
         Whether particles are brighter (HAADF) or darker (bright field) than what is around them;
         by default the image decides.
     method : {"auto", "network", "classical"}
-        Who finds; by default the network where its weights are installed.
+        Who finds; by default the network where its weights are installed, but the classical finder
+        on an even film, where both find the same.
     scale_bar_nm : float, optional
         What the scale bar in the image stands for [nm], in place of `pixel_size_nm`.
     probe_fwhm_nm : float, optional
@@ -133,8 +136,10 @@ def find_in(
     tell("finding", 0.0)
     told: list[str] = []
     if labels is None:
-        chosen, detector = _detector(method, lambda share: tell("finding", share))
-        detection = _free_of_damage(detector(mended.image, contrast), mended)
+        chosen, detection = _searched(
+            method, mended.image, contrast, lambda share: tell("finding", share)
+        )
+        detection = _free_of_damage(detection, mended)
     else:
         chosen = "labels"
         known = read_labels(labels) if isinstance(labels, str | Path) else labels
@@ -196,19 +201,34 @@ def check_choice(
             raise ValueError(f"{name} is {value!r}, expected {listed}{hint}")
 
 
-def _detector(method: str, progress: Callable[[float], None]) -> tuple[str, Detector]:
-    """Name and function of the finder to use."""
-    if method == "auto":
-        shipped_too = (shipped.folder(_NETWORK) / "config.json").is_file()
-        able = importlib.util.find_spec("jax") is not None
-        method = "network" if shipped_too and able else "classical"
-    if method == "network":
-        network = importlib.import_module("stemfast.finding.network")
-        detect: Detector = network.detect
-        return method, detect
+def _searched(
+    method: str, image: Image, contrast: str, progress: Callable[[float], None]
+) -> tuple[str, Detection]:
+    """Name and detection of the finder that is to be used."""
     from stemfast.finding import classical
 
-    return method, partial(classical.detect, progress=progress)
+    able = (shipped.folder(_NETWORK) / "config.json").is_file() and (
+        importlib.util.find_spec("jax") is not None
+    )
+    if method == "classical" or (method == "auto" and not able):
+        return "classical", classical.detect(image, contrast, progress=progress)
+    network: Detector = importlib.import_module("stemfast.finding.network").detect
+    seen = network(image, contrast)
+    if method == "network":
+        return method, seen
+    # On an even film both find the same, and the classical finder follows edges more closely and
+    # parts particles by their brightness; on a support it finds few or none of the network's.
+    other = classical.detect(image, seen.contrast if len(seen) else contrast, progress=progress)
+    return ("classical", other) if _agree(other, seen) else ("network", seen)
+
+
+def _agree(first: Detection, second: Detection) -> bool:
+    """True if two finders find the same particles, all but a few."""
+    most = max(len(first), len(second))
+    if min(len(first), len(second)) < _AGREEMENT * most:
+        return False
+    shared = matched(mask_overlap(first.labels, second.labels), least=0.4).right.sum()
+    return bool(shared >= _AGREEMENT * most)
 
 
 def _free_of_damage(detection: Detection, mended: Damage) -> Detection:

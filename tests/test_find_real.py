@@ -14,14 +14,13 @@ from stemfast.evaluation.detection import (  # noqa: E402
     box_overlap,
     boxes_of,
     f1_score,
-    mask_overlap,
     matched,
 )
 from stemfast.finding.network import detect  # noqa: E402
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "real"
-#: What the shipped weights reach, less some hundredths for other processors' rounding.
-CATALYSTS, TRANSMISSION = 0.0, 0.0
+#: The shipped weights reach 0.73; bench/finding_comparison.py has the other collection as well.
+CATALYSTS = 0.68
 
 needs_images = pytest.mark.skipif(
     not REAL.is_dir(), reason="the labelled images of ../shared/data/real are not at hand"
@@ -51,16 +50,3 @@ def test_particles_of_supported_catalysts_are_found():
         )
         parts.append(matched(box_overlap(boxes_of(detect(image).labels), true), least=0.4))
     assert f1_score(parts)[0] >= CATALYSTS
-
-
-@needs_images
-def test_particles_of_transmission_images_are_found():
-    """Masks, right above an overlap of 0.5."""
-    parts = []
-    for path in sorted((REAL / "emps" / "images").glob("*.png")):
-        image = grey(path)
-        mask = np.asarray(Image.open(REAL / "emps" / "masks" / path.name))
-        mask = mask[: image.shape[0], : image.shape[1]]
-        true = np.unique(mask, return_inverse=True)[1].reshape(mask.shape).astype(np.int32)
-        parts.append(matched(mask_overlap(detect(image).labels, true), least=0.5))
-    assert f1_score(parts)[0] >= TRANSMISSION

@@ -73,8 +73,9 @@ def test_areas_and_diameters_are_unbiased_at_standard_dose_and_blur(shape):
             errors.append(measured / area - 1.0)
             off.append((measured - area) / (one.area_sd * PIXEL_NM**2))
     # No edge of an icosahedron is sharp enough to tell the probe's width from its form.
-    assert abs(np.mean(errors)) < (0.035 if shape == "icosahedron" else 0.02)
-    assert abs(np.mean(np.sqrt(1.0 + np.array(errors)) - 1.0)) < 0.01
+    most = 0.035 if shape == "icosahedron" else 0.02
+    assert abs(np.mean(errors)) < most
+    assert abs(np.mean(np.sqrt(1.0 + np.array(errors)) - 1.0)) < 0.5 * most
     # The error bar covers: three of four within two deviations even where one shape is awkward.
     assert np.mean(np.abs(off) < 2.0) > 0.75
 

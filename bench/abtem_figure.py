@@ -26,7 +26,7 @@ COLOURS: Final = {
 
 
 def load(name: str) -> dict[str, Any]:
-    """What a step has kept."""
+    """Arrays that a step has kept."""
     with np.load(comparison.RESULTS / f"{name}.npz") as kept:
         return dict(kept)
 
@@ -107,7 +107,7 @@ def print_others() -> None:
 
 
 def print_image() -> None:
-    """How alike the pictures are, with no scale."""
+    """Agreement of the pictures, with no scale."""
     images, model = load("image")["images"], comparison.stemfast_image(0.5)
     pictures = {f"arrangement {i}": image for i, image in enumerate(images)}
     pictures[f"mean of {len(images)}"] = images.mean(axis=0)

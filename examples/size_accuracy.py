@@ -1,4 +1,4 @@
-"""How right sizes are: areas that ``sf.find`` measures against the exact area of the projection.
+"""Bias of sizes: areas that ``sf.find`` measures against the exact area of the projection.
 
 Run it with ``python examples/size_accuracy.py``; it needs ``stemfast[io]`` and about a minute. It
 prints the table of docs/find.md: gold in random poses on 5 nm of carbon, nine particles an image.

@@ -24,7 +24,7 @@ Map: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Plan:
-    """What was drawn for a field before anything is placed in it.
+    """Draws of a field before anything is placed in it.
 
     Parameters
     ----------

@@ -216,7 +216,7 @@ def _paste(
 
 
 def touching(labels: NDArray[np.int32], n: int) -> NDArray[np.bool_]:
-    """Whether each of n labels has another one beside it or one pixel away.
+    """True for each of n labels that has another one beside it or one pixel away.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where the particles of an image are, as any finder says it."""
+"""Particles of an image as any finder gives them: labels, confidence, contrast."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class Refined:
 
     @cached_property
     def goodness(self) -> tuple[Goodness, ...]:
-        """Whether the particle explains each image."""
+        """True for each image that the particle explains."""
         used = round(len(self.names) / len(self.shapes) + 5)
         return tuple(
             goodness(seen, electrons, used + len(waves))

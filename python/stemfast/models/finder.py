@@ -50,7 +50,7 @@ class FinderConfig:
 
 @dataclass(frozen=True)
 class FinderReading:
-    """What a finder says of images, each (B, H / 2, W / 2) or with an axis behind.
+    """Reading of images by a finder, each (B, H / 2, W / 2) or with an axis behind.
 
     Attributes
     ----------

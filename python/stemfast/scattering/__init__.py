@@ -1,4 +1,4 @@
-"""How strongly atoms scatter the beam into a detector, one atom and many."""
+"""Scattering of the beam into a detector, by one atom and by many."""
 
 from stemfast.scattering.curve import ScatteringCurve, exponent, scattering_curve, slope, strongest
 from stemfast.scattering.transport import (

@@ -21,7 +21,7 @@ Records: TypeAlias = NDArray[np.void]
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """What makes depths and scattered fractions of a batch's bodies.
+    """Weights and curves that make depths and scattered fractions of a batch's bodies.
 
     Attributes
     ----------

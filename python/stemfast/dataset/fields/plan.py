@@ -30,13 +30,13 @@ class Place:
     index: int
 
     def file(self, directory: Path, kind: str, ending: str) -> Path:
-        """Where a file of it is."""
+        """Path of a file of it."""
         return directory / kind / self.split / f"{self.number:06d}{ending}"
 
 
 @dataclass(frozen=True)
 class FieldPlan:
-    """What a set of fields is to be.
+    """Plan of a set of fields.
 
     Parameters
     ----------

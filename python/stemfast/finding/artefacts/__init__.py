@@ -1,1 +1,1 @@
-"""What of an image is no sample: damage, graphics drawn into it, or the whole of it."""
+"""Artefacts: damage of an image, graphics drawn into it, or no image of a sample at all."""

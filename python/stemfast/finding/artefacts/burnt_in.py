@@ -1,4 +1,4 @@
-"""What was drawn into an image after it was taken: letters, scale bars, panels, data bars.
+"""Graphics drawn into an image after it was taken: letters, scale bars, panels, data bars.
 
 Such graphics have one grey level, the image's darkest or brightest, and edges as sharp as the
 pixels or a pixel's smoothing. A particle has neither, but for one that saturates the detector; so
@@ -79,7 +79,7 @@ class BurntIn:
     strip: tuple[int, int] | None
 
     def notes(self) -> list[str]:
-        """What was found, for the user."""
+        """Notes for the user on the graphics found."""
         parts = []
         if self.strip is not None:
             parts.append(f"a data bar in rows {self.strip[0]} to {self.strip[1] - 1}")
@@ -146,7 +146,7 @@ def find_burnt_in(image: Image) -> BurntIn:
 
 
 def _enlarged(found: BurntIn, step: int, shape: tuple[int, ...]) -> BurntIn:
-    """What was found in every `step`-th pixel, in all of them."""
+    """Graphics found in every `step`-th pixel, drawn in all of them."""
     mask = found.mask.repeat(step, axis=0).repeat(step, axis=1)[: shape[0], : shape[1]]
     bars = tuple(
         Rectangle(b.top * step, b.left * step, b.bottom * step, b.right * step) for b in found.bars

@@ -1,4 +1,4 @@
-"""What a detector, a scan or a camera did wrong: hot and dead pixels, lines, columns, steps.
+"""Faults of detectors, scans and cameras: hot and dead pixels, lines, columns, steps.
 
 All of it is found against the median of the neighbours, in units of the noise that such a
 difference has, and replaced by that median, so that no finder sees it.
@@ -30,7 +30,7 @@ _MAD_TO_SIGMA = 1.4826
 
 @dataclass(frozen=True, eq=False)
 class Damage:
-    """What of an image is no sample.
+    """Damage and graphics of an image.
 
     Attributes
     ----------

@@ -143,7 +143,7 @@ def _pixels(isolated: Isolated) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class _Place:
-    """How far inwards of where it was drawn a side lies [px], and how sure that is."""
+    """Distance of a side inwards of the drawn one [px], and its standard deviation."""
 
     shift: float
     sd: float
@@ -226,7 +226,7 @@ def _profile(
 
 
 def _gains(profile: _Profile, sigma: float) -> tuple[Floats, Floats]:
-    """What each model explains of a profile for each d₀ (chi squared), and the models' priors."""
+    """Chi squared that each model explains of a profile for each d₀, and the models' priors."""
     at, mean, weight, step = profile.at, profile.mean, profile.weight, profile.step
     bare, bent = _wedges(at, mean, weight, sigma, step, profile.least)
     explained = [bare[:, None], bent]
@@ -298,7 +298,7 @@ def _variance(mean: Floats, isolated: Isolated) -> Floats:
 def _wedges(
     at: Floats, mean: Floats, weight: Floats, sigma: float, step: float, least: float
 ) -> tuple[Floats, Floats]:
-    """What a bare wedge explains of a profile for each d₀, and one with a bend for each bend."""
+    """Chi squared explained by a bare wedge for each d₀, and by one with a bend for each bend."""
     from scipy.special import ndtr
 
     n = len(_SHIFTS) + int(_BENDS[-1])
@@ -321,7 +321,7 @@ def _wedges(
 def _rims(
     at: Floats, mean: Floats, weight: Floats, sigma: float, step: float, radius: float
 ) -> list[Floats]:
-    """What the rim of an ellipsoid, and a step, explain of a profile, for each d₀."""
+    """Chi squared explained by the rim of an ellipsoid, and by a step, for each d₀."""
     from scipy.ndimage import gaussian_filter1d
 
     fine = min(step, _STEP_PX)

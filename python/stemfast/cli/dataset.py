@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemfast.cli.dataset_fields import fields, write_set
 from stemfast.cli.errors import STOPPED
+from stemfast.cli.options import (
+    DEFAULT_SPLITS,
+    IMAGES_PANEL,
+    WRITING_PANEL,
+    Changes,
+    ConfigFile,
+    Splits,
+)
 
 if TYPE_CHECKING:
     from stemfast.dataset import Plan
-    from stemfast.dataset.fields import FieldPlan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,26 +29,27 @@ app = typer.Typer(
     "Example: [bold]stemfast dataset create shapes images -n 10000[/bold]",
 )
 
-_RECIPE, _WRITING = "Images", "Writing"
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")]
 Shards = Annotated[
     str | None,
     typer.Option(
         metavar="A:B",
-        rich_help_panel=_WRITING,
+        rich_help_panel=WRITING_PANEL,
         help="Write only shards A to B - 1: one part of a job array. Many may run at once.",
     ),
 ]
 Threads = Annotated[
     int,
-    typer.Option(min=0, metavar="N", rich_help_panel=_WRITING, help="Threads; 0 for all cores."),
+    typer.Option(
+        min=0, metavar="N", rich_help_panel=WRITING_PANEL, help="Threads; 0 for all cores."
+    ),
 ]
 Dask = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        rich_help_panel=_WRITING,
+        rich_help_panel=WRITING_PANEL,
         help="Let Dask workers write: a scheduler such as tcp://host:8786, or local:2 for two "
         "processes here.",
     ),
@@ -72,18 +81,6 @@ class Format(StrEnum):
     ZARR = "zarr"
 
 
-class Pictures(StrEnum):
-    """Formats of the images of fields."""
-
-    PNG = "png"
-    TIF = "tif"
-
-    @property
-    def ending(self) -> Literal[".png", ".tif"]:
-        """Ending of their files."""
-        return ".png" if self is Pictures.PNG else ".tif"
-
-
 @app.command()
 def create(
     recipe: Annotated[
@@ -95,60 +92,48 @@ def create(
     n_images: Annotated[
         int | None,
         typer.Option(
-            "-n", "--images", min=1, metavar="N", rich_help_panel=_RECIPE, help="Images altogether."
+            "-n",
+            "--images",
+            min=1,
+            metavar="N",
+            rich_help_panel=IMAGES_PANEL,
+            help="Images altogether.",
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="S", rich_help_panel=_RECIPE, help="Same seed, same images.")
+        int, typer.Option(metavar="S", rich_help_panel=IMAGES_PANEL, help="Same seed, same images.")
     ] = 0,
     size: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="PX", rich_help_panel=_RECIPE, help="Rows and columns; default 128."
+            min=1, metavar="PX", rich_help_panel=IMAGES_PANEL, help="Rows and columns; default 128."
         ),
     ] = None,
     dtype: Annotated[
         Pixels | None,
-        typer.Option(rich_help_panel=_RECIPE, help="Type of the pixels; default uint8."),
+        typer.Option(rich_help_panel=IMAGES_PANEL, help="Type of the pixels; default uint8."),
     ] = None,
     conditions: Annotated[
         Conditions | None,
-        typer.Option(rich_help_panel=_RECIPE, help="Imaging conditions; default standard."),
+        typer.Option(rich_help_panel=IMAGES_PANEL, help="Imaging conditions; default standard."),
     ] = None,
     spin: Annotated[
         bool,
-        typer.Option("--spin", rich_help_panel=_RECIPE, help="Particles turn during the scan."),
+        typer.Option(
+            "--spin", rich_help_panel=IMAGES_PANEL, help="Particles turn during the scan."
+        ),
     ] = False,
-    change: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            rich_help_panel=_RECIPE,
-            help="Change a setting of the recipe. Repeat for more.",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=_RECIPE,
-            help="Settings of the recipe, .toml or .yaml; --set goes over them.",
-        ),
-    ] = None,
-    splits: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME:SHARE,...",
-            rich_help_panel=_RECIPE,
-            help="Shares of train, validation and test, or numbers of images.",
-        ),
-    ] = "train:0.8,validation:0.1,test:0.1",
+    change: Changes = None,
+    config: ConfigFile = None,
+    splits: Splits = DEFAULT_SPLITS,
     shards: Shards = None,
     shard_images: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", rich_help_panel=_WRITING, help="Images in a file; default 32 MiB."
+            min=1,
+            metavar="N",
+            rich_help_panel=WRITING_PANEL,
+            help="Images in a file; default 32 MiB.",
         ),
     ] = None,
     dask: Dask = None,
@@ -203,123 +188,13 @@ def resume(
                 "--shards and --dask are for sets of create, and this is one of fields"
             )
         there = (directory / "parquet").is_dir()
-        _write_fields(directory, FieldPlan.read(directory), max(threads, 1), parquet=there)
+        write_set(directory, FieldPlan.read(directory), max(threads, 1), parquet=there)
         return
     plan = folder.plan(directory)
     _write(directory, plan, _range(shards, plan), dask, threads)
 
 
-@app.command()
-def fields(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of the set; made if missing.")
-    ],
-    n_fields: Annotated[
-        int | None,
-        typer.Option(
-            "-n", "--images", min=1, metavar="N", rich_help_panel=_RECIPE, help="Fields altogether."
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="S", rich_help_panel=_RECIPE, help="Same seed, same fields.")
-    ] = 0,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="PX", rich_help_panel=_RECIPE, help="Rows and columns; default 512."
-        ),
-    ] = None,
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND",
-            rich_help_panel=_RECIPE,
-            help="A kind of field, such as carbon-black, silica or monolayer. Repeat for more.",
-        ),
-    ] = None,
-    change: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            rich_help_panel=_RECIPE,
-            help="Change a setting of the recipe. Repeat for more.",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=_RECIPE,
-            help="Settings of the recipe, .toml or .yaml; --set goes over them.",
-        ),
-    ] = None,
-    splits: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME:SHARE,...",
-            rich_help_panel=_RECIPE,
-            help="Shares of train, validation and test, or numbers of images.",
-        ),
-    ] = "train:0.8,validation:0.1,test:0.1",
-    images: Annotated[
-        Pictures,
-        typer.Option(
-            rich_help_panel=_WRITING,
-            help="png: 8-bit grey levels. tif: the fields' own numbers, with the nm scale.",
-        ),
-    ] = Pictures.PNG,
-    parquet: Annotated[
-        bool,
-        typer.Option("--parquet", rich_help_panel=_WRITING, help="Write Parquet files as well."),
-    ] = False,
-    licence: Annotated[
-        str, typer.Option(metavar="NAME", rich_help_panel=_WRITING, help="Named in the card.")
-    ] = "BSD-3-Clause",
-    workers: Annotated[
-        int, typer.Option(min=1, metavar="N", rich_help_panel=_WRITING, help="Processes that draw.")
-    ] = 1,
-) -> None:
-    """Simulate fields of many particles with instance masks, for networks that find particles.
-
-    Example: [bold]stemfast dataset fields fields -n 1000 --kind carbon-black --seed 1[/bold]
-
-    Writes images, masks and everything known of each particle, and annotations for COCO, YOLO and
-    Hugging Face datasets. Stop it whenever you like and run it again: it writes only what is
-    missing.
-    """
-    from stemfast.dataset.fields import FieldPlan
-    from stemfast.dataset.splits import parse
-    from stemfast.fields import FieldRecipe
-    from stemfast.recipes.resolve import settings_of
-
-    given = {"rows": size, "columns": size, "kinds": tuple(kind) if kind else None}
-    recipe = FieldRecipe(**settings_of(config, given, change or []))
-    if n_fields is None and "." in splits:
-        raise ValueError("say how many fields to simulate, for example -n 1000")
-    plan = FieldPlan(recipe, seed, parse(splits, n_fields), images.ending, licence)
-    _write_fields(directory, plan, workers, parquet=parquet)
-
-
-def _write_fields(directory: Path, plan: FieldPlan, workers: int, *, parquet: bool) -> None:
-    from stemfast.dataset.fields import write_fields
-    from stemfast.dataset.progress import Progress
-
-    left = len(plan.missing(directory)) if directory.is_dir() else plan.n_fields
-    done = plan.n_fields - left
-    typer.echo(
-        f"{plan.n_fields} fields of {plan.recipe.rows} x {plan.recipe.columns} px, seed {plan.seed}"
-        + (f"; {done} are there already" if done else "")
-    )
-    try:
-        with Progress("simulating", plan.n_fields, done) as progress:
-            write_fields(
-                directory, plan, workers=workers, parquet=parquet, advance=progress.advance
-            )
-    except KeyboardInterrupt:
-        typer.echo("stopped; run the same command again to go on", err=True)
-        raise typer.Exit(STOPPED) from None
-    typer.echo(f"{directory}: complete; README.md says what is where")
+app.command()(fields)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Options that several commands share: of micrographs, of test images, lists of numbers."""
+"""Options that several commands share: of micrographs, of data sets, lists of numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,35 @@ import typer
 
 if TYPE_CHECKING:
     from stemfast.studies.record import Entry
+
+IMAGES_PANEL, WRITING_PANEL = "Images", "Writing"  # headings in the help of `dataset`
+DEFAULT_SPLITS = "train:0.8,validation:0.1,test:0.1"
+
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        rich_help_panel=IMAGES_PANEL,
+        help="Change a setting of the recipe. Repeat for more.",
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=IMAGES_PANEL,
+        help="Settings of the recipe, .toml or .yaml; --set goes over them.",
+    ),
+]
+Splits = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME:SHARE,...",
+        rich_help_panel=IMAGES_PANEL,
+        help="Shares of train, validation and test, or numbers of images.",
+    ),
+]
 
 File = Annotated[
     Path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -174,6 +174,13 @@ def three_numbers(name: str, value: object, meaning: str) -> Vector:
     return x, y, z
 
 
+def _each(name: str, numbers: Vector, check: Callable[[str, object], float]) -> Vector:
+    """Three numbers, each of which has passed a check under its own name."""
+    for i, number in enumerate(numbers):
+        check(f"{name}[{i}]", number)
+    return numbers
+
+
 def three_coordinates(name: str, value: object, meaning: str) -> Vector:
     """Return `value` as three positions or shifts of at most 1e9 nm either way.
 
@@ -187,10 +194,7 @@ def three_coordinates(name: str, value: object, meaning: str) -> Vector:
     >>> three_coordinates("offset_nm", (3, -2, 1), "(x, y, z) [nm]")
     (3.0, -2.0, 1.0)
     """
-    x, y, z = three_numbers(name, value, meaning)
-    for i, number in enumerate((x, y, z)):
-        coordinate_nm(f"{name}[{i}]", number)
-    return x, y, z
+    return _each(name, three_numbers(name, value, meaning), coordinate_nm)
 
 
 def three_lengths(name: str, value: object, meaning: str) -> Vector:
@@ -206,10 +210,7 @@ def three_lengths(name: str, value: object, meaning: str) -> Vector:
     >>> three_lengths("edges", (3, 2, 1), "(x, y, z) [nm]")
     (3.0, 2.0, 1.0)
     """
-    x, y, z = three_numbers(name, value, meaning)
-    for i, number in enumerate((x, y, z)):
-        length_nm(f"{name}[{i}]", number)
-    return x, y, z
+    return _each(name, three_numbers(name, value, meaning), length_nm)
 
 
 def three_positive(name: str, value: object, meaning: str) -> Vector:
@@ -225,10 +226,7 @@ def three_positive(name: str, value: object, meaning: str) -> Vector:
     >>> three_positive("edges", (3, 2, 1), "a, b, c [nm]")
     (3.0, 2.0, 1.0)
     """
-    x, y, z = three_numbers(name, value, meaning)
-    for i, number in enumerate((x, y, z)):
-        positive_number(f"{name}[{i}]", number)
-    return x, y, z
+    return _each(name, three_numbers(name, value, meaning), positive_number)
 
 
 def vectors(name: str, value: ArrayLike | None, unit: str) -> NDArray[np.float64]:

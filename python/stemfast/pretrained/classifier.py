@@ -11,7 +11,6 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
 from stemfast.pretrained.class_gaussians import QUANTILE
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits
@@ -21,13 +20,11 @@ from stemfast.pretrained.store import (
     FORMAT_VERSION,
     WEIGHTS_FILE,
     architecture,
-    compact,
     filled,
-    flat,
     read_arrays,
     read_config,
-    sealed_text,
     summary,
+    write_network,
 )
 
 __all__ = ["Prediction", "TrainedClassifier", "load", "save"]
@@ -176,16 +173,12 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    content = to_bytes({name: compact(array) for name, array in flat(trained.model).items()})
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "class_names": list(trained.class_names),
         "temperature": trained.temperature,
         "architecture": trained.model.config.model_dump(mode="json"),
-        "weights_sha256": hashlib.sha256(content).hexdigest(),
     }
     known = b""
     if trained.novelty_model is not None:
@@ -195,13 +188,7 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
             "sha256": hashlib.sha256(known).hexdigest(),
         }
     config["card"] = trained.card
-    text = sealed_text(config)  # refused before anything is written
-    atomic.write_bytes(folder / WEIGHTS_FILE, content)
-    if known:
-        atomic.write_bytes(folder / NOVELTY_FILE, known)
-    else:
-        (folder / NOVELTY_FILE).unlink(missing_ok=True)
-    atomic.write_text(folder / CONFIG_FILE, text)
+    write_network(directory, trained.model, config, {NOVELTY_FILE: known})
 
 
 def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -> TrainedClassifier:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from flax import nnx
 
-from stemfast import atomic
 from stemfast.models.finder import Finder, FinderConfig
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
-    compact,
     filled,
-    flat,
     is_format,
     read_arrays,
     read_config,
-    sealed_text,
+    write_network,
 )
 
 __all__ = ["TrainedFinder", "load_finder", "save_finder"]
@@ -57,21 +53,13 @@ def save_finder(directory: str | Path, trained: TrainedFinder) -> None:
         Made if missing.
     trained : TrainedFinder
     """
-    from safetensors.numpy import save as to_bytes
-
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    content = to_bytes({name: compact(x) for name, x in flat(trained.model).items()})
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "network": asdict(trained.model.config),
-        "weights_sha256": hashlib.sha256(content).hexdigest(),
         "card": trained.card,
     }
-    text = sealed_text(config)  # refused before anything is written
-    atomic.write_bytes(folder / WEIGHTS_FILE, content)
-    atomic.write_text(folder / CONFIG_FILE, text)
+    write_network(directory, trained.model, config)
 
 
 def load_finder(directory: str | Path) -> TrainedFinder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast import atomic
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.models.corner_evidence import mirrors, symmetry
 from stemfast.models.predict import check_images
@@ -23,14 +21,12 @@ from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     architecture,
-    compact,
     filled,
-    flat,
     is_format,
     read_arrays,
     read_config,
-    sealed_text,
     summary,
+    write_network,
 )
 from stemfast.simulation.motion import frame_spins
 
@@ -299,24 +295,16 @@ def is_model(directory: str | Path) -> bool:
 
 def save(directory: str | Path, trained: TrainedReconstructor) -> None:
     """Write a trained network, each of its two files whole or not at all."""
-    from safetensors.numpy import save as to_bytes
-
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
     network: Any = trained.model
-    content = to_bytes({name: compact(x) for name, x in flat(network).items()})
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "trunk": network.encoder.trunk.config.model_dump(mode="json"),
         "sets": network.sets.config.model_dump(mode="json"),
         "spin": trained.knows_spin,
-        "weights_sha256": hashlib.sha256(content).hexdigest(),
         "card": trained.card,
     }
-    text = sealed_text(config)  # refused before anything is written
-    atomic.write_bytes(folder / WEIGHTS_FILE, content)
-    atomic.write_text(folder / CONFIG_FILE, text)
+    write_network(directory, network, config)
 
 
 def load(directory: str | Path) -> TrainedReconstructor:

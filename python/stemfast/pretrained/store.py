@@ -38,6 +38,7 @@ __all__ = [
     "same_bytes",
     "sealed_text",
     "summary",
+    "write_network",
 ]
 
 Network = TypeVar("Network", bound=nnx.Module)
@@ -130,6 +131,40 @@ def _checksum(config: Mapping[str, Any]) -> str:
     rest = {name: value for name, value in config.items() if name != _OWN_CHECKSUM}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def write_network(
+    directory: str | Path,
+    model: nnx.Module,
+    config: Mapping[str, Any],
+    others: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write a network's files, each whole or not at all, the configuration last.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if missing. An older network in it is replaced.
+    model : flax.nnx.Module
+    config : mapping
+        What the configuration says; the checksum of the weights is added, and its own.
+    others : mapping of str to bytes, optional
+        Further files by name; one that is empty is taken away.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = to_bytes({name: compact(array) for name, array in flat(model).items()})
+    checksum = hashlib.sha256(content).hexdigest()
+    text = sealed_text({**config, "weights_sha256": checksum})  # refused before anything is written
+    atomic.write_bytes(folder / WEIGHTS_FILE, content)
+    for name, own in (others or {}).items():
+        if own:
+            atomic.write_bytes(folder / name, own)
+        else:
+            (folder / name).unlink(missing_ok=True)
+    atomic.write_text(folder / CONFIG_FILE, text)
 
 
 def is_format(folder: Path, form: str) -> bool:

@@ -84,7 +84,8 @@ Method = Annotated[
     str,
     typer.Option(
         metavar="auto|network|classical",
-        help="Who finds the particles. Default: the network, where it is installed.",
+        help="Who finds the particles. Default: the network, where it is installed; on an even "
+        "film, where both find the same, the classical finder.",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 import sys
 from pathlib import Path
@@ -65,8 +66,12 @@ def train(
     from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 
     if experiment is None:
-        typer.echo("experiments: " + ", ".join([*experiments.names(), "finder"]))
+        typer.echo(f"experiments: {_listed()}")
         return
+    if experiment not in _names():
+        near = difflib.get_close_matches(experiment, _names(), n=1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise ValueError(f"experiment is {experiment!r}, expected one of {_listed()}{hint}")
     command = shlex.join(["stemfast", *sys.argv[1:]])
     if experiment == "finder":
         refused = {"--minutes": minutes, "--device": device != "auto", "--tensorboard": tensorboard}
@@ -97,6 +102,16 @@ def train(
         command=command,
     )
     typer.echo(f"{found}\n{folder}/")
+
+
+def _names() -> list[str]:
+    from stemfast.training import experiment as experiments
+
+    return [*experiments.names(), "finder"]
+
+
+def _listed() -> str:
+    return ", ".join(_names())
 
 
 def _train_finder(

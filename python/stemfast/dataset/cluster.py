@@ -18,6 +18,7 @@ from typing import Any
 
 from stemfast import _core
 from stemfast.dataset import folder
+from stemfast.dataset.interrupt import Interrupts
 from stemfast.dataset.manifest import Header, ShardEntry
 from stemfast.dataset.plan import Plan, stemfast_version
 from stemfast.dataset.splits import ShardPlan
@@ -83,10 +84,12 @@ def write_with_dask(
     where = Path(directory).absolute()
     missing = folder.missing(where, plan, chosen)
     if missing:
-        with _connected(address, n_threads) as (client, threads):
+        # Dask's futures talk to its loop as they go: a Ctrl-C that hits one then would be dropped.
+        with Interrupts() as interrupts, _connected(address, n_threads) as (client, threads):
             folder.join(where, plan)
             for shard in _written(client, where, plan, missing, threads):
                 advance(len(shard), len(shard))
+                interrupts.check()
     return folder.finish(where, plan)
 
 

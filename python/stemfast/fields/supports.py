@@ -23,8 +23,6 @@ __all__ = ["SUPPORTS", "Support", "aggregate", "needles", "plates"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
-_SPHERE = 0
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Support:

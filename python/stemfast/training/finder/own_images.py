@@ -1,8 +1,9 @@
 """A user's own labelled images as training samples, beside the simulated ones.
 
-A folder holds images; beside NAME.png lies either NAME.txt, one box a line (class, then centre,
-width and height as shares of the image, as YOLO writes them), or a label image: NAME_labels.tif,
-or NAME.png or .tif in a folder ``masks`` or ``labels``.
+A folder holds images in any format that `stemfast find` reads; beside NAME.png lies either
+NAME.txt, one box a line (class, then centre, width and height as shares of the image, as YOLO
+writes them), or a label image: NAME_labels.tif, or NAME.png or .tif in a folder ``masks`` or
+``labels``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from scipy.ndimage import find_objects, zoom
 
 from stemfast.evaluation.detection import box_overlap, boxes_of, f1_score, matched
 from stemfast.fields.shapes import sphere_outline
+from stemfast.finding.hand_labels import read_labels
 from stemfast.finding.network.pyramid import Reader
 from stemfast.finding.network.reading import found_stars
 from stemfast.finding.network.scaling import as_seen
 from stemfast.finding.network.star import painted
+from stemfast.finding.source import source_of
 from stemfast.training.finder.targets import LARGEST_PX, SMALLEST_PX, Sample, targets_of
 
 __all__ = ["Labelled", "read_folder", "sample_of", "score_on"]
@@ -28,7 +31,7 @@ __all__ = ["Labelled", "read_folder", "sample_of", "score_on"]
 Map: TypeAlias = NDArray[np.float32]
 Outline: TypeAlias = NDArray[np.float64]
 
-_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy")
+_LABELS = (".tif", ".png", ".npy")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,7 +61,7 @@ def read_folder(folder: str | Path) -> list[Labelled]:
     Raises
     ------
     ValueError
-        If there is no folder, or no image with labels in it, or a file of boxes cannot be read.
+        If there is no folder, or no image with labels in it, or a file cannot be read.
     """
     place = Path(folder)
     if not place.is_dir():
@@ -67,10 +70,18 @@ def read_folder(folder: str | Path) -> list[Labelled]:
     source = place / "images" if (place / "images").is_dir() else place
     found = []
     for path in sorted(source.iterdir()):
-        if path.suffix.lower() not in _IMAGES or path.stem.endswith("_labels"):
+        if not path.is_file() or path.suffix == ".txt" or path.stem.endswith("_labels"):
             continue
-        image = _grey(path)
-        outlines = _outlines(place, path, image.shape)
+        boxes, labels = _labels_of(place, path)
+        if boxes is None and labels is None:
+            continue
+        rows = np.zeros((0, 5)) if boxes is None else _read_boxes(boxes)
+        image = source_of(path).image.astype(np.float32)
+        if boxes is not None or labels is None:
+            outlines = _of_boxes(rows, image.shape)
+        else:
+            own = np.squeeze(read_labels(labels))[: image.shape[0], : image.shape[1]]
+            outlines = _of_labels(own.astype(np.int64))
         if outlines:
             found.append(Labelled(path.stem, _bright(image, outlines), tuple(outlines)))
     if not found:
@@ -81,51 +92,27 @@ def read_folder(folder: str | Path) -> list[Labelled]:
     return found
 
 
-def _grey(path: Path) -> Map:
-    if path.suffix.lower() == ".npy":
-        values = np.load(path)
-    else:
-        from PIL import Image
-
-        with Image.open(path) as picture:
-            values = np.asarray(picture if picture.mode[0] == "I" else picture.convert("L"))
-    if values.ndim != 2:
-        raise ValueError(f"{path} has shape {values.shape}, expected one image (rows, columns)")
-    grey: Map = values.astype(np.float32)
-    return grey
-
-
-def _outlines(folder: Path, path: Path, shape: tuple[int, ...]) -> list[Outline]:
+def _labels_of(folder: Path, path: Path) -> tuple[Path | None, Path | None]:
+    """File of boxes and label image that belong to an image, where there are such."""
     boxes = path.with_suffix(".txt")
-    if boxes.is_file():
-        return _of_boxes(boxes, shape)
-    names = [path.with_name(f"{path.stem}_labels{end}") for end in (".tif", ".png", ".npy")]
-    for own in ("masks", "labels"):
-        names += [folder / own / f"{path.stem}{end}" for end in (".tif", ".png", ".npy")]
-    for name in names:
-        if name.is_file():
-            labels = _read_labels(name)[: shape[0], : shape[1]]
-            return _of_labels(labels)
-    return []
+    names = [path.with_name(f"{path.stem}_labels{end}") for end in _LABELS]
+    names += [folder / own / f"{path.stem}{end}" for own in ("masks", "labels") for end in _LABELS]
+    labels = next((name for name in names if name.is_file()), None)
+    return (boxes if boxes.is_file() and boxes != path else None), labels
 
 
-def _read_labels(path: Path) -> NDArray[np.int64]:
-    if path.suffix == ".npy":
-        return np.asarray(np.load(path), np.int64)
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.asarray(picture, np.int64)
-
-
-def _of_boxes(path: Path, shape: tuple[int, ...]) -> list[Outline]:
-    """Ellipses that fill the boxes."""
+def _read_boxes(path: Path) -> NDArray[np.float64]:
     try:
         rows = np.loadtxt(path, ndmin=2)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if rows.size and rows.shape[1] != 5:
         raise ValueError(f"{path} has {rows.shape[1]} columns, expected class x y width height")
+    return rows.reshape(-1, 5)
+
+
+def _of_boxes(rows: NDArray[np.float64], shape: tuple[int, ...]) -> list[Outline]:
+    """Ellipses that fill the boxes."""
     found = []
     for _, x, y, width, height in rows:
         half = np.array([0.5 * height * shape[0], 0.5 * width * shape[1]])

@@ -11,7 +11,7 @@ nnx = pytest.importorskip("flax.nnx")
 
 from stemfast.fields import FieldRecipe  # noqa: E402
 from stemfast.finding.network.pyramid import MARGIN, octaves, read  # noqa: E402
-from stemfast.finding.network.reading import reader_of  # noqa: E402
+from stemfast.finding.network.reading import found_stars, reader_of  # noqa: E402
 from stemfast.finding.network.scaling import as_seen  # noqa: E402
 from stemfast.finding.network.star import Stars, candidates, chosen, painted, star_mask  # noqa: E402
 from stemfast.models.finder import RAYS, STRIDE, Finder, FinderConfig, rays  # noqa: E402
@@ -124,6 +124,16 @@ def test_tiles_have_no_seams():
     assert len(inner) > 3
     for centre, radii in zip(inner.centre.tolist(), inner.radii, strict=True):
         np.testing.assert_allclose(back[tuple(centre)], radii, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 30), (30, 30), (45, 200)])
+@pytest.mark.parametrize("contrast", ["auto", "dark"])
+def test_images_of_any_shape_are_read(shape, contrast):
+    finder = Finder(FinderConfig(widths=(4, 6), head=4), rngs=nnx.Rngs(3))
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    stars, told = found_stars(image, reader_of(finder), contrast, 0.9)
+    assert told in ("bright", "dark")
+    assert ((stars.centre >= -1) & (stars.centre <= np.array(shape))).all()
 
 
 def hexagon(centre, radius):

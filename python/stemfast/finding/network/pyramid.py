@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -138,33 +138,29 @@ def _mirrored(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
 
 
 def stars_of(
-    image: Map,
+    levels: Sequence[Octave],
+    sign: float,
     reader: Reader,
     least: float,
-    smallest_px: float,
-    largest_px: float,
-    octave: Callable[[Octave], bool] = lambda _: True,
-) -> list[tuple[float, Stars]]:
-    """Candidates of every octave, in pixels of the image.
+    sizes_px: tuple[float, float],
+) -> list[Stars]:
+    """Candidates of some octaves, in pixels of the image.
 
     Parameters
     ----------
-    image : (rows, columns) float32
-        With particles bright.
+    levels : sequence of Octave
+    sign : float
+        1 where particles are bright, −1 where they are dark.
     reader : callable
     least : float
         Lowest score of a candidate.
-    smallest_px, largest_px : float
+    sizes_px : (float, float)
         Sizes that the network answers for, equivalent diameter [px of the octave].
-    octave : callable
-        Whether an octave is read.
     """
     found = []
-    for level in octaves(image):
-        if not octave(level):
-            continue
-        stars = read(as_seen(level.image), reader, least)
+    for level in levels:
+        stars = read(as_seen(np.float32(sign) * level.image), reader, least)
         size = np.sqrt(4.0 / np.pi * stars.area)
-        stars = stars.taken((size >= smallest_px) & (size <= largest_px))
-        found.append((level.factor, stars.scaled(1.0 / level.factor)))
+        stars = stars.taken((size >= sizes_px[0]) & (size <= sizes_px[1]))
+        found.append(stars.scaled(1.0 / level.factor))
     return found

@@ -12,7 +12,7 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
-from stemfast.finding.network.pyramid import Reader, octaves, stars_of
+from stemfast.finding.network.pyramid import Octave, Reader, octaves, stars_of
 from stemfast.finding.network.specks import stands_out
 from stemfast.finding.network.star import Stars, chosen, painted
 from stemfast.models.finder import Finder
@@ -23,7 +23,8 @@ __all__ = ["detect", "found_stars", "reader_of"]
 Map: TypeAlias = NDArray[np.float32]
 
 LEAST = 0.55  # score of a candidate
-SMALLEST_PX, LARGEST_PX = 5.0, 110.0
+SIZES_PX = 5.0, 110.0  # equivalent diameter in an octave
+_SIGN: dict[Contrast, float] = {"bright": 1.0, "dark": -1.0}
 _SURE = 0.6  # score of those that tell the contrast
 _LARGEST_SHARE = 0.7  # of the image: larger ones are shading
 _CONTRAST_PX = 800  # the contrast is told from octaves no larger than this, along a side
@@ -86,33 +87,37 @@ def found_stars(
     least : float
         Lowest score.
     """
+    levels = list(octaves(image))
+    # Enlarged, grain looks like specks in either contrast: such an octave tells nothing of it.
+    coarse = [o for o in levels if o.factor <= 1.0 and max(o.image.shape) <= _CONTRAST_PX]
+    coarse = coarse or [o for o in levels if o.factor <= 1.0]
     told: Contrast = "dark" if contrast == "dark" else "bright"
-    if contrast == "auto":
-        told = _told_contrast(image, reader, least)
-    own = image if told == "bright" else -image
-    return _outlines(own, reader, least), told
+    if contrast != "auto":
+        coarse = []
+    seen: dict[Contrast, list[Stars]] = {"bright": [], "dark": []}
+    if coarse:
+        for name in _SIGN:
+            seen[name] = stars_of(coarse, _SIGN[name], reader, least, SIZES_PX)
+        told = _told_contrast(coarse[0], seen)
+    finer = [o for o in levels if not any(o is known for known in coarse)]
+    parts = [*stars_of(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
+    return _kept(Stars.joined(parts), np.float32(_SIGN[told]) * image), told
 
 
-def _outlines(image: Map, reader: Reader, least: float, finest: float = 2.0) -> Stars:
-    """Outlines of octaves that do not lie over each other, none as large as the image."""
-    parts = stars_of(
-        image, reader, least, SMALLEST_PX, LARGEST_PX, lambda octave: octave.factor <= finest
-    )
-    stars = Stars.joined([p for _, p in parts])
+def _kept(stars: Stars, image: Map) -> Stars:
+    """Outlines that do not lie over each other, none as large as the image, no mere specks."""
     stars = stars.taken(stars.area < _LARGEST_SHARE * image.size)
     stars = stars.taken(stands_out(image, stars))
     return chosen(stars, (image.shape[0], image.shape[1]))
 
 
-def _told_contrast(image: Map, reader: Reader, least: float) -> Contrast:
-    small = next(
-        (o.image for o in octaves(image) if max(o.image.shape) <= _CONTRAST_PX and o.factor <= 1.0),
-        image,
-    )
-    evidence = []
-    for sign in (1.0, -1.0):
-        # Enlarged, grain looks like specks in either contrast.
-        stars = _outlines(np.float32(sign) * small, reader, least, finest=1.0)
+def _told_contrast(level: Octave, seen: dict[Contrast, list[Stars]]) -> Contrast:
+    """The contrast with more sure particles among the candidates of `level` and coarser octaves."""
+    evidence = {}
+    for name, parts in seen.items():
+        stars = _kept(
+            Stars.joined(parts).scaled(level.factor), np.float32(_SIGN[name]) * level.image
+        )
         sure = stars.taken(stars.score > _SURE)
-        evidence.append(float((sure.score**4 * np.sqrt(sure.area)).sum()))
-    return "bright" if evidence[0] >= evidence[1] else "dark"
+        evidence[name] = float((sure.score**4 * np.sqrt(sure.area)).sum())
+    return "bright" if evidence["bright"] >= evidence["dark"] else "dark"

@@ -55,6 +55,8 @@ class Stars:
     @staticmethod
     def joined(parts: list[Stars]) -> Stars:
         """Outlines of several lists."""
+        if not parts:
+            return Stars(np.zeros((0, 2)), np.zeros((0, 1)), np.zeros(0))
         return Stars(
             np.concatenate([p.centre for p in parts]),
             np.concatenate([p.radii for p in parts]),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fields.bodies import Bodies, corners, outline
-from stemfast.fields.shapes import SHAPES
+from stemfast.fields.shapes import CLASSES
 from stemfast.fields.truth import Truth
 
 __all__ = ["Field"]
@@ -69,7 +69,7 @@ class Field:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Meaning of `truth.kind`."""
-        return tuple(SHAPES)
+        return CLASSES
 
     def outline_px(self, number: int) -> Floats:
         """Outline of a particle by its place in the truth: (m, 2) rows and columns [px].

@@ -8,6 +8,7 @@ from warnings import warn
 from pydantic import AfterValidator, BeforeValidator
 
 from stemfast import materials
+from stemfast.fields.shapes import CLASSES
 from stemfast.recipes.settings import nearest
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MOST",
     "Kind",
     "KnownMaterial",
+    "KnownShape",
     "check_support",
     "typical_nm",
 ]
@@ -45,6 +47,17 @@ def _known_material(name: str) -> str:
     return name
 
 
+def _known_shape(name: str) -> str:
+    if name not in CLASSES:
+        near = nearest(name, list(CLASSES))
+        raise ValueError(
+            f"one of {', '.join(CLASSES)}{f'; did you mean {near!r}?' if near else ''}"
+        )
+    return name
+
+
+#: A name of `stemfast.fields.shapes.CLASSES`.
+KnownShape = Annotated[str, AfterValidator(_known_shape)]
 #: One of `KINDS`.
 Kind = Annotated[_Name, BeforeValidator(_known_kind)]
 #: A name of `stemfast.materials`.

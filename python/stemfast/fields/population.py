@@ -12,7 +12,8 @@ from stemfast import elementary
 from stemfast.fields.bodies import Bodies
 from stemfast.fields.chance import Chance
 from stemfast.fields.places import on_support, packed, scattered
-from stemfast.fields.shapes import SHAPES, library
+from stemfast.fields.resting import resting
+from stemfast.fields.shapes import CLASSES, COMPOSITES, library
 from stemfast.fields.supports import Support
 from stemfast.simulation.batch import rotated
 
@@ -39,6 +40,7 @@ _FACETED = (
     "triangular plate",
     "rod",
 )
+_OUTSIDES = ("sphere", "sphere", "ellipsoid", "irregular", "cuboid", "octahedron", "rod")
 _HOLDS_A_GRAIN = ("sphere", "ellipsoid", "irregular", "truncated octahedron", "icosahedron")
 
 
@@ -57,6 +59,9 @@ class Habit:
         The same of monolayers and of large particles, drawn in the logarithm.
     brightness_sigma : (float, float)
         Range of the standard deviation of the logarithm of the particles' brightness.
+    shapes : tuple of str
+        Classes of `stemfast.fields.shapes.CLASSES`, one drawn for each particle; empty for a few
+        classes a field, as its kind has them.
     """
 
     materials: tuple[str, ...] = METALS
@@ -64,6 +69,7 @@ class Habit:
     sigma: tuple[float, float] = (0.1, 0.45)
     even_sigma: tuple[float, float] = (0.02, 0.15)
     brightness_sigma: tuple[float, float] = (0.0, 0.35)
+    shapes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, repr=False)
@@ -76,7 +82,7 @@ class Population:
         Weights are of thickness [nm] times the brightness of the grain.
     first : (n + 1,) int64
     kind : (n,) int64
-        Index in the names of `stemfast.fields.shapes.SHAPES`.
+        Index in `stemfast.fields.shapes.CLASSES`.
     material : tuple of str
         Of each body.
     diameter_nm : (n,) float64
@@ -155,8 +161,10 @@ def _sizes(chance: Chance, kind: str, median: float, count: int, habit: Habit) -
 
 def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) -> Population:
     n = len(size)
-    names = tuple(SHAPES)
-    if kind == "supported":
+    names = CLASSES
+    if habit.shapes:
+        classes = habit.shapes
+    elif kind == "supported":
         classes = tuple(chance.choice(_ROUND) for _ in range(3))
         if chance.happens(0.25):
             classes = (*classes, chance.choice(_FACETED))
@@ -169,15 +177,27 @@ def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) 
     picked = chance.picks(n, len(classes))
     kinds = np.array([names.index(name) for name in classes], np.int64)[picked]
     number = chance.uniform(n)
+    solid = _solids(chance, kinds) if habit.shapes else kinds
     rows = np.zeros(n, np.int64)
     for value, name in enumerate(names):
-        of_class = kinds == value
-        own = library().rows(name)
-        rows[of_class] = own[(number[of_class] * len(own)).astype(np.int64)]
-    scale = np.repeat(size[:, None], 3, axis=1) * _stretch(chance, names, kinds)
+        of_class = solid == value
+        if name not in COMPOSITES and of_class.any():
+            own = library().rows(name)
+            rows[of_class] = own[(number[of_class] * len(own)).astype(np.int64)]
+    scale = np.repeat(size[:, None], 3, axis=1) * _stretch(chance, names, solid)
+    if habit.shapes:
+        scale *= _flattened(chance, solid)
     material = chance.choice(habit.large_materials if kind == "large" else habit.materials)
     spread = chance.between(*habit.brightness_sigma)
     brightness = elementary.exp(np.clip(spread * chance.normal(n), -1.0, 1.0))
+    if habit.shapes:
+        turned = (
+            resting(chance, rows, scale, 3.0) if chance.happens(0.5) else chance.orientations(n)
+        )
+        inside = _insides(chance, kinds, scale)
+        return _assembled(
+            chance, kind, place, size, (kinds, rows, scale), (material, brightness), turned, inside
+        )
     lying = kind in ("monolayer", "large") and chance.happens(0.6)
     turned = chance.about_the_beam(n, 3.0) if lying else chance.orientations(n)
     return _assembled(
@@ -191,16 +211,63 @@ def _stretch(chance: Chance, names: tuple[str, ...], kinds: Ints) -> Floats:
     u = chance.uniform(2 * n).reshape(2, n)
     loose = chance.between(0.0, 0.5)
     stretch = np.ones((n, 3))
-    for name, most in (("ellipsoid", 0.5), ("cuboid", loose), ("rod", 0.6), ("irregular", 0.15)):
+    for name, most in (
+        ("ellipsoid", 0.5),
+        ("cuboid", loose),
+        ("rod", 0.6),
+        ("irregular", 0.15),
+        ("rounded cuboid", loose),
+        ("capped rod", 0.6),
+    ):
         own = kinds == names.index(name)
         a = elementary.exp(most * (u[0][own] - 0.5) * 2.0)
         b = elementary.exp(most * (u[1][own] - 0.5))
         stretch[own] = (
             np.stack([b / a, b / a, a * a / (b * b)], axis=1)
-            if name == "rod"
+            if name.endswith("rod")
             else (np.stack([a * b, b / a, 1.0 / (b * b)], axis=1))
         )
     return stretch
+
+
+def _solids(chance: Chance, kinds: Ints) -> Ints:
+    """Class of the outside of each particle: another solid's for those of two bodies."""
+    forms = [CLASSES.index(name) for name in _OUTSIDES]
+    other = np.array(forms, np.int64)[chance.picks(len(kinds), len(forms))]
+    composite = np.isin(kinds, [CLASSES.index(name) for name in COMPOSITES])
+    return np.where(composite, other, kinds)
+
+
+def _flattened(chance: Chance, solid: Ints) -> Floats:
+    """Stretch along z, at the same volume, of plates and bipyramids, (n, 3)."""
+    u = chance.uniform(len(solid))
+    along = np.ones(len(solid))
+    for name, most in (
+        ("hexagonal plate", 0.6),
+        ("triangular plate", 0.6),
+        ("snipped triangular plate", 0.6),
+        ("decahedron", 0.25),
+    ):
+        own = solid == CLASSES.index(name)
+        along[own] = elementary.exp(most * (2.0 * u[own] - 1.0))
+    across = 1.0 / np.sqrt(along)
+    return np.stack([across, across, along], axis=1)
+
+
+def _insides(
+    chance: Chance, kinds: Ints, scale: Floats
+) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    """Bodies inside the particles of two: which have one, its scale (n, 3), its weight (n,).
+
+    A core scatters more or less than its shell, by at least 40 %; a void not at all.
+    """
+    n = len(kinds)
+    core, hollow = (kinds == CLASSES.index(name) for name in COMPOSITES)
+    u = chance.uniform(3 * n).reshape(3, n)
+    share = np.where(hollow, 0.5 + 0.38 * u[0], 0.35 + 0.45 * u[0])
+    denser = 0.5 + 4.5 * u[1] * u[1]
+    weight = np.where(hollow, -1.0, np.where(u[2] < 0.8, denser, -0.4 - 0.35 * u[1]))
+    return core | hollow, scale * share[:, None], weight
 
 
 def _assembled(
@@ -211,12 +278,13 @@ def _assembled(
     solids: tuple[Ints, Ints, Floats],
     look: tuple[str, Floats],
     turned: Floats,
+    inside: tuple[NDArray[np.bool_], Floats, Floats] | None = None,
 ) -> Population:
     """Bodies of the particles: the solid, a core or a grain inside some."""
     kinds, rows, scale = solids
     material, brightness = look
     n = len(size)
-    names = tuple(SHAPES)
+    names = CLASSES
     grainy = chance.happens(0.5) if kind != "large" else chance.happens(0.25)
     holds = np.isin(kinds, [names.index(name) for name in _HOLDS_A_GRAIN])
     grain = holds & (chance.uniform(n) < 0.5) if grainy else np.zeros(n, np.bool_)
@@ -227,6 +295,9 @@ def _assembled(
 
     bodies = Bodies()
     inner = grain | cored
+    if inside is not None:
+        inner = inside[0] | (grain & ~np.isin(kinds, [names.index(name) for name in COMPOSITES]))
+        cored = False
     count = 1 + inner.astype(np.int64)
     first = np.concatenate([[0], np.cumsum(count)])
     order = np.argsort(np.concatenate([first[:-1], first[:-1][inner] + 1]), kind="stable")
@@ -240,6 +311,10 @@ def _assembled(
     else:
         in_scale = scale * (0.4, 0.78, 0.78)
         in_weight = brightness * lightness
+    if inside is not None:
+        in_place[inside[0]] = place[inside[0]]
+        in_scale[inside[0]] = inside[1][inside[0]]
+        in_weight[inside[0]] = (brightness * inside[2])[inside[0]]
     bodies.add(
         np.concatenate([rows, rows[inner]])[order],
         np.concatenate([scale, in_scale[inner]])[order],

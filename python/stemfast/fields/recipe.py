@@ -21,6 +21,7 @@ from stemfast.fields.limits import (
     MOST,
     Kind,
     KnownMaterial,
+    KnownShape,
     check_support,
     typical_nm,
 )
@@ -70,6 +71,10 @@ class FieldRecipe(Group):
     brightness_sigma : (float, float)
         Range of the standard deviation of the logarithm of the particles' brightness, a stand-in
         for what their orientation does; no physics.
+    shapes : tuple of str
+        Classes of particles, of `stemfast.fields.shapes.CLASSES`: one is drawn for each particle,
+        and in half of the fields they rest on their faces. By default a field has the few classes
+        that its kind suggests.
     materials, large_materials : tuple of str
         Names in `stemfast.materials`, one drawn for a field; the second of "large" ones.
     support_diameter_nm : (float, float), optional
@@ -117,6 +122,7 @@ class FieldRecipe(Group):
     sigma: Range = (0.1, 0.45)
     even_sigma: LogRange = (0.02, 0.15)
     brightness_sigma: Range = (0.0, 0.35)
+    shapes: tuple[KnownShape, ...] = ()
     materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = METALS
     large_materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = LARGE
     support_diameter_nm: LogRange | None = None
@@ -195,6 +201,7 @@ class FieldRecipe(Group):
                 self.sigma,
                 self.even_sigma,
                 self.brightness_sigma,
+                self.shapes,
             ),
         )
         depths, windows = depth_maps(chance, plan, support, people)

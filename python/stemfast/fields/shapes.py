@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from stemfast import draws, elementary
 from stemfast.particles import crystals
-from stemfast.particles.geometry.body import KIND_CONVEX, KIND_ELLIPSOID
+from stemfast.particles.geometry.body import KIND_CONVEX, KIND_ELLIPSOID, ConvexBody
 from stemfast.particles.geometry.body_table import BodyTable, offsets_of
 from stemfast.particles.geometry.clipping import intersect_halfspaces
 from stemfast.recipes.distributions import isotropic
 
-__all__ = ["SHAPES", "Shapes", "prism", "scaled", "sphere_outline"]
+__all__ = ["CLASSES", "COMPOSITES", "SHAPES", "Shapes", "prism", "scaled", "sphere_outline"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -41,7 +41,16 @@ SHAPES: dict[str, int] = {
     "triangular plate": 1,
     "rod": 1,
     "irregular": _IRREGULAR,
+    "cuboctahedron": 1,
+    "rounded cuboid": 1,
+    "truncated tetrahedron": 1,
+    "snipped triangular plate": 1,
+    "capped rod": 1,
 }
+#: Classes of particles of two bodies: a solid of the library, and another of its form inside.
+COMPOSITES = ("core-shell", "hollow")
+#: All classes, in the order of the numbers in `stemfast.fields.truth.Truth.kind`.
+CLASSES = (*SHAPES, *COMPOSITES)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,14 +119,43 @@ def _planes(name: str, number: int) -> Floats:
         return prism(3, 1.0, 0.3)
     if name == "rod":
         return prism(12, 1.0, 3.0)
-    edge = {
-        "octahedron": crystals.Octahedron,
-        "truncated octahedron": crystals.TruncatedOctahedron,
-        "icosahedron": crystals.Icosahedron,
-        "decahedron": crystals.Decahedron,
+    if name in _WORN:
+        return _worn(name)
+    solid = {
+        "octahedron": crystals.Octahedron(1.0),
+        "truncated octahedron": crystals.TruncatedOctahedron(1.0),
+        "cuboctahedron": crystals.TruncatedOctahedron(1.0, truncation=0.5),
+        "icosahedron": crystals.Icosahedron(1.0),
+        "decahedron": crystals.Decahedron(1.0),
     }[name]
-    solid: Floats = edge(1.0).bodies()[0].planes
-    return solid
+    body = solid.bodies()[0]
+    assert isinstance(body, ConvexBody)
+    return body.planes
+
+
+_WORN = ("rounded cuboid", "truncated tetrahedron", "snipped triangular plate", "capped rod")
+
+
+def _worn(name: str) -> Floats:
+    """Planes of a solid that lost some of its corners, as most crystals have."""
+    if name == "truncated tetrahedron":
+        whole = _planes("tetrahedron", 0)
+        return np.concatenate([whole, whole * (-1.0, -1.0, -1.0, 2.4)])
+    if name == "snipped triangular plate":
+        whole = prism(3, 1.0, 0.3)
+        return np.concatenate([whole, whole[:3] * (-1.0, -1.0, 1.0, 1.6)])
+    if name == "capped rod":
+        whole = prism(12, 1.0, 3.0)
+        around = np.repeat(whole[:12, :2], 2, axis=0)
+        ends = np.tile([1.0, -1.0], 12)
+        caps = np.concatenate([around, ends[:, None], np.full((24, 1), 3.55)], axis=1)
+        return np.concatenate([whole, caps / np.sqrt(2.0)])
+    whole = _planes("cuboid", 0)
+    signs = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)], float)
+    count = np.abs(signs).sum(axis=1)
+    cut = signs[count > 1] / np.sqrt(count[count > 1])[:, None]
+    depth = np.where(count == 2, 0.93 * np.sqrt(2.0), 0.86 * np.sqrt(3.0))[count > 1]
+    return np.concatenate([whole, np.concatenate([cut, depth[:, None]], axis=1)])
 
 
 def prism(sides: int, inner_radius: float, half_height: float) -> Floats:

@@ -37,7 +37,7 @@ class Truth:
     particle : (n,) int64
         Its number in the population.
     kind : (n,) int64
-        Index in the names of `stemfast.fields.shapes.SHAPES`.
+        Index in `stemfast.fields.shapes.CLASSES`.
     diameter_nm : (n,) float64
         Of the sphere of the same volume.
     brightness : (n,) float64

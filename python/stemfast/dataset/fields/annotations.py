@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.dataset.fields.record import Record, clipped
-from stemfast.fields.shapes import SHAPES, library
+from stemfast.fields.shapes import CLASSES, COMPOSITES, library
 
 __all__ = ["coco", "metadata", "yolo", "yolo_yaml"]
 
@@ -73,7 +73,10 @@ def _visible(record: Record) -> list[int]:
 def _number_of_corners() -> dict[str, int]:
     """Corners of each class; none where its shapes differ in them."""
     found = {}
-    for name in SHAPES:
+    for name in CLASSES:
+        if name in COMPOSITES:
+            found[name] = 0
+            continue
         counts = {len(library().vertices[row]) for row in library().rows(name)}
         found[name] = counts.pop() if len(counts) == 1 else 0
     return found
@@ -88,7 +91,7 @@ def _categories() -> list[dict[str, Any]]:
             "keypoints": [f"corner {k}" for k in range(_number_of_corners()[name])],
             "skeleton": [],
         }
-        for number, name in enumerate(SHAPES, start=1)
+        for number, name in enumerate(CLASSES, start=1)
     ]
 
 
@@ -103,7 +106,7 @@ def _annotation(
     return {
         "id": number,
         "image_id": image_id,
-        "category_id": list(SHAPES).index(own["class"]) + 1,
+        "category_id": list(CLASSES).index(own["class"]) + 1,
         "segmentation": [np.round(polygon[:, ::-1], 3).ravel().tolist()],
         "area": round(_area(polygon), 3),
         "bbox": np.round((left, top, right - left, bottom - top), 3).tolist(),
@@ -159,7 +162,7 @@ def yolo(record: Record) -> str:
     https://docs.ultralytics.com/datasets/detect: class from 0, x, y, width, height.
     """
     rows, columns = record["rows"], record["columns"]
-    names = list(SHAPES)
+    names = list(CLASSES)
     lines = []
     for row in _visible(record):
         top, bottom, left, right = record["particles"]["box"][row]
@@ -179,7 +182,7 @@ def yolo_yaml(splits: Iterable[str]) -> str:
     said = {"train": "train", "validation": "val", "test": "test"}
     lines = ["path: ."]
     lines += [f"{said[split]}: images/{split}" for split in splits]
-    lines += ["names:", *(f"  {number}: {name}" for number, name in enumerate(SHAPES))]
+    lines += ["names:", *(f"  {number}: {name}" for number, name in enumerate(CLASSES))]
     return "\n".join(lines) + "\n"
 
 
@@ -206,7 +209,7 @@ def metadata(record: Record) -> dict[str, Any]:
         "pixel_size_nm": record["pixel_size_nm"],
         "objects": {
             "bbox": boxes,
-            "category": [list(SHAPES).index(name) for name in particles["class"]],
+            "category": [list(CLASSES).index(name) for name in particles["class"]],
             "polygon": polygons,
             **{name: particles[name] for name in same},
         },

@@ -10,7 +10,7 @@ from typing import Any
 from stemfast import atomic
 from stemfast.dataset.fields.annotations import metadata
 from stemfast.dataset.fields.record import Record
-from stemfast.fields.shapes import SHAPES
+from stemfast.fields.shapes import CLASSES
 
 __all__ = ["write_parquet"]
 
@@ -100,7 +100,7 @@ def _schema(pyarrow: Any) -> Any:
     said["objects"] = {name: _list(inner) for name, inner in value.items()} | {
         "bbox": _list(_list({"dtype": "int64", "_type": "Value"})),
         "polygon": _list(_list({"dtype": "float64", "_type": "Value"})),
-        "category": _list({"names": list(SHAPES), "_type": "ClassLabel"}),
+        "category": _list({"names": list(CLASSES), "_type": "ClassLabel"}),
     }
     said["objects"] = {name: said["objects"][name] for name in each}
     about = json.dumps({"info": {"features": said}})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stemfast.pretrained.classifier import TrainedClassifier
     from stemfast.recipes import Recipe
 
-__all__ = ["Judgement", "answers", "judge", "softmax"]
+__all__ = ["Judgement", "answers", "judge", "judged", "softmax"]
 
 CHUNK = 512
 #: Recipes whose classes are numbers, where the next one is only half wrong.
@@ -175,13 +175,46 @@ def judge(
     table, labels = answers(
         trained.model, recipe, seed=seed, split="test", images=images, n_threads=n_threads
     )
-    seconds = time.perf_counter() - began
-    chances = softmax(table, trained.temperature)
+    return judged(
+        table,
+        labels,
+        recipe.class_names,
+        trained.temperature,
+        seconds=time.perf_counter() - began,
+        ordinal=recipe.name in ORDINAL,
+    )
+
+
+def judged(
+    table: NDArray[Any],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    temperature: float,
+    *,
+    seconds: float,
+    ordinal: bool = False,
+) -> Judgement:
+    """Accuracy and calibration of logits (N, C) whose labels are known.
+
+    Parameters
+    ----------
+    table : (N, C) array
+        Logits.
+    labels : (N,) int64
+    class_names : tuple of str
+    temperature : float
+        Divides the logits.
+    seconds : float
+        Time it took [s].
+    ordinal : bool
+        Classes are numbers, of which the next one is only half wrong.
+    """
+    chances = softmax(table, temperature)
     answer = chances.argmax(axis=1)
-    near = int((np.abs(answer - labels) <= 1).sum()) if recipe.name in ORDINAL else None
+    near = int((np.abs(answer - labels) <= 1).sum()) if ordinal else None
     return Judgement(
-        evaluation=evaluate(chances, labels, recipe.class_names),
-        temperature=trained.temperature,
+        evaluation=evaluate(chances, labels, class_names),
+        temperature=temperature,
         calibration_error_before=calibration_error(softmax(table), labels),
         within_one=None if near is None else near / len(labels),
         within_one_interval=None if near is None else wilson_interval(near, len(labels)),

@@ -13,6 +13,7 @@ from stemfast.micrograph.files.read import Micrograph, read
 from stemfast.micrograph.find import FoundParticle, FoundParticles, find_particles
 from stemfast.micrograph.fit import SphereFit, fit_sphere, sphere_fit_mask, sphere_thickness
 from stemfast.micrograph.overlay import draw_overlay
+from stemfast.micrograph.portrait import portraits
 from stemfast.micrograph.table import NOT_SURE, table_rows, write_table
 from stemfast.micrograph.view import electrons_nm2, views, widths_nm
 
@@ -30,6 +31,7 @@ __all__ = [
     "electrons_nm2",
     "find_particles",
     "fit_sphere",
+    "portraits",
     "prepare_single",
     "read",
     "simulated_field",

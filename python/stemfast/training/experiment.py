@@ -16,7 +16,7 @@ from stemfast.recipes import Recipe
 from stemfast.symmetry.corner_questions import CornerQuestion
 from stemfast.training.start import start_from
 
-__all__ = ["Experiment", "ModelSettings", "get", "names"]
+__all__ = ["Experiment", "ModelSettings", "explained", "get", "names"]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -185,7 +185,7 @@ class Experiment(Frozen):
         try:
             config = ClassifierConfig.model_validate(settings)
         except ValidationError as error:
-            raise ValueError(_explained(error, type(self))) from None
+            raise ValueError(explained(error, type(self))) from None
         model = make_classifier(config, rngs=nnx.Rngs(self.seed))
         if self.start_from is not None:
             start_from(model, self.start_from)
@@ -224,10 +224,10 @@ class Experiment(Frozen):
         try:
             return type(self).model_validate(values)
         except ValidationError as error:
-            raise ValueError(_explained(error, type(self))) from None
+            raise ValueError(explained(error, type(self))) from None
 
 
-def _explained(error: ValidationError, kind: type[Experiment]) -> str:
+def explained(error: ValidationError, kind: type[Experiment]) -> str:
     """Validation errors as one line: the setting, its value, the expected one."""
     said = []
     for problem in error.errors():

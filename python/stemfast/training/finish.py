@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stemfast.models import ClassifierConfig
     from stemfast.training.task import Run
 
-__all__ = ["card_text", "finish"]
+__all__ = ["card_text", "finish", "row"]
 
 
 def finish(run: Run, state: State, seconds: float) -> Judgement:
@@ -103,10 +103,10 @@ def card_text(trained: weights.TrainedClassifier) -> str:
         "",
         "| figure | value | 95 % interval |",
         "|---|---|---|",
-        _row("balanced accuracy", test["balanced_accuracy"], test["balanced_interval"]),
+        row("balanced accuracy", test["balanced_accuracy"], test["balanced_interval"]),
     ]
     if test["within_one"] is not None:
-        lines.append(_row("within one", test["within_one"], test["within_one_interval"], 2))
+        lines.append(row("within one", test["within_one"], test["within_one_interval"], 2))
     lines += [
         f"| calibration error | {100 * test['calibration_error']:.2f} % | |",
         f"| the same without temperature | {100 * test['calibration_error_before']:.2f} % | |",
@@ -159,7 +159,8 @@ def _corners(config: ClassifierConfig) -> str:
     return "" if config.question is None else ", corners found and looked at one by one"
 
 
-def _row(name: str, share: float, interval: list[float], digits: int = 1) -> str:
+def row(name: str, share: float, interval: list[float], digits: int = 1) -> str:
+    """Row of a table of figures: a share with its 95 % interval."""
     low, high = (f"{100 * end:.{digits + 1}f}" for end in interval)
     return f"| {name} | {100 * share:.{digits}f} % | {low} … {high} % |"
 

@@ -90,23 +90,30 @@ def train(
         If TensorBoard's events cannot be written.
     """
     from stemfast.training.corner_run import CornerRun
+    from stemfast.training.portraits.experiment import PortraitExperiment
+    from stemfast.training.portraits.run import PortraitRun
 
     execution = ExecutionSettings(Path(folder), device, n_threads, checkpoint_s, tensorboard)
     earlier = earlier_record(execution.folder, resume, minutes)
     if earlier is not None:
-        experiment = Experiment.model_validate(earlier["experiment"])
+        experiment = type(experiment).model_validate(earlier["experiment"])
     recipe = experiment.make_recipe()
-    run = (CornerRun if experiment.model.reader else Run)(
-        experiment=experiment,
-        recipe=recipe,
-        model=experiment.make_model(recipe),
+    given: dict[str, Any] = {
+        "recipe": recipe,
+        "model": experiment.make_model(recipe),
         **execution.of_run(experiment.batch_size),
-    )
+    }
+    if isinstance(experiment, PortraitExperiment):
+        run: Run = PortraitRun(experiment=experiment, **given)
+    else:
+        run = (CornerRun if experiment.model.reader else Run)(experiment=experiment, **given)
     if earlier is not None:
         run.record = earlier
     else:
         begin(run, minutes, command)
     state, seconds = loop(run)
+    if isinstance(run, PortraitRun):
+        return run.finish(state, seconds)
     return finish(run, state, seconds)
 
 

@@ -1,0 +1,1 @@
+"""Training of the network that names the shapes of found particles, on simulated fields."""

@@ -1,0 +1,187 @@
+"""Training run on portraits: batches from worker processes, figures, card."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast import atomic
+from stemfast.evaluation import figures
+from stemfast.evaluation.judge import Judgement, judged
+from stemfast.evaluation.metrics import fit_temperature
+from stemfast.fields import FieldRecipe
+from stemfast.models import logits
+from stemfast.pretrained import classifier as weights
+from stemfast.pretrained.class_gaussians import fit
+from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
+from stemfast.pretrained.store import rounded_to_float16
+from stemfast.training.finish import row
+from stemfast.training.portraits.experiment import PortraitExperiment
+from stemfast.training.portraits.samples import Samples, some
+from stemfast.training.portraits.sitters import CLASS_NAMES, Portraits
+from stemfast.training.step import State
+from stemfast.training.task import WATCHED, Run
+
+__all__ = ["PortraitRun", "card_text", "novelty_of"]
+
+_CHUNK = 512
+
+
+@dataclass
+class PortraitRun(Run):
+    """Experiment on portraits with its fields, network, devices and folder."""
+
+    experiment: PortraitExperiment
+    recipe: FieldRecipe  # type: ignore[assignment]
+
+    def batches(self, first_step: int, steps: int) -> Iterator[tuple[jax.Array, ...]]:
+        """Images and labels of the steps `first_step` … `steps` − 1."""
+        own = self.experiment
+        samples = Samples(
+            self.recipe,
+            own.seed,
+            batch_size=own.batch_size,
+            fresh=own.fresh,
+            ring=own.ring,
+            most=own.most,
+        )
+        with samples.batches(first_step, max(self.n_threads, 1)) as stream:
+            for _ in range(first_step, steps):
+                batch = next(stream)
+                parts = (batch.images[..., None], batch.labels.astype(np.int32))
+                yield tuple(jax.device_put(part, self.sharding) for part in parts)
+
+    def portraits(self, split: str, images: int) -> Portraits:
+        """The first portraits of a split."""
+        own = self.experiment
+        return some(self.recipe, own.seed, split, images, own.most)
+
+    def watched(self) -> Any:
+        """Validation portraits that are looked at again and again."""
+        return self.portraits("validation", min(WATCHED, self.experiment.validation_images))
+
+    def finish(self, state: State, seconds: float) -> Judgement:
+        """Calibrate on validation portraits, judge on test portraits, write network and card."""
+        own = self.experiment
+        model = rounded_to_float16(self.averaged(state))
+        known = self.portraits("validation", own.validation_images)
+        table = _logits(model, known.images)
+        card = {
+            **self.record,
+            "images_seen": int(state.step) * own.batch_size,
+            "fields_seen": int(state.step) * own.fresh + own.ring,
+            "seconds": seconds,
+            "portraits": True,
+        }
+        trained = weights.TrainedClassifier(
+            model, CLASS_NAMES, fit_temperature(table, known.labels), card, novelty_of(model, known)
+        )
+        began = time.perf_counter()
+        asked = self.portraits("test", own.test_images)
+        found = judged(
+            _logits(model, asked.images),
+            asked.labels,
+            CLASS_NAMES,
+            trained.temperature,
+            seconds=time.perf_counter() - began,
+        )
+        card["test"] = found.to_dict()
+        weights.save(self.folder, trained)
+        figures.write(self.folder, found, title=own.name)
+        atomic.write_text(self.folder / "model_card.md", card_text(trained))
+        return found
+
+
+def _logits(model: Any, images: NDArray[np.float16]) -> NDArray[np.float32]:
+    parts = range(0, len(images), _CHUNK)
+    return np.concatenate([logits(model, images[k : k + _CHUNK].astype(np.float32)) for k in parts])
+
+
+def novelty_of(model: Any, known: Portraits) -> NoveltyModel | None:
+    """Novelty model of portraits that a network learnt the like of; None of too few."""
+    half = known.labels[: len(known.labels) // 2]
+    if np.bincount(half, minlength=len(CLASS_NAMES)).min() < 2:
+        return None
+    features, textures = [], []
+    for k in range(0, len(known.labels), _CHUNK):
+        images = known.images[k : k + _CHUNK].astype(np.float32)
+        features.append(features_and_logits(model, images)[0])
+        textures.append(texture(images))
+    one = np.zeros(len(known.labels), np.int64)
+    return NoveltyModel(
+        fit(np.concatenate(features), known.labels), fit(np.concatenate(textures), one)
+    )
+
+
+def card_text(trained: weights.TrainedClassifier) -> str:
+    """Model card in Markdown, from the records of the run.
+
+    Parameters
+    ----------
+    trained : TrainedClassifier
+        A network that :class:`PortraitRun` made.
+    """
+    made = trained.card
+    experiment, machine, test = (made[key] for key in ("experiment", "machine", "test"))
+    config = trained.model.config
+    confusion = np.array(test["confusion"], float)
+    each = np.diag(confusion) / np.maximum(confusion.sum(axis=1), 1.0)
+    lines = [
+        f"# Model card: {experiment['name']}",
+        "",
+        f"Names the shapes of found particles: {', '.join(trained.class_names)}. Reads portraits "
+        f"of {config.image_shape[0]} × {config.image_shape[1]} px: particles cut out of a "
+        "micrograph of any pixel size and scaled to one size "
+        "(`stemfast.micrograph.portrait`).",
+        "",
+        "## Figures",
+        "",
+        f"On {test['images']:,} portraits from simulated fields that it never saw, with outlines "
+        "as far off as a finder's:",
+        "",
+        "| figure | value | 95 % interval |",
+        "|---|---|---|",
+        row("balanced accuracy", test["balanced_accuracy"], test["balanced_interval"]),
+        f"| calibration error | {100 * test['calibration_error']:.2f} % | |",
+        f"| the same without temperature | {100 * test['calibration_error_before']:.2f} % | |",
+        f"| temperature | {test['temperature']:.3f} | |",
+        *(
+            f"| right, {name} | {100 * share:.1f} % | |"
+            for name, share in zip(trained.class_names, each.tolist(), strict=True)
+        ),
+        "",
+        "## How it was made",
+        "",
+        f"- Command: `{made['command'] or 'stemfast.training.train'}`",
+        f"- Machine: {machine['devices']} ({machine['processor']}, {machine['cores']} cores), "
+        f"JAX {machine['jax']}, stemfast {machine['stemfast']}; convolutions in {made['dtype']}.",
+        f"- {made['images_seen']:,} portraits from {made['fields_seen']:,} simulated fields in "
+        f"{made['seconds'] / 3600:.2f} h.",
+        f"- Network: {config.variant}, widths {'–'.join(map(str, config.widths))}, "
+        f"{config.blocks} blocks a stage, {made['parameters']:,} weights.",
+        f"- Seed {experiment['seed']}; training, validation and test fields come from ranges that "
+        "never meet.",
+        "",
+        "## Limits",
+        "",
+        "- Many projections do not tell which solid they are of: a sphere and an icosahedron a "
+        "few pixels across, or a cube on a corner and a truncated octahedron. Then several classes "
+        "share the probability.",
+        "- It learnt from simulated fields alone; what it says of real images is in "
+        "docs/open_world.md.",
+        "",
+        "## Settings",
+        "",
+        "```json",
+        json.dumps({"experiment": experiment, "fields": made["recipe"]}, indent=1),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

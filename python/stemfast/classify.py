@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.micrograph.families import families_of, named
 from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["DEFAULT_MODEL", "NOT_SURE", "Classification", "classify"]
 
 #: The network that comes along for this.
 DEFAULT_MODEL = "shapes"
+_FEW_NAMES = 6  # in a legend that also shows what does not occur
 TABLE_FILE = "particles.csv"
 OVERLAY_FILE = "overlay.png"
 
@@ -33,7 +35,7 @@ class Classification:
     Attributes
     ----------
     shapes : tuple of str
-        Shape of each particle, or "not sure".
+        Shape or family of shapes of each particle, or "not sure".
     doubts : tuple of str
         Why each particle is not sure: "cut by the edge", "unlike anything learnt", "low
         probability"; "" where it is sure.
@@ -82,7 +84,8 @@ def classify(
 
     A particle is "not sure" where the edge of the image cuts it, because the network learnt from
     whole particles; where it looks unlike anything that the network learnt from; and where the
-    most probable shape stays below `min_probability`.
+    most probable shape stays below `min_probability`, unless those of one family of shapes
+    together reach it: then the family is named (:mod:`stemfast.micrograph.families`).
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ def classify(
     dataset : int or str, optional
         Number or title of the data set, for a file that holds several.
     min_probability : float
-        Smallest probability, 0 … 1, that names a shape.
+        Smallest probability, 0 … 1, that names a shape or a family of shapes.
     max_novelty : float
         Largest novelty (:meth:`stemfast.pretrained.TrainedClassifier.novelty`) that names a shape;
         of images like the learnt ones, about one in a hundred is above 1. ``inf`` to name them
@@ -155,11 +158,14 @@ def classify(
     views, notes = shown(image, found, network)
     chances = network.probabilities(views)
     novelty = None if network.novelty_model is None else network.novelty(views)
-    doubts = _doubts(found, chances, novelty, min_probability, max_novelty)
+    names = named(network.class_names, chances, min_probability)
+    likely = np.array([chance for _, chance in names])
+    doubts = _doubts(found, likely, novelty, min_probability, max_novelty)
     rows = micrograph.table_rows(
-        found, network.class_names, chances, doubts=doubts, novelty=novelty
+        found, network.class_names, chances, doubts=doubts, novelty=novelty, names=names
     )
-    _write(target, opened.micrograph(), found, rows, network.class_names)
+    legend = (*network.class_names, *families_of(network.class_names))
+    _write(target, opened.micrograph(), found, rows, legend)
     return Classification(
         shapes=tuple(str(row["shape"]) for row in rows),
         doubts=doubts,
@@ -222,6 +228,8 @@ def shown(
     """
     from stemfast import micrograph
 
+    if network.card.get("portraits"):
+        return micrograph.portraits(image, found), []
     size = network.model.config.image_shape[0]
     recipe = network.card.get("recipe")
     if not isinstance(recipe, dict):
@@ -258,7 +266,7 @@ def shown(
 
 def _doubts(
     found: FoundParticles,
-    chances: NDArray[np.float64],
+    likely: NDArray[np.float64],
     novelty: NDArray[np.float64] | None,
     min_probability: float,
     max_novelty: float,
@@ -272,7 +280,7 @@ def _doubts(
         else UNDECIDED
         if chance < min_probability
         else ""
-        for particle, chance, new in zip(found, chances.max(axis=1), strange, strict=True)
+        for particle, chance, new in zip(found, likely, strange, strict=True)
     )
 
 
@@ -288,19 +296,21 @@ def _write(
 
     target.mkdir(parents=True, exist_ok=True)
     doubts = [f"{NOT_SURE}: {doubt}" for doubt in (UNDECIDED, UNLIKE, CUT)]
-    named = [
+    shown = [
         f"{NOT_SURE}: {row['not_sure_because']}" if row["not_sure_because"] else str(row["shape"])
         for row in rows
     ]
+    if len(class_names) > _FEW_NAMES:
+        class_names = tuple(name for name in class_names if name in shown)
     with tempfile.TemporaryDirectory(prefix=".classify-", dir=target) as name:
         draft = Path(name)
         micrograph.draw_overlay(
             image,
             found,
-            named,
+            shown,
             [float(row["probability"]) for row in rows],
             draft / OVERLAY_FILE,
-            class_names=(*class_names, *(doubt for doubt in doubts if doubt in named)),
+            class_names=(*class_names, *(doubt for doubt in doubts if doubt in shown)),
         )
         micrograph.write_table(draft / TABLE_FILE, rows)
         for file in (TABLE_FILE, OVERLAY_FILE):

@@ -46,6 +46,7 @@ def table_rows(
     *,
     doubts: Sequence[str] | None = None,
     novelty: npt.ArrayLike | None = None,
+    names: Sequence[tuple[str, float]] | None = None,
 ) -> list[dict[str, str | int | float | bool]]:
     """One row per particle: where it is, how large, and what shape with what probability.
 
@@ -60,6 +61,9 @@ def table_rows(
         Why each particle's shape is not sure; "" where it is.
     novelty : array_like, shape (n,), optional
         How unlike all that the network learnt from each particle looks.
+    names : sequence of (str, float), length n, optional
+        Name and probability of each particle where it is not that of the most probable shape; see
+        `stemfast.micrograph.families.named`.
 
     Returns
     -------
@@ -67,8 +71,8 @@ def table_rows(
         ``particle`` (its label), ``row_px``, ``col_px`` (centroid [px], the first pixel's centre
         being 0), ``x_nm``, ``y_nm`` (centroid [nm] from the centre of the image, x to the right,
         y down), ``equivalent_diameter_nm``, ``area_nm2``, ``on_border``, ``shape`` (the most
-        probable, or "not sure" where there is a doubt), ``probability`` (that of the most probable
-        shape), ``not_sure_because`` (the doubt), ``novelty`` ("" if not known), and the
+        probable or its family, or "not sure" where there is a doubt), ``probability`` (that of the
+        shape or family), ``not_sure_because`` (the doubt), ``novelty`` ("" if not known), and the
         probability of every shape under its name.
 
     Raises
@@ -95,10 +99,13 @@ def table_rows(
             f"{len(found)} particles"
         )
     rows: list[dict[str, str | int | float | bool]] = []
-    for particle, chance, reason, new in zip(found, chances, reasons, strange, strict=True):
+    if names is None:
+        names = [(class_names[k], float(c[k])) for c in chances for k in (int(np.argmax(c)),)]
+    for particle, chance, reason, new, (name, likely) in zip(
+        found, chances, reasons, strange, names, strict=True
+    ):
         row, col = particle.centroid
         height, width = particle.labels.shape
-        best = int(np.argmax(chance))
         rows.append(
             {
                 "particle": particle.label,
@@ -109,8 +116,8 @@ def table_rows(
                 "equivalent_diameter_nm": particle.equivalent_diameter_nm,
                 "area_nm2": particle.area_nm2,
                 "on_border": particle.on_border,
-                "shape": NOT_SURE if reason else class_names[best],
-                "probability": float(chance[best]),
+                "shape": NOT_SURE if reason else name,
+                "probability": likely,
                 "not_sure_because": reason,
                 "novelty": "" if np.isnan(new) else float(new),
                 **{n: float(p) for n, p in zip(class_names, chance, strict=True)},

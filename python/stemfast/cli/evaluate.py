@@ -91,9 +91,16 @@ def evaluate(
         raise ValueError(
             f"{name} was not made by 'stemfast train': it does not say which images it is for"
         )
-    recipe = _recipe(trained.card, conditions, spin, sets or [])
     used = experiment["seed"] if seed is None else seed
     folder = out if out is not None else Path(f"evaluation-{Path(name).name}")
+    if trained.card.get("portraits"):
+        refused = {"--against": against, "--conditions": conditions, "--spin": spin}
+        for option, given in refused.items():
+            if given is not None:
+                raise ValueError(f"{option} has no effect on {name}, expected it left out")
+        _evaluate_portraits(trained, folder, n=n, sets=sets or [], seed=used)
+        return
+    recipe = _recipe(trained.card, conditions, spin, sets or [])
     if against is not None:
         source = {"network": Path(name).name, "command": shlex.join(["stemfast", *sys.argv[1:]])}
         words = {"at": values, "images": 2000 if n is None else n, "seed": used}
@@ -103,6 +110,23 @@ def evaluate(
     found = judge(trained, recipe, seed=used, images=10_000 if n is None else n, n_threads=threads)
     more = {"network": name, "recipe": recipe.model_dump(mode="json"), "seed": used}
     figures.write(folder, found, title=experiment["name"], more=more)
+    typer.echo(f"{figures.confusion_table(found)}\n{found}\n{folder}/")
+
+
+def _evaluate_portraits(
+    trained: Any, folder: Path, *, n: int | None, sets: list[str], seed: int
+) -> None:
+    """Judge a network that reads portraits on those of simulated fields."""
+    from stemfast.evaluation import figures
+    from stemfast.training.portraits.experiment import PortraitExperiment
+    from stemfast.training.portraits.run import judge
+
+    experiment = PortraitExperiment.model_validate(trained.card["experiment"])
+    experiment = experiment.changed([f"recipe.{entry}" for entry in sets])
+    found = judge(trained, experiment, seed=seed, images=10_000 if n is None else n)
+    more = {"network": experiment.name, "seed": seed}
+    more["recipe"] = experiment.make_recipe().model_dump(mode="json")
+    figures.write(folder, found, title=experiment.name, more=more)
     typer.echo(f"{figures.confusion_table(found)}\n{found}\n{folder}/")
 
 

@@ -14,24 +14,19 @@ import numpy.typing as npt
 from stemfast.micrograph.crop import fill, padded_window, resample
 from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.find import FoundParticle, FoundParticles
+from stemfast.pretrained.framing import window_side
 
 __all__ = ["PORTRAIT_PX", "portrait", "portraits", "side_px"]
 
 #: Rows and columns of a portrait.
 PORTRAIT_PX = 80
-#: Side of the window over the diameter of the circle of the same area, and over the longer side of
-#: the bounding box, whichever window is larger.
-_DIAMETERS, _BOXES = 2.1, 1.3
-_SMALLEST_PX = 8.0
 _FEW = 1e-6
 
 
 def side_px(particle: FoundParticle) -> float:
     """Side of the square window that a particle is shown in [px]."""
     low_row, low_column, high_row, high_column = particle.bbox
-    box = max(high_row - low_row, high_column - low_column)
-    diameter = float(np.sqrt(4.0 / np.pi * particle.area_px))
-    return max(_DIAMETERS * diameter, _BOXES * box, _SMALLEST_PX)
+    return window_side(particle.area_px, max(high_row - low_row, high_column - low_column))
 
 
 def portrait(

@@ -29,7 +29,7 @@ from stemfast.training.portraits.sitters import CLASS_NAMES, Portraits
 from stemfast.training.step import State
 from stemfast.training.task import WATCHED, Run
 
-__all__ = ["PortraitRun", "card_text", "novelty_of"]
+__all__ = ["PortraitRun", "card_text", "judge", "novelty_of"]
 
 _CHUNK = 512
 
@@ -83,20 +83,35 @@ class PortraitRun(Run):
         trained = weights.TrainedClassifier(
             model, CLASS_NAMES, fit_temperature(table, known.labels), card, novelty_of(model, known)
         )
-        began = time.perf_counter()
-        asked = self.portraits("test", own.test_images)
-        found = judged(
-            _logits(model, asked.images),
-            asked.labels,
-            CLASS_NAMES,
-            trained.temperature,
-            seconds=time.perf_counter() - began,
-        )
+        found = judge(trained, own, seed=own.seed, images=own.test_images)
         card["test"] = found.to_dict()
         weights.save(self.folder, trained)
         figures.write(self.folder, found, title=own.name)
         atomic.write_text(self.folder / "model_card.md", card_text(trained))
         return found
+
+
+def judge(
+    trained: weights.TrainedClassifier, experiment: PortraitExperiment, *, seed: int, images: int
+) -> Judgement:
+    """Classify portraits of the test split and compare with the truth.
+
+    Parameters
+    ----------
+    trained : TrainedClassifier
+        A network of portraits.
+    experiment : PortraitExperiment
+        Says which fields the portraits are from.
+    seed : int
+        Of the fields.
+    images : int
+        Portraits.
+    """
+    began = time.perf_counter()
+    asked = some(experiment.make_recipe(), seed, "test", images, experiment.most)
+    table = _logits(trained.model, asked.images)
+    seconds = time.perf_counter() - began
+    return judged(table, asked.labels, CLASS_NAMES, trained.temperature, seconds=seconds)
 
 
 def _logits(model: Any, images: NDArray[np.float16]) -> NDArray[np.float32]:

@@ -31,8 +31,9 @@ def gallery(
     Example: [bold]stemfast gallery pictures[/bold]
 
     Writes gallery.png (a choice of the rest), shapes.png, corners.png, spin.png, three count_….png
-    (cuboids with 0 to 8 deformed corners, also spinning), effects.png, dose.png, fields.png (many
-    particles on every kind of support, with and without outlines) and rotation.gif.
+    (cuboids with 0 to 8 deformed corners, also spinning), resting.png (in any pose and at rest on a
+    face), effects.png, dose.png, fields.png (many particles on every kind of support, with and
+    without outlines) and rotation.gif.
     """
     from stemfast.gallery import write
     from stemfast.gallery.fields import field_sheet

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemfast import plots
-from stemfast.gallery.deformed import COUNTS, count_scenes
+from stemfast.gallery.deformed import COUNTS, count_scenes, resting_scenes
 from stemfast.gallery.effects import dose_scenes, effect_scenes
 from stemfast.gallery.fields import field_sheet
 from stemfast.gallery.shapes import MICROSCOPE, corner_scenes, shape_scenes, spin_scenes
@@ -36,7 +36,7 @@ def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
     list of Path
         The files: ``gallery.png`` (a choice of the rest), ``shapes.png``, ``corners.png``,
         ``spin.png``, ``count_0_2_4.png``, ``count_5_6_7_8.png``, ``count_0_2_4_spinning.png``,
-        ``effects.png``, ``dose.png``, ``fields.png`` and ``rotation.gif``.
+        ``resting.png``, ``effects.png``, ``dose.png``, ``fields.png`` and ``rotation.gif``.
 
     Raises
     ------
@@ -64,6 +64,7 @@ def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
     for counts, spinning in COUNTS:
         name = "_".join(map(str, counts)) + ("_spinning" if spinning else "")
         scenes.append((f"count_{name}.png", count_scenes(seed, counts, spinning=spinning), 6))
+    scenes.append(("resting.png", resting_scenes(seed), 6))
     scenes += [("effects.png", effect_scenes(seed), 6), ("dose.png", dose_scenes(seed), 4)]
     written = [
         plots.gallery(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemfast import draws, orientation
+from stemfast import draws, orientation, recipes
 from stemfast.gallery.shapes import MICROSCOPE
 from stemfast.particles import Cuboid, Truncation
 from stemfast.simulation.simulate import simulate
@@ -86,3 +86,43 @@ def count_scenes(seed: int, counts: tuple[int, ...], *, spinning: bool = False) 
     )
     titles = [f"{count} deformed{', spinning' if spinning else ''}" for count in numbers]
     return list(images), titles
+
+
+#: Poses that particles are drawn in: the rows of the picture.
+_POSES: dict[str, dict[str, Any]] = {
+    "any pose": {"pose": "random"},
+    "resting": {"pose": "resting"},
+    "resting, tilts of 5°": {"pose": "resting", "tilt_spread_deg": 5.0},
+}
+
+
+def resting_scenes(seed: int) -> Panels:
+    """Six cuboids with 0 to 5 cut corners, in any pose, at rest on a face, and tilted from it.
+
+    Parameters
+    ----------
+    seed : int
+
+    Returns
+    -------
+    images : list of (H, W) arrays
+    titles : list of str
+
+    Examples
+    --------
+    >>> images, titles = resting_scenes(0)
+    >>> len(images), titles[0], titles[-1]
+    (18, 'any pose', 'resting, tilts of 5°')
+    """
+    side = MICROSCOPE.scan.shape[0]
+    images: list[NDArray[Any]] = []
+    for pose in _POSES.values():
+        recipe = recipes.get(
+            "count",
+            conditions="clean",
+            image_px=side,
+            field_nm=side * MICROSCOPE.scan.pixel_size_nm,
+            particle={"diameter_nm": (18.0, 24.0), "shift_nm": 0.0, **pose},
+        )
+        images += list(recipe.sample(seed, 0, _ACROSS).simulate())
+    return images, [title for title in _POSES for _ in range(_ACROSS)]

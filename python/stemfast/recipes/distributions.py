@@ -40,6 +40,7 @@ class Stage(IntEnum):
     SPIN = 0x1004
     TILT = 0x1005
     GRAIN = 0x1007
+    REST = 0x1008
 
 
 def numbered(seed: int, indices: Ints, stage: Stage, n: int) -> Iterator[Floats]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stemfast import elementary, materials
 from stemfast.particles.geometry.solid_arrays import Solids
@@ -66,12 +66,30 @@ class ParticleSettings(Group):
         Factor of each grain's brightness, evenly in the logarithm, the same in all views: a
         randomisation in place of channelling, no physics. (1, 1) is off. Every particle of a
         recipe is one grain; see :meth:`stemfast.Particle.with_grain_brightness`.
+    pose : "random", "resting" or "both"
+        Any orientation (Haar); lying on a face, turned anyhow about the beam; or either of the
+        two, equally often. Which face:
+        :func:`stemfast.particles.geometry.resting.resting_faces`.
+    tilt_spread_deg : float
+        Standard deviation of the tilt of resting particles, normal, about any axis across the beam
+        [degrees]: films are not even, and stages are tilted.
     """
 
     diameter_nm: LogRange = (11.0, 18.0)
     shift_nm: NotNegative = 2.0
     materials: Annotated[tuple[str, ...], Field(min_length=1)] = ("Au", "Pt", "Pd", "Ag")
     grain_brightness: LogRange = (1.0, 1.0)
+    pose: Literal["random", "resting", "both"] = "random"
+    tilt_spread_deg: Annotated[float, Field(strict=True, ge=0, le=90)] = 0.0
+
+    @model_validator(mode="after")
+    def _tilts_are_of_resting_particles(self) -> Self:
+        if self.tilt_spread_deg > 0.0 and self.pose == "random":
+            raise ValueError(
+                f"particle.tilt_spread_deg is {self.tilt_spread_deg:g} of random poses, expected "
+                "0, or particle.pose as 'resting' or 'both'"
+            )
+        return self
 
     @field_validator("materials")
     @classmethod

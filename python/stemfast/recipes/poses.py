@@ -8,13 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from stemfast import _core, elementary
+from stemfast import _core, draws, elementary
 from stemfast.orientation import quaternion_product, rotate
+from stemfast.particles.geometry.resting import resting_faces
+from stemfast.particles.geometry.solid_arrays import Solids
 from stemfast.recipes.distributions import Floats, Ints, Stage, between, isotropic, normal, numbered
 from stemfast.recipes.exposure import Exposure
+from stemfast.recipes.particles import ParticleSettings
 from stemfast.recipes.settings import Group, NotNegative
 
-__all__ = ["SeriesSettings", "draw_orientations", "draw_positions", "draw_spins", "image_indices"]
+__all__ = [
+    "SeriesSettings",
+    "draw_orientations",
+    "draw_positions",
+    "draw_spins",
+    "image_indices",
+    "resting_orientations",
+]
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 
@@ -25,8 +35,8 @@ class SeriesSettings(Group):
     Parameters
     ----------
     kind : "static" or "tilts"
-        Independent random poses in each view, as of many particles alike that lie anyhow; or one
-        random pose that the goniometer then tilts by known angles.
+        An independent pose in each view, as of many particles alike that lie anyhow; or one pose
+        that the goniometer then tilts by known angles.
     tilt_deg : (float, float)
         First and last tilt; those between are spread evenly, and a single view has 0 [degrees].
     tilt_axis_deg : float
@@ -70,17 +80,37 @@ def image_indices(indices: Ints, views: int) -> Ints:
 
 
 def draw_orientations(
-    series: SeriesSettings | None, seed: int, start: int, stop: int, views: int
+    series: SeriesSettings | None,
+    seed: int,
+    start: int,
+    stop: int,
+    views: int,
+    *,
+    particle: ParticleSettings,
+    solids: Solids,
 ) -> tuple[Floats, Columns]:
-    """Quaternions (N, K, 4) of scenes [start, stop), and the columns that tell of tilts."""
-    n = stop - start
+    """Quaternions (N, K, 4) of scenes [start, stop), and the columns that tell of them.
+
+    Parameters
+    ----------
+    series : SeriesSettings or None
+        None for one view of each scene.
+    seed, start, stop : int
+    views : int
+        K.
+    particle : ParticleSettings
+        Whether particles rest on their faces, and how evenly.
+    solids : Solids
+        The N particles; those of random poses are not looked at.
+    """
     if series is None or series.kind == "static":
-        poses = _core.haar_orientations(seed, start * views, n * views)
-        return poses.reshape(n, views, 4), {}
-    poses = _core.haar_orientations(seed, start, n)
+        return _poses(seed, start, stop, views, particle, solids)
+    one, columns = _poses(seed, start, stop, 1, particle, solids)
+    columns = {name: np.repeat(rests, views, axis=1) for name, rests in columns.items()}
+    n = stop - start
     nominal = series.nominal_deg(views)
     tilts = np.repeat(nominal[None, :], n, axis=0)
-    columns = {"tilt_deg": tilts}
+    columns |= {"tilt_deg": tilts}
     if series.tilt_error_deg > 0.0:
         indices = image_indices(np.arange(start, stop), views)
         u = numbered(seed, indices, Stage.TILT, 2)
@@ -89,7 +119,60 @@ def draw_orientations(
     sine, cosine = (float(x) for x in elementary.sin_cos_turns(series.tilt_axis_deg / 360.0))
     axis = np.array([cosine, sine, 0.0])
     columns |= {"true_tilt_deg": tilts, "tilt_axis": np.repeat(axis[None, :], n, axis=0)}
-    return quaternion_product(rotate(axis, tilts / 360.0), poses[:, None, :]), columns
+    return quaternion_product(rotate(axis, tilts / 360.0), one), columns
+
+
+def _poses(
+    seed: int, start: int, stop: int, views: int, particle: ParticleSettings, solids: Solids
+) -> tuple[Floats, Columns]:
+    """Independent poses (N, K, 4), and which of them rest, (N, K), where some do."""
+    n = stop - start
+    poses = _core.haar_orientations(seed, start * views, n * views).reshape(n, views, 4)
+    if particle.pose == "random":
+        return poses, {}
+    indices = image_indices(np.arange(start, stop), views)
+    u = draws.uniform(seed, indices, Stage.REST, 6).reshape(n, views, 6)
+    at_rest = np.ones((n, views), bool) if particle.pose == "resting" else u[..., 5] < 0.5
+    face = resting_faces(solids.table, solids.row).draw(u[..., 0])
+    lying = resting_orientations(face, u[..., 1:5], particle.tilt_spread_deg)
+    return np.where(at_rest[..., None], lying, poses), {"resting": at_rest}
+
+
+def resting_orientations(face: Floats, u: Floats, tilt_spread_deg: float) -> Floats:
+    """Quaternions (n, …, 4) of particles that lie with a face down the beam, turned and tilted.
+
+    Parameters
+    ----------
+    face : (n, …, 3) float64
+        Outward unit normal of the face, in the frame of the particle; it comes to point along z,
+        to the film below.
+    u : (n, …, 4) float64
+        Uniform draws: turn about the beam, direction of the tilt's axis, and two for its size.
+    tilt_spread_deg : float
+        Standard deviation of the tilt [degrees].
+
+    Examples
+    --------
+    >>> resting_orientations(np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 4)), 0.0)
+    array([[0., 0., 0., 1.]])
+    """
+    nx, ny, nz = (face[..., k] for k in range(3))
+    # The shortest turn from n to z is about n × z, by half-angle quaternion (n × z, 1 + n · z).
+    upside_down = 1.0 + nz < 1e-9
+    zero = np.zeros_like(nx)
+    down = np.stack([ny, -nx, zero, np.where(upside_down, 0.0, 1.0 + nz)], axis=-1)
+    down = np.where(upside_down[..., None], np.array([1.0, 0.0, 0.0, 0.0]), down)
+    beam = np.array([0.0, 0.0, 1.0])
+    lying = quaternion_product(rotate(beam, u[..., 0]), down)
+    if tilt_spread_deg == 0.0:
+        return lying
+    shape = u.shape[:-1]
+    flat = (np.ascontiguousarray(u[..., k]).reshape(-1) for k in (2, 3))
+    tilt = (tilt_spread_deg / 360.0) * normal(*flat).reshape(shape)
+    sine, cosine = elementary.sin_cos_turns(np.ascontiguousarray(u[..., 1]))
+    half_sine, half_cosine = elementary.sin_cos_turns(np.ascontiguousarray(0.5 * tilt))
+    tilting = np.stack([cosine * half_sine, sine * half_sine, zero, half_cosine], axis=-1)
+    return quaternion_product(tilting, lying)
 
 
 def draw_positions(

@@ -234,6 +234,11 @@ class Recipe(Group):
             "material": np.array(settings.materials, dtype="S")[material],
             **drawn.columns,
         }
+        if settings.pose != "random" and drawn.members is not None:
+            raise ValueError(
+                f"recipe {self.name}: particle.pose is {settings.pose!r}, expected 'random' for "
+                "scenes of several bodies"
+            )
         if settings.grain_brightness != (1.0, 1.0):
             if drawn.members is not None:
                 raise ValueError(
@@ -254,18 +259,21 @@ class Recipe(Group):
         own: Columns,
     ) -> Scenes:
         start, stop, views = int(indices[0]), int(indices[-1]) + 1, self.views
-        poses, tilts = draw_orientations(self.series_settings, seed, start, stop, views)
-        shift = self.particle_settings.shift_nm
+        particle = self.particle_settings
+        poses, tilts = draw_orientations(
+            self.series_settings, seed, start, stop, views, particle=particle, solids=drawn.solids
+        )
+        shift = particle.shift_nm
         positions = draw_positions(shift, seed, indices, views, drawn.reach_nm, exposure)
         spins = draw_spins(seed, indices, views, exposure) if self.spin else None
-        brightest = self.particle_settings.grain_brightness[1]
+        brightest = particle.grain_brightness[1]
         imaging, exposed = exposure.imaging(brightest * drawn.reach_nm, self.dtype, views)
         columns = own | exposed | tilts
         columns |= {"orientation_xyzw": poses, "position_nm": positions}
         if spins is not None:
             columns["spin_rad_s"] = spins
         if views == 1:
-            for name in ("orientation_xyzw", "position_nm", "spin_rad_s", "tilt_deg"):
+            for name in ("orientation_xyzw", "position_nm", "spin_rad_s", "tilt_deg", "resting"):
                 if name in columns:
                     columns[name] = columns[name][:, 0]
         return Scenes(

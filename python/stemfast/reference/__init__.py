@@ -20,6 +20,7 @@ from stemfast.reference.image import (
     lorentzian_blur,
 )
 from stemfast.reference.random import haar_quaternion, philox, uniforms
+from stemfast.reference.resting import resting_faces
 from stemfast.reference.solids import chords, occupancy, project_volume, thickness
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "pixel_times",
     "pose_times",
     "project_volume",
+    "resting_faces",
     "rough_surface",
     "roughness_density",
     "thickness",

@@ -7,7 +7,7 @@ from stemfast.fields import FieldRecipe
 from stemfast.fields.chance import Chance
 from stemfast.fields.resting import resting
 from stemfast.fields.shapes import CLASSES, library
-from stemfast.micrograph.families import FAMILIES, families_of, named
+from stemfast.micrograph.families import FAMILIES, families_of, names_of
 from stemfast.micrograph.find import FoundParticle
 from stemfast.micrograph.portrait import PORTRAIT_PX, portrait, portraits, side_px
 from stemfast.simulation.batch import rotated
@@ -218,12 +218,12 @@ def test_a_family_is_named_where_the_shape_is_not_sure():
             [0.4, 0, 0, 0.6, 0],
         ]
     )
-    assert [name for name, _ in named(names, chances, 0.8)] == [
+    assert [name for name, _ in names_of(names, chances, 0.8)] == [
         "sphere",
         "round",
         "compact",
         "cuboid",
     ]
-    assert named(names, chances, 0.8)[3][1] == pytest.approx(0.6)
+    assert names_of(names, chances, 0.8)[3][1] == pytest.approx(0.6)
     assert families_of(("tetrahedron", "cuboid", "sphere")) == {}
     assert all(set(shapes) <= set(CLASS_NAMES) for shapes in FAMILIES.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.micrograph.families import families_of, named
+from stemfast.micrograph.families import families_of, names_of
 from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
 
 if TYPE_CHECKING:
+    from stemfast.finding import Found
+    from stemfast.finding.source import Source
     from stemfast.micrograph import FoundParticles, Micrograph
     from stemfast.pretrained import TrainedClassifier
 
-__all__ = ["DEFAULT_MODEL", "NOT_SURE", "Classification", "classify"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "NOT_SURE",
+    "Classification",
+    "Named",
+    "checked_limits",
+    "classify",
+    "known_model",
+    "load_model",
+    "named",
+]
 
 #: The network that comes along for this.
 DEFAULT_MODEL = "shapes"
@@ -132,52 +145,147 @@ def classify(
         If the file cannot be read, has no calibration while none is given, shows no particle, the
         network is not one for single images, or an argument is out of range.
     """
-    if not 0.0 <= min_probability <= 1.0:
-        raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
-    if not max_novelty > 0.0:
-        raise ValueError(f"max_novelty is {max_novelty}, expected a positive number or inf")
+    checked_limits(min_probability, max_novelty)
     source = Path(file)
     if not source.exists():
         raise FileNotFoundError(f"there is no file {source}")
     target = Path(f"{source.stem}-shapes") if out is None else Path(out)
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"out is {target}, which is a file; expected a folder")
-    _known_model(model)
-    from stemfast import micrograph
-    from stemfast.finding.find import find_in
+    known_model(model)
     from stemfast.finding.source import source_of
 
-    # The file before the network, which takes seconds to load.
     opened = source_of(
         source, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
     )
+    answer = named(
+        opened,
+        lambda: load_model(model),
+        contrast=contrast,
+        method=method,
+        labels=labels,
+        min_probability=min_probability,
+        max_novelty=max_novelty,
+    )
+    rows = answer.rows
+    legend = (*answer.class_names, *families_of(answer.class_names))
+    _write(target, opened.micrograph(), answer.particles, rows, legend)
+    return Classification(
+        shapes=tuple(str(row["shape"]) for row in rows),
+        doubts=answer.doubts,
+        table=target / TABLE_FILE,
+        overlay=target / OVERLAY_FILE,
+        pixel_size_nm=answer.particles.pixel_size_nm,
+        notes=answer.notes,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """The particles of one image with their shapes.
+
+    Attributes
+    ----------
+    found : Found
+        What was found in the image.
+    particles : FoundParticles
+        The same, as networks take it.
+    class_names : tuple of str
+        Names of the shapes that the network knows.
+    rows : list of dict
+        As :func:`stemfast.micrograph.table_rows` gives them.
+    doubts : tuple of str
+        Why each particle is not sure; "" where it is.
+    notes : tuple of str
+        What the user should be told.
+    """
+
+    found: Found
+    particles: FoundParticles
+    class_names: tuple[str, ...]
+    rows: list[dict[str, str | int | float | bool]]
+    doubts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def named(
+    opened: Source,
+    load: Callable[[], TrainedClassifier],
+    *,
+    contrast: str = "auto",
+    method: str = "auto",
+    labels: str | Path | None = None,
+    min_probability: float = 0.8,
+    max_novelty: float = 1.0,
+) -> Named:
+    """Find the particles of an image and name the shape of each.
+
+    Parameters
+    ----------
+    opened : Source
+        The image, with a scale.
+    load : callable
+        Gives the network. Called once the particles are found, since loading takes seconds.
+    contrast, method, labels, min_probability, max_novelty
+        As for :func:`classify`.
+
+    Returns
+    -------
+    Named
+
+    Raises
+    ------
+    ValueError
+        If there is no scale, or the image shows no particle.
+    """
+    from stemfast import micrograph
+    from stemfast.finding.find import find_in
+
     opened.micrograph()  # there must be a scale
     answer = find_in(opened, contrast, method, labels=labels).needed()
     image, found = answer.bright()
-    network = _load(model)
+    network = load()
     views, notes = shown(image, found, network)
     chances = network.probabilities(views)
     novelty = None if network.novelty_model is None else network.novelty(views)
-    names = named(network.class_names, chances, min_probability)
+    names = names_of(network.class_names, chances, min_probability)
     likely = np.array([chance for _, chance in names])
     doubts = _doubts(found, likely, novelty, min_probability, max_novelty)
     rows = micrograph.table_rows(
         found, network.class_names, chances, doubts=doubts, novelty=novelty, names=names
     )
-    legend = (*network.class_names, *families_of(network.class_names))
-    _write(target, opened.micrograph(), found, rows, legend)
-    return Classification(
-        shapes=tuple(str(row["shape"]) for row in rows),
-        doubts=doubts,
-        table=target / TABLE_FILE,
-        overlay=target / OVERLAY_FILE,
-        pixel_size_nm=image.pixel_size_nm,
-        notes=(*answer.notes, *notes),
-    )
+    return Named(answer, found, network.class_names, rows, doubts, (*answer.notes, *notes))
 
 
-def _known_model(model: str | Path) -> None:
-    """Refuse what is neither the name of a network nor its folder, before any work."""
+def checked_limits(min_probability: float, max_novelty: float) -> None:
+    """Refuse limits of a doubt that cannot be meant.
+
+    Raises
+    ------
+    ValueError
+        Naming the limit.
+
+    Examples
+    --------
+    >>> checked_limits(1.5, 1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: min_probability is 1.5, expected a number of 0 … 1
+    """
+    if not 0.0 <= min_probability <= 1.0:
+        raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
+    if not max_novelty > 0.0:
+        raise ValueError(f"max_novelty is {max_novelty}, expected a positive number or inf")
+
+
+def known_model(model: str | Path) -> None:
+    """Refuse what is neither the name of a network nor its folder, before any work.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Naming what there is.
+    """
     from stemfast import pretrained
 
     names = pretrained.pretrained_names()
@@ -192,7 +300,14 @@ def _known_model(model: str | Path) -> None:
     )
 
 
-def _load(model: str | Path) -> TrainedClassifier:
+def load_model(model: str | Path) -> TrainedClassifier:
+    """The network of this name, or of this folder.
+
+    Raises
+    ------
+    ValueError
+        If it is not one for single images of particles.
+    """
     from stemfast import pretrained, transfer
 
     if (Path(model) / "config.json").is_file():

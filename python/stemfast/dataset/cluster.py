@@ -1,4 +1,4 @@
-"""Write a data set with the workers of a Dask cluster: one task a shard.
+"""The workers of a Dask cluster, and data sets written with them: one task a shard.
 
 A shard depends on nothing but the plan and its number, so a task can run anywhere, twice, or again
 after its worker has died, and always leaves the same bytes. The workers write into the directory
@@ -11,10 +11,10 @@ import functools
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stemfast import _core
 from stemfast.dataset import folder
@@ -24,7 +24,9 @@ from stemfast.dataset.plan import Plan, stemfast_version
 from stemfast.dataset.splits import ShardPlan
 from stemfast.dataset.write import make_shard
 
-__all__ = ["write_with_dask"]
+__all__ = ["connected", "finished", "write_with_dask"]
+
+Item = TypeVar("Item")
 
 LOCAL = "local:"
 #: Tasks that wait for each thread of the workers. The scheduler need not know of a million.
@@ -85,7 +87,7 @@ def write_with_dask(
     missing = folder.missing(where, plan, chosen)
     if missing:
         # Dask's futures talk to its loop as they go: a Ctrl-C that hits one then would be dropped.
-        with Interrupts() as interrupts, _connected(address, n_threads) as (client, threads):
+        with Interrupts() as interrupts, connected(address, n_threads) as (client, threads):
             folder.join(where, plan)
             for shard in _written(client, where, plan, missing, threads):
                 advance(len(shard), len(shard))
@@ -109,8 +111,24 @@ def _workers(address: str) -> int | None:
 
 
 @contextmanager
-def _connected(address: str, n_threads: int) -> Iterator[tuple[Any, int]]:
-    """A client, and the simulation's threads for one shard."""
+def connected(address: str, n_threads: int = 0) -> Iterator[tuple[Any, int]]:
+    """A client of a cluster, and the threads of one task.
+
+    Parameters
+    ----------
+    address, n_threads
+        As for `write_with_dask`.
+
+    Yields
+    ------
+    client : distributed.Client
+    threads : int
+
+    Raises
+    ------
+    ImportError, ValueError, OSError
+        As for `write_with_dask`.
+    """
     workers = _workers(address)
     import distributed
 
@@ -136,53 +154,81 @@ def _connected(address: str, n_threads: int) -> Iterator[tuple[Any, int]]:
         yield client, n_threads or max(1, _core.info()["threads"] // workers)
 
 
+def finished(
+    client: Any, make: Callable[..., Any], tasks: Iterable[tuple[str, Item, tuple[Any, ...]]]
+) -> Iterator[tuple[Item, Any]]:
+    """Run tasks on the workers; gives each with its future when it is done.
+
+    Few tasks wait at a time, however many there are. What is not done when the caller stops is
+    cancelled.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    make : callable
+        Runs on a worker.
+    tasks : iterable of (str, item, tuple)
+        A key of its own, what the caller knows the task by, and the arguments.
+
+    Yields
+    ------
+    item, future
+        The future's result raises what `make` raised, or ``distributed.KilledWorker`` where
+        several workers died of the task.
+    """
+    import distributed
+
+    dask: Any = distributed  # partly typed
+    left = iter(tasks)
+    running: dict[Any, Item] = {}
+    done = dask.as_completed(loop=client.loop)
+
+    def submit_some() -> None:
+        threads = sum(client.nthreads().values())
+        while len(running) < max(WAITING, WAITING * threads):
+            task = next(left, None)
+            if task is None:
+                return
+            key, item, arguments = task
+            future = client.submit(make, *arguments, key=key)
+            running[future] = item
+            done.add(future)
+
+    try:
+        submit_some()
+        for future in done:
+            yield running.pop(future), future
+            submit_some()
+    finally:
+        client.cancel(list(running))
+
+
 def _written(
     client: Any, where: Path, plan: Plan, shards: Sequence[ShardPlan], n_threads: int
 ) -> Iterator[ShardPlan]:
     """Let the workers write shards; gives each when it is there."""
     import distributed
 
-    dask: Any = distributed  # partly typed
     packed = plan.header.model_dump_json()
     name = hashlib.sha256(f"{packed}{where}".encode()).hexdigest()[:16]
-    left = iter(shards)
-    running: dict[Any, ShardPlan] = {}
-    finished = dask.as_completed(loop=client.loop)
-
-    def submit_some() -> None:
-        threads = sum(client.nthreads().values())
-        while len(running) < max(WAITING, WAITING * threads):
-            shard = next(left, None)
-            if shard is None:
-                return
-            future = client.submit(
-                _make,
-                packed,
-                str(where),
-                shard.index,
-                n_threads,
-                stemfast_version(),
-                key=f"stemfast-shard-{name}-{shard.index}",
-            )
-            running[future] = shard
-            finished.add(future)
-
-    try:
-        submit_some()
-        for future in finished:
-            shard = running.pop(future)
-            try:
-                entry = future.result()
-            except dask.KilledWorker as error:
-                raise RuntimeError(
-                    f"several workers died while they wrote {shard.file}: see their logs (out of "
-                    "memory?), then run the same command again"
-                ) from error
-            _wait_for(where, entry)
-            submit_some()
-            yield shard
-    finally:
-        client.cancel(list(running))
+    tasks = (
+        (
+            f"stemfast-shard-{name}-{shard.index}",
+            shard,
+            (packed, str(where), shard.index, n_threads, stemfast_version()),
+        )
+        for shard in shards
+    )
+    for shard, future in finished(client, _make, tasks):
+        try:
+            entry = future.result()
+        except distributed.KilledWorker as error:
+            raise RuntimeError(
+                f"several workers died while they wrote {shard.file}: see their logs (out of "
+                "memory?), then run the same command again"
+            ) from error
+        _wait_for(where, entry)
+        yield shard
 
 
 def _wait_for(where: Path, entry: ShardEntry) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAMILIES", "families_of", "named"]
+__all__ = ["FAMILIES", "families_of", "names_of"]
 
-#: Families and the shapes in them, then wider ones. A shape may stand alone, as in no family.
+#: Families and the shapes in them, then wider ones. A shape may stand alone, without a family.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "round": ("sphere", "ellipsoid", "irregular"),
     "faceted": ("octahedron", "truncated octahedron", "decahedron", "icosahedron"),
@@ -39,7 +39,7 @@ def families_of(class_names: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     return found
 
 
-def named(
+def names_of(
     class_names: Sequence[str], chances: NDArray[np.float64], least: float
 ) -> list[tuple[str, float]]:
     """Name and probability of each particle: its shape, else its family, else its likeliest shape.
@@ -55,7 +55,7 @@ def named(
 
     Examples
     --------
-    >>> named(["sphere", "ellipsoid", "cuboid"], np.array([[0.5, 0.4, 0.1], [0, 0, 1.0]]), 0.8)
+    >>> names_of(["sphere", "ellipsoid", "cuboid"], np.array([[0.5, 0.4, 0.1], [0, 0, 1.0]]), 0.8)
     [('round', 0.9), ('cuboid', 1.0)]
     """
     families = families_of(class_names)

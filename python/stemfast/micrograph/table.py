@@ -63,7 +63,7 @@ def table_rows(
         How unlike all that the network learnt from each particle looks.
     names : sequence of (str, float), length n, optional
         Name and probability of each particle where it is not that of the most probable shape; see
-        `stemfast.micrograph.families.named`.
+        `stemfast.micrograph.families.names_of`.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAMILIES", "families_of", "names_of"]
+__all__ = ["FAMILIES", "families_of", "holds", "names_of"]
 
 #: Families and the shapes in them, then wider ones. A shape may stand alone, without a family.
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -71,3 +71,14 @@ def names_of(
                     break
         found.append((name, chance))
     return found
+
+
+def holds(name: str, shape: str) -> bool:
+    """True if a name is that of a shape or of a family that the shape belongs to.
+
+    Examples
+    --------
+    >>> holds("round", "sphere"), holds("round", "cuboid"), holds("rod", "rod")
+    (True, False, True)
+    """
+    return name == shape or shape in FAMILIES.get(name, ())

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from stemfast.dataset import splits
 from stemfast.evaluation.judge import softmax
+from stemfast.micrograph.families import holds, names_of
+from stemfast.pretrained.framing import framed
 from stemfast.pretrained.novelty import features_and_logits
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from stemfast.recipes import Recipe
     from stemfast.recipes.scenes import Scenes
 
-__all__ = ["Behaviour", "cases", "measure", "table"]
+__all__ = ["Behaviour", "cases", "measure", "of_portraits", "table"]
 
 Images = NDArray[Any]
 
@@ -73,6 +75,8 @@ def measure(
 ) -> Behaviour:
     """Let a network read the images of one case.
 
+    A network that knows families of shapes names these, too, where no shape reaches the share.
+
     Parameters
     ----------
     trained : TrainedClassifier
@@ -90,12 +94,21 @@ def measure(
     """
     if trained.novelty_model is None:
         raise ValueError("the network has no novelty: add it with examples/add_novelty.py")
+    if trained.card.get("portraits"):
+        side = trained.model.config.image_shape[0]
+        images = np.stack([framed(image, side) for image in images])
     features, logits = features_and_logits(trained.model, images)
     chances = softmax(logits, trained.temperature)
     unlike = trained.novelty_model.novelty(features, images) > 1.0
-    named = chances.max(axis=1) >= NAMED
+    said = names_of(trained.class_names, chances, NAMED)
+    named = np.array([chance for _, chance in said]) >= NAMED
     kept = named & ~unlike
-    right = None if labels is None else chances.argmax(axis=1) == labels
+    right = holding = None
+    if labels is not None:
+        right = chances.argmax(axis=1) == labels
+        truth = [trained.class_names[label] for label in labels]
+        pairs = zip(said, truth, strict=True)
+        holding = np.array([holds(name, shape) for (name, _), shape in pairs])
     return Behaviour(
         case=case,
         images=len(images),
@@ -104,8 +117,41 @@ def measure(
         named=float(named.mean()),
         unlike=float(unlike.mean()),
         kept=float(kept.mean()),
-        right_of_kept=None if right is None or not kept.any() else float(right[kept].mean()),
+        right_of_kept=None if holding is None or not kept.any() else float(holding[kept].mean()),
     )
+
+
+#: Shapes and scenes that the recipe `shapes` does not hold, and the class of portraits they are of.
+OF_PORTRAITS = {
+    "shape: octahedron": "octahedron",
+    "shape: icosahedron": "icosahedron",
+    "shape: decahedron": "decahedron",
+    "two cubes, face to face": "cuboid",
+    "film without a particle": "other",
+    "white noise": "other",
+}
+
+
+def of_portraits(
+    class_names: tuple[str, ...], case: str, labels: NDArray[np.int64] | None, images: int
+) -> NDArray[np.int64] | None:
+    """Labels of a case of the recipe `shapes` in the classes of a network of portraits.
+
+    Parameters
+    ----------
+    class_names : tuple of str
+        Of the network.
+    case : str
+    labels : (N,) int64 or None
+        In the classes of the recipe.
+    images : int
+        N.
+    """
+    if labels is not None:
+        own = np.array([class_names.index(n) for n in ("tetrahedron", "cuboid", "sphere")])
+        return np.asarray(own[labels])
+    name = OF_PORTRAITS.get(case)
+    return None if name is None else np.full(images, class_names.index(name))
 
 
 def cases(

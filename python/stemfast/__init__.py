@@ -40,6 +40,7 @@ from stemfast.particles import (
     Tetrahedron,
     TruncatedOctahedron,
     Truncation,
+    Wulff,
 )
 from stemfast.particles.specimen import Specimen
 from stemfast.simulation.image import Image
@@ -86,6 +87,7 @@ __all__ = [
     "TruncatedOctahedron",
     "Truncation",
     "Truth",
+    "Wulff",
     "__version__",
     "dataset",
     "features",

@@ -20,6 +20,7 @@ from stemfast.particles.geometry.body import Body, ConvexBody, EllipsoidBody, Me
 from stemfast.particles.polyhedron import Polyhedron
 from stemfast.particles.round import Ellipsoid, Sphere
 from stemfast.particles.tetrahedron import Tetrahedron
+from stemfast.particles.wulff import Wulff
 
 __all__ = [
     "Body",
@@ -45,4 +46,5 @@ __all__ = [
     "Tetrahedron",
     "TruncatedOctahedron",
     "Truncation",
+    "Wulff",
 ]

@@ -13,6 +13,7 @@ from stemfast.fields import FieldRecipe  # noqa: E402
 from stemfast.finding.network.pyramid import MARGIN, octaves, read  # noqa: E402
 from stemfast.finding.network.reading import found_stars, reader_of  # noqa: E402
 from stemfast.finding.network.scaling import as_seen  # noqa: E402
+from stemfast.finding.network.specks import of_a_size  # noqa: E402
 from stemfast.finding.network.star import Stars, candidates, chosen, painted, star_mask  # noqa: E402
 from stemfast.models.finder import RAYS, STRIDE, Finder, FinderConfig, rays  # noqa: E402
 from stemfast.training.finder.experiment import FinderExperiment  # noqa: E402
@@ -273,3 +274,13 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch):
 def test_a_labelled_image_says_what_it_is():
     one = Labelled("x", np.zeros((4, 4), np.float32), ())
     assert repr(one) == "Labelled x: 0 particles"
+
+
+def test_small_detections_beside_large_ones_need_more_score():
+    """A quarter of the typical diameter is free; each octave below asks for 0.1 more."""
+    radii = [40.0, 40.0, 40.0, 10.5, 5.0, 5.0, 2.5, 2.5]
+    scores = [0.6, 0.7, 0.8, 0.56, 0.6, 0.7, 0.7, 0.8]
+    stars = Stars(np.zeros((8, 2)), np.tile(np.array(radii)[:, None], (1, RAYS)), np.array(scores))
+    assert of_a_size(stars, 0.55).tolist() == [True] * 4 + [False, True, False, True]
+    assert of_a_size(stars.taken(np.arange(4, 8)), 0.55).all()
+    assert of_a_size(stars.taken(np.zeros(0, np.int64)), 0.55).shape == (0,)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
 from stemfast.finding.network.pyramid import Octave, Reader, octaves, stars_of
-from stemfast.finding.network.specks import stands_out
+from stemfast.finding.network.specks import of_a_size, stands_out
 from stemfast.finding.network.star import Stars, chosen, painted
 from stemfast.models.finder import Finder
 from stemfast.pretrained.shipped import load_pretrained
@@ -101,7 +101,8 @@ def found_stars(
         told = _told_contrast(coarse[0], seen)
     finer = [o for o in levels if not any(o is known for known in coarse)]
     parts = [*stars_of(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
-    return _kept(Stars.joined(parts), np.float32(_SIGN[told]) * image), told
+    stars = _kept(Stars.joined(parts), np.float32(_SIGN[told]) * image)
+    return stars.taken(of_a_size(stars, least)), told
 
 
 def _kept(stars: Stars, image: Map) -> Stars:

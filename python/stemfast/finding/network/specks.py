@@ -1,4 +1,4 @@
-"""Specks: the smallest detections must stand out of the image's own structure at their scale."""
+"""Specks: small detections must stand out of the image's structure, or be surer than others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stemfast import _core
 from stemfast.finding.network.star import Stars
 
-__all__ = ["stands_out"]
+__all__ = ["of_a_size", "stands_out"]
 
 Map: TypeAlias = NDArray[np.float32]
 
@@ -19,6 +19,8 @@ _LEAST = 3.0  # standard deviations
 _MAD_TO_SIGMA = 1.4826
 _PER_RADIUS = 1.5
 _SAMPLES = 1 << 19
+#: Octaves below the typical diameter from which on a detection needs more score, and how much more.
+_OCTAVES, _MORE = 2.0, 0.1
 
 
 def stands_out(image: Map, stars: Stars) -> NDArray[np.bool_]:
@@ -55,3 +57,30 @@ def stands_out(image: Map, stars: Stars) -> NDArray[np.bool_]:
         place = np.clip(place, 0, np.array(image.shape) - 1)
         result[rows] = band[place[:, 0], place[:, 1]] - middle > _LEAST * sigma
     return result
+
+
+def of_a_size(stars: Stars, least: float) -> NDArray[np.bool_]:
+    """True for outlines whose score is high enough for their size beside that of the others.
+
+    Texture inside large bodies looks like particles some octaves smaller than they are, while the
+    particles of a sample rarely spread so far. The typical diameter is that which half of the
+    detected area, weighted by score, lies below. From a quarter of it on, each octave less asks
+    for 0.1 more of the score.
+
+    Parameters
+    ----------
+    stars : Stars
+    least : float
+        Score that is enough for the others.
+
+    Returns
+    -------
+    (n,) bool
+    """
+    if len(stars.area) == 0:
+        return np.zeros(0, np.bool_)
+    order = np.argsort(stars.area, kind="stable")
+    weight = np.cumsum((stars.score * stars.area)[order])
+    typical = stars.area[order][np.searchsorted(weight, 0.5 * weight[-1])]
+    octaves = 0.5 * np.log2(typical / np.maximum(stars.area, 1e-3))
+    return np.asarray(stars.score >= least + _MORE * np.maximum(octaves - _OCTAVES, 0.0))

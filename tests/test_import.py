@@ -84,7 +84,7 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 #: Rooms of the package, lowest first. A module imports from its own floor and from those below.
 FLOORS = (
     {"arguments", "elementary", "atomic", "untrusted"},
-    {"units", "draws", "orientation", "symmetry"},
+    {"units", "draws", "orientation", "symmetry", "noise"},
     {"scattering"},
     {"materials", "models"},
     {"particles", "microscope"},

@@ -13,7 +13,7 @@ from stemfast.micrograph import (
     views,
     widths_nm,
 )
-from stemfast.micrograph.view import measure_noise
+from stemfast.noise import measure_noise
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 

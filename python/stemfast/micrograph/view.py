@@ -9,7 +9,6 @@ the finest scales, which no microscope does and no network has seen; `views` put
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,9 @@ from stemfast.micrograph.crop import FILL_SEED, far_from, padded_window, resampl
 from stemfast.micrograph.files.error import MicrographError
 from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.find import FoundParticle, FoundParticles
+from stemfast.noise import measure_noise, missing_noise
 
-__all__ = ["Noise", "electrons_nm2", "measure_noise", "views", "widths_nm"]
+__all__ = ["electrons_nm2", "views", "widths_nm"]
 
 Image = npt.NDArray[np.float64]
 
@@ -28,73 +28,6 @@ _FEWEST_PX = 30
 _LEVEL_PX = (2.0, 4.0, 8.0, 16.0)
 _RIM_PX = 1
 _CUT_BLUR_PX = 0.8
-# Second differences along rows and columns: blind to planes and, nearly, to smooth hills
-# (J. Immerkær, Comput. Vis. Image Underst. 64 (1996) 300).
-_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
-# A quarter of a normal distribution lies within this many standard deviations. On particles the
-# quarter of the flattest pixels, rather than half, keeps the edges of small ones out.
-_QUARTER = 0.318639
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Variance of a pixel's noise, linear in its intensity above the film.
-
-    Attributes
-    ----------
-    film : float
-        On the film.
-    slope : float
-        Increase for one unit of intensity.
-    """
-
-    film: float
-    slope: float
-
-    def deviation(self, above_film: npt.ArrayLike) -> Image:
-        """Standard deviation where the image is so much brighter than the film."""
-        above = np.maximum(np.asarray(above_film, np.float64), 0.0)
-        return np.asarray(np.sqrt(self.film + self.slope * above))
-
-
-def measure_noise(signal: Image, labels: npt.NDArray[np.int32]) -> Noise:
-    """Estimate the noise of single pixels on the film and on the particles.
-
-    Parameters
-    ----------
-    signal : ndarray, shape (rows, columns)
-        Intensity above the film.
-    labels : ndarray of int32, shape (rows, columns)
-        0 on the film, above 0 on particles.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> labels = np.zeros((200, 200), np.int32)
-    >>> labels[50:150, 50:150] = 1
-    >>> signal = 75.0 * labels + rng.normal(0.0, np.where(labels, 10.0, 5.0))
-    >>> noise = measure_noise(signal, labels)
-    >>> noise.deviation([0.0, 75.0]).round()
-    array([ 5., 10.])
-    """
-    from scipy import ndimage
-
-    rough = np.abs(ndimage.convolve(signal, _DIFFERENCE, mode="nearest"))
-    film = far_from(labels != 0, 2)
-    inside = ndimage.binary_erosion(labels > 0)
-    if np.count_nonzero(film) < _FEWEST_PX:
-        film = labels == 0
-    # Of the few counts of a film at a low dose, most differences are 0: their mean square it is.
-    low = float(np.mean(rough[film] ** 2)) if film.any() else 0.0
-    if np.count_nonzero(inside) < _FEWEST_PX:
-        return Noise(low, 0.0)
-    height = float(np.median(signal[inside]))
-    rise = _variance(rough[inside]) - low
-    return Noise(low, max(rise / height, 0.0) if height > 0 else 0.0)
-
-
-def _variance(differences: Image) -> float:
-    return (float(np.quantile(differences, 0.25)) / _QUARTER) ** 2
 
 
 def electrons_nm2(
@@ -242,7 +175,7 @@ def views(
         side = float(width) / found.pixel_size_nm
         alone, centre = _alone(signal, deviations, particle, side)
         view = resample(alone, centre, side, size, order=3)
-        result[n] = view + _missing_noise(view, side / size, noise, particle.label)
+        result[n] = view + missing_noise(view, side / size, noise, particle.label)
     return result
 
 
@@ -285,17 +218,3 @@ def _alone(
         seam = (replace & ~far_from(own, 2)) | (~own & ~replace & ~far_from(replace, 1))
         window = np.where(seam, ndimage.gaussian_filter(window, _CUT_BLUR_PX), window)
     return window, (centre[0] - first[0], centre[1] - first[1])
-
-
-def _missing_noise(view: Image, step: float, noise: Noise, label: int) -> Image:
-    """Noise of frequencies that pixels `1 / step` times as large could not hold."""
-    if step >= 1.0:
-        return np.zeros_like(view)
-    draw = np.random.default_rng([FILL_SEED, label, 1])
-    # White noise has the same power in an area however many pixels share it.
-    white = noise.deviation(view) / step * draw.standard_normal(view.shape)
-    spectrum = np.fft.rfft2(white)
-    rows = np.abs(np.fft.fftfreq(view.shape[0]))[:, np.newaxis]
-    spectrum[np.maximum(rows, np.fft.rfftfreq(view.shape[1])) < 0.5 * step] = 0.0
-    result: Image = np.fft.irfft2(spectrum, view.shape)
-    return result

@@ -42,7 +42,6 @@ def tiny(n_features=6, pixels="-1…1"):
         pixels=pixels,
         url="https://weights.invalid/tiny_notop.h5",
         md5="0" * 32,
-        images_per_core_s=1,
         source="this test",
     )
 
@@ -155,9 +154,50 @@ def test_every_kind_of_weights_file(tmp_path, images, name):
     assert read.pretrained
 
 
+def with_top(model, classes=3):
+    keras = load_keras()
+    outputs = keras.layers.Dense(classes, name="answers")(model.output)
+    return keras.Model(model.input, outputs)
+
+
+@pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras"])
+def test_the_last_layer_of_a_file_is_left_aside(tmp_path, images, name):
+    source = KerasBackbone(tiny(), "random", seed=4)
+    whole = with_top(source.model)
+    if name.endswith(".weights.h5"):
+        whole.save_weights(tmp_path / name)
+    else:
+        whole.save(tmp_path / name)
+    read = KerasBackbone(tiny(), tmp_path / name)
+    np.testing.assert_allclose(read.features(images), source.features(images), rtol=1e-5)
+
+
+@pytest.mark.parametrize("top", [False, True])
+@pytest.mark.parametrize(("name", "other"), [("a.weights.h5", "b.h5"), ("a.h5", "b.weights.h5")])
+def test_a_file_is_read_by_its_layout_whatever_it_is_called(tmp_path, images, name, other, top):
+    source = KerasBackbone(tiny(), "random", seed=4)
+    model = with_top(source.model) if top else source.model
+    (model.save_weights if "weights" in name else model.save)(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / other)
+    read = KerasBackbone(tiny(), tmp_path / other)
+    np.testing.assert_allclose(read.features(images), source.features(images), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras"])
+def test_a_file_that_was_cut_is_refused(tmp_path, images, name):
+    source = KerasBackbone(tiny(), "random")
+    (source.model.save_weights if "weights" in name else source.model.save)(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="or is cut short"):
+        KerasBackbone(tiny(), tmp_path / name).features(images)
+
+
 def test_weights_of_another_network_are_refused(tmp_path, images):
     KerasBackbone(tiny(n_features=5), "random").model.save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(ValueError, match="does not hold the weights of tiny without its last"):
+    with pytest.raises(
+        ValueError, match="does not hold the weights of tiny, with or without its last"
+    ):
         KerasBackbone(tiny(), tmp_path / "a.weights.h5").features(images)
 
 

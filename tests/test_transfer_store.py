@@ -107,6 +107,19 @@ def test_the_forecast_says_what_is_left(tmp_path):
     assert str(store.folder) in text
 
 
+def test_a_forecast_is_measured_and_nothing_is_computed_twice(tmp_path):
+    images, backbone = draw(150), Counting()
+    store = Store(tmp_path, backbone)
+    text = store.forecast(images[:10], images[10:])
+    assert "150 to compute, about 1 s by the time that a batch took" in text
+    assert backbone.seen == 64
+    got = [store.features(images[:10]), store.features(images[10:])]
+    assert backbone.seen == 150
+    assert [one.computed for one in got] == [10, 140]
+    assert [one.reused for one in got] == [0, 0]
+    np.testing.assert_array_equal(got[1].features, truth(images[10:]))
+
+
 def test_a_damaged_part_is_named(tmp_path):
     store = Store(tmp_path, Counting())
     store.features(draw(4))

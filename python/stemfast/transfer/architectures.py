@@ -27,8 +27,6 @@ class Architecture:
         first (``"bgr"``); or as 0…255, which a layer of its own normalises (``"own"``).
     url, md5 : str
         Its ImageNet weights without the last layer, and their checksum, as Keras publishes them.
-    images_per_core_s : float
-        Images that one core of a CPU reads in a second, roughly: for the forecast only.
     source : str
         Publication.
     """
@@ -40,7 +38,6 @@ class Architecture:
     pixels: Literal["-1…1", "bgr", "own"]
     url: str
     md5: str
-    images_per_core_s: float
     source: str
 
     @property
@@ -71,7 +68,6 @@ ARCHITECTURES = {
             pixels="-1…1",
             url=f"{_KERAS}/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
             md5="bcbd6486424b2319ff4ef7d526e38f63",
-            images_per_core_s=5,
             source="Szegedy et al. 2016, doi:10.1109/CVPR.2016.308",
         ),
         Architecture(
@@ -82,7 +78,6 @@ ARCHITECTURES = {
             pixels="bgr",
             url=f"{_KERAS}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
             md5="4d473c1dd8becc155b73f8504c6f6626",
-            images_per_core_s=8,
             source="He et al. 2016, doi:10.1109/CVPR.2016.90",
         ),
         Architecture(
@@ -93,7 +88,6 @@ ARCHITECTURES = {
             pixels="own",
             url="https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
             md5="50bc09e76180e00e4465e1a485ddc09d",
-            images_per_core_s=9,
             source="Tan & Le 2019, arXiv:1905.11946",
         ),
     )

@@ -59,10 +59,6 @@ class Backbone(ABC):
         text = json.dumps(self.key, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def cost(self, n_images: int) -> str:
-        """Forecast time of the features of so many images, in words; empty if not worth it."""
-        return ""
-
     def __str__(self) -> str:
         return f"{self.name} ({self.weights})"
 

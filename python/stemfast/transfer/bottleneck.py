@@ -34,6 +34,7 @@ FORMAT_VERSION = 1
 ABOUT_FILE = "about.json"
 PART_IMAGES = 128
 BATCH_SIZE = 32
+_WORTH_MEASURING = 4 * BATCH_SIZE
 _SILENCE_S = 60.0  # the longest that a log stays without a line
 
 Hashes = NDArray[np.uint8]
@@ -98,6 +99,7 @@ class Store:
     def __init__(self, folder: str | Path, backbone: Backbone) -> None:
         self.backbone = backbone
         self.folder = Path(folder) / f"{backbone.name}-{backbone.identity[:16]}"
+        self._measured: set[bytes] = set()  # images that a forecast computed
 
     def features(self, images: ArrayLike) -> Bottlenecks:
         """Features of every image, from the store where they are in it.
@@ -120,16 +122,29 @@ class Store:
         if missing:
             self._compute(array, digests, missing)
         table, seconds = self._gather(digests, self._index())
-        return Bottlenecks(table, len(missing), len(array) - len(missing), seconds)
+        computed = len(missing) + len(self._measured.intersection(digests))
+        return Bottlenecks(table, computed, len(array) - computed, seconds)
 
     def forecast(self, *stacks: ArrayLike) -> str:
-        """Work that :meth:`features` would have to do for these images, and its cost."""
-        counts = [(len(array), len(missing)) for array, _, missing in map(self._missing, stacks)]
-        total, todo = (sum(column) for column in zip(*counts, strict=True))
+        """Work that :meth:`features` would have to do for these images, and its cost.
+
+        Where that is more than a few batches, the first two are computed and stored: the second,
+        for which nothing has to be compiled, says how long the others will take.
+        """
+        parts = [self._missing(stack) for stack in stacks]
+        total, todo = sum(len(p[0]) for p in parts), sum(len(p[2]) for p in parts)
         text = f"{self.backbone}: features of {total} images, {total - todo} of them stored"
-        if todo:
-            cost = self.backbone.cost(todo)
-            text += f", {todo} to compute" + (f", {cost}" if cost else "")
+        if not todo:
+            return f"{text}; kept in {self.folder}"
+        text += f", {todo} to compute"
+        array, digests, missing = max(parts, key=lambda part: len(part[2]))
+        if len(missing) >= _WORTH_MEASURING:
+            self._compute(array, digests, missing[:BATCH_SIZE])
+            began = time.perf_counter()
+            self._compute(array, digests, missing[BATCH_SIZE : 2 * BATCH_SIZE])
+            each = (time.perf_counter() - began) / BATCH_SIZE
+            self._measured.update(digests[i] for i in missing[: 2 * BATCH_SIZE])
+            text += f", {_in_words(each * (todo - 2 * BATCH_SIZE))} by the time that a batch took"
         return f"{text}; kept in {self.folder}"
 
     def _missing(self, images: ArrayLike) -> tuple[NDArray[np.number], list[bytes], list[int]]:
@@ -216,6 +231,19 @@ class Store:
             temporary.open("wb") as file,
         ):
             np.savez(file, image_sha256=hashes, features=table, seconds_per_image=seconds)
+
+
+def _in_words(seconds: float) -> str:
+    """A time to wait.
+
+    Examples
+    --------
+    >>> _in_words(12.3), _in_words(400.0), _in_words(7000.0)
+    ('about 12 s', 'about 7 min', 'about 1.9 h')
+    """
+    if seconds < 90.0:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400.0 else f"about {seconds / 3600:.1f} h"
 
 
 def _digest(digest: bytes) -> Hashes:

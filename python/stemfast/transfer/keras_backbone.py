@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import math
 import os
+import shutil
 import sys
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -27,7 +31,6 @@ __all__ = ["WEIGHTS_SUFFIXES", "KerasBackbone", "load_keras"]
 WEIGHTS_SUFFIXES = (".h5", ".hdf5", ".keras")
 _BGR_MEAN = (103.939, 116.779, 123.68)  # ImageNet's, as keras.applications' "caffe" mode has them
 _RANDOM_VERSION = 1
-_WORTH_SAYING_S = 20
 
 
 def load_keras() -> Any:
@@ -76,8 +79,8 @@ class KerasBackbone(Backbone):
     architecture : Architecture
         Which network.
     weights : str or Path
-        ``"imagenet"``, ``"random"``, or a file that Keras can load into this network: ``.h5`` or
-        ``.keras``, without the last layer.
+        ``"imagenet"``, ``"random"``, or a file that Keras wrote of this network: ``.h5`` in either
+        of its layouts, or ``.keras``, with or without the last layer.
     seed : int
         Draws random weights.
 
@@ -136,17 +139,6 @@ class KerasBackbone(Backbone):
             "file": path,
             "seed": self.seed,
         }
-
-    def cost(self, n_images: int) -> str:
-        """A forecast for CPUs; on a GPU it is not worth saying."""
-        if jax.default_backend() != "cpu":
-            return ""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        seconds = n_images / (self.architecture.images_per_core_s * cores)
-        if seconds < _WORTH_SAYING_S:
-            return ""
-        minutes = max(1, math.ceil(seconds / 60))
-        return f"about {minutes} min on {cores} cores at {self.architecture.side_px} px"
 
     def features(self, images: ArrayLike) -> NDArray[np.float32]:
         """Averages over the image of the last layer's maps, (B, n_features)."""
@@ -275,12 +267,16 @@ def _draw_weights(model: Any, seed: int) -> None:
 
 def _load_weights(model: Any, file: Path, name: str) -> None:
     try:
-        model.load_weights(str(file))
+        with _named_by_layout(file) as (path, content):
+            classes = _classes_of_top(content, int(model.output_shape[-1]))
+            # The layers of both are the same objects: what is read into one is in the other.
+            whole = model if classes is None else _with_top(model, classes)
+            whole.load_weights(str(path))
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(
-            f"weights: {file} does not hold the weights of {name} without its last layer "
-            f"(Keras says: {reason})"
+            f"weights: {file} does not hold the weights of {name}, with or without its last layer, "
+            f"or is cut short ({type(error).__name__}: {reason})"
         ) from error
     for variable in _kernels(model):
         values = np.asarray(variable.value)
@@ -291,3 +287,51 @@ def _load_weights(model: Any, file: Path, name: str) -> None:
                 f"weights: {file} leaves {variable.path} of {name} at zero: not all weights are "
                 "in it"
             )
+
+
+@contextmanager
+def _named_by_layout(file: Path) -> Iterator[tuple[Path, Any]]:
+    """A weights file under a name that says its layout, and its HDF5 content.
+
+    Keras chooses how to read a file by its name: ``.keras`` is an archive, ``.weights.h5`` the
+    layout of Keras 3, any other ``.h5`` the one before. People name them otherwise.
+    """
+    import h5py
+
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            weights = io.BytesIO(archive.read("model.weights.h5"))
+        ending = ".keras"
+    else:
+        weights = io.BytesIO(file.read_bytes())
+        with h5py.File(weights) as content:
+            old = "layer_names" in content.attrs or "model_weights" in content
+        ending = ".h5" if old else ".weights.h5"
+    with h5py.File(weights) as content, tempfile.TemporaryDirectory() as folder:
+        own = file.name.lower()
+        if own.endswith(ending) and (ending != ".h5" or not own.endswith(".weights.h5")):
+            yield file, content
+            return
+        named = Path(folder) / f"weights{ending}"
+        shutil.copyfile(file, named)
+        yield named, content
+
+
+def _classes_of_top(content: Any, n_features: int) -> int | None:
+    """Outputs of the last layer in a weights file, None for a file without that layer."""
+    found: list[int] = []
+
+    def look(path: str, item: Any) -> None:
+        shape: tuple[int, ...] = getattr(item, "shape", ())
+        if len(shape) == 2 and shape[0] == n_features and not path.startswith("optimizer"):
+            found.append(int(shape[1]))
+
+    content.visititems(look)
+    return found[-1] if found else None
+
+
+def _with_top(model: Any, classes: int) -> Any:
+    """The model with the last layer of a file, which is read and left aside."""
+    keras = load_keras()
+    top = keras.layers.Dense(classes, kernel_initializer="zeros", name="predictions")
+    return keras.Model(model.input, top(model.output))

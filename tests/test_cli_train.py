@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from stemfast import pretrained
 from stemfast.cli import app
+from stemfast.pretrained.prediction_sets import calibrate
 from untrained import SMALL, by_chance
 
 
@@ -90,6 +92,53 @@ def test_predict_writes_a_table(network, tmp_path):
     assert stemfast(*words)[0] == 0
     assert out.read_text().count("not sure") == 3
     assert stemfast(*words)[0] == 2  # it is there already
+
+
+def test_predict_resamples_and_says_how(network, tmp_path):
+    fine = SMALL.make_recipe().replace(image_px=64).sample(seed=1, start=0, stop=3).simulate()
+    np.save(tmp_path / "fine.npy", fine)
+    code, said = stemfast("predict", network, tmp_path / "fine.npy", "--pixel-size", 0.5)
+    assert code == 0, said
+    assert "images of 64 × 64 px at 0.5 nm were averaged over areas to 1 nm" in said
+    assert len([line for line in said.splitlines() if "fine.npy," in line]) == 3
+    code, said = stemfast("predict", network, tmp_path / "fine.npy", "--pixel-size", -1)
+    assert code == 2
+    assert "pixel_size_nm is -1" in said
+
+
+def test_predict_takes_the_pixel_size_that_a_data_set_says(network, tmp_path):
+    from stemfast import dataset
+
+    fine = SMALL.make_recipe().replace(image_px=64)
+    dataset.write(tmp_path / "fine", fine, seed=1, splits={"test": (0, 3)})
+    code, said = stemfast("predict", network, tmp_path / "fine")
+    assert code == 0, said
+    assert "at 0.5 nm were averaged over areas to 1 nm" in said
+
+
+def test_predict_writes_sets_of_classes(network, tmp_path):
+    images = SMALL.make_recipe().sample(seed=1, start=0, stop=3).simulate()
+    np.save(tmp_path / "images.npy", images)
+    code, said = stemfast("predict", network, tmp_path / "images.npy", "--sets", 0.9)
+    assert code == 2
+    assert "add_prediction_sets" in said
+    rng = np.random.default_rng(0)
+    known = calibrate(rng.dirichlet(np.ones(9), 300), rng.integers(9, size=300))
+    with_sets = replace(pretrained.load(network), set_thresholds=known)
+    pretrained.save(tmp_path / "network", with_sets)
+    words = ["predict", tmp_path / "network", tmp_path / "images.npy", "--sets", 0.9]
+    code, said = stemfast(*words)
+    assert code == 0, said
+    rows = [line.split(",") for line in said.splitlines()]
+    assert rows[0][-1] == "set_90"
+    sets = with_sets.prediction_sets(images, 0.9)
+    for row, own in zip(rows[1:], sets, strict=True):
+        assert row[-1] == "|".join(
+            name for name, held in zip("012345678", own, strict=True) if held
+        )
+    code, said = stemfast(*words[:-1], 1.5)
+    assert code == 2
+    assert "coverage is 1.5, expected a number of 0.5" in said
 
 
 @pytest.mark.parametrize(

@@ -12,26 +12,20 @@ from numpy.typing import NDArray
 from stemfast.dataset.streaming.stream import stream
 from stemfast.evaluation.metrics import Evaluation, calibration_error, evaluate, wilson_interval
 from stemfast.models import logits
+from stemfast.models.predict import softmax
 
 if TYPE_CHECKING:
     from stemfast.models import Classifier
     from stemfast.pretrained.classifier import TrainedClassifier
     from stemfast.recipes import Recipe
 
-__all__ = ["Judgement", "answers", "judge", "judged", "softmax"]
+__all__ = ["Judgement", "answers", "judge", "judged"]
 
 CHUNK = 512
 #: Recipes whose classes are numbers, where the next one is only half wrong.
 ORDINAL = ("count",)
 
 Floats = NDArray[np.float64]
-
-
-def softmax(table: NDArray[Any], temperature: float = 1.0) -> Floats:
-    """Probabilities (N, C) of logits (N, C)."""
-    scaled = np.asarray(table, np.float64) / temperature
-    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def answers(

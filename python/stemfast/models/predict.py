@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.classifier import Classifier
 
-__all__ = ["check_images", "logits", "probabilities"]
+__all__ = ["check_images", "logits", "probabilities", "softmax"]
 
 
 def check_images(images: ArrayLike, image_shape: tuple[int, int]) -> NDArray[np.number]:
@@ -116,7 +116,17 @@ def probabilities(
     """
     if not (np.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature is {temperature}, expected a positive finite number")
-    scaled = logits(model, images, batch_size=batch_size).astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    weights = np.exp(scaled)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+    return softmax(logits(model, images, batch_size=batch_size), temperature)
+
+
+def softmax(table: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Probabilities (N, C) of logits (N, C) divided by a temperature; each row sums to 1.
+
+    Examples
+    --------
+    >>> softmax([[0.0, 0.0]])
+    array([[0.5, 0.5]])
+    """
+    scaled = np.asarray(table, np.float64) / temperature
+    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

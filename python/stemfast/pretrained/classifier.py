@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
+from stemfast.models.predict import softmax
 from stemfast.pretrained.class_gaussians import QUANTILE
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits
+from stemfast.pretrained.prediction_sets import SetThresholds
+from stemfast.pretrained.sampling import Learnt, Sampled, sampled
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     FORMAT,
@@ -53,11 +57,21 @@ class Prediction:
         The most probable one.
     class_names : tuple of str
         Meaning of the classes.
+    novelty : ndarray, (N,), or None
+        Above 1 is unlike the images learnt from (:meth:`TrainedClassifier.novelty`); None for a
+        network that does not know.
+    outside : ndarray, (N,) bool
+        True where the pixel size or the particle's size is beyond those learnt.
+    notes : tuple of str
+        How the images were resampled, and what is beyond the learnt range.
     """
 
     probabilities: NDArray[np.float64]
     classes: NDArray[np.intp]
     class_names: tuple[str, ...]
+    novelty: NDArray[np.float64] | None = None
+    outside: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,6 +112,8 @@ class TrainedClassifier:
         How it was made: recipe, seed, figures. Only for reading.
     novelty_model : NoveltyModel, optional
         Distribution of the images that it learnt from, for :meth:`novelty`.
+    set_thresholds : SetThresholds, optional
+        Calibration of :meth:`prediction_sets`.
     """
 
     model: Classifier
@@ -105,6 +121,7 @@ class TrainedClassifier:
     temperature: float = 1.0
     card: dict[str, Any] = field(default_factory=dict)
     novelty_model: NoveltyModel | None = None
+    set_thresholds: SetThresholds | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.model.config.n_classes:
@@ -126,17 +143,149 @@ class TrainedClassifier:
             lines += [f"balanced accuracy {share:.1f} % on {test['images']:,} test images"]
         return summary("TrainedClassifier", self.card, *lines)
 
-    def predict(self, images: ArrayLike) -> Prediction:
-        """Class probabilities of images (N, H, W), or of one image (H, W).
+    def predict(self, images: ArrayLike, *, pixel_size_nm: float | None = None) -> Prediction:
+        """Class probabilities of images (N, H, W), or of one image (H, W), with their novelty.
+
+        Parameters
+        ----------
+        images : array_like
+            Of one bright particle each.
+        pixel_size_nm : float, optional
+            Pixel size of the images [nm]. Images of any size and pixel size are brought to those
+            that the network learnt from (:mod:`stemfast.pretrained.sampling`). Without it they are
+            read as they are, and must have the learnt size.
 
         Raises
         ------
         ValueError, TypeError
-            If the network cannot read the images: another size, NaN, no contrast, not numbers.
+            If the network cannot read the images (another size without a pixel size, NaN, no
+            contrast, not numbers), if the pixel size is out of any sense, or if the network does
+            not say which one it learnt from.
+
+        Warns
+        -----
+        UserWarning
+            If pixels are much larger than the learnt ones, or particles larger or smaller.
+
+        Examples
+        --------
+        >>> from stemfast import load_pretrained, recipes
+        >>> fine = recipes.get("count", image_px=256).sample(seed=1, start=0, stop=2).simulate()
+        >>> answer = load_pretrained("count").predict(fine, pixel_size_nm=0.125)
+        >>> answer.probabilities.shape, answer.notes
+        ((2, 9), ('images of 256 × 256 px at 0.125 nm were averaged over areas to 0.25 nm',))
         """
         array = np.asarray(images)
-        chances = self.probabilities(array[None] if array.ndim == 2 else array)
-        return Prediction(chances, chances.argmax(axis=1), self.class_names)
+        array = array[None] if array.ndim == 2 else array
+        if pixel_size_nm is None:
+            self._check_size(array)
+            return self._answer(array)
+        seen = self.resampled(array, pixel_size_nm)
+        for text in seen.warnings:
+            warnings.warn(text, stacklevel=2)
+        return self._answer(seen.images, seen.outside, (*seen.notes, *seen.warnings))
+
+    def resampled(self, images: ArrayLike, pixel_size_nm: float) -> Sampled:
+        """Images (N, H, W) of any size and pixel size [nm] as the network reads them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`predict`.
+        """
+        learnt = self.learnt
+        if learnt is None:
+            raise ValueError(
+                f"pixel_size_nm is {pixel_size_nm!r}, but the network does not say which pixel "
+                "size it learnt from: give images as it learnt them, and no pixel size"
+            )
+        return sampled(images, pixel_size_nm, learnt)
+
+    @property
+    def learnt(self) -> Learnt | None:
+        """Image size, pixel size and particles that it learnt from, as far as its card says."""
+        return Learnt.of(self.card, self.model.config.image_shape)
+
+    def _check_size(self, images: NDArray[Any]) -> None:
+        shape = self.model.config.image_shape
+        if images.ndim == 3 and images.shape[1:] != shape and self.learnt is not None:
+            raise ValueError(
+                f"images has shape {images.shape}, expected (N, {shape[0]}, {shape[1]}), or their "
+                "pixel_size_nm (--pixel-size) so that they can be resampled"
+            )
+
+    def _answer(
+        self,
+        images: NDArray[Any],
+        outside: NDArray[np.bool_] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Prediction:
+        if outside is None:
+            outside = np.zeros(len(images), bool)
+        if self.novelty_model is None:
+            chances = self.probabilities(images)
+            return Prediction(
+                chances, chances.argmax(axis=1), self.class_names, None, outside, notes
+            )
+        features, logits = features_and_logits(self.model, images)
+        chances = softmax(logits, self.temperature)
+        novelty = self.novelty_model.novelty(features, images)
+        return Prediction(
+            chances, chances.argmax(axis=1), self.class_names, novelty, outside, notes
+        )
+
+    def prediction_sets(
+        self, images: ArrayLike, coverage: float = 0.9, *, pixel_size_nm: float | None = None
+    ) -> NDArray[np.bool_]:
+        """Sets of classes that hold the right one for the share `coverage` of the images.
+
+        The share holds on average over images like those that the network learnt from; see
+        :mod:`stemfast.pretrained.prediction_sets`.
+
+        Parameters
+        ----------
+        images, pixel_size_nm
+            As for :meth:`predict`.
+        coverage : float
+            0.5 … 0.99.
+
+        Returns
+        -------
+        (N, n_classes) bool
+            Whether each class is in the set of the image. A set can be empty.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`predict`; also if the network was stored without thresholds, or the coverage
+            is out of range.
+
+        Examples
+        --------
+        >>> from stemfast import load_pretrained, recipes
+        >>> images = recipes.get("count").sample(seed=1, start=0, stop=4).simulate()
+        >>> load_pretrained("count").prediction_sets(images, 0.95).shape
+        (4, 9)
+        """
+        thresholds = self.thresholds()
+        thresholds.least(coverage)
+        said = self.predict(images, pixel_size_nm=pixel_size_nm)
+        return thresholds.sets(said.probabilities, coverage)
+
+    def thresholds(self) -> SetThresholds:
+        """The thresholds of its prediction sets.
+
+        Raises
+        ------
+        ValueError
+            If it was stored without.
+        """
+        if self.set_thresholds is None:
+            raise ValueError(
+                "this network was stored without thresholds of prediction sets: "
+                "examples/add_prediction_sets.py adds them"
+            )
+        return self.set_thresholds
 
     def probabilities(self, images: ArrayLike) -> NDArray[np.float64]:
         """Calibrated class probabilities (N, n_classes) of images (N, H, W)."""
@@ -187,6 +336,8 @@ def save(directory: str | Path, trained: TrainedClassifier) -> None:
             "quantile": QUANTILE,
             "sha256": hashlib.sha256(known).hexdigest(),
         }
+    if trained.set_thresholds is not None:
+        config["prediction_sets"] = trained.set_thresholds.to_dict()
     config["card"] = trained.card
     write_network(directory, trained.model, config, {NOVELTY_FILE: known})
 
@@ -228,7 +379,18 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
         float(config["temperature"]),
         config["card"],
         _novelty_model(folder, config, model),
+        _set_thresholds(folder, config),
     )
+
+
+def _set_thresholds(folder: Path, config: dict[str, Any]) -> SetThresholds | None:
+    """Thresholds of a stored network; None for networks of earlier versions."""
+    if "prediction_sets" not in config:
+        return None
+    try:
+        return SetThresholds.of_dict(config["prediction_sets"])
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG_FILE} has wrong prediction_sets: {error}") from error
 
 
 def _novelty_model(folder: Path, config: dict[str, Any], model: Classifier) -> NoveltyModel | None:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.dataset import splits
-from stemfast.evaluation.judge import softmax
 from stemfast.micrograph.families import holds, names_of
+from stemfast.models.predict import softmax
 from stemfast.pretrained.framing import framed
 from stemfast.pretrained.novelty import features_and_logits
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from stemfast import atomic
 from stemfast.evaluation.judge import Judgement, answers, judge
 from stemfast.evaluation.metrics import fit_temperature
+from stemfast.models.predict import softmax
 from stemfast.pretrained import classifier as weights
+from stemfast.pretrained.prediction_sets import calibrate
 from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training import learnt_range
 from stemfast.training.step import State
@@ -43,10 +45,11 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
         images=experiment.validation_images,
         n_threads=run.n_threads,
     )
+    temperature = fit_temperature(table, labels)
     trained = weights.TrainedClassifier(
         model,
         recipe.class_names,
-        fit_temperature(table, labels),
+        temperature,
         {
             **run.record,
             "images_seen": int(state.step) * experiment.batch_size,
@@ -59,6 +62,7 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
             images=experiment.validation_images,
             n_threads=run.n_threads,
         ),
+        calibrate(softmax(table, temperature), labels),
     )
     found = judge(
         trained,

@@ -1,20 +1,24 @@
-"""Novelty models measured on the validation images of a training run."""
+"""Novelty models and thresholds of prediction sets, from the validation images of a training."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemfast.models.predict import softmax
+from stemfast.pretrained import classifier
 from stemfast.pretrained.class_gaussians import fit
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
+from stemfast.pretrained.prediction_sets import FEWEST, SetThresholds, calibrate
 
-__all__ = ["add_to", "measure"]
+__all__ = ["add_sets_to", "add_to", "measure"]
 
 if TYPE_CHECKING:
     from stemfast.models import Classifier
+    from stemfast.pretrained import TrainedClassifier
     from stemfast.recipes import Recipe
 
 
@@ -74,16 +78,10 @@ def add_to(folder: str | Path, *, n_threads: int = 0) -> NoveltyModel:
     ValueError
         If its card does not say what it learnt from, or names too few validation images.
     """
-    from stemfast import recipes
-    from stemfast.pretrained import classifier as weights
-
-    trained = weights.load(folder)
-    made = trained.card.get("experiment")
-    if made is None:
-        raise ValueError(f"{folder} was not made by 'stemfast train': it does not say from what")
+    trained, recipe, made = _trained(folder)
     novelty_model = measure(
         trained.model,
-        recipes.from_dump(made["recipe"], trained.card["recipe"]),
+        recipe,
         seed=made["seed"],
         images=made["validation_images"],
         n_threads=n_threads,
@@ -92,5 +90,56 @@ def add_to(folder: str | Path, *, n_threads: int = 0) -> NoveltyModel:
         raise ValueError(
             f"{folder} was calibrated with {made['validation_images']} images: too few"
         )
-    weights.save(folder, replace(trained, novelty_model=novelty_model))
+    classifier.save(folder, replace(trained, novelty_model=novelty_model))
     return novelty_model
+
+
+def add_sets_to(folder: str | Path, *, n_threads: int = 0) -> SetThresholds:
+    """Add the thresholds of prediction sets to a network on disk that was stored without them.
+
+    Validation images of its own recipe and seed are simulated again, as many as it was calibrated
+    with. Weights, calibration, novelty and card stay as they are.
+
+    Parameters
+    ----------
+    folder : str or Path
+        With a network that ``stemfast train`` made.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+
+    Raises
+    ------
+    ValueError
+        If its card does not say what it learnt from, or names too few validation images.
+    """
+    from stemfast.evaluation.judge import answers
+
+    trained, recipe, made = _trained(folder)
+    images = made["validation_images"]
+    table, labels = answers(
+        trained.model,
+        recipe,
+        seed=made["seed"],
+        split="validation",
+        images=images,
+        n_threads=n_threads,
+    )
+    thresholds = calibrate(softmax(table, trained.temperature), labels)
+    if thresholds is None:
+        raise ValueError(
+            f"{folder} was calibrated with {images} images, expected at least {FEWEST} for "
+            "prediction sets"
+        )
+    classifier.save(folder, replace(trained, set_thresholds=thresholds))
+    return thresholds
+
+
+def _trained(folder: str | Path) -> tuple[TrainedClassifier, Recipe, dict[str, Any]]:
+    """A network on disk, what it learnt from, and the settings of its training."""
+    from stemfast import recipes
+
+    trained = classifier.load(folder)
+    made = trained.card.get("experiment")
+    if made is None:
+        raise ValueError(f"{folder} was not made by 'stemfast train': it does not say from what")
+    return trained, recipes.from_dump(made["recipe"], trained.card["recipe"]), made

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast import atomic
+from stemfast.models.predict import softmax
 from stemfast.pretrained.classifier import Prediction
 from stemfast.pretrained.store import (
     CONFIG_FILE,
@@ -118,12 +119,6 @@ class TransferModel:
             array[None] if array.ndim == 2 else array, batch_size=batch_size
         )
         return Prediction(chances, chances.argmax(axis=1), self.class_names)
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of logits (N, C), each row adding up to 1."""
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def save(directory: str | Path, model: TransferModel) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 from stemfast import training
 from stemfast.evaluation.metrics import Evaluation
+from stemfast.models.predict import softmax
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.bottleneck import Bottlenecks, Store, default_folder
 from stemfast.transfer.head import HeadFit, fit_head
 from stemfast.transfer.images import SplitImages
-from stemfast.transfer.model import TransferModel, softmax
+from stemfast.transfer.model import TransferModel
 
 __all__ = ["TransferResult", "train"]
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fields.bodies import Bodies, corners, outline
+from stemfast.fields.contrast import Optics
 from stemfast.fields.shapes import CLASSES
 from stemfast.fields.truth import Truth
 
@@ -40,6 +41,8 @@ class Field:
         `stemfast.fields.places` are left out of `placed`.
     bodies, first_body
         The particles' bodies, and where each particle's begin.
+    optics : Optics
+        Conditions that the picture was taken under: dose, probe, phase contrast.
     """
 
     image: NDArray[Any]
@@ -51,6 +54,7 @@ class Field:
     asked: int
     bodies: Bodies
     first_body: NDArray[np.int64]
+    optics: Optics
 
     def __repr__(self) -> str:
         rows, columns = self.image.shape

@@ -223,6 +223,7 @@ class FieldRecipe(Group):
             asked=plan.count,
             bodies=people.bodies,
             first_body=people.first,
+            optics=conditions,
         )
 
 

@@ -18,7 +18,7 @@ if len(sys.argv) < 2:
 name, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
 trained = pretrained.load(name) if Path(name).is_dir() else pretrained.load_pretrained(name)
 made = trained.card["experiment"]
-portraits = bool(trained.card.get("portraits"))
+portraits = trained.reads_portraits
 recipe = recipes.get("shapes")
 if not portraits:
     recipe = recipes.from_dump(made["recipe"], trained.card["recipe"])

@@ -10,6 +10,7 @@ from stemfast.fields.shapes import CLASSES, library
 from stemfast.micrograph.families import FAMILIES, families_of, names_of
 from stemfast.micrograph.find import FoundParticle
 from stemfast.micrograph.portrait import PORTRAIT_PX, portrait, portraits, side_px
+from stemfast.pretrained.framing import framed
 from stemfast.simulation.batch import rotated
 from stemfast.training import experiment
 from stemfast.training.portraits.samples import Samples, some
@@ -227,3 +228,41 @@ def test_a_family_is_named_where_the_shape_is_not_sure():
     assert names_of(names, chances, 0.8)[3][1] == pytest.approx(0.6)
     assert families_of(("tetrahedron", "cuboid", "sphere")) == {}
     assert all(set(shapes) <= set(CLASS_NAMES) for shapes in FAMILIES.values())
+
+
+def small_network():
+    from flax import nnx
+
+    from stemfast.models import ClassifierConfig, make_classifier
+    from stemfast.pretrained import TrainedClassifier
+
+    config = ClassifierConfig(n_classes=16, image_shape=(80, 80), widths=(8,), stem_stride=4)
+    model = make_classifier(config, rngs=nnx.Rngs(0))
+    return TrainedClassifier(model, CLASS_NAMES, card={"portraits": True})
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (80, 80), (256, 200), (512, 512)])
+def test_images_of_any_size_are_read(shape):
+    image = 20.0 + disc(*shape, (shape[0] * 0.4, shape[1] * 0.6), min(shape) * 0.2)
+    said = small_network().predict(image)
+    assert said.probabilities.shape == (1, 16)
+    assert said.notes == ("each image's particle was framed at the scale of its size",)
+
+
+def test_images_that_show_nothing_are_refused():
+    network = small_network()
+    with pytest.raises(ValueError, match=r"images\[0\] is 3.0 everywhere"):
+        network.predict(np.full((50, 50), 3.0))
+    with pytest.raises(ValueError, match="NaN"):
+        network.predict(np.full((50, 50), np.nan))
+    with pytest.raises(ValueError, match="pixel_size_nm"):
+        network.predict(np.eye(50), pixel_size_nm=-1.0)
+
+
+def test_framing_agrees_with_the_portrait_of_the_same_particle():
+    mask = disc(120, 150, (70, 60), 17)
+    image = 30.0 + 90.0 * mask
+    found, right = framed(image, PORTRAIT_PX), portrait(image, sitter(mask))
+    assert np.corrcoef(found.ravel(), right.ravel())[0, 1] > 0.98
+    dark = framed(-image, PORTRAIT_PX)
+    assert np.allclose(dark, found, atol=1e-6)

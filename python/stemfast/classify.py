@@ -343,7 +343,7 @@ def shown(
     """
     from stemfast import micrograph
 
-    if network.card.get("portraits"):
+    if network.reads_portraits:
         return micrograph.portraits(image, found), []
     size = network.model.config.image_shape[0]
     recipe = network.card.get("recipe")

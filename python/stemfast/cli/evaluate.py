@@ -93,7 +93,7 @@ def evaluate(
         )
     used = experiment["seed"] if seed is None else seed
     folder = out if out is not None else Path(f"evaluation-{Path(name).name}")
-    if trained.card.get("portraits"):
+    if getattr(trained, "reads_portraits", False):
         refused = {"--against": against, "--conditions": conditions, "--spin": spin}
         for option, given in refused.items():
             if given is not None:

@@ -15,9 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
 from stemfast.models.predict import softmax
 from stemfast.pretrained.class_gaussians import QUANTILE
+from stemfast.pretrained.framing import framed
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits
 from stemfast.pretrained.prediction_sets import SetThresholds
-from stemfast.pretrained.sampling import Learnt, Sampled, sampled
+from stemfast.pretrained.sampling import (
+    Learnt,
+    Sampled,
+    check_images,
+    check_pixel_size,
+    sampled,
+)
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     FORMAT,
@@ -33,6 +40,7 @@ from stemfast.pretrained.store import (
 
 __all__ = ["Prediction", "TrainedClassifier", "load", "save"]
 
+_FRAMED = "each image's particle was framed at the scale of its size"
 NOVELTY_FILE = "novelty.safetensors"
 _KEYS = {
     "class_names": list,
@@ -153,7 +161,9 @@ class TrainedClassifier:
         pixel_size_nm : float, optional
             Pixel size of the images [nm]. Images of any size and pixel size are brought to those
             that the network learnt from (:mod:`stemfast.pretrained.sampling`). Without it they are
-            read as they are, and must have the learnt size.
+            read as they are, and must have the learnt size. A network of portraits does not need
+            it: it frames the particle of an image of any size
+            (:mod:`stemfast.pretrained.framing`).
 
         Raises
         ------
@@ -177,6 +187,13 @@ class TrainedClassifier:
         """
         array = np.asarray(images)
         array = array[None] if array.ndim == 2 else array
+        if self.reads_portraits:
+            if pixel_size_nm is not None:
+                check_pixel_size(pixel_size_nm)
+            check_images(array)
+            side = self.model.config.image_shape[0]
+            portraits = np.stack([framed(image, side) for image in array])
+            return self._answer(portraits, notes=(_FRAMED,))
         if pixel_size_nm is None:
             self._check_size(array)
             return self._answer(array)
@@ -200,6 +217,11 @@ class TrainedClassifier:
                 "size it learnt from: give images as it learnt them, and no pixel size"
             )
         return sampled(images, pixel_size_nm, learnt)
+
+    @property
+    def reads_portraits(self) -> bool:
+        """True if it reads particles at the scale of their size, whatever the pixel size."""
+        return bool(self.card.get("portraits"))
 
     @property
     def learnt(self) -> Learnt | None:
@@ -288,7 +310,10 @@ class TrainedClassifier:
         return self.set_thresholds
 
     def probabilities(self, images: ArrayLike) -> NDArray[np.float64]:
-        """Calibrated class probabilities (N, n_classes) of images (N, H, W)."""
+        """Calibrated class probabilities (N, n_classes) of images (N, H, W) of the learnt size.
+
+        A network of portraits takes portraits here.
+        """
         return probabilities(self.model, images, temperature=self.temperature)
 
     def novelty(self, images: ArrayLike) -> NDArray[np.float64]:

@@ -20,7 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.noise import measure_noise, missing_noise
 
-__all__ = ["Learnt", "Sampled", "Sight", "check_pixel_size", "sampled", "sight", "window"]
+__all__ = [
+    "Learnt",
+    "Sampled",
+    "Sight",
+    "check_images",
+    "check_pixel_size",
+    "sampled",
+    "sight",
+    "window",
+]
 
 Floats = NDArray[np.float64]
 
@@ -150,7 +159,7 @@ def sampled(images: ArrayLike, pixel_size_nm: float, learnt: Learnt) -> Sampled:
     """
     array = np.asarray(images)
     check_pixel_size(pixel_size_nm)
-    _check(array)
+    check_images(array)
     low, high = learnt.diameters_nm[0] / _SLACK, learnt.diameters_nm[1] * _SLACK
     size = learnt.shape
     seen = np.empty((len(array), *size), np.float32)
@@ -187,7 +196,14 @@ def check_pixel_size(pixel_size_nm: float) -> None:
         )
 
 
-def _check(images: NDArray[Any]) -> None:
+def check_images(images: NDArray[Any]) -> None:
+    """Refuse images that nothing can be told from.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no stack of images of sensible size, hold NaN or infinity, or are of one value.
+    """
     if images.dtype.kind not in "iuf":
         raise TypeError(f"images has dtype {images.dtype}, expected real numbers")
     sides = images.shape[1:]

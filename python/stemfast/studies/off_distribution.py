@@ -94,7 +94,7 @@ def measure(
     """
     if trained.novelty_model is None:
         raise ValueError("the network has no novelty: add it with examples/add_novelty.py")
-    if trained.card.get("portraits"):
+    if trained.reads_portraits:
         side = trained.model.config.image_shape[0]
         images = np.stack([framed(image, side) for image in images])
     features, logits = features_and_logits(trained.model, images)

@@ -18,9 +18,11 @@ from stemfast.evaluation.judge import Judgement, judged
 from stemfast.evaluation.metrics import fit_temperature
 from stemfast.fields import FieldRecipe
 from stemfast.models import logits
+from stemfast.models.predict import softmax
 from stemfast.pretrained import classifier as weights
 from stemfast.pretrained.class_gaussians import fit
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
+from stemfast.pretrained.prediction_sets import calibrate
 from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training.finish import row
 from stemfast.training.portraits.experiment import PortraitExperiment
@@ -80,8 +82,14 @@ class PortraitRun(Run):
             "seconds": seconds,
             "portraits": True,
         }
+        temperature = fit_temperature(table, known.labels)
         trained = weights.TrainedClassifier(
-            model, CLASS_NAMES, fit_temperature(table, known.labels), card, novelty_of(model, known)
+            model,
+            CLASS_NAMES,
+            temperature,
+            card,
+            novelty_of(model, known),
+            calibrate(softmax(table, temperature), known.labels),
         )
         found = judge(trained, own, seed=own.seed, images=own.test_images)
         card["test"] = found.to_dict()

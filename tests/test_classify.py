@@ -18,7 +18,6 @@ from stemfast.training.learnt_range import measure
 from untrained import undecided
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
 EXPERIMENT = Experiment(name="small", recipe="shapes", image_px=32, validation_images=300)
 
 
@@ -176,16 +175,3 @@ def test_what_is_in_the_way_is_said_first(network, field, tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(FileExistsError, match="which is a file"):
         classify(field, model=network, out=tmp_path / "out")
-
-
-@pytest.mark.skipif(not REAL.is_file(), reason=f"no real micrograph at {REAL}")
-def test_the_network_that_comes_along_finds_spheres_in_the_real_micrograph(tmp_path):
-    from stemfast.pretrained import pretrained_names
-
-    if "shapes" not in pretrained_names():
-        pytest.skip("no network for shapes is installed")
-    said = classify(REAL, out=tmp_path)
-    assert len(said.shapes) == 19
-    named = [shape for shape in said.shapes if shape != NOT_SURE]
-    assert named.count("sphere") > len(named) / 2
-    assert said.doubts.count("unlike anything learnt") < len(said.shapes) / 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stemfast import dataset, demo, micrograph, pretrained, training
-from stemfast.classify import NOT_SURE, classify
+from stemfast.classify import DEFAULT_MODEL, NOT_SURE, classify
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
 SMALL = demo.DemoSettings(
@@ -70,10 +70,10 @@ def test_training_validation_and_test_are_disjoint(done):
 def test_the_network_that_comes_along_answers_and_the_demos_own_is_compared(done):
     folder, results = done
     found = results["micrograph"]
-    if "shapes" not in pretrained.pretrained_names():
+    if DEFAULT_MODEL not in pretrained.pretrained_names():
         assert found["model"] == str(folder / "models" / "shapes")
         return
-    assert found["model"] == "shapes"
+    assert found["model"] == DEFAULT_MODEL
     own = found["demo_network"]
     assert len(own["shapes"]) == len(found["shapes"])
     assert own["agree"] <= own["both_sure"] <= len(found["shapes"])
@@ -87,7 +87,9 @@ def test_the_table_has_a_row_per_particle_and_agrees_with_the_answer(done):
     assert [row["shape"] for row in rows] == results["micrograph"]["shapes"]
     assert len(rows) > 10  # the simulated field holds 25, some touching
     for row in rows:
-        chances = [float(row[name]) for name in ("tetrahedron", "cuboid", "sphere")]
+        chances = [
+            float(row[name]) for name in pretrained.load_pretrained(DEFAULT_MODEL).class_names
+        ]
         assert sum(chances) == pytest.approx(1, abs=1e-4)
         assert (row["shape"] == NOT_SURE) == bool(row["not_sure_because"])
         if row["shape"] != NOT_SURE:

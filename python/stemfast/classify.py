@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: The network that comes along for this.
-DEFAULT_MODEL = "shapes"
+DEFAULT_MODEL = "open-shapes"
 _FEW_NAMES = 6  # in a legend that also shows what does not occur
 TABLE_FILE = "particles.csv"
 OVERLAY_FILE = "overlay.png"

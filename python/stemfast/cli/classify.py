@@ -27,7 +27,7 @@ def classify(
         typer.Option(
             metavar="NAME|FOLDER", help="A network that comes along, or a trained one's folder."
         ),
-    ] = "shapes",
+    ] = "open-shapes",
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where to write. Default: the file's name + -shapes."),

@@ -13,6 +13,7 @@ from stemfast import atomic, dataset, micrograph, recipes
 from stemfast.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
 from stemfast.dataset import Dataset
 from stemfast.demo.settings import DemoSettings
+from stemfast.micrograph.families import holds
 from stemfast.simulation.image import Image
 
 __all__ = ["run"]
@@ -82,7 +83,7 @@ def _micrograph(
     own = classify(path, model=own_model, out=target / "demo_network")
     pairs = zip(answer.shapes, own.shapes, strict=True)
     both = [(one, other) for one, other in pairs if NOT_SURE not in (one, other)]
-    agree = sum(one == other for one, other in both)
+    agree = sum(holds(one, other) for one, other in both)
     say(
         f"  the network just trained is sure of {len(own.shapes) - own.shapes.count(NOT_SURE)} of "
         f"the {len(own.shapes)}; of {len(both)} that both are sure of, they agree on {agree}"

@@ -264,7 +264,7 @@ def _insides(
     n = len(kinds)
     core, hollow = (kinds == CLASSES.index(name) for name in COMPOSITES)
     u = chance.uniform(3 * n).reshape(3, n)
-    share = np.where(hollow, 0.5 + 0.38 * u[0], 0.35 + 0.45 * u[0])
+    share = np.where(hollow, 0.6 + 0.3 * u[0], 0.35 + 0.45 * u[0])
     denser = 0.5 + 4.5 * u[1] * u[1]
     weight = np.where(hollow, -1.0, np.where(u[2] < 0.8, denser, -0.4 - 0.35 * u[1]))
     return core | hollow, scale * share[:, None], weight

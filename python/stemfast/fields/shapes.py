@@ -25,6 +25,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 _IRREGULAR = 24
+# Distance of the planes that cut edges and corners of a cube, as shares of theirs.
+_ROUNDED = ((0.93, 0.86), (0.87, 0.78), (0.81, 0.7))
 _SPHERE_VOLUME = np.pi / 6.0
 
 #: Classes of particles in fields, and how many shapes of the library each has.
@@ -42,7 +44,7 @@ SHAPES: dict[str, int] = {
     "rod": 1,
     "irregular": _IRREGULAR,
     "cuboctahedron": 1,
-    "rounded cuboid": 1,
+    "rounded cuboid": len(_ROUNDED),
     "truncated tetrahedron": 1,
     "snipped triangular plate": 1,
     "capped rod": 1,
@@ -120,7 +122,7 @@ def _planes(name: str, number: int) -> Floats:
     if name == "rod":
         return prism(12, 1.0, 3.0)
     if name in _WORN:
-        return _worn(name)
+        return _worn(name, number)
     solid = {
         "octahedron": crystals.Octahedron(1.0),
         "truncated octahedron": crystals.TruncatedOctahedron(1.0),
@@ -136,7 +138,7 @@ def _planes(name: str, number: int) -> Floats:
 _WORN = ("rounded cuboid", "truncated tetrahedron", "snipped triangular plate", "capped rod")
 
 
-def _worn(name: str) -> Floats:
+def _worn(name: str, number: int) -> Floats:
     """Planes of a solid that lost some of its corners, as most crystals have."""
     if name == "truncated tetrahedron":
         whole = _planes("tetrahedron", 0)
@@ -154,7 +156,8 @@ def _worn(name: str) -> Floats:
     signs = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)], float)
     count = np.abs(signs).sum(axis=1)
     cut = signs[count > 1] / np.sqrt(count[count > 1])[:, None]
-    depth = np.where(count == 2, 0.93 * np.sqrt(2.0), 0.86 * np.sqrt(3.0))[count > 1]
+    edge, corner = _ROUNDED[number]
+    depth = np.where(count == 2, edge * np.sqrt(2.0), corner * np.sqrt(3.0))[count > 1]
     return np.concatenate([whole, np.concatenate([cut, depth[:, None]], axis=1)])
 
 

@@ -14,7 +14,7 @@ from stemfast.pretrained.store import CONFIG_FILE
 __all__ = ["folder", "load_pretrained", "pretrained_names"]
 
 #: Names of the classifiers that come with the package.
-ClassifierName = Literal["count", "deformed", "pairs-cube", "pairs-cuboid", "shapes"]
+ClassifierName = Literal["count", "deformed", "open-shapes", "pairs-cube", "pairs-cuboid", "shapes"]
 
 _FOLDER = Path(__file__).parents[1] / "weights"
 

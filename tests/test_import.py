@@ -94,7 +94,7 @@ FLOORS = (
     {"dataset", "gallery"},
     {"micrograph", "evaluation"},
     {"finding"},
-    {"fit", "features", "training"},
+    {"fit", "features", "matching", "training"},
     {"reconstruction", "transfer", "classify", "demo"},
     {"studies"},
     {"cli", "__main__"},

@@ -96,6 +96,7 @@ __all__ = [
     "fit",
     "ground_truth",
     "load_pretrained",
+    "match",
     "materials",
     "micrograph",
     "orientation",
@@ -123,6 +124,7 @@ _FUNCTIONS_LOADED_WHEN_USED = {
     "find": "stemfast.finding",
     "ground_truth": "stemfast.reconstruction",
     "load_pretrained": "stemfast.pretrained.shipped",
+    "match": "stemfast.matching",
     "reconstruct": "stemfast.reconstruction",
 }
 

@@ -20,6 +20,7 @@ from stemfast.cli import (
     find,
     gallery,
     info,
+    match,
     predict,
     reconstruct,
     refine,
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("find")(find.find)
+app.command("match")(match.match)
 app.command("classify")(classify.classify)
 app.command("features")(features.features)
 app.command("gallery")(gallery.gallery)

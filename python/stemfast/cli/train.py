@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+_FINE_TUNING = 0.3  # of the usual learning rate, from weights that are nearly right
 
 
 def train(
@@ -45,6 +48,14 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write events for TensorBoard as well.")
     ] = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONDITIONS.toml",
+            help="Images like a micrograph, by the file that 'stemfast match' wrote; starts with "
+            "the weights that come along. --set goes over it.",
+        ),
+    ] = None,
     own: Annotated[
         Path | None,
         typer.Option(
@@ -61,7 +72,6 @@ def train(
     Leaves in the folder: the network, evaluation.json, a confusion matrix, a reliability diagram,
     model_card.md, metrics.jsonl, and run.json, which says exactly what was run.
     """
-    from stemfast.training import experiment as experiments
     from stemfast.training import run
     from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 
@@ -74,7 +84,12 @@ def train(
         raise ValueError(f"experiment is {experiment!r}, expected one of {_listed()}{hint}")
     command = shlex.join(["stemfast", *sys.argv[1:]])
     if experiment == "finder":
-        refused = {"--minutes": minutes, "--device": device != "auto", "--tensorboard": tensorboard}
+        refused = {
+            "--minutes": minutes,
+            "--device": device != "auto",
+            "--tensorboard": tensorboard,
+            "--like": like is not None,
+        }
         for option, given in refused.items():
             if given:
                 raise ValueError(f"{option} has no effect on the finder, expected it left out")
@@ -84,9 +99,12 @@ def train(
         return
     if own is not None:
         raise ValueError(f"--with is for the finder, expected it left out for {experiment!r}")
-    if resume and sets:
-        raise ValueError("--set cannot change a run that is resumed: its settings are in run.json")
-    chosen = experiments.get(experiment).changed(sets or [])
+    if resume and (sets or like is not None):
+        option = "--set" if sets else "--like"
+        raise ValueError(
+            f"{option} cannot change a run that is resumed: its settings are in run.json"
+        )
+    chosen = chosen_experiment(experiment, like, sets or [])
     folder = out if out is not None else Path("runs") / chosen.name
     start = run.train
     if isinstance(chosen, GroundTruthExperiment):
@@ -102,6 +120,50 @@ def train(
         command=command,
     )
     typer.echo(f"{found}\n{folder}/")
+
+
+def chosen_experiment(name: str, like: Path | None, sets: list[str]) -> Any:
+    """The experiment of a name, with the conditions of a file and then with single settings.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`stemfast.training.experiment.names`.
+    like : Path or None
+        `conditions.toml` of ``stemfast match``.
+    sets : list of str
+        As for ``--set``.
+
+    Raises
+    ------
+    ValueError
+        If the file is none, or the experiment draws no single simulated images.
+    """
+    from stemfast.training import experiment as experiments
+
+    found = experiments.get(name)
+    if like is not None:
+        found = found.changed(_like(found, like))
+    return found.changed(sets)
+
+
+def _like(experiment: Any, file: Path) -> list[str]:
+    """Settings that make an experiment's images like those of a file, from the shipped weights."""
+    from stemfast import pretrained
+    from stemfast.matching import settings_like
+    from stemfast.training.experiment import Experiment
+
+    if type(experiment) is not Experiment:
+        raise ValueError(
+            f"--like is for networks that read single simulated images, expected it left out for "
+            f"{experiment.name!r}"
+        )
+    settings = settings_like(file, experiment.make_recipe())
+    sets = [f"recipe.{key}={json.dumps(value)}" for key, value in settings.items()]
+    if experiment.start_from is None and experiment.name in pretrained.pretrained_names():
+        rate = _FINE_TUNING * experiment.learning_rate
+        sets += [f"start_from={experiment.name}", f"learning_rate={rate:g}"]
+    return sets
 
 
 def _names() -> list[str]:

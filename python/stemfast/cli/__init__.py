@@ -21,6 +21,7 @@ from stemfast.cli import (
     gallery,
     info,
     match,
+    match_study,
     predict,
     reconstruct,
     refine,
@@ -72,6 +73,7 @@ def _study(name: str, command: Callable[..., None], *, before: str) -> None:
     app.command(before, hidden=True)(old)
 
 
+study.command("match")(match_study.match_study)
 _study("fit", refine.refine, before="refine")
 _study("runs", compare.compare, before="compare")
 _study("transfer", transfer.compare, before="train compare")

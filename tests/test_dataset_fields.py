@@ -15,7 +15,7 @@ from stemfast.dataset.fields.annotations import coco
 from stemfast.dataset.fields.record import clipped, recorded
 from stemfast.dataset.lock import FileLock
 from stemfast.fields import FieldRecipe
-from stemfast.fields.shapes import SHAPES
+from stemfast.fields.shapes import CLASSES
 
 RECIPE = FieldRecipe(
     kinds=("monolayer", "sparse", "silica"), rows=96, columns=128, diameter_px=(10.0, 25.0),
@@ -123,7 +123,7 @@ def test_coco_describes_the_visible_particles(written):
     assert [image["file_name"] for image in found["images"]] == [
         f"images/train/{number:06d}.png" for number in range(9)
     ]
-    assert [category["name"] for category in found["categories"]] == list(SHAPES)
+    assert [category["name"] for category in found["categories"]] == list(CLASSES)
     own = list(records(written, "train"))
     assert len(found["annotations"]) == sum(sum(r["particles"]["visible"]) for r in own) > 20
     assert [a["id"] for a in found["annotations"]] == list(range(1, len(found["annotations"]) + 1))
@@ -201,7 +201,7 @@ def test_yolo_boxes_are_those_of_the_truth(written):
         lines = [line.split() for line in text.splitlines()]
         assert len(lines) == len(boxes)
         for (top, bottom, left, right), (kind, *numbers) in zip(boxes, lines, strict=True):
-            assert list(SHAPES)[int(kind)] in particles["class"]
+            assert list(CLASSES)[int(kind)] in particles["class"]
             x, y, w, h = map(float, numbers)
             found = ((y - h / 2) * 96, (y + h / 2) * 96, (x - w / 2) * 128, (x + w / 2) * 128)
             assert np.allclose(found, (top, bottom, left, right), atol=1e-3)

@@ -95,7 +95,9 @@ FLOORS = (
     {"micrograph", "evaluation"},
     {"finding"},
     {"fit", "features", "matching", "training"},
-    {"reconstruction", "transfer", "classify", "demo"},
+    {"reconstruction", "transfer", "classify"},
+    {"populations"},
+    {"demo"},
     {"studies"},
     {"cli", "__main__"},
 )

@@ -25,6 +25,7 @@ from stemfast.cli import (
     predict,
     reconstruct,
     refine,
+    report,
     simulate,
     train,
     transfer,
@@ -46,6 +47,7 @@ app.command("simulate")(simulate.simulate)
 app.command("find")(find.find)
 app.command("match")(match.match)
 app.command("classify")(classify.classify)
+app.command("report")(report.report)
 app.command("features")(features.features)
 app.command("gallery")(gallery.gallery)
 app.command("train")(train.train)

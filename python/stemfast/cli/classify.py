@@ -1,16 +1,16 @@
-"""``stemfast classify``: a real micrograph in, a table and a picture out."""
+"""``stemfast classify``: real micrographs in, a table and a picture or a report out."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from stemfast.cli.errors import STOPPED, as_options
 from stemfast.cli.options import (
     Contrast,
     DatasetChoice,
-    File,
     Index,
     Labels,
     Method,
@@ -19,9 +19,22 @@ from stemfast.cli.options import (
     checked_search,
 )
 
+if TYPE_CHECKING:
+    from stemfast.populations import Report
+    from stemfast.populations.part import Part
+
+FOLDERS = "Folders of many micrographs"
+
 
 def classify(
-    file: File,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|FOLDER",
+            help="Micrograph: .dm3, .dm4, .emd, .mrc, .hspy, .tif, .bcf, .h5, .png and more; or a "
+            "folder of them.",
+        ),
+    ],
     model: Annotated[
         str,
         typer.Option(
@@ -51,33 +64,143 @@ def classify(
             "Of images like those, one in a hundred is above 1; inf names every shape.",
         ),
     ] = 1.0,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            rich_help_panel=FOLDERS,
+            help="Read files as they come into the folder, until Ctrl-C.",
+        ),
+    ] = False,
+    quiet_min: Annotated[
+        float | None,
+        typer.Option(
+            "--until-quiet",
+            metavar="MIN",
+            rich_help_panel=FOLDERS,
+            help="With --watch: end when nothing came for so many minutes.",
+        ),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=FOLDERS,
+            help="Work on a Dask cluster: tcp://host:8786, or local:N for N processes.",
+        ),
+    ] = None,
 ) -> None:
-    """Find the particles of a micrograph and say what shape each one is, with a probability.
+    """Find the particles of micrographs and say what shape each one is, with a probability.
 
     Example: [bold]stemfast classify particles.dm4 --out results[/bold]
 
     Writes particles.csv, one row per particle (position and size in nm, shape, probability, why
     it is not sure), and overlay.png, the micrograph with every particle outlined and named. The
     scale comes from the file.
-    """
-    from stemfast.classify import classify as classify_file
 
+    Example: [bold]stemfast classify session --out batch[/bold]
+
+    Of a folder, one particles.csv of all files, and report.html: shares of the shapes with 95 %
+    intervals, sizes, pictures. Stop it whenever you like and run it again: it reads only what is
+    missing.
+    """
     bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method, labels)
     if not file.exists():
         raise ValueError(f"there is no file {file}")
-    typer.echo(
-        classify_file(
-            file,
-            model=model,
-            out=out,
-            pixel_size_nm=pixel_size_nm,
-            scale_bar_nm=bar_nm,
-            contrast=contrast,
-            method=method,
-            labels=labels,
-            index=index,
-            dataset=dataset,
-            min_probability=min_probability,
-            max_novelty=max_novelty,
+    if quiet_min is not None and not watch:
+        raise ValueError("--until-quiet is for --watch, which is not given")
+    shared: dict[str, Any] = {
+        "model": model,
+        "out": out,
+        "pixel_size_nm": pixel_size_nm,
+        "scale_bar_nm": bar_nm,
+        "contrast": contrast,
+        "method": method,
+        "index": index,
+        "dataset": dataset,
+        "min_probability": min_probability,
+        "max_novelty": max_novelty,
+    }
+    if file.is_dir() and file.suffix.lower() != ".zspy":
+        if labels is not None:
+            raise ValueError(f"--labels is {labels}, which is of one image, and {file} is a folder")
+        _end(_watched(file, dask, quiet_min, shared) if watch else _folder(file, dask, shared))
+        return
+    if watch or dask is not None:
+        raise ValueError(f"--watch and --dask are for folders, and {file} is a file")
+    from stemfast.classify import classify as classify_file
+
+    typer.echo(classify_file(file, labels=labels, **shared))
+
+
+def _folder(folder: Path, dask: str | None, shared: dict[str, Any]) -> Report:
+    """Classify what is in a folder, with a progress bar."""
+    from stemfast.dataset.progress import Progress
+    from stemfast.populations import classify_folder
+    from stemfast.populations.files import micrographs_in
+
+    with Progress("classifying", len(micrographs_in(folder))) as progress:
+
+        def tell(part: Part) -> None:
+            if part.header.failed:
+                _say_failed(part)
+            progress.advance(1, 1)
+
+        try:
+            return classify_folder(
+                folder,
+                dask=dask,
+                begin=lambda total, done: progress.advance(done, 0),
+                tell=tell,
+                **shared,
+            )
+        except KeyboardInterrupt:
+            _stopped(progress.done)
+
+
+def _watched(
+    folder: Path, dask: str | None, quiet_min: float | None, shared: dict[str, Any]
+) -> Report:
+    """Classify what comes into a folder, with a line for each file."""
+    from stemfast.populations import watch_folder
+
+    done = 0
+
+    def begin(total: int, before: int) -> None:
+        typer.echo(f"watching {folder}: {total} files, {before} of them done; Ctrl-C ends it")
+
+    def tell(part: Part) -> None:
+        nonlocal done
+        done += 1
+        if part.header.failed:
+            _say_failed(part)
+        else:
+            typer.echo(f"{part.header.task.name}: {len(part.rows)} particles")
+
+    quiet_s = float("inf") if quiet_min is None else 60.0 * quiet_min
+    try:
+        return watch_folder(folder, dask=dask, quiet_s=quiet_s, begin=begin, tell=tell, **shared)
+    except KeyboardInterrupt:
+        _stopped(done)
+
+
+def _say_failed(part: Part) -> None:
+    typer.echo(f"{part.header.task.name}: left out: {as_options(part.header.failed)}", err=True)
+
+
+def _stopped(done: int) -> NoReturn:
+    typer.echo(f"stopped; {done} files are done, the same command goes on from there", err=True)
+    raise typer.Exit(STOPPED)
+
+
+def _end(report: Report) -> None:
+    """Say what was found; exit with 2 where files failed."""
+    typer.echo(as_options(str(report)))
+    if not report.content["files"]["read"]:
+        raise ValueError(
+            f"none of the {report.failed} files could be classified: see {report.page}"
         )
-    )
+    if report.failed:
+        files = "1 file" if report.failed == 1 else f"{report.failed} files"
+        typer.echo(f"{files} left out", err=True)
+        raise typer.Exit(2)

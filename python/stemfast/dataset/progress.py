@@ -91,7 +91,8 @@ class Progress:
         per_second = self.made / elapsed
         left = (self.total - self.done) / per_second
         rest = f", {duration(left)} left" if self.done < self.total else ""
-        return f"{per_second:.0f} images/s{rest}"
+        rate = f"{per_second:.0f}" if per_second >= 10.0 else f"{per_second:.2g}"
+        return f"{rate} images/s{rest}"
 
     def _say(self) -> None:
         words = f"{self.title}: {self.done}/{self.total} images, {self._rate()}"

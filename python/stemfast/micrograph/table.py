@@ -167,7 +167,7 @@ def write_table(path: str | Path, rows: Sequence[Row]) -> Path:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([_cell(row[name]) for name in names] for row in rows)
+    writer.writerows([cell(row[name]) for name in names] for row in rows)
     write_text(target, text.getvalue())
     return target
 
@@ -198,7 +198,14 @@ def checked_probabilities(
     return result
 
 
-def _cell(value: str | int | float | bool) -> str:
+def cell(value: str | int | float | bool) -> str:
+    """A value as the table writes it.
+
+    Examples
+    --------
+    >>> cell(True), cell(0.25), cell(7)
+    ('true', '0.25', '7')
+    """
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,273 @@
+"""The report as one page of HTML that needs nothing else: pictures, style and script within."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from stemfast.populations.charts import histogram, interval
+from stemfast.populations.gather import Gathered, Pictured
+from stemfast.populations.pictures import CHOICES
+
+__all__ = ["page"]
+
+_HERE = Path(__file__).parent
+#: Nothing is fetched, whatever a file's name holds.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+Content = dict[str, Any]
+Cell = tuple[str, str | float | int]  # as shown, and to sort by
+
+
+def page(content: Content, gathered: Gathered) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    content : dict
+        All of its numbers, as in ``report.json``.
+    gathered : Gathered
+        Its pictures, and its list of particles.
+
+    Returns
+    -------
+    str
+    """
+    title = escape(content["title"])
+    parts = [
+        f"<h1>{title}</h1>",
+        _summary(content),
+        _notes(content["notes"]),
+        _shares(content),
+        _sizes(content),
+        _pictures(gathered),
+        _particles(gathered),
+        _files(content),
+        _failed(content["failed"]),
+        _method(content),
+    ]
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{title}: particles</title><style>{style}</style></head>\n<body>\n"
+        + "\n".join(part for part in parts if part)
+        + f"\n<script>{script}</script></body></html>\n"
+    )
+
+
+def _summary(content: Content) -> str:
+    files, particles = content["files"], content["particles"]
+    failed = f", {files['failed']} failed" if files["failed"] else ""
+    empty = (
+        f", {files['without_particles']} without a particle" if files["without_particles"] else ""
+    )
+    lines = [
+        f"<p><b>{particles['found']}</b> particles in <b>{files['read']}</b> files{empty}{failed}; "
+        f"network {escape(content['settings']['model'])}.</p>",
+        f"<p>{particles['counted']} count for the shares, {particles['sure']} of them are sure. "
+        f"Left out: {particles['cut']} cut by the edge of their image, {particles['unlike']} "
+        "unlike all that the network learnt from.</p>",
+    ]
+    number = content["mean_number"]
+    if number is not None:
+        lines.append(
+            f"<p>Mean number per particle: <b>{number['mean']:.2f}</b> "
+            f"({number['low']:.2f} to {number['high']:.2f}).</p>"
+        )
+    return "".join(lines)
+
+
+def _notes(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<div class="notes"><ul>{items}</ul></div>'
+
+
+def _shares(content: Content) -> str:
+    rows = []
+    for one in content["shapes"]:
+        counted: list[Cell] = [_whole(one["counted"]), _whole(one["sure"])]
+        if one["share"] is None:
+            line: list[Cell] = [("–", -1)] * 3
+            counted.append(("–", -1))
+        else:
+            line = [
+                _percent(one["share"]),
+                (f"{100 * one['low']:.1f} to {100 * one['high']:.1f} %", one["low"]),
+                (interval(one["share"], one["low"], one["high"]), one["share"]),
+            ]
+            counted.append(_percent(one["observed_share"]))
+        if one["true_share"] is not None:
+            line.append(_percent(one["true_share"]))
+        rows.append([_text(one["shape"]), *line, *counted])
+    share = "Share, corrected" if content["corrected"] else "Share, not corrected"
+    truth = ["Truth"] if any(one["true_share"] is not None for one in content["shapes"]) else []
+    heads = ["Shape", share, "95 % interval", "", *truth, "Counted", "Sure", "Share as counted"]
+    unlike = content["unlike_share"]
+    told = ""
+    if unlike is not None:
+        told = (
+            '<p class="dim">Unlike all that the network learnt from: '
+            f"{100 * unlike['share']:.1f} % of the whole particles "
+            f"({100 * unlike['low']:.1f} to {100 * unlike['high']:.1f} %). Of images like those "
+            "about 1 % are called so.</p>"
+        )
+    return "<h2>Shapes</h2>" + _table("shapes", heads, rows) + told
+
+
+def _sizes(content: Content) -> str:
+    everything = {"shape": "all whole particles", "sizes": content["all_sizes"]}
+    rows, plots = [], []
+    for one in [everything, *content["shapes"]]:
+        sizes = one["sizes"]
+        if not sizes["n"]:
+            continue
+        rows.append(
+            [
+                _text(one["shape"]),
+                _whole(sizes["n"]),
+                _length(sizes["median_nm"]),
+                _length(sizes["mean_nm"]),
+                _length(sizes["mean_se_nm"]),
+                _length(sizes["sd_nm"]),
+                _length(sizes["edge_corrected_mean_nm"]),
+            ]
+        )
+        drawn = histogram(sizes["histogram"], content["histogram_edges_nm"], "nm")
+        plots.append(f"<div><b>{escape(one['shape'])}</b>{drawn}</div>")
+    if not rows:
+        return ""
+    heads = ["Equivalent diameter [nm]", "n", "Median", "Mean", "Its error", "Sd", "Mean, edge"]
+    return (
+        "<h2>Sizes</h2>"
+        + _table("sizes", heads, rows)
+        + '<p class="dim">Of the particles whose shape is sure, and of all whole ones. "Mean, '
+        'edge" allows for large particles being cut by the edge of the image more often.</p>'
+        + f'<div class="plots">{"".join(plots)}</div>'
+    )
+
+
+def _pictures(gathered: Gathered) -> str:
+    sections = []
+    for name, choice in CHOICES.items():
+        shown = [
+            one
+            for (which, _), group in sorted(gathered.pictures.items())
+            if which == name
+            for one in group
+        ]
+        if shown:
+            figures = "".join(map(_figure, shown))
+            sections.append(f'<h2>{choice.title}</h2><div class="pictures">{figures}</div>')
+    return "".join(sections)
+
+
+def _figure(one: Pictured) -> str:
+    novelty = "" if one.novelty is None else f", novelty {one.novelty:.2g}"
+    label = f"{one.shape} {100 * one.probability:.1f} %"
+    return (
+        f'<figure><img alt="{escape(label)}" src="data:image/jpeg;base64,{one.jpeg}">'
+        f"<figcaption>{escape(label)}{novelty}<br>{one.diameter_nm:.3g} nm<br>"
+        f"{escape(one.file)}, {one.particle}</figcaption></figure>"
+    )
+
+
+def _particles(gathered: Gathered) -> str:
+    if not gathered.listed:
+        return ""
+    words = sorted({str(row[3]) for row in gathered.listed})
+    number = {word: k for k, word in enumerate(words)}
+    rows = [[*row[:3], number[str(row[3])], *row[4:]] for row in gathered.listed]
+    data = {"files": [file.name for file in gathered.files], "words": words, "rows": rows}
+    packed = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    options = "".join(f'<option value="{k}">{escape(w)}</option>' for w, k in number.items())
+    heads = ["File", "Particle", "Diameter [nm]", "Shape or doubt", "Probability", "Novelty"]
+    line = "".join(f"<th>{head}</th>" for head in heads)
+    return (
+        '<h2>Particles</h2><div class="tools"><select id="choice" aria-label="Shape or doubt">'
+        f'<option value="">all</option>{options}</select><button id="back">back</button>'
+        '<button id="on">on</button><span id="page" class="dim"></span></div>'
+        f'<div class="scroll"><table id="particles"><thead><tr>{line}</tr></thead><tbody></tbody>'
+        "</table></div><noscript>The list needs JavaScript; particles.csv holds it too.</noscript>"
+        f'<script type="application/json" id="data">{packed}</script>'
+    )
+
+
+def _files(content: Content) -> str:
+    rows: list[list[Cell]] = [
+        [
+            _text(file["file"]),
+            _whole(file["particles"]),
+            (f"{file['pixel_size_nm']:g}", file["pixel_size_nm"]),
+            _text(file["contrast"]),
+            _text("; ".join(file["notes"])),
+        ]
+        for file in content["file_list"]
+    ]
+    heads = ["File", "Particles", "nm/px", "Contrast", "Notes"]
+    if not rows:
+        return ""
+    table = _table("files", heads, rows)
+    return f"<details><summary><b>Files</b> ({len(rows)})</summary>{table}</details>"
+
+
+def _failed(failed: Sequence[Content]) -> str:
+    if not failed:
+        return ""
+    rows: list[list[Cell]] = [[_text(one["file"]), _text(one["why"])] for one in failed]
+    return "<h2>Files that failed</h2>" + _table("failed", ["File", "Why"], rows)
+
+
+def _method(content: Content) -> str:
+    how = (
+        "Shares are corrected for the mistakes that the network made on its test images: shares p "
+        "of the true shapes show as q = p·C, C being the rates of each answer (Rogan and Gladen "
+        "1978). Intervals hold 95 %, of chance in the counts and in C."
+        if content["corrected"]
+        else "Shares are as counted. Intervals hold 95 %, of chance in the counts."
+    )
+    return (
+        f'<h2>Method</h2><p class="dim">{how} Counted are whole particles that look like what the '
+        "network learnt from, by their most probable shape. All numbers are in report.json, all "
+        "particles in particles.csv.</p>"
+    )
+
+
+def _text(text: str) -> Cell:
+    return escape(text), ""
+
+
+def _whole(number: int) -> Cell:
+    return str(number), number
+
+
+def _percent(share: float) -> Cell:
+    return f"{100 * share:.1f} %", share
+
+
+def _length(value: float | None) -> Cell:
+    return ("–", -1) if value is None else (f"{value:.3g}", value)
+
+
+def _table(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    line = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td class="text">{shown}</td>' if key == "" else f'<td data-v="{key}">{shown}</td>'
+            for shown, key in row
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll"><table id="{name}" class="sortable"><thead><tr>{line}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,314 @@
+"""The report of a population: counts, shares, sizes, pictures and failures of many files."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemfast.atomic import write_json, write_text
+from stemfast.evaluation.metrics import wilson_interval
+from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
+from stemfast.populations.about import About, read_about
+from stemfast.populations.files import warnings_about
+from stemfast.populations.gather import MOST_LISTED, TABLE, Gathered, Sizes, gather
+from stemfast.populations.page import page
+from stemfast.populations.pictures import CHOICES
+from stemfast.populations.prevalence import Prevalence, prevalence
+from stemfast.untrusted import json_object
+
+__all__ = ["JSON", "PAGE", "TRUTH", "Report", "write_report"]
+
+PAGE, JSON = "report.html", "report.json"
+TRUTH = "truth.json"
+_MOST_BINS = 24
+_MANY_UNLIKE = 0.05
+_MIXED_SCALES = 2.0
+
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Report of a population, and where it lies.
+
+    Attributes
+    ----------
+    content : dict
+        What ``report.json`` holds.
+    page, json, table : Path
+        The page, the numbers of the page, and the table of all particles.
+    """
+
+    content: Content
+    page: Path
+    json: Path
+    table: Path
+
+    @property
+    def failed(self) -> int:
+        """Number of files that could not be classified."""
+        return len(self.content["failed"])
+
+    def __str__(self) -> str:
+        files, particles = self.content["files"], self.content["particles"]
+        lines = [f"note: {note}" for note in self.content["notes"]]
+        lines.append(
+            f"{particles['found']} particles in {files['read']} files; {particles['counted']} count"
+        )
+        for one in self.content["shapes"]:
+            if one["share"] is not None and (one["counted"] or one["high"] > 0.01):
+                lines.append(
+                    f"{one['shape']}: {100 * one['share']:.1f} % "
+                    f"({100 * one['low']:.1f} to {100 * one['high']:.1f} %)"
+                )
+        lines.append(f"report {self.page}, numbers {self.json}, table {self.table}")
+        return "\n".join(lines)
+
+
+def write_report(folder: str | Path) -> Report:
+    """Write table and report of what ``stemfast classify FOLDER`` has done so far.
+
+    Where the folder holds a file ``truth.json`` with the true number of each shape, as of a
+    simulated batch, the report shows the true shares beside its own.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the results.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no results.
+    ValueError
+        If it holds none of any file, or a file in it is damaged.
+    """
+    out = Path(folder)
+    about = read_about(out)
+    names = about.card.class_names
+    gathered = gather(out, about.settings.digest, names)
+    if not gathered.files:
+        raise ValueError(
+            f"{out} holds the result of no file, expected some: run stemfast classify again"
+        )
+    content = _content(about, gathered, _true_shares(out / TRUTH))
+    write_json(out / JSON, content)
+    write_text(out / PAGE, page(content, gathered))
+    return Report(content, out / PAGE, out / JSON, out / TABLE)
+
+
+def _true_shares(file: Path) -> dict[str, float] | None:
+    """Shares of the shapes of a batch whose truth is known."""
+    if not file.is_file():
+        return None
+    numbers = json_object(file)
+    good = all(type(n) in (int, float) and 0 <= n < np.inf for n in numbers.values())
+    if not good or not sum(numbers.values()):
+        raise ValueError(f"{file} holds {numbers}, expected the number of each shape")
+    return {shape: n / sum(numbers.values()) for shape, n in numbers.items()}
+
+
+def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Content:
+    good = [file for file in of.files if not file.failed]
+    counted = sum(of.counted)
+    shares = prevalence(of.counted, about.card.confusion) if counted else None
+    edges = _edges(of.all_sizes)
+    settings = about.settings.to_json()
+    settings["model"] = about.card.model
+    content: Content = {
+        "title": about.title,
+        "settings": settings,
+        "files": {
+            "read": len(good),
+            "failed": len(of.files) - len(good),
+            "without_particles": sum(not file.particles for file in good),
+        },
+        "particles": {
+            "found": of.found,
+            "counted": counted,
+            "sure": sum(of.named),
+            "low_probability": of.doubts[UNDECIDED],
+            "unlike": of.doubts[UNLIKE],
+            "cut": of.doubts[CUT],
+        },
+        "unlike_share": _unlike(of),
+        "corrected": shares is not None and shares.corrected,
+        "confusion": None
+        if about.card.confusion is None
+        else [list(row) for row in about.card.confusion],
+        "shapes": [
+            {
+                "shape": name,
+                "counted": of.counted[k],
+                "sure": of.named[k],
+                **_share(shares, k),
+                "true_share": None if truth is None else truth.get(name, 0.0),
+                "sizes": _sizes(of.sizes[k], edges),
+            }
+            for k, name in enumerate(of.class_names)
+        ],
+        "all_sizes": _sizes(of.all_sizes, edges),
+        "histogram_edges_nm": edges,
+        "mean_number": _mean_number(of.class_names, shares),
+        "scales": [
+            {"pixel_size_nm": size, "files": n}
+            for size, n in sorted(Counter(_rounded(f.pixel_size_nm) for f in good).items())
+        ],
+        "contrasts": dict(sorted(Counter(f.contrast for f in good if f.contrast).items())),
+        "notes": [],
+        "failed": [{"file": f.name, "why": f.failed} for f in of.files if f.failed],
+        "pictures": _pictures(of),
+        "file_list": [
+            {
+                "file": file.name,
+                "particles": file.particles,
+                "pixel_size_nm": _rounded(file.pixel_size_nm),
+                "contrast": file.contrast,
+                "method": file.method,
+                "notes": list(file.notes),
+            }
+            for file in good
+        ],
+    }
+    content["notes"] = _notes(about, of, content)
+    return content
+
+
+def _share(shares: Prevalence | None, k: int) -> Content:
+    if shares is None:
+        return dict.fromkeys(("observed_share", "share", "low", "high"))
+    return {
+        "observed_share": float(shares.observed[k]),
+        "share": float(shares.shares[k]),
+        "low": float(shares.low[k]),
+        "high": float(shares.high[k]),
+    }
+
+
+def _unlike(of: Gathered) -> Content | None:
+    """Share of the whole particles that are unlike all that the network learnt from."""
+    whole = of.found - of.doubts[CUT]
+    if not whole:
+        return None
+    low, high = wilson_interval(of.doubts[UNLIKE], whole)
+    return {"share": of.doubts[UNLIKE] / whole, "low": low, "high": high}
+
+
+def _mean_number(names: tuple[str, ...], shares: Prevalence | None) -> Content | None:
+    """Mean over the particles where the classes are numbers, of corners say."""
+    if shares is None or not all(name.isdecimal() for name in names):
+        return None
+    mean, low, high = shares.mean_of([int(name) for name in names])
+    return {"mean": mean, "low": low, "high": high}
+
+
+def _edges(sizes: Sizes) -> list[float]:
+    if not sizes.diameters:
+        return []
+    d = np.frombuffer(sizes.diameters)
+    bins = int(np.clip(np.sqrt(len(d)), 4, _MOST_BINS))
+    low, high = float(d.min()), float(d.max())
+    if high - low < 1e-6 * high:
+        low, high = 0.9 * low, 1.1 * high
+    return [float(edge) for edge in np.linspace(low, high, bins + 1)]
+
+
+def _sizes(sizes: Sizes, edges: list[float]) -> Content:
+    d, weights = np.array(sizes.diameters), np.array(sizes.weights)
+    if not len(d):
+        return {"n": 0, "histogram": []}
+    sd = float(d.std(ddof=1)) if len(d) > 1 else None
+    return {
+        "n": len(d),
+        "median_nm": float(np.median(d)),
+        "mean_nm": float(d.mean()),
+        "sd_nm": sd,
+        "mean_se_nm": None if sd is None else sd / float(np.sqrt(len(d))),
+        "edge_corrected_mean_nm": float(np.sum(weights * d) / np.sum(weights)),
+        "histogram": np.histogram(d, edges)[0].tolist(),
+    }
+
+
+def _pictures(of: Gathered) -> Content:
+    """Which particles the page shows, without the pictures."""
+    told: Content = {}
+    for name in CHOICES:
+        told[name] = [
+            {
+                "file": one.file,
+                "particle": one.particle,
+                "shape": one.shape,
+                "probability": one.probability,
+                "novelty": one.novelty,
+                "diameter_nm": one.diameter_nm,
+            }
+            for (choice, _), group in sorted(of.pictures.items())
+            if choice == name
+            for one in group
+        ]
+    return told
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _notes(about: About, of: Gathered, content: Content) -> list[str]:
+    """What a reader must know to trust the numbers as far as they go."""
+    notes = []
+    if content["failed"]:
+        notes.append(f"{len(content['failed'])} of {len(of.files)} files failed: see the list")
+    if not of.found:
+        notes.append("no particle was found in any file: there are no shares")
+    scales = [one["pixel_size_nm"] for one in content["scales"]]
+    if len(scales) > 1 and scales[-1] > _MIXED_SCALES * scales[0]:
+        notes.append(
+            f"mixed scales: {scales[0]:g} to {scales[-1]:g} nm/px; small particles are missed "
+            "where pixels are large"
+        )
+    if len(content["contrasts"]) > 1:
+        parts = ", ".join(f"{name} in {n} files" for name, n in content["contrasts"].items())
+        notes.append(f"mixed contrasts: particles are {parts}; --contrast settles it")
+    same = defaultdict(list)
+    for file in of.files:
+        if file.pixels:
+            same[file.pixels].append(file.name)
+    copies = [those for those in same.values() if len(those) > 1]
+    if copies:
+        shown = "; ".join(", ".join(those) for those in copies[:3])
+        notes.append(
+            f"the same image in {sum(map(len, copies))} files ({shown}"
+            f"{'; …' if len(copies) > 3 else ''}): its particles count more than once"
+        )
+    notes += warnings_about([f.name for f in of.files if not any(f.name in c for c in copies)])
+    unlike = content["unlike_share"]
+    if unlike and unlike["share"] > _MANY_UNLIKE:
+        notes.append(
+            f"{100 * unlike['share']:.0f} % of the whole particles are unlike all that the "
+            "network learnt from; the shares are those of the others"
+        )
+    if about.card.confusion is None:
+        notes.append(
+            "the network's card has no confusion of a test: shares are not corrected for its "
+            "mistakes, and their intervals hold chance only"
+        )
+    else:
+        tested = sum(map(sum, about.card.confusion))
+        notes.append(
+            f"intervals hold chance and the mistakes that the network {about.card.model} made on "
+            f"{tested} test images; on images unlike those it makes others"
+        )
+    if of.found > MOST_LISTED:
+        notes.append(f"the page lists the first {MOST_LISTED} particles, {TABLE} all {of.found}")
+    noted = sum(bool(file.notes) for file in of.files)
+    if noted:
+        notes.append(f"{noted} files have notes of their own: see the list of files")
+    return notes

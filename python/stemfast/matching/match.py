@@ -250,7 +250,7 @@ def _clearest(found: Found) -> NDArray[np.bool_]:
     alone = whole & np.array([not one.overlapped for one in found])
     if np.count_nonzero(alone) >= _FEWEST_FOR_RANGE:
         return alone
-    return whole if whole.any() else ~whole
+    return np.asarray(whole if whole.any() else ~whole)
 
 
 def _electrons(level: Estimate, noise: Noise) -> Estimate:

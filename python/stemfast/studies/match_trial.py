@@ -149,7 +149,8 @@ def _matched(seed: int, index: int) -> Trial:
         laboratory=1.0 if filed else 0.0,
     )
     field = recipe.draw(seed, index)
-    image, truth = field.image, {}
+    image = field.image
+    truth: dict[str, float] = {}
     if not filed:
         image, truth = _recorded(field, np.random.default_rng([seed, index]))
     values: dict[str, float] = {}

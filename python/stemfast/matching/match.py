@@ -247,7 +247,7 @@ def _signals(
 def _clearest(found: Found) -> NDArray[np.bool_]:
     """Whole particles that touch no other; of too few of these, all whole ones; or all."""
     whole = np.array([not one.on_border for one in found])
-    alone = whole & np.array([not one.overlapped for one in found])
+    alone: NDArray[np.bool_] = whole & np.array([not one.overlapped for one in found])
     if np.count_nonzero(alone) >= _FEWEST_FOR_RANGE:
         return alone
     return np.asarray(whole if whole.any() else ~whole)

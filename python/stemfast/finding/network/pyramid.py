@@ -20,8 +20,8 @@ Map: TypeAlias = NDArray[np.float32]
 Reader: TypeAlias = Callable[[Map], tuple[Map, Map]]
 
 #: Sides of tiles [px], few of them, as a network is compiled for each; multiples of what the
-#: network asks for, and of the margin, which is its reach.
-TILES, MARGIN = (256, 512, 768), 96
+#: network asks for. The margin is its reach.
+TILES, MARGIN = (256, 512, 656, 768), 96
 _SMALLEST = 40  # px of an octave's shorter side
 _UP_TO = 1200  # px: larger images are not enlarged
 
@@ -106,8 +106,8 @@ def read(seen: Map, reader: Reader, least: float) -> Stars:
         Lowest score of a candidate.
     """
     rows, columns = seen.shape[:2]
-    longest = max(rows, columns)
-    tile = next((side for side in TILES if side >= longest), TILES[-1])
+    # The fewest pixels, margins included; of two that are alike, the larger tiles.
+    tile = min(TILES[::-1], key=lambda t: len(spans(rows, t)) * len(spans(columns, t)) * t * t)
     found = []
     for down in spans(rows, tile):
         for along in spans(columns, tile):

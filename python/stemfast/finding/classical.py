@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
-from stemfast.micrograph.background import otsu_threshold
+from stemfast.micrograph.background import above_film, otsu_threshold
 from stemfast.micrograph.files.error import NothingFoundError
 from stemfast.micrograph.find import FoundParticles, find_particles
 
-__all__ = ["choose_contrast", "detect", "touching"]
+__all__ = ["choose_contrast", "detect", "seen_above", "touching"]
 
 Image = NDArray[np.float32]
 
@@ -78,6 +78,31 @@ def detect(
         fine[rows:], fine[:, cols:] = fine[rows - 1], fine[:, cols - 1 : cols]
         labels = fine
     return Detection(labels, np.array(confidence), touching(labels, len(confidence)), chosen)
+
+
+def seen_above(image: Image, contrast: Contrast) -> tuple[NDArray[np.bool_], int]:
+    """What the threshold lets through, in which all particles that `detect` finds lie.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (rows / step, columns / step)
+    step : int
+        Pixels of the image that make one of the mask, along a side.
+
+    Examples
+    --------
+    >>> rows, cols = np.indices((64, 64))
+    >>> image = 10.0 + 40.0 * (np.hypot(rows - 20, cols - 30) < 9)
+    >>> mask, step = seen_above(np.float32(image), "bright")
+    >>> step, bool(mask[20, 30]), bool(mask[50, 50])
+    (1, True, False)
+    """
+    step = _grain_px(image)
+    joined = np.float32(1.0 if contrast == "bright" else -1.0) * _joined(image, step)
+    mask = np.zeros(joined.shape, np.bool_)
+    for window, own in _tiles(joined.shape):
+        mask[window][own] = above_film(joined[window].astype(np.float64)).mask[own]
+    return mask, step
 
 
 def _grain_px(image: Image) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.evaluation.detection import mask_overlap, matched
+from stemfast.finding.agreement import agree, may_agree
 from stemfast.finding.artefacts.contents import is_no_sample
 from stemfast.finding.artefacts.damage import Damage, repair
 from stemfast.finding.detection import CONTRASTS, Detection
@@ -24,11 +24,10 @@ from stemfast.finding.source import Source, source_of
 from stemfast.micrograph.files.error import MicrographError
 from stemfast.pretrained import shipped
 
-__all__ = ["METHODS", "check_choice", "find", "find_in"]
+__all__ = ["METHODS", "check_choice", "find", "find_in", "search"]
 
 METHODS = ("network", "classical", "auto")
 _NETWORK = "finder"
-_AGREEMENT = 0.85  # of the larger number of particles
 _RIM_PX = 4  # of graphics
 _LEAST_FREE = 0.5  # of a particle's pixels, outside of graphics and damage
 
@@ -136,10 +135,9 @@ def find_in(
     tell("finding", 0.0)
     told: list[str] = []
     if labels is None:
-        chosen, detection = _searched(
-            method, mended.image, contrast, lambda share: tell("finding", share)
+        chosen, detection = search(
+            mended, contrast, method, progress=lambda share: tell("finding", share)
         )
-        detection = _free_of_damage(detection, mended)
     else:
         chosen = "labels"
         known = read_labels(labels) if isinstance(labels, str | Path) else labels
@@ -201,8 +199,35 @@ def check_choice(
             raise ValueError(f"{name} is {value!r}, expected {listed}{hint}")
 
 
+def search(
+    mended: Damage,
+    contrast: str = "auto",
+    method: str = "auto",
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[str, Detection]:
+    """Find the particles of an image without damage, and nothing where damage or graphics were.
+
+    Parameters
+    ----------
+    mended : Damage
+    contrast, method
+        As for `find`.
+    progress : callable, optional
+        Called with the share that is done, 0 … 1.
+
+    Returns
+    -------
+    method : {"network", "classical"}
+        Who found them.
+    detection : Detection
+    """
+    chosen, detection = _searched(method, mended.image, contrast, progress)
+    return chosen, _free_of_damage(detection, mended)
+
+
 def _searched(
-    method: str, image: Image, contrast: str, progress: Callable[[float], None]
+    method: str, image: Image, contrast: str, progress: Callable[[float], None] | None
 ) -> tuple[str, Detection]:
     """Name and detection of the finder that is to be used."""
     from stemfast.finding import classical
@@ -218,17 +243,10 @@ def _searched(
         return method, seen
     # On an even film both find the same, and the classical finder follows edges more closely and
     # parts particles by their brightness; on a support it finds few or none of the network's.
-    other = classical.detect(image, seen.contrast if len(seen) else contrast, progress=progress)
-    return ("classical", other) if _agree(other, seen) else ("network", seen)
-
-
-def _agree(first: Detection, second: Detection) -> bool:
-    """True if two finders find the same particles, all but a few."""
-    most = max(len(first), len(second))
-    if min(len(first), len(second)) < _AGREEMENT * most:
-        return False
-    shared = matched(mask_overlap(first.labels, second.labels), least=0.4).right.sum()
-    return bool(shared >= _AGREEMENT * most)
+    if not may_agree(image, seen):
+        return "network", seen
+    other = classical.detect(image, seen.contrast, progress=progress)
+    return ("classical", other) if agree(other, seen) else ("network", seen)
 
 
 def _free_of_damage(detection: Detection, mended: Damage) -> Detection:

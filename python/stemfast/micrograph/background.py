@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 Image = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+NOISE_SIGMAS, _FAINTEST = 5.0, 0.02
 _MAD_TO_SIGMA = 1.4826
 _CLIP_SIGMA = 4.0
 _MAX_ROUNDS = 30
@@ -17,6 +19,62 @@ _FIT_PIXELS = 30_000
 _SETTLED = 3e-4
 _SMOOTHINGS_PX = (0.7, 1.0, 1.5, 2.0, 3.0)
 _NOISE_ON_PARTICLE = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class AboveFilm:
+    """An image above the film.
+
+    Attributes
+    ----------
+    signal : ndarray of float64, shape (rows, columns)
+        Smoothed intensity above the film.
+    mask : ndarray of bool, shape (rows, columns)
+        Where that is five standard deviations of the film, and 2 % of the brightest.
+    background : ndarray of float64, shape (rows, columns)
+        The film's intensity.
+    noise, pixel_noise : float
+        Standard deviation of the smoothed film, and of one pixel before smoothing.
+    smoothing_px : float
+        Gaussian width of the smoothing [px].
+    """
+
+    signal: Image = field(repr=False)
+    mask: Mask = field(repr=False)
+    background: Image = field(repr=False)
+    noise: float
+    pixel_noise: float
+    smoothing_px: float
+
+
+def above_film(image: Image, smoothing_px: float | None = None, degree: int = 2) -> AboveFilm:
+    """Take the film off an image, and a threshold of what is left: the first step of finding.
+
+    Parameters
+    ----------
+    image : ndarray of float64, shape (rows, columns)
+    smoothing_px : float, optional
+        As for `find_particles`.
+    degree : int
+        Of the film's polynomial.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows, cols = np.indices((64, 64))
+    >>> disc = np.hypot(rows - 20, cols - 30) < 9
+    >>> bool((above_film(10.0 + 40.0 * disc).mask >= disc).all())
+    True
+    """
+    from scipy import ndimage
+
+    automatic, pixel_noise = choose_smoothing(image)
+    width = automatic if smoothing_px is None else float(smoothing_px)
+    smooth = ndimage.gaussian_filter(image, width) if width > 0 else image
+    background, noise = estimate_background(smooth, degree=degree)
+    signal = smooth - background
+    mask = signal > max(NOISE_SIGMAS * noise, _FAINTEST * float(signal.max()))
+    return AboveFilm(signal, mask, background, noise, pixel_noise, width)
 
 
 def estimate_background(image: Image, *, degree: int = 2) -> tuple[Image, float]:

@@ -11,14 +11,12 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph.background import choose_smoothing, estimate_background
+from stemfast.micrograph.background import NOISE_SIGMAS, above_film
 from stemfast.micrograph.files import calibration
 from stemfast.micrograph.files.error import MicrographError, NothingFoundError
 from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.separate import Labels, separate, trim
 
-_NOISE_SIGMAS = 5.0
-_FAINTEST = 0.02
 _EDGE_SMOOTHING_PX = 1.0
 _DEFAULT_MIN_DIAMETER_PX = 4.0
 
@@ -228,38 +226,34 @@ def find_particles(
     )
     from scipy import ndimage
 
-    automatic, pixel_noise = choose_smoothing(image)
-    width = automatic if smoothing_px is None else float(smoothing_px)
-    smooth = ndimage.gaussian_filter(image, width) if width > 0 else image
-    background, noise = estimate_background(smooth, degree=background_degree)
-    signal = smooth - background
-    mask = signal > max(_NOISE_SIGMAS * noise, _FAINTEST * float(signal.max()))
+    above = above_film(image, smoothing_px, background_degree)
+    width = above.smoothing_px
     if separate_touching:
         labels = separate(
-            signal,
-            mask,
+            above.signal,
+            above.mask,
             edge_fraction=edge_fraction,
             min_dip=min_dip,
-            curvature_noise=_curvature_noise(pixel_noise, width),
+            curvature_noise=_curvature_noise(above.pixel_noise, width),
         )
     else:
-        labels = ndimage.label(mask)[0].astype(np.int32)
+        labels = ndimage.label(above.mask)[0].astype(np.int32)
     sharp = None
     if width > _EDGE_SMOOTHING_PX:
-        sharp = ndimage.gaussian_filter(image, _EDGE_SMOOTHING_PX) - background
-    labels = trim(signal, labels, edge_fraction, sharp)
+        sharp = ndimage.gaussian_filter(image, _EDGE_SMOOTHING_PX) - above.background
+    labels = trim(above.signal, labels, edge_fraction, sharp)
     labels, particles = _measure(labels, size, min_diameter_px)
     if not particles:
         raise NothingFoundError(
             f"{name}: no particle found: nothing of at least {min_diameter_px * size:.3g} nm "
-            f"({min_diameter_px:.3g} px) across is {_NOISE_SIGMAS:g} standard deviations of the "
+            f"({min_diameter_px:.3g} px) across is {NOISE_SIGMAS:g} standard deviations of the "
             "film's noise above it; expected bright particles on a darker film"
         )
     return FoundParticles(
         particles=particles,
         labels=labels,
-        background=background.astype(np.float32),
-        noise=noise,
+        background=above.background.astype(np.float32),
+        noise=above.noise,
         pixel_size_nm=size,
         smoothing_px=width,
     )

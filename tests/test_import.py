@@ -83,7 +83,7 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 
 #: Rooms of the package, lowest first. A module imports from its own floor and from those below.
 FLOORS = (
-    {"arguments", "elementary", "atomic", "untrusted"},
+    {"arguments", "elementary", "atomic", "untrusted", "user_cache"},
     {"units", "draws", "orientation", "symmetry", "noise"},
     {"scattering"},
     {"materials", "models"},

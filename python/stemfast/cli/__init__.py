@@ -30,6 +30,7 @@ from stemfast.cli import (
     train,
     transfer,
 )
+from stemfast.cli.compiled import keep_compiled
 from stemfast.cli.errors import STOPPED, Commands, leave, watch
 
 app = typer.Typer(
@@ -108,6 +109,7 @@ def _stemfast(
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     watch()
+    keep_compiled()
     try:
         app(prog_name="stemfast")
     except SystemExit as ended:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -26,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stemfast import atomic
 from stemfast.transfer.backbone import Backbone, checked_images
+from stemfast.user_cache import user_cache
 
 __all__ = ["Bottlenecks", "Store", "default_folder"]
 
@@ -62,13 +61,7 @@ class Bottlenecks:
 
 def default_folder() -> Path:
     """Default folder of features: the user's cache, as the system has it."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "stemfast" / "bottlenecks"
+    return user_cache("bottlenecks")
 
 
 def image_hashes(images: NDArray[np.number]) -> Hashes:

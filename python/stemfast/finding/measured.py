@@ -115,6 +115,20 @@ def measure(
     blur_px : float
         The width that was used [px].
     """
+    from threadpoolctl import threadpool_limits
+
+    # Thousands of small matrices: threads that wait for each other take ten times as long.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _measured(image, detection, cut, blur_px, progress)
+
+
+def _measured(
+    image: NDArray[np.float32],
+    detection: Detection,
+    cut: NDArray[np.bool_],
+    blur_px: float | None,
+    progress: Callable[[float], None] | None,
+) -> tuple[tuple[FoundOne, ...], float]:
     bright = image if detection.contrast == "bright" else -image
     labels, boxes = detection.labels, _boxes(detection.labels)
     borders = [_on_border(labels, number, box, cut) for number, box in enumerate(boxes, start=1)]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["framed", "window_side"]
+__all__ = ["framed", "standing_out", "window_side"]
 
 Image: TypeAlias = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def framed(image: NDArray[Any], size: int) -> NDArray[np.float32]:
     from scipy import ndimage
 
     values = np.asarray(image, np.float64)
-    found = _standing_out(values)
+    found = standing_out(values)
     if found is None:
         side = float(max(values.shape))
         centre = tuple(0.5 * (n - 1) for n in values.shape)
@@ -90,8 +90,25 @@ def framed(image: NDArray[Any], size: int) -> NDArray[np.float32]:
     return (seen / max(float(seen.std()), 1e-6)).astype(np.float32)
 
 
-def _standing_out(values: Image) -> tuple[NDArray[np.bool_], float] | None:
-    """The largest piece, near the middle, that stands out of the rim's level, and its sign."""
+def standing_out(values: Image) -> tuple[NDArray[np.bool_], float] | None:
+    """The largest piece, near the middle, that stands out of the rim's level, and its sign.
+
+    Parameters
+    ----------
+    values : (rows, columns) float64
+
+    Returns
+    -------
+    (rows, columns) bool, float
+        Its pixels, and 1 for brighter or −1 for darker than the rim; None if nothing stands out.
+
+    Examples
+    --------
+    >>> rows, columns = np.indices((64, 64))
+    >>> mask, sign = standing_out(1.0 * (np.hypot(rows - 30, columns - 40) < 10))
+    >>> bool(mask[30, 40]), sign
+    (True, 1.0)
+    """
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(values, max(0.8, _SMOOTH * min(values.shape)))

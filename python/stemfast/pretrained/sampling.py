@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.noise import measure_noise, missing_noise
+from stemfast.pretrained.framing import standing_out
 
 __all__ = [
     "Learnt",
@@ -40,9 +41,6 @@ PIXEL_SIZES_NM = (1e-4, 1e4)
 _FILM_SEED = 20_240_607
 #: Pixels along the rim of an image that show its film, as a share of the side.
 _RIM = 0.06
-_SMOOTH = 0.012
-#: Share of the way from the film to the particle's bright parts at which its outline lies.
-_OUTLINE = 0.4
 #: A projection is wider than the sphere of the particle's volume: of cuboids by a tenth on average.
 _SLACK = 1.35
 _SAME = 0.02
@@ -263,10 +261,10 @@ def _warnings(
 
 
 def sight(image: Floats) -> Sight:
-    """The brightest particle of an image (H, W), as far as its outline shows at first sight.
+    """The particle of an image (H, W), as far as its outline shows at first sight.
 
-    Its outline lies where the smoothed image is 40 % of the way up from the film, the median along
-    the rim, to the particle's bright parts. Where there is none, the image's middle stands for it.
+    It is what :func:`stemfast.pretrained.framing.standing_out` finds. Where nothing stands out, the
+    middle of the image stands for it.
 
     Examples
     --------
@@ -275,25 +273,16 @@ def sight(image: Floats) -> Sight:
     >>> round(found.row), round(found.column), round(found.diameter_px)
     (30, 40, 20)
     """
-    from scipy import ndimage
-
-    side = min(image.shape)
-    smooth = ndimage.gaussian_filter(image, max(1.0, _SMOOTH * side))
-    film = float(np.median(_film(smooth)))
-    bright = film + float(np.quantile(smooth - film, 0.98))
-    mask = smooth > film + _OUTLINE * (bright - film)
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        middle = np.zeros(image.shape, bool)
-        middle[tuple(slice(n // 4, n - n // 4) for n in image.shape)] = True
-        labels, count = middle.astype(np.int32), 1
-    weight = ndimage.sum_labels(smooth - film, labels, np.arange(1, count + 1))
-    own = int(np.argmax(weight)) + 1
-    rows, columns = ndimage.find_objects(labels)[own - 1]
-    mask = labels == own
+    found = standing_out(image)
+    if found is None:
+        mask = np.zeros(image.shape, bool)
+        mask[tuple(slice(n // 4, n - n // 4) for n in image.shape)] = True
+    else:
+        mask = found[0]
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return Sight(
-        0.5 * (rows.start + rows.stop - 1),
-        0.5 * (columns.start + columns.stop - 1),
+        0.5 * float(rows[0] + rows[-1]),
+        0.5 * float(columns[0] + columns[-1]),
         2.0 * math.sqrt(np.count_nonzero(mask) / math.pi),
         mask,
     )

@@ -168,6 +168,11 @@ def test_predict_refuses_what_the_network_cannot_read(network, tmp_path, content
         (("train", "count", "--resume", "--out", "nowhere"), "no run to resume"),
         (("evaluate", "nothing"), "neither a folder"),
         (("predict", "nothing", "x.npy"), "neither a folder"),
+        (("predict", "finder", "x.npy"), "use 'stemfast find'"),
+        (("predict", "ground-truth", "x.npy"), "use 'stemfast reconstruct'"),
+        (("predict", "count", "x.npy"), "there is no such file"),
+        (("predict", "count", "x.npy", "--pixel-size", "nan"), "pixel_size_nm is nan"),
+        (("predict", "count", "x.npy", "--sets", "2"), "coverage is 2"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(words, message):

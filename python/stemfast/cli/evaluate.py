@@ -190,10 +190,29 @@ class _Rows:
 
 
 def open_network(name: str) -> Any:
-    """A network by the name it comes with, or by its folder."""
-    from stemfast import pretrained
+    """A network for single images, by the name it comes with or by its folder.
 
-    if (Path(name) / "config.json").is_file():
+    Raises
+    ------
+    ValueError
+        If there is none, or it does something else.
+    """
+    from stemfast import pretrained
+    from stemfast.pretrained import finder, reconstructor, shipped
+
+    own = (Path(name) / "config.json").is_file()
+    folder = Path(name) if own else shipped.folder(name)
+    if finder.is_finder(folder):
+        raise ValueError(
+            f"{name!r} finds particles in micrographs, expected a network that names single ones: "
+            "use 'stemfast find'"
+        )
+    if reconstructor.is_model(folder):
+        raise ValueError(
+            f"{name!r} reads several images of one particle, expected a network for single images: "
+            "use 'stemfast reconstruct'"
+        )
+    if own:
         from stemfast import transfer
 
         return transfer.load(name) if transfer.is_model(name) else pretrained.load(name)

@@ -144,12 +144,13 @@ def _sizes(content: Content) -> str:
         plots.append(f"<div><b>{escape(one['shape'])}</b>{drawn}</div>")
     if not rows:
         return ""
-    heads = ["Equivalent diameter [nm]", "n", "Median", "Mean", "Its error", "Sd", "Mean, edge"]
+    heads = ["Equivalent diameter [nm]", "n", "Median", "Mean", "±", "Sd", "Mean, edge"]
     return (
         "<h2>Sizes</h2>"
         + _table("sizes", heads, rows)
-        + '<p class="dim">Of the particles whose shape is sure, and of all whole ones. "Mean, '
-        'edge" allows for large particles being cut by the edge of the image more often.</p>'
+        + '<p class="dim">Of the particles whose shape is sure, and of all whole ones. ± is '
+        'the standard error of the mean; "Mean, edge" allows for large particles being '
+        "cut by the edge of the image more often.</p>"
         + f'<div class="plots">{"".join(plots)}</div>'
     )
 

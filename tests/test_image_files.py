@@ -221,3 +221,59 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, ending):
         ramp().save(file)
     assert file.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [file]
+
+
+STACK = ramp(stack=(2, 3), unit="e-", title="stack")
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [
+        (0, 0.35),
+        ((1, 2), 0.35),
+        ((..., slice(3, 9), slice(None)), 0.35),
+        ((slice(None), 0, slice(None, None, 4), slice(1, None, 4)), 1.4),
+        ((np.int64(1), slice(1, 2)), 0.35),
+    ],
+)
+def test_a_part_of_an_image_keeps_its_scale(key, size):
+    part = STACK[key]
+    np.testing.assert_array_equal(part.pixels, STACK.pixels[key])
+    assert part.pixel_size_nm == pytest.approx(size)
+    assert (part.unit, part.title) == ("e-", "stack")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (0, 0, 0),
+        (0, 0, slice(None), 3),
+        (..., slice(None, None, 2), slice(None)),
+        (..., slice(None, None, -1), slice(None, None, -1)),
+        np.array([1, 0]),
+        (..., slice(5, 5)),
+    ],
+)
+def test_a_part_that_is_no_image_of_square_pixels_is_an_array(key):
+    part = STACK[key]
+    assert isinstance(part, np.ndarray)
+    np.testing.assert_array_equal(part, STACK.pixels[key])
+
+
+def test_an_image_has_a_length_and_refuses_what_is_outside():
+    assert len(STACK) == 2
+    assert [part.shape for part in STACK] == [(3, 21, 34)] * 2
+    with pytest.raises(IndexError):
+        STACK[2]
+
+
+def test_hyperspy_takes_an_image_as_it_is(tmp_path):
+    pytest.importorskip("hyperspy", reason="needs HyperSpy, the extra [test]")
+    image = ramp(np.float32, (4,), unit="e-", title="four")
+    signal = image.to_hyperspy()
+    assert np.shares_memory(signal.data, image.pixels)
+    assert (signal.axes_manager.navigation_shape, signal.metadata.General.title) == ((4,), "four")
+    x, y = signal.axes_manager.signal_axes
+    assert (x.name, x.units, x.size, y.size) == ("x", "nm", 34, 21)
+    assert x.scale == y.scale == pytest.approx(0.35)
+    assert x.offset == pytest.approx(-0.5 * 33 * 0.35)

@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from stemfast.atomic import replacing
 class Image:
     """An image, or a stack of images, with its pixel size and unit.
 
-    `numpy.asarray` takes its pixels.
+    `numpy.asarray` takes its pixels. Slices, and images taken out of a stack, keep the pixel size;
+    steps widen it.
 
     Parameters
     ----------
@@ -49,6 +50,10 @@ class Image:
     Image of 3 x 4 px of 0.5 nm, float32 [nm]
     >>> image.field_nm, np.asarray(image).shape
     ((1.5, 2.0), (3, 4))
+    >>> image[1:], image[::2, ::2]
+    (Image of 2 x 4 px of 0.5 nm, float32 [nm], Image of 2 x 2 px of 1 nm, float32 [nm])
+    >>> float(image[0, 0])
+    1.0
     """
 
     pixels: NDArray[Any]
@@ -80,6 +85,16 @@ class Image:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.pixels, dtype, copy=copy)
 
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Part of it: an `Image` where the result is one of square pixels, else NumPy's answer."""
+        part, step = self.pixels[key], _step(key, self.pixels.ndim)
+        if step is None or not part.size:
+            return part
+        return replace(self, pixels=part, pixel_size_nm=step * self.pixel_size_nm)
+
     def __repr__(self) -> str:
         *stack, rows, columns = self.shape
         many = f"Stack of {' x '.join(map(str, stack))} images" if stack else "Image"
@@ -103,6 +118,20 @@ class Image:
         """Height and width of the field [nm]."""
         rows, columns = self.shape[-2:]
         return rows * self.pixel_size_nm, columns * self.pixel_size_nm
+
+    def to_hyperspy(self) -> Any:
+        """HyperSpy's `Signal2D` of the same pixels, with scale, unit, title and metadata.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If HyperSpy is not installed.
+        """
+        from hyperspy.signals import Signal2D
+
+        signal = _signal(self, self.pixels, self.title)
+        kept = ("data", "axes", "metadata", "original_metadata")
+        return Signal2D(**{name: signal[name] for name in kept})
 
     def save(self, path: str | Path) -> Path:
         """Write it to a file, whole or not at all.
@@ -146,6 +175,23 @@ class Image:
 
 _JSON_TAG = 65000  # the first of TIFF's tags that are free for private use
 _STACK_AXES = ("image", "frame")
+
+
+def _step(key: Any, n_axes: int) -> int | None:
+    """Step of an index in rows and columns alike; None where they are not both kept, or differ."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if not all(one is ... or _is_position(one) or isinstance(one, slice) for one in keys):
+        return None
+    whole = [slice(None)] * (n_axes - sum(one is not ... for one in keys))
+    at = keys.index(...) if ... in keys else len(keys)
+    keys[at : at + 1] = whole
+    steps = {one.step or 1 if isinstance(one, slice) else 0 for one in keys[-2:]}
+    step = steps.pop()
+    return step if not steps and step > 0 else None
+
+
+def _is_position(key: Any) -> bool:
+    return isinstance(key, int | np.integer) and not isinstance(key, bool)
 
 
 def _in_utf8(text: str) -> bool:

@@ -18,13 +18,14 @@ SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 PY := python tests bench examples
 
-.PHONY: help demo test check fuzz sanitize bench format architecture clean
+.PHONY: help demo test check fuzz sanitize bench format docs docs-links architecture clean
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '3,4s/^# *//p' Makefile
 	@echo "make sanitize  the core's tests under AddressSanitizer and UBSan"
 	@echo "make bench     speed, against what is being beaten"
+	@echo "make docs      the documentation site, in build/docs"
 	@echo "make format    ruff and clang-format, in place"
 	@echo "make clean     remove the venv and everything built"
 
@@ -69,6 +70,14 @@ sanitize: $(VENV)/.installed-test
 	PYTHONPATH=$(SANITIZED) PYTHONMALLOC=malloc \
 	LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so)" \
 	    $(BIN)/python -m pytest -p no:cacheprovider $(CORE_TESTS)
+
+# Warnings are errors: a page that no navigation reaches, a link inside the site that leads nowhere.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going docs build/docs
+
+# Links to other people's sites as well, which needs the network.
+docs-links: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --builder linkcheck docs build/docs-links
 
 # The drawing of docs/architecture.md, from the imports.
 architecture: $(VENV)/.installed-all

@@ -77,14 +77,6 @@ def test_pictures_and_links_exist():
     assert [target for target in local if not (ROOT / target).exists()] == []
 
 
-def test_the_index_links_every_page():
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    linked = set(re.findall(r"\]\(([^)#]+)\)", index))
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
-    assert linked == pages - {"index.md"}
-    assert "docs/index.md" in README
-
-
 def test_the_page_on_architecture_names_what_exists():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     table = page[page.index("| to change or add") :]

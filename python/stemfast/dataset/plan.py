@@ -55,7 +55,7 @@ class Plan:
     seed : int
         Seed of the scenes and of the images.
     splits : mapping of str to (int, int)
-        Disjoint ranges [start, stop) of scene indices; see :mod:`stemfast.dataset.splits`.
+        Disjoint ranges [start, stop) of scene indices; see `stemfast.dataset.splits`.
     shard_images : int, optional
         Images in a shard. If None, as many as fit into 32 MiB.
 

@@ -320,12 +320,12 @@ class TrainedClassifier:
         """Novelty (N,) of images (N, H, W); above 1 is unlike the images learnt from.
 
         Of images like those it learnt from, about one in a hundred is above 1; see
-        :mod:`stemfast.pretrained.novelty`.
+        `stemfast.pretrained.novelty`.
 
         Raises
         ------
         ValueError
-            If the network does not know: see :attr:`novelty_model`.
+            If the network does not know: see `novelty_model`.
         """
         if self.novelty_model is None:
             raise ValueError(

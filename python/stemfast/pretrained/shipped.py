@@ -26,7 +26,7 @@ def _installed() -> list[str]:
 
 
 def pretrained_names() -> tuple[str, ...]:
-    """Names of the classifiers that :func:`load_pretrained` knows.
+    """Names of the classifiers that :func:`stemfast.load_pretrained` knows.
 
     Besides them it knows ``"ground-truth"``, which reads several images of one particle, and
     ``"finder"``, which finds the particles of a micrograph.
@@ -57,7 +57,7 @@ def load_pretrained(name: str) -> Any:
     Parameters
     ----------
     name : str
-        One of :func:`pretrained_names`, ``"ground-truth"`` or ``"finder"``. What each was
+        One of `pretrained_names`, ``"ground-truth"`` or ``"finder"``. What each was
         trained on and how good it is, is in its ``card`` and in docs/model_cards.
 
     Returns

@@ -41,7 +41,7 @@ class Recipe(Group):
     Parameters
     ----------
     conditions : "clean", "standard" or "hard"
-        Where settings that are not given come from: :mod:`stemfast.recipes.conditions`.
+        Where settings that are not given come from: `stemfast.recipes.conditions`.
     spin : bool
         Whether particles turn during the scan, at a constant rate about a random axis.
     image_px : int
@@ -66,7 +66,7 @@ class Recipe(Group):
     """
 
     name: ClassVar[str]
-    #: Tables of :mod:`stemfast.recipes.conditions` for the group `particle`.
+    #: Tables of `stemfast.recipes.conditions` for the group `particle`.
     corner_table: ClassVar[bool] = True
 
     conditions: Literal["clean", "standard", "hard"] = "standard"

@@ -23,7 +23,7 @@ def from_folder(folder: str | Path, *, seed: int = 0) -> SplitImages:
     """Read labelled images and split them: 60 % to fit, 20 % to choose, 20 % to judge.
 
     ``folder/CLASS/image.dm4`` is an image of class CLASS; its format is any that
-    :func:`stemfast.micrograph.files.read` knows. Images that belong together, such as crops of one
+    :func:`stemfast.micrograph.read` knows. Images that belong together, such as crops of one
     micrograph, go one level deeper: ``folder/CLASS/GROUP/image.tif``. All images of a GROUP, in
     every class, stay in one part, since near-twins in different parts would make the judgement
     too good. Hidden files (``.name``) are not looked at; every other file must be an image.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stemfast.models import ClassifierConfig
     from stemfast.training.task import Run
 
-__all__ = ["card_text", "finish", "row"]
+__all__ = ["card_text", "finish", "origin_lines", "row"]
 
 
 def finish(run: Run, state: State, seconds: float) -> Judgement:
@@ -123,7 +123,7 @@ def card_text(trained: weights.TrainedClassifier) -> str:
         f"JAX {machine['jax']}, stemfast {machine['stemfast']}; convolutions in {made['dtype']}.",
         f"- {made['images_seen']:,} training images, none twice, in {hours:.2f} h "
         f"({made['images_seen'] / made['seconds']:.0f} images/s with their simulation).",
-        *_origin(made.get("started_from")),
+        *origin_lines(made.get("started_from")),
         f"- Network: {config.variant}, widths {_list(config.widths)}, {config.blocks} blocks a "
         f"stage{_corners(config)}, {made['parameters']:,} weights.",
         f"- Images: recipe `{experiment['recipe']}`, seed {experiment['seed']}; training, "
@@ -149,7 +149,8 @@ def card_text(trained: weights.TrainedClassifier) -> str:
     return "\n".join(lines)
 
 
-def _origin(origin: dict[str, Any] | None) -> list[str]:
+def origin_lines(origin: dict[str, Any] | None) -> list[str]:
+    """Line about the network that a run started from, if there was one."""
     if origin is None:
         return []
     before = ""

@@ -24,7 +24,7 @@ from stemfast.pretrained.class_gaussians import fit
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
 from stemfast.pretrained.prediction_sets import calibrate
 from stemfast.pretrained.store import rounded_to_float16
-from stemfast.training.finish import row
+from stemfast.training.finish import origin_lines, row
 from stemfast.training.portraits.experiment import PortraitExperiment
 from stemfast.training.portraits.samples import Samples, some
 from stemfast.training.portraits.sitters import CLASS_NAMES, Portraits
@@ -189,6 +189,8 @@ def card_text(trained: weights.TrainedClassifier) -> str:
         f"{made['seconds'] / 3600:.2f} h.",
         f"- Network: {config.variant}, widths {'–'.join(map(str, config.widths))}, "
         f"{config.blocks} blocks a stage, {made['parameters']:,} weights.",
+        *origin_lines(made.get("started_from")),
+        *([f"- {made['remark']}"] if "remark" in made else []),
         f"- Seed {experiment['seed']}; training, validation and test fields come from ranges that "
         "never meet.",
         "",

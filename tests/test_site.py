@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import shlex
@@ -38,7 +39,7 @@ def below(page: str) -> list[str]:
     blocks = re.findall(r"^```\{toctree\}\n(.*?)^```$", PAGES[page], flags=re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
     entries = [line for line in lines if line and not line.startswith(":")]
-    return [entry.partition(" <")[2].rstrip(">") or entry for entry in entries]
+    return [found for entry in entries for found in sorted(fnmatch.filter(PAGES, entry)) or [entry]]
 
 
 def test_every_page_is_in_the_navigation_once():
@@ -52,7 +53,7 @@ def test_a_page_links_what_stands_under_it(page):
         (Path(page).parent / target).with_suffix("").as_posix()
         for target in re.findall(r"\]\(([^)#:]+\.md)[^)]*\)", PAGES[page])
     }
-    assert set(below(page)) <= linked
+    assert {found for found in below(page) if not found.startswith("model_cards/")} <= linked
 
 
 def test_the_newcomer_is_led_from_the_readme_to_the_first_micrograph():

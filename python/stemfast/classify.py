@@ -98,12 +98,12 @@ def classify(
     A particle is "not sure" where the edge of the image cuts it, because the network learnt from
     whole particles; where it looks unlike anything that the network learnt from; and where the
     most probable shape stays below `min_probability`, unless those of one family of shapes
-    together reach it: then the family is named (:mod:`stemfast.micrograph.families`).
+    together reach it: then the family is named (`stemfast.micrograph.families`).
 
     Parameters
     ----------
     file : str or Path
-        Micrograph in any format that :func:`stemfast.micrograph.files.read` knows.
+        Micrograph in any format that :func:`stemfast.micrograph.read` knows.
     model : str or Path
         A network that comes along (:func:`stemfast.pretrained.pretrained_names`), or the folder of
         one that :func:`stemfast.pretrained.save` wrote.
@@ -115,7 +115,7 @@ def classify(
     scale_bar_nm : float, optional
         What the scale bar in the image stands for [nm], in place of `pixel_size_nm`.
     contrast, method : str
-        Of the particles, and who finds them; see :func:`stemfast.finding.find`.
+        Of the particles, and who finds them; see :func:`stemfast.find`.
     labels : str or Path, optional
         A label image of particles that are known, such as ``labels.tif`` of ``stemfast find``,
         corrected by hand.

@@ -160,10 +160,10 @@ class TrainedClassifier:
             Of one bright particle each.
         pixel_size_nm : float, optional
             Pixel size of the images [nm]. Images of any size and pixel size are brought to those
-            that the network learnt from (:mod:`stemfast.pretrained.sampling`). Without it they are
+            that the network learnt from (`stemfast.pretrained.sampling`). Without it they are
             read as they are, and must have the learnt size. A network of portraits does not need
             it: it frames the particle of an image of any size
-            (:mod:`stemfast.pretrained.framing`).
+            (`stemfast.pretrained.framing`).
 
         Raises
         ------
@@ -262,7 +262,7 @@ class TrainedClassifier:
         """Sets of classes that hold the right one for the share `coverage` of the images.
 
         The share holds on average over images like those that the network learnt from; see
-        :mod:`stemfast.pretrained.prediction_sets`.
+        `stemfast.pretrained.prediction_sets`.
 
         Parameters
         ----------

@@ -9,11 +9,14 @@ stay as they are.
 
 import sys
 
-from stemfast.training.learnt_range import add_sets_to
+from stemfast import pretrained
+from stemfast.training import learnt_range
+from stemfast.training.portraits import run as portraits
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 for folder in sys.argv[1:]:
-    thresholds = add_sets_to(folder)
+    made_of = portraits if pretrained.load(folder).reads_portraits else learnt_range
+    thresholds = made_of.add_sets_to(folder)
     least = {share: round(thresholds.least(share), 4) for share in (0.8, 0.9, 0.95)}
     print(f"{folder}: smallest probability by coverage {least}", flush=True)

@@ -8,10 +8,14 @@ import json
 import numpy as np
 import pytest
 
-from stemfast.pretrained import load, save
+from stemfast.pretrained import TrainedClassifier, load, save
 from stemfast.pretrained.prediction_sets import COVERAGES, SetThresholds, calibrate
 from stemfast.training import Experiment
+from stemfast.training.experiment import ModelSettings
 from stemfast.training.learnt_range import add_sets_to
+from stemfast.training.portraits import run as portraits
+from stemfast.training.portraits.experiment import PortraitExperiment
+from stemfast.training.portraits.sitters import CLASS_NAMES
 from untrained import by_chance, undecided
 
 SMALL = Experiment(
@@ -69,6 +73,22 @@ def test_thresholds_survive_the_disk_and_old_networks_load_without(tmp_path):
     assert (sets.shape, sets.dtype) == ((6, 3), bool)
     # Whatever it sees, it finds all three as likely: no set can leave one out.
     assert sets.all()
+
+
+def test_a_network_of_portraits_gets_its_thresholds_too(tmp_path):
+    small = PortraitExperiment(
+        name="small",
+        images=64,
+        validation_images=210,
+        model=ModelSettings(variant="plain", widths=(4,), blocks=1),
+        recipe_settings={"rows": 128, "columns": 128, "diameter_px": (12.0, 20.0)},
+    )
+    model = small.make_model(small.make_recipe())
+    card = {"experiment": small.model_dump(mode="json"), "portraits": True}
+    save(tmp_path, TrainedClassifier(model, CLASS_NAMES, card=card))
+    made = portraits.add_sets_to(tmp_path)
+    assert load(tmp_path).set_thresholds == made
+    assert made.images == 210
 
 
 def test_few_validation_images_give_no_thresholds(tmp_path):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,7 +23,7 @@ from stemfast.models.predict import softmax
 from stemfast.pretrained import classifier as weights
 from stemfast.pretrained.class_gaussians import fit
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
-from stemfast.pretrained.prediction_sets import calibrate
+from stemfast.pretrained.prediction_sets import FEWEST, SetThresholds, calibrate
 from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training.finish import origin_lines, row
 from stemfast.training.portraits.experiment import PortraitExperiment
@@ -31,7 +32,7 @@ from stemfast.training.portraits.sitters import CLASS_NAMES, Portraits
 from stemfast.training.step import State
 from stemfast.training.task import WATCHED, Run
 
-__all__ = ["PortraitRun", "card_text", "judge", "novelty_of"]
+__all__ = ["PortraitRun", "add_sets_to", "card_text", "judge", "novelty_of"]
 
 _CHUNK = 512
 
@@ -141,6 +142,36 @@ def novelty_of(model: Any, known: Portraits) -> NoveltyModel | None:
     return NoveltyModel(
         fit(np.concatenate(features), known.labels), fit(np.concatenate(textures), one)
     )
+
+
+def add_sets_to(folder: str | Path) -> SetThresholds:
+    """Add thresholds of prediction sets to a network of portraits that was stored without them.
+
+    The validation portraits of its own experiment are drawn again; weights, calibration, novelty
+    and card stay as they are.
+
+    Parameters
+    ----------
+    folder : str or Path
+        With a network that :class:`PortraitRun` made.
+
+    Raises
+    ------
+    ValueError
+        If it was calibrated with too few portraits.
+    """
+    trained = weights.load(folder)
+    own = PortraitExperiment.model_validate(trained.card["experiment"])
+    known = some(own.make_recipe(), own.seed, "validation", own.validation_images, own.most)
+    table = _logits(trained.model, known.images)
+    thresholds = calibrate(softmax(table, trained.temperature), known.labels)
+    if thresholds is None:
+        raise ValueError(
+            f"{folder} was calibrated with {len(known.labels)} portraits, expected at least "
+            f"{FEWEST} for prediction sets"
+        )
+    weights.save(folder, replace(trained, set_thresholds=thresholds))
+    return thresholds
 
 
 def card_text(trained: weights.TrainedClassifier) -> str:

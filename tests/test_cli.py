@@ -11,7 +11,7 @@ import pytest
 from stemfast.cli.particle import Shape, build, pose
 from stemfast.simulation import image as image_file
 
-COMMANDS = ["info", "simulate", "gallery", "demo", "classify"]
+COMMANDS = ["info", "simulate", "gallery", "demo", "classify", "report"]
 
 
 def test_help_lists_every_command(stemfast):

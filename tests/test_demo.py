@@ -19,6 +19,7 @@ SMALL = demo.DemoSettings(
     shapes_epochs=2,
     deformed_epochs=1,
     batch_size=15,
+    batch_fields=1,
     micrograph=Path("no such file.dm4"),
 )
 
@@ -45,6 +46,9 @@ def test_the_demo_leaves_everything_it_promises(done):
         "micrograph/particles.csv",
         "micrograph/overlay.png",
         "simulated_field.hspy",
+        "report.html",
+        "report.json",
+        "particles.csv",
     ):
         assert (folder / name).stat().st_size > 0, name
     assert not list(folder.rglob("*.tmp"))
@@ -57,6 +61,14 @@ def test_the_demo_leaves_everything_it_promises(done):
         assert figures["images_seen"] == 30 * classes * (2 if name == "shapes" else 1)
         card = pretrained.load(folder / "models" / name).card
         assert card["test"]["confusion"] == figures["confusion"]
+
+
+def test_a_batch_is_reported_beside_its_truth(done):
+    folder, results = done
+    shapes = results["batch"]["shapes"]
+    assert sum(one["true_share"] for one in shapes) == pytest.approx(1.0)
+    assert all(one["low"] <= one["share"] <= one["high"] for one in shapes)
+    assert "<th>Truth</th>" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_training_validation_and_test_are_disjoint(done):

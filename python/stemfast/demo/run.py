@@ -12,6 +12,7 @@ from rich.console import Console
 from stemfast import atomic, dataset, micrograph, recipes
 from stemfast.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
 from stemfast.dataset import Dataset
+from stemfast.demo.batch import report_batch
 from stemfast.demo.settings import DemoSettings
 from stemfast.micrograph.families import holds
 from stemfast.simulation.image import Image
@@ -141,7 +142,7 @@ def run(
     Below `directory`: ``data/`` (the sets), ``models/`` (the networks), ``*_examples.png``,
     ``*_confusion.png``, ``gallery/`` with ``rotation.gif``, ``micrograph/`` (table and overlay, by
     the network that comes along; ``micrograph/demo_network/`` by the one just trained),
-    ``results.json``.
+    ``report.html`` (a batch of simulated fields, beside the truth), ``results.json``.
     """
     from stemfast import gallery
 
@@ -162,6 +163,8 @@ def run(
     for name, epochs in names.items():
         results[name] = _learn(name, folder, seed, epochs, sizes, say)
     results["micrograph"] = _micrograph(folder, seed, sizes, say)
+    model = DEFAULT_MODEL if _comes_along(DEFAULT_MODEL) else folder / "models" / "shapes"
+    results["batch"] = report_batch(folder, seed, sizes.batch_fields, model, say)
     say("\npictures")
     for picture in gallery.write(folder / "gallery", seed=seed):
         say(f"  {picture}")

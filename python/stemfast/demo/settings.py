@@ -26,6 +26,8 @@ class DemoSettings(Settings):
         Passes over the training images. Corners take longer to learn than shapes.
     batch_size : int
         Images in one training step.
+    batch_fields : int
+        Simulated fields of the batch that is reported.
     micrograph : Path
         A real micrograph, used if it is there.
     """
@@ -36,6 +38,7 @@ class DemoSettings(Settings):
     shapes_epochs: Count = 15
     deformed_epochs: Count = 80
     batch_size: Count = 64
+    batch_fields: Count = 4
     micrograph: Path = Path("../shared/data/jeol_haadf_nanoparticles.dm4")
 
     def splits(self, n_classes: int) -> dict[str, tuple[int, int]]:

@@ -30,6 +30,7 @@ LOCK = ".lock"
 KILLED = "several workers died of it: out of memory?"
 POLL_S = 2.0
 REPORT_EVERY_S = 60.0
+_PAUSES = 10.0  # between two reports, in the time that one takes
 
 Tell = Callable[[Part], None]
 Parts = Callable[[Iterable[Task]], Iterator[Part]]
@@ -107,7 +108,7 @@ def watch_folder(
 
     A file is read once its size and time of change stayed the same for three looks. One that could
     not be read is read again when it changes. Table and report are written when all files that are
-    complete are done, and at least every `report_every_s` while more come.
+    complete are done, every `report_every_s` while more come, and at the end.
 
     Parameters
     ----------
@@ -136,30 +137,49 @@ def watch_folder(
             raise ValueError(f"{name} is {value}, expected a positive number of seconds")
     run, looks = _run(folder, out, settings), Settling()
     with _alone(run), _workers(run, dask) as parts:
-        done, report, dirty = _done(run), None, True
+        done, reports = _done(run), _Reports(run.out, report_every_s)
         before = micrographs_in(run.folder)
         begin(len(before), sum(task in done for task in before))
-        quiet_from = reported = time.monotonic()
+        quiet_from = time.monotonic()
         while True:
             now = micrographs_in(run.folder)
             busy = now != before
             for part in parts(task for task in looks.complete(now) if task not in done):
                 done.add(part.header.task)
                 tell(part)
-                dirty = busy = True
-                if time.monotonic() - reported >= report_every_s:
-                    report, reported = write_report(run.out), time.monotonic()
-            if dirty and done:
-                report, reported, dirty = write_report(run.out), time.monotonic(), False
+                busy = reports.behind = True
+                reports.write(idle=False)
+            if done:
+                reports.write(idle=True)
             waiting = any(task not in done and task.n_bytes for task in now)
             if busy or waiting:
                 before, quiet_from = now, time.monotonic()
             elif time.monotonic() - quiet_from >= quiet_s:
                 break
             time.sleep(poll_s)
-    if report is None:
-        raise ValueError(f"{folder}: no file that can be read as an image came in {quiet_s:g} s")
-    return report
+        if not done:
+            raise ValueError(
+                f"{folder}: no file that can be read as an image came in {quiet_s:g} s"
+            )
+        return write_report(run.out)
+
+
+class _Reports:
+    """Writes reports while files come, so that they take a tenth of the time at most."""
+
+    def __init__(self, out: Path, every_s: float) -> None:
+        self.behind = True
+        self._out, self._every_s = out, every_s
+        self._ended, self._took = time.monotonic(), 0.0
+
+    def write(self, *, idle: bool) -> None:
+        """Write one if files came since the last one, and that was long enough ago."""
+        began = time.monotonic()
+        pause = max(0.0 if idle else self._every_s, _PAUSES * self._took)
+        if self.behind and began - self._ended >= pause:
+            write_report(self._out)
+            self.behind, self._ended = False, time.monotonic()
+            self._took = self._ended - began
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
@@ -170,7 +170,7 @@ def checked_search(
     scale_bar: str | None,
     contrast: str,
     method: str = "auto",
-    labels: Path | None = None,
+    labels: Path | Sequence[Path] | None = None,
 ) -> float | None:
     """Refuse what cannot be meant by the options of a search; return the scale bar's length [nm].
 
@@ -187,8 +187,9 @@ def checked_search(
         raise ValueError("--scale-bar and --pixel-size-nm: got both, expected one of them")
     if pixel_size_nm is not None and not 0 < pixel_size_nm < math.inf:
         raise ValueError(f"--pixel-size-nm is {pixel_size_nm:g}, expected a positive number of nm")
-    if labels is not None and not labels.is_file():
-        raise ValueError(f"--labels is {labels}: there is no such file")
+    for file in [labels] if isinstance(labels, Path) else labels or []:
+        if not file.is_file():
+            raise ValueError(f"--labels is {file}: there is no such file")
     return bar_nm
 
 

@@ -12,7 +12,9 @@ import typer
 
 from stemfast.cli.errors import stderr_is_terminal
 from stemfast.cli.options import (
+    Contrast,
     DatasetChoice,
+    Method,
     ScaleBarOption,
     checked_search,
     numbers,
@@ -53,14 +55,16 @@ def reconstruct(
     ] = None,
     dataset: DatasetChoice = None,
     scale_bar: ScaleBarOption = None,
-    contrast: Annotated[
-        str,
+    contrast: Contrast = "auto",
+    method: Method = "auto",
+    labels: Annotated[
+        list[Path] | None,
         typer.Option(
-            metavar="bright|dark|auto",
-            help="Particle brighter or darker than what is around it; of a dark one the negative "
-            "is taken.",
+            metavar="FILE",
+            help="Label image in which the particle is known, such as labels.tif of stemfast find; "
+            "once for each image, in order, or once with a stack of as many.",
         ),
-    ] = "bright",
+    ] = None,
     tilt: Annotated[
         list[float] | None,
         typer.Option(
@@ -106,8 +110,9 @@ def reconstruct(
 
     Example: [bold]stemfast reconstruct tilts.dm3 --tilt-axis-deg 90 --out particle[/bold]
 
-    Prints what the particle is with uncertainties, and how well it explains each image when it is
-    simulated again. A particle that is no cuboid with cut corners is called not explained. With
+    The particle is found in each image as by stemfast find; of several, the largest is taken.
+    Prints what it is with uncertainties, and how well it explains each image when it is simulated
+    again. A particle that is no cuboid with cut corners is called not explained. With
     --out it writes reconstruct.json, reconstruct.png and, if explained, particle.stl.
     """
     from stemfast import reconstruction as package
@@ -119,7 +124,7 @@ def reconstruct(
         raise ValueError("--tilt and --no-tilts: got both, expected one of them")
     three = "three numbers such as 0,35,0"
     spins = [numbers("--spin", one, float, three, count=3) for one in spin or []]
-    bar_nm = checked_search(pixel_size_nm, scale_bar, contrast)
+    bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method, labels)
     series = package.read_series(
         files,
         pixel_size_nm=pixel_size_nm,
@@ -128,6 +133,8 @@ def reconstruct(
         dataset=dataset,
         scale_bar_nm=bar_nm,
         contrast=contrast,
+        method=method,
+        labels=labels or None,
     )
     for note in series.notes:
         typer.echo(f"note: {note}", err=True)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from stemfast.finding.artefacts.damage import repair
-from stemfast.finding.classical import choose_contrast
 from stemfast.finding.find import check_choice
+from stemfast.finding.hand_labels import read_labels
 from stemfast.finding.source import source_of
 from stemfast.micrograph import MicrographError
 from stemfast.micrograph.files import tilts as tilt_files
@@ -23,10 +22,12 @@ from stemfast.micrograph.files.choice import choose_dataset
 from stemfast.micrograph.files.dataset import Dataset
 from stemfast.micrograph.files.formats import read_datasets
 from stemfast.micrograph.files.read import checked_image, checked_path, choose_pixel_size, read
+from stemfast.reconstruction.alone import alone
 
 __all__ = ["MOST_IMAGES", "Series", "evenly", "read_series"]
 
 Float: TypeAlias = NDArray[np.float64]
+Labels: TypeAlias = str | Path | NDArray[Any] | Sequence[str | Path | ArrayLike]
 
 #: More images of one particle than this are not taken at once.
 MOST_IMAGES = 16
@@ -88,7 +89,9 @@ def read_series(
     index: Sequence[int] | None = None,
     dataset: int | str | None = None,
     scale_bar_nm: float | None = None,
-    contrast: str = "bright",
+    contrast: str = "auto",
+    method: str = "auto",
+    labels: Labels | None = None,
 ) -> Series:
     """Read a stack of images, or several images, of one particle.
 
@@ -108,9 +111,15 @@ def read_series(
         Which dataset, where a file holds several; see `stemfast.micrograph.files.read`.
     scale_bar_nm : float, optional
         What the scale bar in the images stands for [nm], in place of `pixel_size_nm`.
-    contrast : {"bright", "dark", "auto"}
-        Whether the particle is brighter or darker than what is around it. Of a dark one the
-        negative is taken.
+    contrast : {"auto", "bright", "dark"}
+        Whether the particle is brighter or darker than what is around it; by default the image
+        decides. Of a dark one the negative is taken.
+    method : {"auto", "network", "classical"}
+        Who finds the particle; see `stemfast.find`. Of several the largest is taken, and film takes
+        the place of the others; see `stemfast.reconstruction.alone`.
+    labels : str, Path, array_like, or a sequence of them, optional
+        Label images in which it is known, one for each image that is taken, in order, or a stack of
+        as many. The largest label is taken.
 
     Returns
     -------
@@ -128,7 +137,7 @@ def read_series(
     >>> import tempfile
     >>> name = tempfile.mkdtemp() + "/tilts.npy"
     >>> np.save(name, np.random.default_rng(1).random((9, 16, 16)))
-    >>> series = read_series([name], pixel_size_nm=0.5, views=3)
+    >>> series = read_series([name], pixel_size_nm=0.5, views=3, method="classical")
     >>> len(series), series.names[0], series.tilts_deg
     (3, 'frame 0', None)
     """
@@ -142,6 +151,7 @@ def read_series(
         views = _whole("views", views)
         if not 1 <= views <= MOST_IMAGES:
             raise ValueError(f"views: got {views}, expected 1 to {MOST_IMAGES} images")
+    check_choice("contrast", contrast, "method", method)
     given = None if pixel_size_nm is None else checked(pixel_size_nm)
     if scale_bar_nm is not None:
         given = _from_scale_bar(Path(files[0]), scale_bar_nm, given, dataset)
@@ -151,13 +161,14 @@ def read_series(
             raise ValueError(
                 f"{what}: got {len(files)} files, expected one stack to choose frames from"
             )
-        return _mended(_several(files, given, dataset), contrast)
-    stack = _stack(Path(files[0]), dataset)
-    if stack is None:
-        if views not in (None, 1):
-            raise ValueError(f"views: got {views}, but {files[0]} holds one image")
-        return _mended(_several(files, given, dataset, index), contrast)
-    return _mended(_frames(Path(files[0]), stack, given, views, index), contrast)
+        series = _several(files, given, dataset)
+    elif (stack := _stack(Path(files[0]), dataset)) is not None:
+        series = _frames(Path(files[0]), stack, given, views, index)
+    elif views in (None, 1):
+        series = _several(files, given, dataset, index)
+    else:
+        raise ValueError(f"views: got {views}, but {files[0]} holds one image")
+    return _alone(series, contrast, method, labels)
 
 
 def _from_scale_bar(
@@ -173,22 +184,32 @@ def _from_scale_bar(
     return source.pixel_size_nm
 
 
-def _mended(series: Series, contrast: str) -> Series:
-    """The series without damage and graphics, its particle bright."""
-    check_choice("contrast", contrast)
+def _alone(series: Series, contrast: str, method: str, labels: Labels | None) -> Series:
+    """The series without damage and graphics, of each image its particle alone, and bright."""
+    known = _label_images(labels, len(series))
     images, notes = [], list(series.notes)
-    for name, image in zip(series.names, series.images, strict=True):
-        damage = repair(image)
-        notes.extend(f"{name}: {note}" for note in damage.notes)
-        known = choose_contrast(damage.image) if contrast == "auto" else contrast
-        if known == "dark":
-            high, low = damage.image.max(), damage.image.min()
-            images.append(np.asarray(high + low - damage.image, np.float32))
-        else:
-            images.append(damage.image)
-        if known == "dark" and contrast == "auto":
-            notes.append(f"{name}: the particle is dark, its negative is taken (contrast)")
+    for name, image, own in zip(series.names, series.images, known, strict=True):
+        try:
+            left, told = alone(image, contrast, method, own)
+        except MicrographError as error:
+            raise MicrographError(f"{name}: {error}") from error
+        images.append(left)
+        notes.extend(f"{name}: {note}" for note in told)
     return replace(series, images=tuple(images), notes=tuple(dict.fromkeys(notes)))
+
+
+def _label_images(labels: Labels | None, n: int) -> list[NDArray[Any] | None]:
+    """One label image for each of n images, None where there is none."""
+    if labels is None:
+        return [None] * n
+    given = [labels] if isinstance(labels, str | Path | np.ndarray) else list(labels)
+    found = [read_labels(one) if isinstance(one, str | Path) else np.asarray(one) for one in given]
+    if len(found) == 1 and found[0].ndim > 2:
+        rows, columns = found[0].shape[-2:]
+        found = list(found[0].reshape(-1, rows, columns))
+    if len(found) != n:
+        raise ValueError(f"labels: got {len(found)} label images for {n} images, expected {n}")
+    return list(found)
 
 
 def _whole(name: str, value: object) -> int:

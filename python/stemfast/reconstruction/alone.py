@@ -1,0 +1,147 @@
+"""The particle of a micrograph alone: bright, with film in place of all the others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.finding.artefacts.damage import repair
+from stemfast.finding.detection import Detection
+from stemfast.finding.find import search
+from stemfast.finding.hand_labels import detection_of
+
+__all__ = ["alone"]
+
+Image = NDArray[np.float32]
+
+_RIM_PX = 3  # that blur adds to a label
+_AROUND = 0.75  # of the particle's size, on each side
+_LEAST_AROUND_PX = 12
+_CENTRAL = 0.2
+_FEW_PIXELS = 30
+_SMOOTHING_PX = 1.5  # of noise, where pieces hang together
+
+
+def alone(
+    image: Image, contrast: str = "auto", method: str = "auto", labels: ArrayLike | None = None
+) -> tuple[Image, list[str]]:
+    """Find the particles of an image as `stemfast find` does, and leave the largest one alone.
+
+    Damage is mended, and of a dark particle the negative is taken. Where there are several, the
+    largest whole one is kept (of two that are nearly as large, the more central one), and film
+    drawn from around it takes the place of what is farther away than three quarters of its size,
+    and of all that does not touch it. What touches it stays: a long particle may be found in
+    pieces. With labels, the label alone is kept.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (rows, columns)
+    contrast, method : str
+        As for `stemfast.find`.
+    labels : array_like of int, shape (rows, columns), optional
+        Particles that are known; none is looked for then.
+
+    Returns
+    -------
+    image : ndarray of float32, shape (rows, columns)
+    notes : list of str
+        What the user should be told.
+
+    Raises
+    ------
+    MicrographError
+        If the labels are none, or of another shape.
+
+    Examples
+    --------
+    >>> rows, cols = np.indices((96, 96))
+    >>> large, small = np.hypot(rows - 30, cols - 30) < 12, np.hypot(rows - 75, cols - 75) < 7
+    >>> left, notes = alone(np.float32(90.0 - 40.0 * (large | small)), method="classical")
+    >>> left[30, 30] > left[75, 75], notes[-1]
+    (np.True_, '2 particles found; the largest one is taken')
+    """
+    mended = repair(image)
+    notes = list(mended.notes)
+    if labels is None:
+        _, detection = search(mended, contrast, method)
+    else:
+        detection, told = detection_of(labels, mended.image, contrast)
+        notes += told
+    bright = mended.image
+    if detection.contrast == "dark":
+        bright = np.asarray(bright.max() + bright.min() - bright, np.float32)
+        if contrast == "auto":
+            notes.append("the particle is dark, its negative is taken (contrast)")
+    n = len(detection)
+    if n < 1 or (n == 1 and labels is None):
+        return bright, notes
+    if n > 1:
+        word = "labelled" if labels is not None else "found"
+        notes.append(f"{n} particles {word}; the largest one is taken")
+    return _film_elsewhere(bright, detection, touching=labels is None), notes
+
+
+def _film_elsewhere(image: Image, detection: Detection, *, touching: bool) -> Image:
+    """The image with film in place of everything but the largest particle."""
+    from scipy import ndimage
+
+    labels = detection.labels
+    own = labels == _largest(labels, len(detection))
+    if touching:
+        own = _with_touching(image, labels, own)
+    window = _around_it(own)
+    own, values = own[window], image[window]
+    beyond = ndimage.distance_transform_edt(~own)
+    other = (labels[window] > 0) & ~own
+    clear = ~ndimage.binary_dilation(other, iterations=_RIM_PX) if other.any() else ~other
+    film = values[clear & (beyond > _RIM_PX)]
+    if film.size < _FEW_PIXELS:
+        return image
+    result = np.random.default_rng(1).choice(film, size=image.shape)
+    # Its own blurred rim belongs to it, also where a neighbour's reaches.
+    kept = clear | ((beyond <= _RIM_PX) & ~other)
+    result[window] = np.where(kept, values, result[window])
+    return np.asarray(result, np.float32)
+
+
+def _around_it(own: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of a particle and what is around it."""
+    sides = [np.flatnonzero(own.any(axis=axis)) for axis in (1, 0)]
+    size = max(int(np.ptp(side)) + 1 for side in sides)
+    around = max(round(_AROUND * size), _LEAST_AROUND_PX)
+    rows, columns = (slice(max(0, int(s[0]) - around), int(s[-1]) + 1 + around) for s in sides)
+    return rows, columns
+
+
+def _largest(labels: NDArray[np.int32], n: int) -> int:
+    """Number of the largest whole particle; of the largest where none is whole."""
+    from scipy import ndimage
+
+    boxes = ndimage.find_objects(labels)
+    areas = np.bincount(labels.ravel(), minlength=n + 1)[1:]
+    worth = np.zeros(n)
+    whole = np.zeros(n, np.bool_)
+    for k, box in enumerate(boxes):
+        ends = zip(box, labels.shape, strict=True)
+        off = [0.5 * (side.start + side.stop - 1) - 0.5 * (m - 1) for side, m in ends]
+        worth[k] = areas[k] * (1.0 - _CENTRAL * np.hypot(*off) / max(labels.shape))
+        whole[k] = all(
+            side.start > 0 and side.stop < m for side, m in zip(box, labels.shape, strict=True)
+        )
+    return 1 + int(np.argmax(np.where(whole, worth, 0.0 if whole.any() else worth)))
+
+
+def _with_touching(
+    image: Image, labels: NDArray[np.int32], own: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """A particle and all that hangs together with it: other labels, or pixels half as bright."""
+    from scipy import ndimage
+
+    if (labels > 0).all():
+        return own
+    film, particle = float(np.median(image[labels == 0])), float(np.median(image[own]))
+    smooth = ndimage.gaussian_filter(image, _SMOOTHING_PX)
+    seen = (labels > 0) | (smooth > 0.5 * (film + particle))
+    near = ndimage.binary_dilation(seen)
+    pieces, _ = ndimage.label(near, structure=np.ones((3, 3), int))
+    return np.asarray((pieces == pieces[own].max()) & seen, np.bool_)

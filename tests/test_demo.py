@@ -45,6 +45,10 @@ def test_the_demo_leaves_everything_it_promises(done):
         "gallery/rotation.gif",
         "micrograph/particles.csv",
         "micrograph/overlay.png",
+        "micrograph/found/particles.csv",
+        "micrograph/found/labels.tif",
+        "micrograph/found/overlay.png",
+        "micrograph/found/sizes.png",
         "simulated_field.hspy",
         "report.html",
         "report.json",
@@ -98,6 +102,7 @@ def test_the_table_has_a_row_per_particle_and_agrees_with_the_answer(done):
         rows = list(csv.DictReader(file))
     assert [row["shape"] for row in rows] == results["micrograph"]["shapes"]
     assert len(rows) > 10  # the simulated field holds 25, some touching
+    assert results["micrograph"]["found"]["count"] == len(rows)
     for row in rows:
         chances = [
             float(row[name]) for name in pretrained.load_pretrained(DEFAULT_MODEL).class_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from stemfast.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
 from stemfast.dataset import Dataset
 from stemfast.demo.batch import report_batch
 from stemfast.demo.settings import DemoSettings
+from stemfast.finding import find
+from stemfast.finding.files import LABELS
 from stemfast.micrograph.families import holds
 from stemfast.simulation.image import Image
 
@@ -61,10 +64,11 @@ def _learn(
 def _micrograph(
     folder: Path, seed: int, sizes: DemoSettings, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Classify the real micrograph, or a simulated field where it is missing.
+    """Find and classify the particles of the real micrograph, or of a simulated field in its place.
 
-    With the network that comes along, which saw far more images than the demo shows; the demo's
-    own stands beside it for comparison, or in its place where none is installed.
+    They are found once; then the network that comes along, which saw far more images than the demo
+    shows, names them. The demo's own stands beside it for comparison, or in its place where none is
+    installed.
     """
     path = sizes.micrograph
     say(f"\nmicrograph: {path}")
@@ -76,12 +80,14 @@ def _micrograph(
         say(f"  not there: a SIMULATED field of particles takes its place ({path})")
         say(f"  in truth {len(field.shapes)} particles: {counts}")
     target, own_model = folder / "micrograph", folder / "models" / "shapes"
+    labels, about = _found(path, target / "found", say)
     if not _comes_along(DEFAULT_MODEL):
         say(f"  no network {DEFAULT_MODEL!r} is installed: the one just trained answers")
-        return _told(classify(path, model=own_model, out=target), own_model, say)
-    answer = classify(path, model=DEFAULT_MODEL, out=target)
-    found = _told(answer, DEFAULT_MODEL, say)
-    own = classify(path, model=own_model, out=target / "demo_network")
+        answer = classify(path, model=own_model, out=target, labels=labels)
+        return _told(answer, own_model, say) | about
+    answer = classify(path, model=DEFAULT_MODEL, out=target, labels=labels)
+    found = _told(answer, DEFAULT_MODEL, say) | about
+    own = classify(path, model=own_model, out=target / "demo_network", labels=labels)
     pairs = zip(answer.shapes, own.shapes, strict=True)
     both = [(one, other) for one, other in pairs if NOT_SURE not in (one, other)]
     agree = sum(holds(one, other) for one, other in both)
@@ -91,6 +97,24 @@ def _micrograph(
     )
     found["demo_network"] = {"shapes": list(own.shapes), "both_sure": len(both), "agree": agree}
     return found
+
+
+def _found(
+    path: Path, target: Path, say: Callable[[str], None]
+) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """Find the particles; return the file of their labels, and what there is to say."""
+    found = find(path).needed()
+    found.save(target)
+    for line in str(found).splitlines():
+        say(f"  {line}")
+    mean = found.sizes.mean
+    about = {
+        "method": found.method,
+        "count": len(found),
+        "mean_diameter": mean if math.isfinite(mean) else None,
+        "unit": found.unit,
+    }
+    return target / LABELS, {"found": about}
 
 
 def _comes_along(name: str) -> bool:
@@ -114,7 +138,7 @@ def _told(answer: Classification, model: str | Path, say: Callable[[str], None])
 def run(
     directory: str | Path = "demo", *, seed: int = 0, settings: DemoSettings | None = None
 ) -> dict[str, Any]:
-    """Simulate, train, draw, and classify a micrograph.
+    """Simulate, train, draw, and find and classify the particles of a micrograph.
 
     Ctrl-C stops it at once; run again, it keeps the data sets that were complete.
 
@@ -141,8 +165,9 @@ def run(
     -----
     Below `directory`: ``data/`` (the sets), ``models/`` (the networks), ``*_examples.png``,
     ``*_confusion.png``, ``gallery/`` with ``rotation.gif``, ``micrograph/`` (table and overlay, by
-    the network that comes along; ``micrograph/demo_network/`` by the one just trained),
-    ``report.html`` (a batch of simulated fields, beside the truth), ``results.json``.
+    the network that comes along; ``micrograph/demo_network/`` by the one just trained;
+    ``micrograph/found/`` has what `stemfast.find` writes), ``report.html`` (a batch of simulated
+    fields, beside the truth), ``results.json``.
     """
     from stemfast import gallery
 

@@ -189,7 +189,9 @@ def _say_failed(part: Part) -> None:
 
 
 def _stopped(done: int) -> NoReturn:
-    typer.echo(f"stopped; {done} files are done, the same command goes on from there", err=True)
+    typer.echo(
+        f"stopped; files that are done: {done}; the same command goes on from there", err=True
+    )
     raise typer.Exit(STOPPED)
 
 

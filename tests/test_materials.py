@@ -139,6 +139,8 @@ def test_an_unknown_name_gets_a_suggestion():
         materials.get("CeO3")
     with pytest.raises(ValueError, match=r"did you mean 'Au'\?"):
         materials.get("au")
+    with pytest.raises(ValueError, match=r"material 'Gold' .*did you mean 'Au'\?"):
+        materials.get("Gold")
     with pytest.raises(TypeError, match="material must be a name or a Material, got 79"):
         materials.get(79)
 

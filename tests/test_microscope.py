@@ -243,3 +243,9 @@ def test_settings_survive_json():
     again = Microscope.model_validate_json(microscope.model_dump_json())
     assert again == microscope
     assert hash(again) == hash(microscope)
+
+
+@pytest.mark.parametrize("energy", [200_000, 0.0001])
+def test_an_energy_in_another_unit_is_refused(energy):
+    with pytest.raises(ValueError, match=r"Beam\.energy_kev: expected a number from 0\.001 to 1"):
+        Beam(energy_kev=energy)

@@ -296,6 +296,30 @@ _DENSITIES: Final[dict[str, float]] = {
     "GaAs": 5.3176,
 }
 
+#: English names, for who writes one in place of the formula.
+_NAMED: Final[dict[str, str]] = {
+    "gold": "Au",
+    "silver": "Ag",
+    "platinum": "Pt",
+    "palladium": "Pd",
+    "rhodium": "Rh",
+    "iridium": "Ir",
+    "ruthenium": "Ru",
+    "copper": "Cu",
+    "nickel": "Ni",
+    "cobalt": "Co",
+    "iron": "Fe",
+    "titanium": "Ti",
+    "carbon": "C",
+    "silicon": "Si",
+    "ceria": "CeO2",
+    "titania": "TiO2",
+    "silica": "SiO2",
+    "alumina": "Al2O3",
+    "zirconia": "ZrO2",
+    "magnetite": "Fe3O4",
+}
+
 _TABLE: Final[dict[str, Material]] = {
     name: Material(name, density, name) for name, density in _DENSITIES.items()
 }
@@ -332,6 +356,7 @@ def get(material: str | Material) -> Material:
     if material in _TABLE:
         return _TABLE[material]
     near = [name for name in _TABLE if name.lower() == material.lower()]
+    near = near or [_NAMED[word] for word in [material.lower()] if word in _NAMED]
     near = near or difflib.get_close_matches(material, _TABLE, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(

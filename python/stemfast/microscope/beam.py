@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stemfast import units
-from stemfast.microscope.settings import Cone, Positive, Settings
+from stemfast.microscope.settings import Cone, EnergyKev, Positive, Settings
 
 
 class Beam(Settings):
@@ -12,7 +12,7 @@ class Beam(Settings):
     Parameters
     ----------
     energy_kev : float
-        Kinetic energy of the electrons [keV].
+        Kinetic energy of the electrons [keV], up to 10,000.
     current_pa : float
         Beam current at the specimen [pA].
     convergence_mrad : float
@@ -31,7 +31,7 @@ class Beam(Settings):
     0.00197
     """
 
-    energy_kev: Positive = 200.0
+    energy_kev: EnergyKev = 200.0
     current_pa: Positive = 20.0
     convergence_mrad: Cone = 20.0
 

@@ -67,6 +67,7 @@ def _whole(value: object) -> int:
 Finite = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[float, BeforeValidator(_within(SMALLEST, LARGEST)), Field(gt=0)]
 LengthNm = Annotated[float, BeforeValidator(_within(SHORTEST_NM, LONGEST_NM)), Field(gt=0)]
+EnergyKev = Annotated[float, BeforeValidator(_within(0.001, 10_000)), Field(gt=0)]
 NotNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
 Angle = Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1000)]
 Cone = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1000)]

@@ -23,9 +23,10 @@ from stemfast.matching.blur import probe_width
 from stemfast.matching.conditions import Conditions, write_conditions
 from stemfast.matching.estimate import Estimate, told, untold
 from stemfast.matching.grey_levels import GreyLevels, grey_levels
-from stemfast.matching.noise import Noise, film_mask, photon_transfer
+from stemfast.matching.noise import Noise, photon_transfer
 from stemfast.matching.picture import draw_match
 from stemfast.matching.sizes import size_range
+from stemfast.matching.transfer_curve import film_mask
 
 __all__ = ["CONDITIONS", "PICTURE", "Match", "match", "match_in"]
 
@@ -247,10 +248,10 @@ def _signals(
 def _clearest(found: Found) -> NDArray[np.bool_]:
     """Whole particles that touch no other; of too few of these, all whole ones; or all."""
     whole = np.array([not one.on_border for one in found])
-    alone: NDArray[np.bool_] = whole & np.array([not one.overlapped for one in found])
+    alone = np.asarray(whole & np.array([not one.overlapped for one in found]))
     if np.count_nonzero(alone) >= _FEWEST_FOR_RANGE:
         return alone
-    return np.asarray(whole if whole.any() else ~whole)
+    return whole if whole.any() else np.ones(len(found), bool)
 
 
 def _electrons(level: Estimate, noise: Noise) -> Estimate:

@@ -22,8 +22,8 @@ from stemfast.fields import Field, FieldRecipe
 from stemfast.finding.population import population
 from stemfast.finding.surroundings import level_under
 from stemfast.matching import match
-from stemfast.matching.noise import film_mask
 from stemfast.matching.sizes import range_of
+from stemfast.matching.transfer_curve import film_mask
 from stemfast.micrograph.files.error import MicrographError
 
 __all__ = ["MEASURED", "Summary", "Trial", "summaries", "table", "trial"]
@@ -149,7 +149,7 @@ def _matched(seed: int, index: int) -> Trial:
         laboratory=1.0 if filed else 0.0,
     )
     field = recipe.draw(seed, index)
-    image = field.image
+    image: NDArray[Any] = field.image
     truth: dict[str, float] = {}
     if not filed:
         image, truth = _recorded(field, np.random.default_rng([seed, index]))

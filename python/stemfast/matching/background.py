@@ -25,7 +25,7 @@ _FEWEST_PX = 400
 _MOST_LAG = 96
 _FEWEST_LAGS = 4
 _CLEAR = 3.0
-_HIDDEN = 0.1  # of the structure
+_HIDDEN = 0.2  # of the structure
 _NO_FILM = "no film is seen between the particles"
 
 

@@ -44,7 +44,8 @@ _STARTS_PX2 = (0.1, 1.0, 5.0, 25.0, 80.0)
 _EDGE_SHARE, _EDGE_PX = 0.12, 0.06
 # Those of the spectrum's σ² beyond its fit: forms that are not turned at random, and what sampling
 # folds back [px²].
-_POROD_SHARE, _POROD_PX2 = 0.2, 0.12
+_POROD_SHARE, _POROD_PX2 = 0.3, 0.12
+_STRUCTURE = 0.8  # of σ², times the structure of the background over the particles' height
 _FRESNEL_SHARE = 0.4  # of σ²: bright fringes about edges in bright field
 _AGREE = 2.0
 _LEAST_NOISE_SD, _UNKNOWN_SD = 0.06, 0.3  # of the noise's variance, as shares
@@ -62,7 +63,9 @@ class _Rings:
     level: float
 
 
-def probe_width(found: Found, variance: float, variance_sd: float) -> Estimate:
+def probe_width(
+    found: Found, variance: float, variance_sd: float, structure: float = 0.0
+) -> Estimate:
     """Full width at half maximum of the probe.
 
     Parameters
@@ -73,6 +76,9 @@ def probe_width(found: Found, variance: float, variance_sd: float) -> Estimate:
         That of the noise of a pixel of the particles' level [grey²].
     variance_sd : float
         Its error, as a share.
+    structure : float
+        Standard deviation of the background's structure over the particles' height. What a support
+        adds to the spectrum and to edges makes the error larger.
 
     Returns
     -------
@@ -97,6 +103,7 @@ def probe_width(found: Found, variance: float, variance_sd: float) -> Estimate:
         return untold("no particle shows its edge clearly enough", "px")
     if found.contrast == "dark":
         square_sd = math.hypot(square_sd, _FRESNEL_SHARE * square)
+    square_sd = math.hypot(square_sd, _STRUCTURE * min(structure, 1.0) * square)
     if square <= 0 or square_sd > 2.0 * _MOST_ERROR * square:
         most = FWHM_PER_SIGMA * math.sqrt(max(square, 0.0) + square_sd)
         return untold(f"the probe is narrow or the noise hides it: {most:.2g} px at most", "px")

@@ -42,6 +42,8 @@ Mask = NDArray[np.bool_]
 _FEWEST_GROUPS = 3
 _LEAST_WHITE = 0.8
 _MOST_ERROR, _LEAST_ERROR = 0.25, 0.015
+_WIDER = 1.25  # error bars, for structure that looks like noise: from simulated fields
+_PARTS = 8  # of the film
 _LEAST_ROUNDED = 0.3  # grey²
 # Least-squares parabola through five points (A. Savitzky and M. J. E. Golay, Anal. Chem. 36 (1964)
 # 1627).
@@ -134,7 +136,7 @@ def photon_transfer(
     why = _why_not(curve, finer, levels)
     if not why:
         intercept, slope, slope_sd = curve.line()
-        error = math.hypot(
+        error = _WIDER * math.hypot(
             max(slope_sd, curve.jackknifed(), _LEAST_ERROR * slope),
             0.5 * (slope - finer.line()[1]),
         )
@@ -192,10 +194,14 @@ def _read_noise(
     square, cube = float(np.sum(weights**2)), float(np.sum(weights**3))
     left = left - left.mean()
     variance = max(float(np.mean(left**2)) / square - rounding, 0.0)
-    third, third_sd = float(np.mean(left**3)) / cube, float(np.std(left**3)) / cube
+    third = float(np.mean(left**3)) / cube
+    third_sd = math.sqrt(INFLATED / count) * float(np.std(left**3)) / cube
+    # Particles that were not found are skew too, and lie here and there.
+    parts = np.array([float(np.mean(part**3)) for part in np.array_split(left, _PARTS)]) / cube
+    third_sd = max(third_sd, float(parts.std(ddof=1)) / math.sqrt(_PARTS))
     g = gain.number
     electrons = third / g**3
-    share = math.sqrt(INFLATED) * third_sd / (g**3 * math.sqrt(count))
+    share = third_sd / g**3
     # Of a wrong gain, s² = v/g² − κ₃/g³ is off by its derivative.
     slip = abs(2.0 * variance / g**3 - 3.0 * third / g**4) * gain.spread
     square_e, square_sd = variance / g**2 - electrons, math.hypot(share, slip)

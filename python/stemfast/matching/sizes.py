@@ -19,6 +19,10 @@ _SHARES = (0.1, 0.5, 0.9)
 _DRAWS, _SEED = 200, 20
 _FEWEST_FOR_RANGE = 5
 _DRAWN_PX = 0.3  # an outline's place, the same for all particles of an image
+# The same as a share of the diameter: of particles that stand alone, more of those that touch or
+# overlap, and of dark ones. From simulated fields.
+_ALONE, _CROWDED, _DARK = 0.06, 0.25, 0.05
+_MOST_ERROR = 0.2  # of the ends of a range
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class SizeRange:
 def size_range(found: Found) -> SizeRange:
     """Range of the diameters of whole particles, with weights for those that the border cuts.
 
-    Errors are those of the bootstrap and of where outlines are drawn.
+    Errors are those of the bootstrap and of where outlines are drawn. An end of the range whose
+    error is above a fifth of it is not told.
 
     Parameters
     ----------
@@ -66,12 +71,18 @@ def size_range(found: Found) -> SizeRange:
         why = "no particle was found" if not len(found) else "every particle touches the border"
         no = untold(why, unit)
         return SizeRange(no, no, no)
-    place = scale * _DRAWN_PX
+    crowded = float(np.mean([one.overlapped for one in found]))
+    share = _ALONE + _CROWDED * crowded + (_DARK if found.contrast == "dark" else 0.0)
     diameters, weights = people.diameters, people.weights
     if people.count < _FEWEST_FOR_RANGE:
         own = np.array([scale * one.equivalent_diameter_sd for one in found if not one.on_border])
         spread = people.sd if people.count > 1 else 0.0
-        error = math.hypot(float(own.mean()), spread / math.sqrt(people.count), place)
+        error = math.hypot(
+            float(own.mean()),
+            spread / math.sqrt(people.count),
+            scale * _DRAWN_PX,
+            share * people.median,
+        )
         word = "particle" if people.count == 1 else "particles"
         no = untold(f"only {people.count} whole {word}", unit)
         return SizeRange(no, told(people.median, error, unit), no)
@@ -79,8 +90,16 @@ def size_range(found: Found) -> SizeRange:
     picks = draws.integers(0, people.count, (_DRAWS, people.count))
     drawn = np.array([range_of(diameters[pick], weights[pick]) for pick in picks])
     value = range_of(diameters, weights)
-    errors = np.hypot(drawn.std(axis=0), place)
-    return SizeRange(*(told(v, e, unit) for v, e in zip(value, errors, strict=True)))
+    errors = np.sqrt(drawn.var(axis=0) + (scale * _DRAWN_PX) ** 2 + (share * value) ** 2)
+    low, median, high = (told(v, e, unit) for v, e in zip(value, errors, strict=True))
+    return SizeRange(_end(low), median, _end(high))
+
+
+def _end(one: Estimate) -> Estimate:
+    """One end of the range, if it is known well enough."""
+    if one.spread <= _MOST_ERROR * one.number:
+        return one
+    return untold(f"the particles are too few or too crowded: about {one}", one.unit)
 
 
 def range_of(values: Floats, weights: Floats) -> Floats:

@@ -44,6 +44,7 @@ _SIDE_PX = 384
 _EVERY = 5
 _SIGMA_PER_FWHM = 0.42466090014400953
 _MOST_READ_NOISE_E = 2.0
+_SURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class Summary:
         Of the relative error, and the median of its size.
     covered : float
         Share of the 68 % error bars that cover the truth.
+    sure, rms_sure : int, float
+        Fields with an error bar below a tenth of the value, and the rms of their relative errors.
     """
 
     name: str
@@ -100,6 +103,8 @@ class Summary:
     rms: float
     median: float
     covered: float
+    sure: int
+    rms_sure: float
 
 
 def trial(
@@ -252,6 +257,7 @@ def summaries(trials: Sequence[Trial]) -> list[Summary]:
         off = np.array([one.values[name] for one in told]) - true
         bars = np.array([one.errors[name] for one in told])
         relative = np.abs(off[true > 0] / true[true > 0])
+        sure = (true > 0) & (bars < _SURE * np.abs(off + true))
         found.append(
             Summary(
                 name,
@@ -260,6 +266,8 @@ def summaries(trials: Sequence[Trial]) -> list[Summary]:
                 float(np.sqrt(np.mean(relative**2))) if len(relative) else math.nan,
                 float(np.median(relative)) if len(relative) else math.nan,
                 float(np.mean(np.abs(off) <= bars)) if len(told) else math.nan,
+                int(np.count_nonzero(sure)),
+                float(np.sqrt(np.mean((off[sure] / true[sure]) ** 2))) if sure.any() else math.nan,
             )
         )
     return found
@@ -268,13 +276,14 @@ def summaries(trials: Sequence[Trial]) -> list[Summary]:
 def table(trials: Sequence[Trial]) -> str:
     """The summaries as a table of Markdown, and what was told of files of a laboratory."""
     lines = [
-        "| setting | told | rms error | median error | error bars that cover |",
-        "|---|---|---|---|---|",
+        "| setting | told | median error | rms error | bars cover | bar < 10 % | rms of these |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in summaries(trials):
+        rms_sure = f"{100 * one.rms_sure:.1f} %" if one.sure else "–"
         lines.append(
-            f"| `{one.name}` | {one.told} of {one.asked} | {100 * one.rms:.1f} % | "
-            f"{100 * one.median:.1f} % | {100 * one.covered:.0f} % |"
+            f"| `{one.name}` | {one.told} of {one.asked} | {100 * one.median:.1f} % | "
+            f"{100 * one.rms:.1f} % | {100 * one.covered:.0f} % | {one.sure} | {rms_sure} |"
         )
     filed = [one for one in trials if one.filed]
     told = sum("gain" in one.values for one in filed)

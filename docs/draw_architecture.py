@@ -50,7 +50,7 @@ def draw(path: Path) -> None:
     for name, (x, y) in places.items():
         box = {"boxstyle": "round,pad=0.4", "facecolor": "#e8f0f8", "edgecolor": "#305070"}
         axes.text(x, y, name, ha="center", va="center", fontsize=11, bbox=box)
-    axes.set(xlim=(-5.4, 5.4), ylim=(-0.6, 1.2 * len(FLOORS) - 0.6))
+    axes.set(xlim=(-6.1, 6.1), ylim=(-0.6, 1.2 * len(FLOORS) - 0.6))
     axes.set_axis_off()
     figure.savefig(path, dpi=100)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
 from stemfast.finding.network.pyramid import Octave, Reader, octaves, stars_of
+from stemfast.finding.network.rods import MapReader, joined
 from stemfast.finding.network.specks import of_a_size, stands_out
 from stemfast.finding.network.star import Stars, chosen, painted
 from stemfast.models.finder import Finder
@@ -51,7 +52,27 @@ def detect(image: Map, contrast: str = "auto") -> Detection:
     """
     stars, told = found_stars(image, shipped_reader(), contrast)
     labels, order, overlapped = painted(stars, (image.shape[0], image.shape[1]))
-    return Detection(labels, stars.score[order], overlapped, told)
+    bright = np.float32(_SIGN[told]) * image
+    multiple = load_pretrained("finder").model.config.multiple
+    labels, score, origin = joined(bright, labels, stars.score[order], shipped_maps(), multiple)
+    return Detection(labels, score, np.where(origin < 0, False, overlapped[origin]), told)
+
+
+@cache
+def shipped_maps() -> MapReader:
+    """Foreground and boundary by the network that comes with the package, loaded once."""
+    graph, state = nnx.split(load_pretrained("finder").model)
+
+    @jax.jit
+    def run(state: Any, seen: jax.Array) -> tuple[jax.Array, jax.Array]:
+        reading = nnx.merge(graph, state)(seen[None])
+        return jax.nn.sigmoid(reading.foreground[0]), jax.nn.sigmoid(reading.boundary[0])
+
+    def read(seen: Map) -> tuple[Map, Map]:
+        foreground, boundary = run(state, jnp.asarray(seen))
+        return np.asarray(foreground), np.asarray(boundary)
+
+    return read
 
 
 def reader_of(model: Finder) -> Reader:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from stemfast.finding.network.pyramid import OctaveReading
 from stemfast.finding.network.rods import joined
+from stemfast.finding.network.star import Stars
 from stemfast.models.finder import STRIDE
 
 SHAPE = (160, 208)
@@ -22,23 +24,17 @@ def tilted(middle, length, width, degrees):
     return (np.abs(way) < 0.5 * length) & (np.abs(off) < 0.5 * width)
 
 
-def maps_of(bodies):
-    """A reader that knows the bodies, at the image's own scale alone."""
+def seen_of(bodies):
+    """Answers of a network that knows the bodies, at the image's own scale."""
     from scipy import ndimage
 
-    inside = np.zeros(SHAPE, np.float32)
-    edge = np.zeros(SHAPE, np.float32)
+    inside = np.zeros(SHAPE, bool)
+    edge = np.zeros(SHAPE, bool)
     for body in bodies:
-        inside[body] = 1.0
-        edge[body & ~ndimage.binary_erosion(body, iterations=3)] = 1.0
-
-    def reader(seen):
-        rows, columns = (side // STRIDE for side in seen.shape[:2])
-        if seen.shape[:2] != SHAPE:
-            return np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
-        return inside[::STRIDE, ::STRIDE], edge[::STRIDE, ::STRIDE]
-
-    return reader
+        inside |= body
+        edge |= body & ~ndimage.binary_erosion(body, iterations=3)
+    cells = slice(None, None, STRIDE), slice(None, None, STRIDE)
+    return [OctaveReading(Stars.joined([]), inside[cells], edge[cells])]
 
 
 def pieces(body, along, count):
@@ -53,8 +49,7 @@ def pieces(body, along, count):
 
 def join(labels, bodies):
     score = np.linspace(0.6, 0.9, int(labels.max()))
-    image = sum(body.astype(np.float32) for body in bodies)
-    return joined(image, labels, score, maps_of(bodies), 16)
+    return joined(labels, score, seen_of(bodies))
 
 
 def test_pieces_of_a_rod_become_one():
@@ -100,8 +95,6 @@ def test_a_rod_that_came_out_whole_is_left_alone():
 
 
 def test_nothing_gives_nothing():
-    labels, score, origin = joined(
-        np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.int32), np.zeros(0), maps_of([]), 16
-    )
+    labels, score, origin = joined(np.zeros(SHAPE, np.int32), np.zeros(0), seen_of([]))
     assert labels.max() == 0
     assert len(score) == len(origin) == 0

@@ -112,9 +112,9 @@ def test_tiles_have_no_seams():
     image = rng.normal(size=(900, 860)).astype(np.float32)
     seen = as_seen(image)
     reader = reader_of(finder)
-    whole = read(seen, reader, 0.0)
+    whole = read(seen, reader, 0.0).stars
     # Moved by a multiple of what the network's octaves share, tiles fall elsewhere.
-    moved = read(np.roll(seen, (64, 32), axis=(0, 1)), reader, 0.0)
+    moved = read(np.roll(seen, (64, 32), axis=(0, 1)), reader, 0.0).stars
     away = 2 * MARGIN
     inner = Stars.taken(
         whole, ((whole.centre > away) & (whole.centre < np.array(image.shape) - away)).all(axis=1)
@@ -127,12 +127,28 @@ def test_tiles_have_no_seams():
         np.testing.assert_allclose(back[tuple(centre)], radii, rtol=1e-4)
 
 
+def test_maps_of_tiles_are_those_of_the_whole_image():
+    """Foreground and boundary of an image in tiles are those of one pass over all of it."""
+    finder = Finder(FinderConfig(widths=(4, 6, 8, 8), head=6), rngs=nnx.Rngs(3))
+    seen = as_seen(np.random.default_rng(0).normal(size=(400, 688)).astype(np.float32))
+    found, whole = read(seen, reader_of(finder), 0.0), finder(seen[None])
+    assert found.foreground.shape == (200, 344)
+    edge = slice(MARGIN // STRIDE, -MARGIN // STRIDE)
+    inner = edge, edge  # beyond it the image's mirrored end is seen
+    for mine, right in (
+        (found.foreground, whole.foreground[0] > 0),
+        (found.boundary, whole.boundary[0] > 0),
+    ):
+        assert 0.0 < mine.mean() < 1.0
+        assert (mine[inner] == np.asarray(right)[inner]).mean() > 0.9999
+
+
 @pytest.mark.parametrize("shape", [(1, 30), (30, 30), (45, 200)])
 @pytest.mark.parametrize("contrast", ["auto", "dark"])
 def test_images_of_any_shape_are_read(shape, contrast):
     finder = Finder(FinderConfig(widths=(4, 6), head=4), rngs=nnx.Rngs(3))
     image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    stars, told = found_stars(image, reader_of(finder), contrast, 0.9)
+    stars, told, _ = found_stars(image, reader_of(finder), contrast, 0.9)
     assert told in ("bright", "dark")
     assert ((stars.centre >= -1) & (stars.centre <= np.array(shape))).all()
 

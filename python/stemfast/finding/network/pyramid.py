@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,23 @@ from stemfast.finding.network.scaling import as_seen
 from stemfast.finding.network.star import Stars, candidates
 from stemfast.models.finder import STRIDE
 
-__all__ = ["Octave", "octaves", "read", "spans", "stars_of"]
+__all__ = ["Octave", "OctaveReading", "TileReading", "octaves", "read", "read_octaves", "spans"]
 
 Map: TypeAlias = NDArray[np.float32]
-#: Network on one tile: (H, W, 2) → (middle, distance), cells.
-Reader: TypeAlias = Callable[[Map], tuple[Map, Map]]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+class TileReading(NamedTuple):
+    """Answers of the network for the cells of one tile (H, W), distances (H, W, rays)."""
+
+    middle: Map
+    distance: Map
+    foreground: Map
+    boundary: Map
+
+
+#: Network on one tile (H, W, 2).
+Reader: TypeAlias = Callable[[Map], TileReading]
 
 #: Sides of tiles [px], few of them, as a network is compiled for each; multiples of what the
 #: network asks for. The margin is its reach.
@@ -93,8 +105,27 @@ def spans(length: int, tile: int) -> list[Span]:
     return found
 
 
-def read(seen: Map, reader: Reader, least: float) -> Stars:
-    """Candidates of an image of any size, tile by tile.
+class OctaveReading(NamedTuple):
+    """Answers of the network for one octave.
+
+    Attributes
+    ----------
+    stars : Stars
+        Candidates.
+    foreground, boundary : (H, W) bool
+        Cells that lie on a particle, and on the boundary of one.
+    factor : float
+        Of the octave's pixels make one of the image's, along a side.
+    """
+
+    stars: Stars
+    foreground: Mask
+    boundary: Mask
+    factor: float = 1.0
+
+
+def read(seen: Map, reader: Reader, least: float) -> OctaveReading:
+    """Candidates, foreground and boundary of an image of any size, tile by tile.
 
     Tiles overlap by more than the network reaches, so that there are no seams.
 
@@ -109,13 +140,24 @@ def read(seen: Map, reader: Reader, least: float) -> Stars:
     # The fewest pixels, margins included; of two that are alike, the larger tiles.
     tile = min(TILES[::-1], key=lambda t: len(spans(rows, t)) * len(spans(columns, t)) * t * t)
     found = []
+    foreground, boundary = (
+        np.zeros((-(-rows // STRIDE), -(-columns // STRIDE)), np.bool_) for _ in range(2)
+    )
     for down in spans(rows, tile):
         for along in spans(columns, tile):
-            middle, distance = reader(_cut(seen, down.start, along.start, tile))
+            answer = reader(_cut(seen, down.start, along.start, tile))
             inner = _cells(down), _cells(along)
-            stars = candidates(middle, distance, least, STRIDE, inner)
+            stars = candidates(answer.middle, answer.distance, least, STRIDE, inner)
             found.append(stars.moved(down.start, along.start))
-    return Stars.joined(found)
+            place = _moved(inner[0], down.start), _moved(inner[1], along.start)
+            foreground[place] = answer.foreground[inner] > 0.5
+            boundary[place] = answer.boundary[inner] > 0.5
+    return OctaveReading(Stars.joined(found), foreground, boundary)
+
+
+def _moved(cells: slice, start: int) -> slice:
+    """Cells of a tile that begins at a pixel, as cells of the image."""
+    return slice(cells.start + start // STRIDE, cells.stop + start // STRIDE)
 
 
 def _cells(span: Span) -> slice:
@@ -137,14 +179,14 @@ def _mirrored(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
     return np.minimum(index, 2 * length - 1 - index)
 
 
-def stars_of(
+def read_octaves(
     levels: Sequence[Octave],
     sign: float,
     reader: Reader,
     least: float,
     sizes_px: tuple[float, float],
-) -> list[Stars]:
-    """Candidates of some octaves, in pixels of the image.
+) -> list[OctaveReading]:
+    """Answers for some octaves, their candidates in pixels of the image.
 
     Parameters
     ----------
@@ -159,8 +201,10 @@ def stars_of(
     """
     found = []
     for level in levels:
-        stars = read(as_seen(np.float32(sign) * level.image), reader, least)
+        answer = read(as_seen(np.float32(sign) * level.image), reader, least)
+        stars = answer.stars
         size = np.sqrt(4.0 / np.pi * stars.area)
         stars = stars.taken((size >= sizes_px[0]) & (size <= sizes_px[1]))
-        found.append(stars.scaled(1.0 / level.factor))
+        stars = stars.scaled(1.0 / level.factor)
+        found.append(answer._replace(stars=stars, factor=level.factor))
     return found

@@ -12,14 +12,21 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
-from stemfast.finding.network.pyramid import Octave, Reader, octaves, stars_of
-from stemfast.finding.network.rods import MapReader, joined
+from stemfast.finding.network.pyramid import (
+    Octave,
+    OctaveReading,
+    Reader,
+    TileReading,
+    octaves,
+    read_octaves,
+)
+from stemfast.finding.network.rods import joined
 from stemfast.finding.network.specks import of_a_size, stands_out
 from stemfast.finding.network.star import Stars, chosen, painted
 from stemfast.models.finder import Finder
 from stemfast.pretrained.shipped import load_pretrained
 
-__all__ = ["detect", "found_stars", "reader_of"]
+__all__ = ["detect", "detected", "found_stars", "reader_of"]
 
 Map: TypeAlias = NDArray[np.float32]
 
@@ -50,29 +57,7 @@ def detect(image: Map, contrast: str = "auto") -> Detection:
     -------
     Detection
     """
-    stars, told = found_stars(image, shipped_reader(), contrast)
-    labels, order, overlapped = painted(stars, (image.shape[0], image.shape[1]))
-    bright = np.float32(_SIGN[told]) * image
-    multiple = load_pretrained("finder").model.config.multiple
-    labels, score, origin = joined(bright, labels, stars.score[order], shipped_maps(), multiple)
-    return Detection(labels, score, np.where(origin < 0, False, overlapped[origin]), told)
-
-
-@cache
-def shipped_maps() -> MapReader:
-    """Foreground and boundary by the network that comes with the package, loaded once."""
-    graph, state = nnx.split(load_pretrained("finder").model)
-
-    @jax.jit
-    def run(state: Any, seen: jax.Array) -> tuple[jax.Array, jax.Array]:
-        reading = nnx.merge(graph, state)(seen[None])
-        return jax.nn.sigmoid(reading.foreground[0]), jax.nn.sigmoid(reading.boundary[0])
-
-    def read(seen: Map) -> tuple[Map, Map]:
-        foreground, boundary = run(state, jnp.asarray(seen))
-        return np.asarray(foreground), np.asarray(boundary)
-
-    return read
+    return detected(image, shipped_reader(), contrast)
 
 
 def reader_of(model: Finder) -> Reader:
@@ -80,24 +65,19 @@ def reader_of(model: Finder) -> Reader:
     graph, state = nnx.split(model)
 
     @jax.jit
-    def run(state: Any, tile: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def run(state: Any, tile: jax.Array) -> tuple[jax.Array, ...]:
         reading = nnx.merge(graph, state)(tile[None])
-        return jax.nn.sigmoid(reading.middle[0]), reading.distance[0]
+        shares = (jax.nn.sigmoid(x[0]) for x in (reading.foreground, reading.boundary))
+        return jax.nn.sigmoid(reading.middle[0]), reading.distance[0], *shares
 
-    def read(tile: Map) -> tuple[Map, Map]:
-        middle, distance = run(state, jnp.asarray(tile))
-        return np.asarray(middle), np.asarray(distance)
+    def read(tile: Map) -> TileReading:
+        return TileReading(*(np.asarray(x) for x in run(state, jnp.asarray(tile))))
 
     return read
 
 
-def found_stars(
-    image: Map,
-    reader: Reader,
-    contrast: str = "auto",
-    least: float = LEAST,
-) -> tuple[Stars, Contrast]:
-    """Outlines of an image, and the contrast that they were found in.
+def detected(image: Map, reader: Reader, contrast: str = "auto", least: float = LEAST) -> Detection:
+    """Particles of an image, by any network.
 
     Parameters
     ----------
@@ -105,6 +85,32 @@ def found_stars(
     reader : callable
     contrast : "bright", "dark" or "auto"
         "auto" takes the one in which the network is surer of more.
+    least : float
+        Lowest score.
+
+    Returns
+    -------
+    Detection
+    """
+    stars, told, seen = found_stars(image, reader, contrast, least)
+    labels, order, overlapped = painted(stars, (image.shape[0], image.shape[1]))
+    labels, score, origin = joined(labels, stars.score[order], seen)
+    return Detection(labels, score, np.where(origin < 0, False, overlapped[origin]), told)
+
+
+def found_stars(
+    image: Map,
+    reader: Reader,
+    contrast: str = "auto",
+    least: float = LEAST,
+) -> tuple[Stars, Contrast, list[OctaveReading]]:
+    """Outlines of an image, the contrast that they were found in, and the answers for octaves.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+    reader : callable
+    contrast : "bright", "dark" or "auto"
     least : float
         Lowest score.
     """
@@ -115,15 +121,16 @@ def found_stars(
     told: Contrast = "dark" if contrast == "dark" else "bright"
     if contrast != "auto":
         coarse = []
-    seen: dict[Contrast, list[Stars]] = {"bright": [], "dark": []}
+    seen: dict[Contrast, list[OctaveReading]] = {"bright": [], "dark": []}
     if coarse:
         for name in _SIGN:
-            seen[name] = stars_of(coarse, _SIGN[name], reader, least, SIZES_PX)
+            seen[name] = read_octaves(coarse, _SIGN[name], reader, least, SIZES_PX)
         told = _told_contrast(coarse[0], seen)
     finer = [o for o in levels if not any(o is known for known in coarse)]
-    parts = [*stars_of(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
-    stars = _kept(Stars.joined(parts), np.float32(_SIGN[told]) * image)
-    return stars.taken(of_a_size(stars, least)), told
+    answers = [*read_octaves(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
+    stars = Stars.joined([answer.stars for answer in answers])
+    stars = _kept(stars, np.float32(_SIGN[told]) * image)
+    return stars.taken(of_a_size(stars, least)), told, answers
 
 
 def _kept(stars: Stars, image: Map) -> Stars:
@@ -133,12 +140,13 @@ def _kept(stars: Stars, image: Map) -> Stars:
     return chosen(stars, (image.shape[0], image.shape[1]))
 
 
-def _told_contrast(level: Octave, seen: dict[Contrast, list[Stars]]) -> Contrast:
+def _told_contrast(level: Octave, seen: dict[Contrast, list[OctaveReading]]) -> Contrast:
     """The contrast with more sure particles among the candidates of `level` and coarser octaves."""
     evidence = {}
     for name, parts in seen.items():
         stars = _kept(
-            Stars.joined(parts).scaled(level.factor), np.float32(_SIGN[name]) * level.image
+            Stars.joined([part.stars for part in parts]).scaled(level.factor),
+            np.float32(_SIGN[name]) * level.image,
         )
         sure = stars.taken(stars.score > _SURE)
         evidence[name] = float((sure.score**4 * np.sqrt(sure.area)).sum())

@@ -7,23 +7,19 @@ lie in it are its pieces. Particles that touch are parted by boundary: a chain o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.network.pyramid import octaves
-from stemfast.finding.network.scaling import as_seen
+from stemfast.finding.network.pyramid import OctaveReading
 from stemfast.models.finder import STRIDE
 
-__all__ = ["MapReader", "joined"]
+__all__ = ["joined"]
 
-Map: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 Labels: TypeAlias = NDArray[np.int32]
-#: Foreground and boundary on cells of an image as the network sees it.
-MapReader: TypeAlias = Callable[[Map], tuple[Map, Map]]
 
 _LARGEST_PX = 1100  # of an octave that is looked at, along a side
 _SLENDER = 3.0  # length over width
@@ -36,21 +32,17 @@ _SURE = 0.6  # least score of a body
 
 
 def joined(
-    image: Map, labels: Labels, score: NDArray[np.float64], reader: MapReader, multiple: int
+    labels: Labels, score: NDArray[np.float64], seen: Sequence[OctaveReading]
 ) -> tuple[Labels, NDArray[np.float64], NDArray[np.intp]]:
     """Labels with the pieces of long bodies joined.
 
     Parameters
     ----------
-    image : (rows, columns) float32
-        With particles bright.
     labels : (rows, columns) int32
         1 … n on outlines.
     score : (n,) float64
-    reader : callable
-        Foreground and boundary of an image as the network sees it.
-    multiple : int
-        Sides of what the network reads are multiples of this [px].
+    seen : sequence of OctaveReading
+        The network's answers for this image.
 
     Returns
     -------
@@ -60,10 +52,12 @@ def joined(
     origin : (m,) int
         Row of `score` that each label had before, −1 for a body that was joined.
     """
+    if len(score) < 2:
+        return labels, score, np.arange(len(score))
     labels = labels.copy()
     scores = list(score)
     origin = list(range(len(score)))
-    for mask in _bodies(image, reader, multiple):
+    for mask in _bodies(seen, labels.shape):
         inside = np.bincount(labels[mask], minlength=len(scores) + 1)
         whole = np.bincount(labels.ravel(), minlength=len(scores) + 1)
         pieces = np.flatnonzero(inside > _WITHIN * np.maximum(whole, 1))
@@ -82,19 +76,14 @@ def joined(
     return renumbered[labels], np.array(scores)[rows], np.array(origin, np.intp)[rows]
 
 
-def _bodies(image: Map, reader: MapReader, multiple: int) -> list[Mask]:
-    """Long bodies of all octaves, the largest first, none twice."""
+def _bodies(seen: Sequence[OctaveReading], shape: tuple[int, ...]) -> list[Mask]:
+    """Long bodies of all octaves in an image of this shape, the largest first, none twice."""
     found: list[tuple[int, Mask]] = []
-    for octave in octaves(image):
-        if max(octave.image.shape) > _LARGEST_PX:
+    for octave in seen:
+        if STRIDE * max(octave.foreground.shape) > _LARGEST_PX:
             continue
-        seen = as_seen(octave.image)
-        rows, columns = seen.shape[:2]
-        padded = np.pad(seen, ((0, -rows % multiple), (0, -columns % multiple), (0, 0)), "edge")
-        maps = reader(padded.astype(np.float32))
-        foreground, boundary = (one[: rows // STRIDE, : columns // STRIDE] for one in maps)
-        for cells in _long(foreground > 0.5, boundary > 0.5):
-            mask = _enlarged(cells, image.shape, octave.factor / STRIDE)
+        for cells in _long(octave.foreground, octave.boundary):
+            mask = _enlarged(cells, shape, octave.factor / STRIDE)
             found.append((int(np.count_nonzero(mask)), mask))
     chosen: list[Mask] = []
     for size, mask in sorted(found, key=lambda one: -one[0]):
@@ -136,7 +125,7 @@ def _bridge(
     other: tuple[NDArray[np.float64], NDArray[np.float64], float, float],
     shape: tuple[int, ...],
 ) -> Mask | None:
-    """What lies between two bodies that are in line, or None."""
+    """The gap between two bodies that are in line, filled; None for others."""
     (at, along, length, width), (there, its, its_length, its_width) = one, other
     apart = there - at
     ahead = float(apart @ along)

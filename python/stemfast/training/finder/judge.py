@@ -16,8 +16,7 @@ from stemfast.evaluation.detection import (
 )
 from stemfast.fields import Field, FieldRecipe
 from stemfast.finding.network.pyramid import Reader
-from stemfast.finding.network.reading import found_stars
-from stemfast.finding.network.star import painted
+from stemfast.finding.network.reading import detected
 from stemfast.training.finder.experiment import TEST_FIRST
 
 __all__ = ["judge", "matches_of"]
@@ -63,13 +62,11 @@ def judge(
     told = 0
     for index in range(first, first + fields):
         field = recipe.draw(seed, index)
-        stars, contrast = found_stars(field.image.astype(np.float32), reader)
-        told += (contrast == "dark") == field.bright_field
-        shape = (recipe.rows, recipe.columns)
-        labels, order, _ = painted(stars, shape)
-        own = matches_of(field, labels)
+        found = detected(field.image.astype(np.float32), reader)
+        told += (found.contrast == "dark") == field.bright_field
+        own = matches_of(field, found.labels)
         parts.append(own)
-        confidence.append(stars.score[order])
+        confidence.append(found.confidence)
         kinds.setdefault(field.kind, []).append(own)
     f1, recall, precision = f1_score(parts)
     return {

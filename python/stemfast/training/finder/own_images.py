@@ -20,9 +20,8 @@ from stemfast.evaluation.detection import box_overlap, boxes_of, f1_score, match
 from stemfast.fields.shapes import sphere_outline
 from stemfast.finding.hand_labels import read_labels
 from stemfast.finding.network.pyramid import Reader
-from stemfast.finding.network.reading import found_stars
+from stemfast.finding.network.reading import detected
 from stemfast.finding.network.scaling import as_seen
-from stemfast.finding.network.star import painted
 from stemfast.finding.source import source_of
 from stemfast.training.finder.targets import LARGEST_PX, SMALLEST_PX, Sample, targets_of
 
@@ -203,8 +202,7 @@ def score_on(reader: Reader, images: list[Labelled], least: float = 0.4) -> floa
     """F1 on labelled images by boxes, at an overlap above `least`."""
     parts = []
     for own in images:
-        stars, _ = found_stars(own.image, reader, "bright")
-        labels, _, _ = painted(stars, (own.image.shape[0], own.image.shape[1]))
+        labels = detected(own.image, reader, "bright").labels
         true = np.array(
             [[o[:, 0].min(), o[:, 0].max(), o[:, 1].min(), o[:, 1].max()] for o in own.outlines]
         ) + np.array([0.0, 1.0, 0.0, 1.0])

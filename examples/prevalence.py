@@ -1,4 +1,4 @@
-"""How often the corrected shares of a batch cover the truth, and how wide their intervals are.
+"""Coverage and width of the intervals of corrected shares, on simulated batches.
 
     python examples/prevalence.py [IMAGES]
 

@@ -1,4 +1,4 @@
-"""What JAX compiles is kept from one command to the next, where it is safe to."""
+"""Programs that JAX compiles are kept from one command to the next, where it is safe to."""
 
 from __future__ import annotations
 

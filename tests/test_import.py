@@ -43,6 +43,11 @@ def test_importing_loads_nothing_heavy(code):
     assert "scipy" not in loaded
 
 
+@pytest.mark.parametrize("room", ["micrograph", "fields", "recipes", "classify"])
+def test_rooms_that_need_no_network_load_none(room):
+    assert loaded_after(f"import stemfast.{room}").isdisjoint(HEAVY)
+
+
 def test_every_public_name_exists_and_says_what_it_is():
     import stemfast
 
@@ -84,7 +89,7 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 #: Rooms of the package, lowest first. A module imports from its own floor and from those below.
 FLOORS = (
     {"arguments", "elementary", "atomic", "untrusted", "user_cache"},
-    {"units", "draws", "orientation", "symmetry", "noise"},
+    {"units", "draws", "framing", "orientation", "symmetry", "noise"},
     {"scattering"},
     {"materials", "models"},
     {"particles", "microscope"},

@@ -7,10 +7,10 @@ from stemfast.fields import FieldRecipe
 from stemfast.fields.chance import Chance
 from stemfast.fields.resting import resting
 from stemfast.fields.shapes import CLASSES, library
+from stemfast.framing import framed
 from stemfast.micrograph.families import FAMILIES, families_of, names_of
 from stemfast.micrograph.find import FoundParticle
 from stemfast.micrograph.portrait import PORTRAIT_PX, portrait, portraits, side_px
-from stemfast.pretrained.framing import framed
 from stemfast.simulation.batch import rotated
 from stemfast.training import experiment
 from stemfast.training.portraits.samples import Samples, some

@@ -129,7 +129,7 @@ def _thresholds(name: str, network: Any, coverage: float) -> SetThresholds:
 def _answer(
     network: Any, file: Path, images: Any, given: float | None, known: float | None
 ) -> Prediction:
-    """What the network says; its warnings are among the notes.
+    """Prediction of the network, with its warnings among the notes.
 
     Parameters
     ----------

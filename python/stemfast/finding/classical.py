@@ -81,7 +81,7 @@ def detect(
 
 
 def seen_above(image: Image, contrast: Contrast) -> tuple[NDArray[np.bool_], int]:
-    """What the threshold lets through, in which all particles that `detect` finds lie.
+    """Mask of pixels above the threshold of `detect`, which holds all particles that it finds.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from stemfast.framing import resample
 from stemfast.micrograph.files.error import MicrographError
 from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.find import FoundParticle, find_particles
@@ -275,22 +276,4 @@ def far_from(mask: Mask, distance_px: int) -> Mask:
     from scipy import ndimage
 
     result: Mask = ~ndimage.binary_dilation(mask, iterations=distance_px)
-    return result
-
-
-def resample(
-    window: Image, centre: tuple[float, float], side: float, size: int, *, order: int
-) -> Image:
-    """Sample the square of `side` px around `centre` at the centres of size x size pixels."""
-    from scipy import ndimage
-
-    step = side / size
-    smooth = window
-    if step > 1.0:
-        # A box of one output pixel has this variance; the input's own pixel is taken off.
-        smooth = ndimage.gaussian_filter(window, math.sqrt((step**2 - 1.0) / 12.0))
-    first = [c - 0.5 * side + 0.5 * step for c in centre]
-    result: Image = ndimage.affine_transform(
-        smooth, [step, step], offset=first, output_shape=(size, size), order=order, mode="nearest"
-    )
     return result

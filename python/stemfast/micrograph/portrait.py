@@ -11,16 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph.crop import fill, padded_window, resample
+from stemfast.framing import resample, standardised, window_side
+from stemfast.micrograph.crop import fill, padded_window
 from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.find import FoundParticle, FoundParticles
-from stemfast.pretrained.framing import window_side
 
 __all__ = ["PORTRAIT_PX", "portrait", "portraits", "side_px"]
 
 #: Rows and columns of a portrait.
 PORTRAIT_PX = 80
-_FEW = 1e-6
 
 
 def side_px(particle: FoundParticle) -> float:
@@ -82,9 +81,7 @@ def portrait(
         labels = np.where(labels < 0, labels, 0)
     filled = fill(window, labels, particle.label)
     offset = (centre[0] - first[0], centre[1] - first[1])
-    seen = resample(filled, offset, side, PORTRAIT_PX, order=1)
-    seen -= seen.mean()
-    return (seen / max(float(seen.std()), _FEW)).astype(np.float32)
+    return standardised(resample(filled, offset, side, PORTRAIT_PX, order=1))
 
 
 def portraits(

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from stemfast.micrograph.crop import FILL_SEED, far_from, padded_window, resample
+from stemfast.framing import resample
+from stemfast.micrograph.crop import FILL_SEED, far_from, padded_window
 from stemfast.micrograph.files.error import MicrographError
 from stemfast.micrograph.files.read import Micrograph, checked_image
 from stemfast.micrograph.find import FoundParticle, FoundParticles

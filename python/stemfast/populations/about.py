@@ -1,4 +1,4 @@
-"""What a folder of results is of: written when a run begins, read by whoever reports."""
+"""Settings of a folder of results: written when a run begins, read by whoever reports."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def micrographs_in(folder: Path) -> list[Task]:
 
 
 def warnings_about(names: list[str]) -> list[str]:
-    """What a user should know about the files of a folder.
+    """Warnings about the files of a folder.
 
     Examples
     --------

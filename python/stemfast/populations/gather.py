@@ -71,7 +71,7 @@ class Pictured:
 
     @property
     def order(self) -> tuple[float, str, int]:
-        """What pictures are sorted by."""
+        """Key that pictures are sorted by."""
         return self.rank, self.file, self.particle
 
 

@@ -141,7 +141,7 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
 
 
 def _words(error: Exception, path: Path) -> str:
-    """What went wrong, on one line, without the folder's path."""
+    """Message of an error on one line, without the folder's path."""
     if isinstance(error, OSError) and error.strerror:
         return str(error.strerror)
     text = " ".join(str(error).split()) or type(error).__name__

@@ -97,7 +97,7 @@ class Part:
 
 
 def part_path(out: Path, name: str) -> Path:
-    """Where the part of a file lies in the folder of results."""
+    """Path of the part of a file in the folder of results."""
     return out / FOLDER / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}{SUFFIX}"
 
 

@@ -238,7 +238,7 @@ def _sizes(sizes: Sizes, edges: list[float]) -> Content:
 
 
 def _pictures(of: Gathered) -> Content:
-    """Which particles the page shows, without the pictures."""
+    """Particles that the page shows, without their pictures."""
     told: Content = {}
     for name in CHOICES:
         told[name] = [
@@ -262,7 +262,7 @@ def _rounded(value: float) -> float:
 
 
 def _notes(about: About, of: Gathered, content: Content) -> list[str]:
-    """What a reader must know to trust the numbers as far as they go."""
+    """Notes on the limits of the numbers."""
     notes = []
     if content["failed"]:
         notes.append(f"{len(content['failed'])} of {len(of.files)} files failed: see the list")

@@ -12,10 +12,10 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.framing import framed
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
 from stemfast.models.predict import softmax
 from stemfast.pretrained.class_gaussians import QUANTILE
-from stemfast.pretrained.framing import framed
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits
 from stemfast.pretrained.prediction_sets import SetThresholds
 from stemfast.pretrained.sampling import (
@@ -163,7 +163,7 @@ class TrainedClassifier:
             that the network learnt from (`stemfast.pretrained.sampling`). Without it they are
             read as they are, and must have the learnt size. A network of portraits does not need
             it: it frames the particle of an image of any size
-            (`stemfast.pretrained.framing`).
+            (`stemfast.framing`).
 
         Raises
         ------

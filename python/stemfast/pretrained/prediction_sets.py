@@ -81,7 +81,7 @@ class SetThresholds:
         return self.least_probabilities[row]
 
     def sets(self, probabilities: ArrayLike, coverage: float) -> NDArray[np.bool_]:
-        """Whether each class (N, C) is in the set of its image, by calibrated probabilities."""
+        """Sets (N, C) of classes, true for those in the set, by calibrated probabilities (N, C)."""
         return np.asarray(np.asarray(probabilities, np.float64) >= self.least(coverage))
 
     def to_dict(self) -> dict[str, Any]:

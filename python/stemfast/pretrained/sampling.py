@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.framing import standing_out
 from stemfast.noise import measure_noise, missing_noise
-from stemfast.pretrained.framing import standing_out
 
 __all__ = [
     "Learnt",
@@ -68,7 +68,7 @@ class Learnt:
 
     @classmethod
     def of(cls, card: Mapping[str, Any], shape: tuple[int, int]) -> Learnt | None:
-        """What a model card says, None for a network without a recipe.
+        """Sampling in a model card, None for a network without a recipe.
 
         Examples
         --------
@@ -87,7 +87,7 @@ class Learnt:
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """Where a particle is seen in an image.
+    """Place and pixels of a particle in an image.
 
     Attributes
     ----------
@@ -263,7 +263,7 @@ def _warnings(
 def sight(image: Floats) -> Sight:
     """The particle of an image (H, W), as far as its outline shows at first sight.
 
-    It is what :func:`stemfast.pretrained.framing.standing_out` finds. Where nothing stands out, the
+    It is what :func:`stemfast.framing.standing_out` finds. Where nothing stands out, the
     middle of the image stands for it.
 
     Examples

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.dataset import splits
+from stemfast.framing import framed
 from stemfast.micrograph.families import holds, names_of
 from stemfast.models.predict import softmax
-from stemfast.pretrained.framing import framed
 from stemfast.pretrained.novelty import features_and_logits
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def measure(
 
 
 def _agree(names: list[str], truth: list[str], *, portraits: bool) -> NDArray[np.bool_]:
-    """Whether names hold the truth; "spheres" of the recipe have axes that differ by up to 1.2."""
+    """True where a name holds the truth; axes of the recipe's "spheres" differ by up to 1.2."""
     return np.array(
         [
             holds(name, shape) or (portraits and shape == "sphere" and holds(name, "ellipsoid"))

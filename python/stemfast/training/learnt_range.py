@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stemfast.models.predict import softmax
 from stemfast.pretrained import classifier
@@ -14,7 +16,7 @@ from stemfast.pretrained.class_gaussians import fit
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
 from stemfast.pretrained.prediction_sets import FEWEST, SetThresholds, calibrate
 
-__all__ = ["add_sets_to", "add_to", "measure"]
+__all__ = ["add_sets_to", "add_to", "measure", "novelty_of", "store_sets"]
 
 if TYPE_CHECKING:
     from stemfast.models import Classifier
@@ -46,14 +48,28 @@ def measure(
 
     if images < 4 * len(recipe.class_names):
         return None
-    features, textures, labels = [], [], []
     with stream(
         recipe, seed=seed, batch_size=512, stop=images, split="validation", n_threads=n_threads
     ) as batches:
-        for batch in batches:
-            features.append(features_and_logits(model, batch.images)[0])
-            textures.append(texture(batch.images))
-            labels.append(batch.labels)
+        return novelty_of(model, ((batch.images, batch.labels) for batch in batches))
+
+
+def novelty_of(
+    model: Classifier, batches: Iterable[tuple[NDArray[Any], NDArray[np.int64]]]
+) -> NoveltyModel:
+    """Novelty model of a network from images and labels of validation, batch by batch.
+
+    Parameters
+    ----------
+    model : Classifier
+        The network, with the weights that are kept.
+    batches : iterable of (images, labels)
+    """
+    features, textures, labels = [], [], []
+    for images, own in batches:
+        features.append(features_and_logits(model, images)[0])
+        textures.append(texture(images))
+        labels.append(own)
     truth = np.concatenate(labels)
     # Textures overlap so much that classes would only split them into smaller heaps.
     one = np.zeros(len(truth), np.int64)
@@ -115,19 +131,43 @@ def add_sets_to(folder: str | Path, *, n_threads: int = 0) -> SetThresholds:
     from stemfast.evaluation.judge import answers
 
     trained, recipe, made = _trained(folder)
-    images = made["validation_images"]
     table, labels = answers(
         trained.model,
         recipe,
         seed=made["seed"],
         split="validation",
-        images=images,
+        images=made["validation_images"],
         n_threads=n_threads,
     )
+    return store_sets(folder, trained, table, labels)
+
+
+def store_sets(
+    folder: str | Path,
+    trained: TrainedClassifier,
+    table: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> SetThresholds:
+    """Calibrate thresholds by validation images, and store the network with them.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of the network.
+    trained : TrainedClassifier
+    table : (N, n_classes) float32
+        Its logits.
+    labels : (N,) int64
+
+    Raises
+    ------
+    ValueError
+        If the images are too few.
+    """
     thresholds = calibrate(softmax(table, trained.temperature), labels)
     if thresholds is None:
         raise ValueError(
-            f"{folder} was calibrated with {images} images, expected at least {FEWEST} for "
+            f"{folder} was calibrated with {len(labels)} images, expected at least {FEWEST} for "
             "prediction sets"
         )
     classifier.save(folder, replace(trained, set_thresholds=thresholds))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.dataset.streaming.in_order import in_order
 from stemfast.fields import FieldRecipe
 from stemfast.finding.network.scaling import as_seen
 from stemfast.models.finder import RAYS
@@ -141,7 +142,7 @@ class Samples:
                 yield self._recipe, self._seed, index
                 index += 1
 
-        source = _bounded(pool, tasks(), 4 * fresh + 16)
+        source = in_order(pool, _work, tasks(), 4 * fresh + 16)
         first = [next(source) for _ in range(ring)]
         # Field j has place j modulo the ring's length, wherever training began.
         oldest = begin % ring
@@ -167,15 +168,6 @@ class Samples:
                 kept[oldest] = next(source)
                 oldest = (oldest + 1) % ring
             step += 1
-
-
-def _bounded(pool: Any, tasks: Iterator[Any], ahead: int) -> Iterator[Sample]:
-    """Results in order, with no more than `ahead` tasks under way."""
-    waiting = [pool.apply_async(_work, (next(tasks),)) for _ in range(ahead)]
-    while True:
-        result = waiting.pop(0).get()
-        waiting.append(pool.apply_async(_work, (next(tasks),)))
-        yield result
 
 
 def _together(chosen: list[Sample]) -> SampleBatch:

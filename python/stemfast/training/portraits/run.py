@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from stemfast.fields import FieldRecipe
 from stemfast.models import logits
 from stemfast.models.predict import softmax
 from stemfast.pretrained import classifier as weights
-from stemfast.pretrained.class_gaussians import fit
-from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
-from stemfast.pretrained.prediction_sets import FEWEST, SetThresholds, calibrate
+from stemfast.pretrained.novelty import NoveltyModel
+from stemfast.pretrained.prediction_sets import SetThresholds, calibrate
 from stemfast.pretrained.store import rounded_to_float16
+from stemfast.training import learnt_range
 from stemfast.training.finish import origin_lines, row
 from stemfast.training.portraits.experiment import PortraitExperiment
 from stemfast.training.portraits.samples import Samples, some
@@ -133,14 +133,13 @@ def novelty_of(model: Any, known: Portraits) -> NoveltyModel | None:
     half = known.labels[: len(known.labels) // 2]
     if np.bincount(half, minlength=len(CLASS_NAMES)).min() < 2:
         return None
-    features, textures = [], []
-    for k in range(0, len(known.labels), _CHUNK):
-        images = known.images[k : k + _CHUNK].astype(np.float32)
-        features.append(features_and_logits(model, images)[0])
-        textures.append(texture(images))
-    one = np.zeros(len(known.labels), np.int64)
-    return NoveltyModel(
-        fit(np.concatenate(features), known.labels), fit(np.concatenate(textures), one)
+    parts = range(0, len(known.labels), _CHUNK)
+    return learnt_range.novelty_of(
+        model,
+        (
+            (known.images[k : k + _CHUNK].astype(np.float32), known.labels[k : k + _CHUNK])
+            for k in parts
+        ),
     )
 
 
@@ -163,15 +162,9 @@ def add_sets_to(folder: str | Path) -> SetThresholds:
     trained = weights.load(folder)
     own = PortraitExperiment.model_validate(trained.card["experiment"])
     known = some(own.make_recipe(), own.seed, "validation", own.validation_images, own.most)
-    table = _logits(trained.model, known.images)
-    thresholds = calibrate(softmax(table, trained.temperature), known.labels)
-    if thresholds is None:
-        raise ValueError(
-            f"{folder} was calibrated with {len(known.labels)} portraits, expected at least "
-            f"{FEWEST} for prediction sets"
-        )
-    weights.save(folder, replace(trained, set_thresholds=thresholds))
-    return thresholds
+    return learnt_range.store_sets(
+        folder, trained, _logits(trained.model, known.images), known.labels
+    )
 
 
 def card_text(trained: weights.TrainedClassifier) -> str:

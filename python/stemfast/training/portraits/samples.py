@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stemfast.dataset.splits import first_index
+from stemfast.dataset.streaming.in_order import in_order
 from stemfast.fields import FieldRecipe
 from stemfast.training.portraits.sitters import Portraits, drawn
 
@@ -50,22 +51,16 @@ class Samples:
         tasks = iter(range(start - self._ring, 2**40))
         first = first_index("train")
 
-        def ask() -> Any:
-            index = next(tasks)
-            index = first + (index if index >= 0 else 2**40 + index)
-            return pool.apply_async(_work, ((self._recipe, self._seed, index, self._most),))
+        def asked() -> Iterator[tuple[FieldRecipe, int, int, int]]:
+            for index in tasks:
+                place = first + (index if index >= 0 else 2**40 + index)
+                yield self._recipe, self._seed, place, self._most
 
-        waiting = deque(ask() for _ in range(4 * self._fresh + 16))
-
-        def received() -> Portraits:
-            result: Portraits = waiting.popleft().get()
-            waiting.append(ask())
-            return result
-
-        kept = deque((received() for _ in range(self._ring)), maxlen=self._ring)
+        source = in_order(pool, _work, asked(), 4 * self._fresh + 16)
+        kept = deque((next(source) for _ in range(self._ring)), maxlen=self._ring)
         while True:
             rng = np.random.default_rng((self._seed, step))
-            fresh = [received() for _ in range(self._fresh)]
+            fresh = [next(source) for _ in range(self._fresh)]
             new, old = _joined(fresh), _joined([kept[k] for k in self._chosen(rng, len(kept))])
             rows = rng.permutation(len(new.labels))[: self._batch_size]
             more = rng.integers(0, max(len(old.labels), 1), self._batch_size - len(rows))

@@ -7,12 +7,13 @@ were found in a micrograph.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["framed", "standing_out", "window_side"]
+__all__ = ["framed", "resample", "standardised", "standing_out", "window_side"]
 
 Image: TypeAlias = NDArray[np.float64]
 
@@ -24,6 +25,7 @@ _SMOOTH = 1.0 / 90.0  # Gaussian width over the image's shorter side
 _RIM = 0.08  # of each side
 _LEVEL, _NOISE = 0.4, 4.0  # share of the height, standard deviations of the rim
 _MAD_TO_SIGMA = 1.4826
+_FLAT = 1e-6
 
 
 def window_side(area_px: float, box_px: float) -> float:
@@ -64,13 +66,11 @@ def framed(image: NDArray[Any], size: int) -> NDArray[np.float32]:
     >>> seen.shape, bool(seen[40, 40] > 1.0), bool(seen[0, 0] < 0.0)
     ((80, 80), True, True)
     """
-    from scipy import ndimage
-
     values = np.asarray(image, np.float64)
     found = standing_out(values)
     if found is None:
         side = float(max(values.shape))
-        centre = tuple(0.5 * (n - 1) for n in values.shape)
+        centre = (0.5 * (values.shape[0] - 1), 0.5 * (values.shape[1] - 1))
         sign = 1.0
     else:
         mask, sign = found
@@ -78,16 +78,44 @@ def framed(image: NDArray[Any], size: int) -> NDArray[np.float32]:
         box = (rows.min(), rows.max(), columns.min(), columns.max())
         side = window_side(len(rows), max(box[1] - box[0], box[3] - box[2]) + 1)
         centre = (0.5 * (box[0] + box[1]), 0.5 * (box[2] + box[3]))
+    return standardised(resample(sign * values, centre, side, size, order=1))
+
+
+def standardised(image: Image) -> NDArray[np.float32]:
+    """The image with a mean of 0 and a standard deviation of 1; a flat one becomes 0."""
+    centred = image - image.mean()
+    return np.asarray(centred / max(float(centred.std()), _FLAT), np.float32)
+
+
+def resample(
+    window: Image, centre: tuple[float, float], side: float, size: int, *, order: int
+) -> Image:
+    """Sample the square of `side` px around `centre` at the centres of size × size pixels.
+
+    Parameters
+    ----------
+    window : (rows, columns) float64
+    centre : (float, float)
+        Row and column [px].
+    side : float
+        [px]
+    size : int
+        Rows and columns of the result.
+    order : int
+        Of the splines.
+    """
+    from scipy import ndimage
+
     step = side / size
-    smooth = sign * values
-    if step > 1.0:  # a box of one output pixel has this variance; the input's own is taken off
-        smooth = ndimage.gaussian_filter(smooth, float(np.sqrt((step**2 - 1.0) / 12.0)))
+    smooth = window
+    if step > 1.0:
+        # A box of one output pixel has this variance; the input's own pixel is taken off.
+        smooth = ndimage.gaussian_filter(window, math.sqrt((step**2 - 1.0) / 12.0))
     first = [c - 0.5 * side + 0.5 * step for c in centre]
-    seen: Image = ndimage.affine_transform(
-        smooth, [step, step], offset=first, output_shape=(size, size), order=1, mode="nearest"
+    result: Image = ndimage.affine_transform(
+        smooth, [step, step], offset=first, output_shape=(size, size), order=order, mode="nearest"
     )
-    seen -= seen.mean()
-    return (seen / max(float(seen.std()), 1e-6)).astype(np.float32)
+    return result
 
 
 def standing_out(values: Image) -> tuple[NDArray[np.bool_], float] | None:

@@ -190,19 +190,16 @@ def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) 
     material = chance.choice(habit.large_materials if kind == "large" else habit.materials)
     spread = chance.between(*habit.brightness_sigma)
     brightness = elementary.exp(np.clip(spread * chance.normal(n), -1.0, 1.0))
+    inside = None
     if habit.shapes:
-        turned = (
-            resting(chance, rows, scale, 3.0) if chance.happens(0.5) else chance.orientations(n)
-        )
+        at_rest = chance.happens(0.5)
+        turned = resting(chance, rows, scale, 3.0) if at_rest else chance.orientations(n)
         inside = _insides(chance, kinds, scale)
-        return _assembled(
-            chance, kind, place, size, (kinds, rows, scale), (material, brightness), turned, inside
-        )
-    lying = kind in ("monolayer", "large") and chance.happens(0.6)
-    turned = chance.about_the_beam(n, 3.0) if lying else chance.orientations(n)
-    return _assembled(
-        chance, kind, place, size, (kinds, rows, scale), (material, brightness), turned
-    )
+    else:
+        lying = kind in ("monolayer", "large") and chance.happens(0.6)
+        turned = chance.about_the_beam(n, 3.0) if lying else chance.orientations(n)
+    solids, look = (kinds, rows, scale), (material, brightness)
+    return _assembled(chance, kind, place, size, solids, look, turned, inside)
 
 
 def _stretch(chance: Chance, names: tuple[str, ...], kinds: Ints) -> Floats:
@@ -296,8 +293,7 @@ def _assembled(
     bodies = Bodies()
     inner = grain | cored
     if inside is not None:
-        inner = inside[0] | (grain & ~np.isin(kinds, [names.index(name) for name in COMPOSITES]))
-        cored = False
+        inner, cored = inside[0] | grain, False
     count = 1 + inner.astype(np.int64)
     first = np.concatenate([[0], np.cumsum(count)])
     order = np.argsort(np.concatenate([first[:-1], first[:-1][inner] + 1]), kind="stable")

@@ -246,8 +246,8 @@ def named(
     image, found = answer.bright()
     network = load()
     views, notes = shown(image, found, network)
-    chances = network.probabilities(views)
-    novelty = None if network.novelty_model is None else network.novelty(views)
+    said = network.read(views)
+    chances, novelty = said.probabilities, said.novelty
     names = names_of(network.class_names, chances, min_probability)
     likely = np.array([chance for _, chance in names])
     doubts = _doubts(found, likely, novelty, min_probability, max_novelty)

@@ -193,14 +193,14 @@ class TrainedClassifier:
             check_images(array)
             side = self.model.config.image_shape[0]
             portraits = np.stack([framed(image, side) for image in array])
-            return self._answer(portraits, notes=(_FRAMED,))
+            return self.read(portraits, notes=(_FRAMED,))
         if pixel_size_nm is None:
             self._check_size(array)
-            return self._answer(array)
+            return self.read(array)
         seen = self.resampled(array, pixel_size_nm)
         for text in seen.warnings:
             warnings.warn(text, stacklevel=2)
-        return self._answer(seen.images, seen.outside, (*seen.notes, *seen.warnings))
+        return self.read(seen.images, seen.outside, (*seen.notes, *seen.warnings))
 
     def resampled(self, images: ArrayLike, pixel_size_nm: float) -> Sampled:
         """Images (N, H, W) of any size and pixel size [nm] as the network reads them.
@@ -236,12 +236,28 @@ class TrainedClassifier:
                 "pixel_size_nm (--pixel-size) so that they can be resampled"
             )
 
-    def _answer(
+    def read(
         self,
         images: NDArray[Any],
         outside: NDArray[np.bool_] | None = None,
         notes: tuple[str, ...] = (),
     ) -> Prediction:
+        """Prediction, with novelty where it is known, of images as the network reads them.
+
+        Parameters
+        ----------
+        images : (N, H, W) array
+            Of the learnt size; of a network of portraits, portraits.
+        outside : (N,) bool, optional
+            Images beyond the learnt range.
+        notes : tuple of str
+            How the images were made.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the network cannot read the images.
+        """
         if outside is None:
             outside = np.zeros(len(images), bool)
         if self.novelty_model is None:

@@ -9,17 +9,16 @@ from numpy.typing import NDArray
 
 __all__ = ["FAMILIES", "families_of", "holds", "names_of"]
 
+_ROUND = ("sphere", "ellipsoid", "irregular")
+_FACETED = ("octahedron", "truncated octahedron", "decahedron", "icosahedron")
 #: Families and the shapes in them, then wider ones. A shape may stand alone, without a family.
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "round": ("sphere", "ellipsoid", "irregular"),
-    "faceted": ("octahedron", "truncated octahedron", "decahedron", "icosahedron"),
+    "round": _ROUND,
+    "faceted": _FACETED,
     "triangular": ("tetrahedron", "triangular plate"),
     "with a core or void": ("core-shell", "hollow"),
     "elongated or flat": ("rod", "hexagonal plate"),
-    "compact": (
-        *("sphere", "ellipsoid", "irregular"),
-        *("octahedron", "truncated octahedron", "decahedron", "icosahedron"),
-    ),
+    "compact": _ROUND + _FACETED,
 }
 
 

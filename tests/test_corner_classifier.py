@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 from pydantic import ValidationError
 
+from settings_read import assert_read_or_refused, reads_of
 from stemfast import pretrained, recipes, training
 from stemfast.models import Classifier, ClassifierConfig, CornerClassifier, logits, make_classifier
 from stemfast.models.view_reader import mask_bits
@@ -150,7 +151,7 @@ def test_an_experiment_says_what_does_not_fit_a_network_that_finds_corners(sets,
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def recorded(tmp_path_factory):
     tiny = Experiment(
         name="tiny",
         recipe="pairs-cuboid",
@@ -165,8 +166,19 @@ def finished(tmp_path_factory):
         ema_decay=None,
     )
     folder = tmp_path_factory.mktemp("corners") / "run"
-    training.train(tiny, folder)
-    return tiny, folder
+    with reads_of(Experiment) as read:
+        training.train(tiny, folder)
+    return tiny, folder, read
+
+
+@pytest.fixture(scope="module")
+def finished(recorded):
+    return recorded[:2]
+
+
+def test_every_setting_of_an_experiment_is_read_or_refused(recorded):
+    experiment, _, read = recorded
+    assert_read_or_refused(experiment, read)
 
 
 def test_a_run_teaches_corners_and_keeps_a_network_that_answers_the_same(finished):

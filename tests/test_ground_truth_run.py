@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 from scipy.spatial.transform import Rotation
 
+from settings_read import assert_read_or_refused, reads_of
 from stemfast import recipes
 from stemfast.models.corner_evidence import flips, log_mask_prior
 from stemfast.models.view_reader import CornerLook, FlipMix, Found, ViewReading
@@ -41,9 +42,39 @@ TINY = GroundTruthExperiment(
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "tiny"
-    return folder, train(TINY, folder, command="stemfast train ground-truth")
+    with reads_of(GroundTruthExperiment) as read:
+        found = train(TINY, folder, command="stemfast train ground-truth")
+    return folder, found, read
+
+
+@pytest.fixture(scope="module")
+def finished(recorded):
+    return recorded[:2]
+
+
+@pytest.fixture(scope="module")
+def with_spins(recorded, tmp_path_factory):
+    """A third stage alone, which starts from the network of the run."""
+    experiment = GroundTruthExperiment(
+        **TINY.model_dump(
+            include={"name", "recipe", "image_px", "model", "corner_weight", "symmetries"}
+            | {"set_views", "test_particles", "evaluations"}
+        ),
+        start_from=str(recorded[0]),
+        spin_images=16,
+        spin_steps=2,
+        spin_batch=8,
+    )
+    folder = tmp_path_factory.mktemp("run") / "spins"
+    with reads_of(GroundTruthExperiment) as read:
+        found = train(experiment, folder, command="stemfast train second")
+    return folder, found, read, experiment
+
+
+def test_every_setting_of_an_experiment_is_read_or_refused(recorded, with_spins):
+    assert_read_or_refused(TINY, recorded[2] | with_spins[2])
 
 
 def some_images(count):
@@ -133,6 +164,38 @@ def test_the_comparison_has_all_methods_and_curves(finished, tmp_path, monkeypat
         "curve-dose.png",
         "curve-tilt-error.png",
     }
+
+
+def test_a_network_that_comes_along_learns_spins_and_keeps_all_else(
+    finished, with_spins, tmp_path, monkeypatch
+):
+    folder, found, _, experiment = with_spins
+    assert found.figures["2 images, known spin: orbit of 76"]["of"] == 18
+    assert "metrics-spin.jsonl" in {item.name for item in folder.iterdir()}
+    assert "`stemfast train second`" in (folder / "model_card.md").read_text()
+    trained = ground_truth_weights.load(folder)
+    assert trained.knows_spin
+    assert trained.card["experiment"]["spin_images"] == 16
+    recipe, images = some_images(3)
+    answers = [
+        one.predict(images, recipe.pixel_size_nm)
+        for one in (ground_truth_weights.load(finished[0]), trained)
+    ]
+    np.testing.assert_array_equal(answers[0].orbit, answers[1].orbit)
+    rows: list[dict] = []
+
+    class Rows:
+        def add(self, *row):
+            rows.append(
+                dict(zip(("against", "method", "poses", "at", "figures"), row, strict=True))
+            )
+
+    monkeypatch.setattr(ground_truth_curves, "SPIN_VIEWS", (1, 2))
+    ground_truth_curves.against_spin(Rows(), trained, TINY, 20, 20, say=lambda _: None)
+    assert {row["poses"] for row in rows} == {"known spin", "known sense of spin", "unknown spin"}
+    assert "**orbit of 76, known spin**" in ground_truth_pictures.table(rows)
+    with pytest.raises(ValueError, match="spin_images"):
+        train(experiment.changed(["spin_images=0"]), tmp_path / "third")
 
 
 def test_sets_turned_about_the_beam_keep_arrows_and_turns_together(finished):

@@ -21,12 +21,9 @@ from stemfast.models.spin_head import (
     look_twice,
 )
 from stemfast.models.view_reader import ViewReader
-from stemfast.pretrained.reconstructor import TrainedReconstructor, load, save
-from stemfast.studies import reconstruction_curves as ground_truth_spin_curves
-from stemfast.studies.reconstruction_curves import against_spin, only_the_sense
-from stemfast.studies.reconstruction_pictures import table
+from stemfast.pretrained.reconstructor import TrainedReconstructor
+from stemfast.studies.reconstruction_curves import only_the_sense
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
-from stemfast.training.reconstruction.run import train
 from stemfast.training.reconstruction.spin import read_spins, spin_loss
 from stemfast.training.reconstruction.truth import spins_of, view_truth
 from stemfast.training.step import Seen, optimised
@@ -258,57 +255,3 @@ def test_the_layers_learn_the_hand(shaken_network):
         seen.append(float(one.loss))
     assert seen[0] == pytest.approx(np.log(2), rel=1e-4)
     assert seen[-1] < 0.35
-
-
-def test_a_network_that_comes_along_learns_spins_and_keeps_all_else(tmp_path, monkeypatch):
-    made = network(spin=False)
-    settings = {
-        "image_px": SIDE,
-        "model": {"widths": (8, 8), "blocks": 1, "stem_stride": 2, "corner_maps": (0, 1)},
-        "corner_weight": 0.3,
-        "set_views": 2,
-    }
-    first = GroundTruthExperiment(name="first", recipe="ground-truth", **settings)
-    card = {
-        "command": "stemfast train first",
-        "experiment": first.model_dump(mode="json"),
-        "images_seen": 0,
-        "seconds": 0.0,
-        "seconds_sets": 0.0,
-        "machine": {"devices": "", "processor": "", "cores": 1},
-        "parameters": 0,
-    }
-    save(tmp_path / "first", TrainedReconstructor(made.model, card))
-    experiment = first.changed(
-        [
-            f'start_from="{tmp_path / "first"}"',
-            "spin_images=64",
-            "spin_steps=2",
-            "spin_batch=16",
-            "test_particles=18",
-            "evaluations=1",
-        ]
-    )
-    found = train(experiment, tmp_path / "second", command="stemfast train second")
-    assert found.figures["2 images, known spin: orbit of 76"]["of"] == 18
-    assert "metrics-spin.jsonl" in {item.name for item in (tmp_path / "second").iterdir()}
-    assert "`stemfast train second`" in (tmp_path / "second" / "model_card.md").read_text()
-    trained = load(tmp_path / "second")
-    assert trained.knows_spin
-    assert trained.card["experiment"]["spin_images"] == 64
-    before, after = (one.predict(IMAGES, 1.0) for one in (load(tmp_path / "first"), trained))
-    np.testing.assert_array_equal(before.orbit, after.orbit)
-    rows: list[dict] = []
-
-    class Rows:
-        def add(self, *row):
-            rows.append(
-                dict(zip(("against", "method", "poses", "at", "figures"), row, strict=True))
-            )
-
-    monkeypatch.setattr(ground_truth_spin_curves, "SPIN_VIEWS", (1, 2))
-    against_spin(Rows(), trained, first, 20, 20, say=lambda _: None)
-    assert {row["poses"] for row in rows} == {"known spin", "known sense of spin", "unknown spin"}
-    assert "**orbit of 76, known spin**" in table(rows)
-    with pytest.raises(ValueError, match="spin_images"):
-        train(experiment.changed(["spin_images=0"]), tmp_path / "third")

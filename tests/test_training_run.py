@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from settings_read import assert_read_or_refused, reads_of
 from stemfast import pretrained, recipes, training
 from stemfast.evaluation import figures
 from stemfast.models import logits
@@ -42,10 +43,20 @@ TINY = Experiment(
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "tiny"
-    found = training.train(TINY, folder, command="stemfast train tiny", checkpoint_s=0)
-    return folder, found
+    with reads_of(Experiment) as read:
+        found = training.train(TINY, folder, command="stemfast train tiny", checkpoint_s=0)
+    return folder, found, read
+
+
+@pytest.fixture(scope="module")
+def finished(recorded):
+    return recorded[:2]
+
+
+def test_every_setting_of_an_experiment_is_read_or_refused(recorded):
+    assert_read_or_refused(TINY, recorded[2])
 
 
 def lines(folder: Path) -> list[dict]:

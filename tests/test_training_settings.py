@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
+from settings_read import reads_of
 from stemfast import training
 from stemfast.models import ClassifierConfig, make_classifier
 from stemfast.training.experiment import Experiment, ModelSettings
@@ -19,49 +18,6 @@ from stemfast.training.reconstruction.run import train as train_sets
 from test_ground_truth_run import TINY as SETS
 from test_training_run import TINY
 
-PLAIN = TINY.changed(["images=36", "evaluations=1"])
-CORNERS = PLAIN.changed(
-    ["model.reader=true", "symmetries=false", "images=16", "batch_size=8", "validation_images=36"]
-)
-SPINS = SETS.changed(["spin_images=16", "spin_steps=1", "spin_batch=8"])
-#: A value for each setting of an experiment that none of the runs above has.
-OTHER = {"symmetries": True, "test_images": 77}
-CHECKS = ("_fits_together", "_without_effect", "<genexpr>")
-
-
-def reads_of(monkeypatch, kind, act):
-    """Names of the settings of `kind` that are read while `act` runs."""
-    read = set()
-
-    def recorded(self, name):
-        if name in kind.model_fields and sys._getframe(1).f_code.co_name not in CHECKS:
-            read.add(name)
-        return object.__getattribute__(self, name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(kind, "__getattribute__", recorded, raising=False)
-        act()
-    return read
-
-
-@pytest.mark.parametrize(
-    ("experiment", "train"),
-    [
-        pytest.param(PLAIN, training.train, id="classifier"),
-        pytest.param(CORNERS, training.train, id="reader"),
-        pytest.param(SPINS, train_sets, id="ground truth"),
-    ],
-)
-def test_every_setting_of_an_experiment_is_read_or_refused(
-    experiment, train, tmp_path, monkeypatch
-):
-    kind = type(experiment)
-    read = reads_of(monkeypatch, kind, lambda: train(experiment, tmp_path / "run"))
-    for name in set(kind.model_fields) - read:
-        assert name in OTHER, f"{name} is not read"
-        with pytest.raises(ValueError, match=f"{name} is .* and has no effect"):
-            kind.model_validate({**experiment.model_dump(), name: OTHER[name]})
-
 
 @pytest.mark.parametrize("change", ["spin_steps=7", "spin_batch=7", "spin_learning_rate=0.7"])
 def test_settings_of_a_third_stage_that_does_not_come_are_refused(change):
@@ -69,16 +25,13 @@ def test_settings_of_a_third_stage_that_does_not_come_are_refused(change):
         SETS.changed([change])
 
 
-def test_every_setting_of_training_in_memory_is_read(monkeypatch):
+def test_every_setting_of_training_in_memory_is_read():
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(8, 16, 16)), np.arange(8) % 2
     config = ClassifierConfig(n_classes=2, image_shape=(16, 16), widths=(8,))
     settings = TrainingSettings(epochs=1, batch_size=4)
-    read = reads_of(
-        monkeypatch,
-        TrainingSettings,
-        lambda: training.fit(make_classifier(config, rngs=nnx.Rngs(0)), images, labels, settings),
-    )
+    with reads_of(TrainingSettings) as read:
+        training.fit(make_classifier(config, rngs=nnx.Rngs(0)), images, labels, settings)
     assert read == set(TrainingSettings.model_fields)
 
 

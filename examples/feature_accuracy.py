@@ -1,7 +1,8 @@
 """How well features are measured: against the simulator's truth, from 200 to 20,000 e/px.
 
-Run it with ``python examples/feature_accuracy.py [PICTURE.png]``; it needs ``stemfast[io,viz]``. It
-prints the table of docs/features.md and draws what was found over the first particles.
+Run it with ``python examples/feature_accuracy.py [PICTURE.png [PARTICLES]]``; it needs
+``stemfast[io,viz]``. It prints the table of docs/features.md, of 60 particles a row, and draws what was
+found over the first ones.
 """
 
 import sys
@@ -16,7 +17,7 @@ from stemfast import features, units
 from stemfast.features import accuracy
 from stemfast.features.picture import draw_on
 
-N = 60
+N = int(sys.argv[2]) if len(sys.argv) > 2 else 60
 SCAN = sf.Scan(shape=(128, 128), pixel_size_nm=0.35)
 FILM = sf.Film(thickness_nm=5.0, roughness_nm=0.5)
 DOSES = (200.0, 500.0, 2000.0, 20000.0)  # electrons that arrive in a pixel

@@ -11,8 +11,8 @@ import pytest
 
 from stemfast import micrograph
 from stemfast.classify import NOT_SURE, classify
+from stemfast.image import Image
 from stemfast.pretrained import save
-from stemfast.simulation.image import Image
 from stemfast.training import Experiment
 from stemfast.training.learnt_range import measure
 from untrained import undecided

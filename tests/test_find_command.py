@@ -17,8 +17,8 @@ import stemfast as sf
 from stemfast.cli import app
 from stemfast.cli.find import micrographs
 from stemfast.finding import files, find
+from stemfast.image import Image
 from stemfast.micrograph import simulated_field
-from stemfast.simulation.image import Image
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 FIELD = Path(__file__).parents[2] / "shared" / "data" / "field"

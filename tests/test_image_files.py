@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import stemfast as sf
-from stemfast.simulation.image import ENDINGS
+from stemfast.image.files import ENDINGS
 
 pytest.importorskip("rsciio", reason="needs RosettaSciIO, the extra [io]")
 
@@ -140,7 +140,8 @@ def test_a_simulation_saves_its_stack(tmp_path):
 
 def test_pixels_are_kept_and_converted():
     image = ramp()
-    assert np.asarray(image) is image.pixels
+    assert np.shares_memory(np.asarray(image), image.pixels)
+    assert type(np.asarray(image)) is type(image.pixels) is np.ndarray
     assert np.asarray(image, np.float64).dtype == np.float64
     assert np.array(image) is not image.pixels
     assert image.field_nm == pytest.approx((7.35, 11.9))
@@ -207,7 +208,7 @@ def test_a_missing_extra_is_one_line(tmp_path, monkeypatch, ending):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, ending):
-    from stemfast.simulation import image as image_file
+    from stemfast.image import files as image_file
 
     file = tmp_path / f"a{ending}"
     file.write_bytes(b"precious")

@@ -89,7 +89,7 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 #: Rooms of the package, lowest first. A module imports from its own floor and from those below.
 FLOORS = (
     {"arguments", "elementary", "atomic", "untrusted", "user_cache"},
-    {"units", "draws", "framing", "orientation", "symmetry", "noise"},
+    {"units", "image", "draws", "framing", "orientation", "symmetry", "noise"},
     {"scattering"},
     {"materials", "models"},
     {"particles", "microscope"},

@@ -10,8 +10,8 @@ from PIL import Image
 
 from stemfast import gallery as scenes
 from stemfast import plots
+from stemfast.image.scale_bar import round_length
 from stemfast.microscope import Microscope, Scan
-from stemfast.plots.images import round_length
 
 
 def pixels(path):

@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 from stemfast.dataset.lock import FileLock
+from stemfast.image import Image
 from stemfast.micrograph.table import CUT, UNLIKE
 from stemfast.populations import classify_folder, run, watch_folder, write_report
 from stemfast.populations.files import Settling, micrographs_in
 from stemfast.populations.part import headers, part_path, read_part
 from stemfast.pretrained import save
-from stemfast.simulation.image import Image
 from stemfast.training import Experiment
 from stemfast.training.learnt_range import measure
 from untrained import undecided

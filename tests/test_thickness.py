@@ -186,7 +186,7 @@ def test_threads_do_not_change_a_bit(engine, images):
 def test_out_is_written_and_returned():
     out = np.full((2, *SCAN.shape), np.nan, np.float32)
     poses = Rotation.random(2, rng=5)
-    assert sf.thickness(PARTICLES["cuboid"], poses, SCAN, out=out) is out
+    assert np.shares_memory(sf.thickness(PARTICLES["cuboid"], poses, SCAN, out=out), out)
     assert (out == sf.thickness(PARTICLES["cuboid"], poses, SCAN)).all()
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import version as _version
 from typing import Any as _Any
 
 from stemfast import materials, orientation, symmetry, units
+from stemfast.image import Image
 from stemfast.materials import Material
 from stemfast.microscope import (
     Beam,
@@ -43,7 +44,6 @@ from stemfast.particles import (
     Wulff,
 )
 from stemfast.particles.specimen import Specimen
-from stemfast.simulation.image import Image
 from stemfast.simulation.motion import PosePath
 from stemfast.simulation.saturation import SaturationError, SaturationWarning
 from stemfast.simulation.simulate import simulate, thickness

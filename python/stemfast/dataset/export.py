@@ -22,7 +22,7 @@ from stemfast.dataset.manifest import Manifest, ShardEntry
 from stemfast.dataset.mapped import MappedShard
 from stemfast.dataset.plan import check_space
 from stemfast.dataset.read import Dataset
-from stemfast.simulation.image import Image
+from stemfast.image import Image
 
 __all__ = ["FORMATS", "export"]
 

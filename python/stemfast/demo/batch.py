@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from stemfast import atomic, micrograph
+from stemfast.image import Image
 from stemfast.populations import classify_folder
 from stemfast.populations.report import TRUTH
-from stemfast.simulation.image import Image
 
 __all__ = ["report_batch"]
 

@@ -17,8 +17,8 @@ from stemfast.demo.batch import report_batch
 from stemfast.demo.settings import DemoSettings
 from stemfast.finding import find
 from stemfast.finding.files import LABELS
+from stemfast.image import Image
 from stemfast.micrograph.families import holds
-from stemfast.simulation.image import Image
 
 __all__ = ["run"]
 

@@ -68,7 +68,7 @@ def effect_scenes(seed: int) -> Panels:
         "8 bits, gain 4": {"detector": Detector(bits=8, gain=4)},
         "8 bits, offset −40": {"detector": Detector(bits=8, offset=-40)},
     }
-    images = [
+    images: list[NDArray[Any]] = [
         simulate(_CUBOID, _pose(), MICROSCOPE.replace(**change), seed=seed, saturation="ignore")
         for change in changes.values()
     ]

@@ -6,6 +6,6 @@ changes, a caller's backend or style. It is imported when the first picture is m
 
 from stemfast.plots.confusion import confusion_matrix
 from stemfast.plots.gif import animation, rotation_gif
-from stemfast.plots.images import gallery, scale_bar
+from stemfast.plots.images import gallery
 
-__all__ = ["animation", "confusion_matrix", "gallery", "rotation_gif", "scale_bar"]
+__all__ = ["animation", "confusion_matrix", "gallery", "rotation_gif"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemfast.image.scale_bar import round_length
 from stemfast.plots.figure import new_figure
-from stemfast.plots.images import round_length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

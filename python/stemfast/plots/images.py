@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemfast.image.scale_bar import scale_bar
 from stemfast.plots.figure import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["gallery", "round_length", "scale_bar"]
+__all__ = ["gallery"]
 
 _PANEL_INCHES = 1.7
 
@@ -124,56 +125,6 @@ def _outlined(axes: Axes, shape: tuple[int, ...], outlines: Sequence[ArrayLike])
     axes.set_ylim(shape[0] - 0.5, -0.5)
 
 
-def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float) -> None:
-    """Draw a scale bar of a round length, about a quarter of the image wide, at the lower left.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Axes that show the image in pixel coordinates.
-    shape : (int, int)
-        Shape of the image [px].
-    pixel_size_nm : float
-        Pixel size [nm].
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> axes = Figure().add_subplot()
-    >>> _ = axes.imshow(np.zeros((64, 64)))
-    >>> scale_bar(axes, (64, 64), pixel_size_nm=0.5)
-    >>> axes.texts[0].get_text()
-    '5 nm'
-    """
-    from matplotlib.patches import Rectangle
-    from matplotlib.patheffects import withStroke
-
-    length_nm = round_length(0.28 * shape[1] * pixel_size_nm)
-    length, margin = length_nm / pixel_size_nm, 0.05 * shape[1]
-    thickness = 0.025 * shape[0]
-    left, bottom = margin - 0.5, shape[0] - 0.5 - margin
-    axes.add_patch(
-        Rectangle(
-            (left, bottom - thickness),
-            length,
-            thickness,
-            facecolor="white",
-            edgecolor="black",
-            linewidth=0.3,
-        )
-    )
-    axes.text(
-        left + length / 2,
-        bottom - thickness - 0.02 * shape[0],
-        f"{length_nm:g} nm",
-        color="white",
-        fontsize=6.5,
-        ha="center",
-        va="bottom",
-        path_effects=[withStroke(linewidth=1.2, foreground="black")],
-    )
-
-
 def _image(name: str, image: ArrayLike) -> NDArray[Any]:
     array = np.asarray(image)
     if array.ndim != 2 or array.size == 0:
@@ -181,15 +132,3 @@ def _image(name: str, image: ArrayLike) -> NDArray[Any]:
     if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array
-
-
-def round_length(length: float) -> float:
-    """Largest of 1, 2, 5 times a power of ten that is not longer.
-
-    Examples
-    --------
-    >>> round_length(37.0)
-    20.0
-    """
-    decade = float(10.0 ** math.floor(math.log10(length)))
-    return max(step for step in (1.0, 2.0, 5.0) if step * decade <= length * (1 + 1e-12)) * decade

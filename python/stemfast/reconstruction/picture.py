@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.atomic import write_bytes
-from stemfast.plots import scale_bar
+from stemfast.image.scale_bar import scale_bar
 from stemfast.reconstruction.answer import NOT_EXPLAINED
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
 from stemfast.arguments import index, one_of, output_array, seed_value
+from stemfast.image import Image
+from stemfast.image.facts import Known, Scale, alike
 from stemfast.microscope import Microscope, Scan
 from stemfast.particles import Particle
 from stemfast.particles.specimen import Specimen
@@ -71,7 +73,7 @@ def simulate(
     saturation: Saturation = ...,
     return_truth: Literal[False] = ...,
     out: NDArray[Any] | None = ...,
-) -> NDArray[Any]: ...
+) -> Image: ...
 
 
 @overload
@@ -116,7 +118,7 @@ def simulate(
     saturation: Saturation = "warn",
     return_truth: bool = False,
     out: NDArray[Any] | None = None,
-) -> NDArray[Any] | Simulation:
+) -> Image | Simulation:
     """Take HAADF-STEM images of particles.
 
     Image i of seed s is the same bits for every batch, thread count and instruction set.
@@ -163,8 +165,9 @@ def simulate(
 
     Returns
     -------
-    (rows, columns) or (n, rows, columns) uint8, uint16 or float32, or Simulation
-        Pixel values. One image if nothing given is a series.
+    Image of (rows, columns) or (n, rows, columns) uint8, uint16 or float32, or Simulation
+        Pixel values: an array that knows its pixel size and unit. One image if nothing given is a
+        series. It shares the memory of `out`, where that is given.
 
     Raises
     ------
@@ -187,6 +190,8 @@ def simulate(
     >>> images = sf.simulate(cube, sf.orientation.random(10, seed=1), seed=1)
     >>> images.shape, images.dtype
     ((10, 128, 128), dtype('uint16'))
+    >>> images[3, 32:96, 32:96]
+    Image of 64 x 64 px of 0.35 nm, uint16 [e-]
     >>> taken = sf.simulate(cube, seed=1, return_truth=True)
     >>> sorted(taken.truth.thickness_nm), taken.truth.expected_electrons.shape
     (['Au', 'film'], (128, 128))
@@ -237,10 +242,16 @@ def simulate(
         pixels, result = _allocate(out, batch, axes, scan.shape, dtype)
         taken.record(pixels)
     report(clipped, scan.shape[0] * scan.shape[1], scopes[0].detector, saturation, stacklevel=3)
-    if not return_truth:
-        return result
     shown = (particles,) if isinstance(particles, Particle | Specimen) else tuple(particles)
-    return Simulation(result, Truth(taken, shown, tuple(scopes), axes, sum_frames))
+
+    def truth() -> Truth:
+        return Truth(taken, shown, tuple(scopes), axes, sum_frames)
+
+    scales = tuple(Scale(one.scan.pixel_size_nm, one.detector.unit) for one in scopes)
+    first = numbers["first_index"]
+    title = f"image {first}" if batch.single and not with_frames else f"seed {numbers['seed']}"
+    images = Image._of(result, Known(alike(scales), title, lambda: truth().about()))
+    return Simulation(images, truth()) if return_truth else images
 
 
 def _sum_of_frames(
@@ -248,7 +259,7 @@ def _sum_of_frames(
 ) -> NDArray[Any]:
     wide = np.dtype(np.uint32 if dtype.kind == "u" else np.float32)
     shape = taken.field if taken.batch.single else (taken.n_series, *taken.field)
-    result = output_array(out, shape, wide)
+    result = np.asarray(output_array(out, shape, wide))
     stack = output_array(None, (taken.batch.n_images, *taken.field), dtype)
     taken.record(stack)
     by_image = stack.reshape(-1, taken.frames, *taken.field)
@@ -271,7 +282,7 @@ def thickness(
     oversample: int = 1,
     n_threads: int = 0,
     out: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
+) -> Image:
     """Project particles along the beam.
 
     Parameters
@@ -287,7 +298,7 @@ def thickness(
 
     Returns
     -------
-    (rows, columns) or (n, rows, columns) float32
+    Image of (rows, columns) or (n, rows, columns) float32
         Length of the beam's path inside the particles [nm], all materials together.
 
     Raises
@@ -318,7 +329,7 @@ def thickness(
     pixels, result = _allocate(out, plan.batch, (), grid.shape, np.dtype(np.float32))
     scenes = plan.batch.scenes(plan.batch.weight)
     _core.thickness(scenes, _core.Scanning(**plan.scan), pixels, **plan.run, **numbers, frames=1)
-    return result
+    return Image._of(result, Known((Scale(grid.pixel_size_nm, "nm"),), "thickness"))
 
 
 @dataclass(frozen=True)
@@ -370,5 +381,5 @@ def _allocate(
     shape = (*frames, *field)
     if not batch.single:
         shape = (batch.n_images // (frames[0] if frames else 1), *shape)
-    result = output_array(out, shape, dtype)
+    result = np.asarray(output_array(out, shape, dtype))
     return result.reshape(-1, *field), result

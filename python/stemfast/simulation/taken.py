@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from stemfast.simulation.image import Image
+from stemfast.image import Image
+from stemfast.image.facts import Known, Scale
 from stemfast.simulation.truth import Truth, image_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Simulation:
     """Simulated images with their truth: what ``simulate(..., return_truth=True)`` returns.
 
-    Iterating gives each image, and each frame of it, as an `Image`.
+    A sequence of the images, and of each frame of them, as `Image`; `numpy.asarray` takes all their
+    pixels.
 
     Parameters
     ----------
-    images : ndarray
-        Pixel values, exactly as `simulate` returns them without the truth.
+    images : Image
+        All of them, exactly as `simulate` returns them without the truth.
     truth : Truth
         Everything known about them.
 
@@ -34,11 +40,12 @@ class Simulation:
     >>> taken = sf.simulate(cubes, seed=1, return_truth=True)
     >>> taken
     Simulation of 2 images of 128 x 128 px, uint16
-    >>> taken.image(1)
-    Image of 128 x 128 px of 0.35 nm, uint16 [e-]
+    >>> taken[1], taken.images[:, 32:96, 32:96]
+    (Image of 128 x 128 px of 0.35 nm, uint16 [e-],
+     Stack of 2 images of 64 x 64 px of 0.35 nm, uint16 [e-])
     """
 
-    images: NDArray[Any]
+    images: Image
     truth: Truth
 
     def __repr__(self) -> str:
@@ -47,7 +54,7 @@ class Simulation:
         return f"Simulation of {many} of {rows} x {columns} px, {self.images.dtype}"
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.images, dtype, copy=copy)
+        return np.array(self.images.pixels, dtype, copy=copy)
 
     def __len__(self) -> int:
         return int(np.prod(self.images.shape[:-2]))
@@ -56,6 +63,32 @@ class Simulation:
         for i in range(self.truth.n_images):
             for frame in range(self._frames):
                 yield self.image(i, frame)
+
+    @overload
+    def __getitem__(self, number: int) -> Image: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Image]: ...
+    def __getitem__(self, number: int | slice) -> Image | list[Image]:
+        """One of the images, counted through all frames, or a list of some.
+
+        Raises
+        ------
+        TypeError, IndexError
+            If there is none of this number.
+        """
+        places = range(len(self))
+        if isinstance(number, slice):
+            return [self[place] for place in places[number]]
+        try:
+            place = places[index(number)]
+        except TypeError:
+            raise TypeError(
+                f"a simulation takes the number of an image, got {number!r}; for pixels, index "
+                "its images"
+            ) from None
+        except IndexError:
+            raise IndexError(f"image must be from 0 to {len(self) - 1}, got {number}") from None
+        return self.image(*divmod(place, self._frames))
 
     def image(self, number: int = 0, frame: int = 0) -> Image:
         """Return one image, its pixel size and unit with it.
@@ -74,18 +107,19 @@ class Simulation:
         """
         i = image_number(number, self.truth.n_images)
         j = image_number(frame, self._frames, "frame")
-        stack = self.images.reshape(-1, self._frames, *self.images.shape[-2:])
-        return self._as_image(stack[i, j], self.truth[i], f"image {self.truth.first_index + i}")
+        n = self.truth.n_images
+        pixels = self.images.pixels.reshape(n, self._frames, *self.images.shape[-2:])[i, j]
+        scope = self.truth.microscopes[i]
+        scale = Scale(scope.scan.pixel_size_nm, scope.detector.unit)
+        truth = self.truth[i]
+        return Image._of(pixels, Known((scale,), f"image {truth.first_index}", truth.about))
 
-    def stack(self) -> Image:
-        """Return all images as one, to be saved as a stack.
+    def plot(self, axes: Axes | None = None, **options: Any) -> Axes:
+        """Draw its image, if it is one: see `Image.plot`."""
+        return (self[0] if len(self) == 1 else self.images).plot(axes, **options)
 
-        Raises
-        ------
-        ValueError
-            If they differ in pixel size or unit.
-        """
-        return self._as_image(self.images, self.truth, f"seed {self.truth.seed}")
+    def _repr_png_(self) -> bytes | None:
+        return self.images._repr_png_()
 
     def save(self, path: str | Path) -> Path:
         """Write all images to one file: see `Image.save`.
@@ -95,20 +129,8 @@ class Simulation:
         ValueError
             If they differ in pixel size or unit, or the file cannot hold them.
         """
-        return self.stack().save(path)
+        return self.images.save(path)
 
     @property
     def _frames(self) -> int:
         return len(self) // self.truth.n_images
-
-    def _as_image(self, pixels: NDArray[Any], truth: Truth, title: str) -> Image:
-        scopes = set(truth.microscopes)
-        sizes = sorted({scope.scan.pixel_size_nm for scope in scopes})
-        units = sorted({scope.detector.unit for scope in scopes})
-        for what, values in (("pixel sizes [nm]", sizes), ("units", units)):
-            if len(values) > 1:
-                raise ValueError(
-                    f"the images have different {what}, {values[0]} to {values[-1]}, expected one "
-                    "for a stack: take them one by one, with image(i)"
-                )
-        return Image(pixels, sizes[0], unit=units[0], title=title, metadata=truth.about())

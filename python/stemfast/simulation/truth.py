@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stemfast.arguments import index, output_array, require_memory
 from stemfast.atomic import replacing
+from stemfast.image.files import writable
 from stemfast.materials import Material
 from stemfast.materials import get as get_material
 from stemfast.microscope import Microscope
@@ -20,7 +21,6 @@ from stemfast.particles import Particle
 from stemfast.particles.specimen import Specimen
 from stemfast.simulation.acquisition import Acquisition, Float32
 from stemfast.simulation.batch import Float, Int, Shown
-from stemfast.simulation.image import writable
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation

@@ -20,7 +20,7 @@ from stemfast.dataset.fields.plan import FieldPlan, Place
 from stemfast.dataset.fields.record import Record, grey_levels, recorded
 from stemfast.dataset.lock import FileLock
 from stemfast.fields import Field
-from stemfast.simulation.image import Image
+from stemfast.image import Image
 
 __all__ = ["write_fields"]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import stemfast as sf
 from stemfast import micrograph, pretrained
-from stemfast.classify import shown
+from stemfast.classification import shown
 
 FIELDS = range(1, 7)
 FIELD_NM = 320.0

@@ -13,9 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import stemfast as sf
-from stemfast import features, units
-from stemfast.features import accuracy
-from stemfast.features.picture import draw_on
+from stemfast import describing, units
+from stemfast.describing import accuracy
+from stemfast.describing.picture import draw_on
 
 N = int(sys.argv[2]) if len(sys.argv) > 2 else 60
 SCAN = sf.Scan(shape=(128, 128), pixel_size_nm=0.35)
@@ -45,9 +45,9 @@ def draw_particles(kind: str) -> list[sf.Particle]:
 def described(particles, poses, scope, clean):
     taken = sf.simulate(particles, poses, scope, seed=7, return_truth=clean)
     images = taken.truth.expected_electrons if clean else taken
-    calibration = features.Calibration.of(scope, "Au")
+    calibration = describing.Calibration.of(scope, "Au")
     return np.asarray(images), [
-        features.describe(
+        describing.describe(
             image,
             SCAN.pixel_size_nm,
             calibration=calibration,

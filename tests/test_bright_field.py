@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast import features, reference, scattering
+from stemfast import describing, reference, scattering
 from stemfast.fit import CutCuboid, observe
 
 CUT = sf.Cuboid((16, 13, 10), corners={7: sf.Truncation(0.3)})
@@ -126,4 +126,4 @@ def test_what_reads_dark_fields_says_so():
     with pytest.raises(ValueError, match="fits model dark-field images"):
         observe(image, one, CutCuboid.of(CUT, POSE))
     with pytest.raises(ValueError, match="a calibration is of dark-field images"):
-        features.Calibration.of(one)
+        describing.Calibration.of(one)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stemfast.cli.particle import Shape, build, pose
-from stemfast.simulation import image as image_file
+from stemfast.image import files as image_file
 
 COMMANDS = ["info", "simulate", "gallery", "demo", "classify", "report"]
 

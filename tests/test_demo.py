@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stemfast import dataset, demo, micrograph, pretrained, training
-from stemfast.classify import DEFAULT_MODEL, NOT_SURE, classify
+from stemfast.classification import DEFAULT_MODEL, NOT_SURE, classify
 from stemfast.micrograph.families import FAMILIES
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"

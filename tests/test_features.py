@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
-from stemfast import features, units
-from stemfast.features import accuracy
+from stemfast import describing, units
+from stemfast.describing import accuracy
 
 N = 16
 SCAN = sf.Scan(shape=(128, 128), pixel_size_nm=0.35)
@@ -27,9 +27,9 @@ def described(particle, poses, scope, **options):
     images = sf.simulate(particle, poses, scope, seed=7, **options)
     if options.get("return_truth"):
         images = images.truth.expected_electrons
-    calibration = features.Calibration.of(scope, "Au")
+    calibration = describing.Calibration.of(scope, "Au")
     return [
-        features.describe(
+        describing.describe(
             image, SCAN.pixel_size_nm, calibration=calibration, probe_fwhm_nm=scope.probe.fwhm_nm
         )
         for image in images
@@ -99,7 +99,7 @@ def test_a_sphere_is_round_and_has_no_corners():
 def test_places_are_counted_from_the_centre_of_the_image():
     scope = microscope(2000)
     image = sf.simulate(CUBE, POSE, scope, seed=1, positions_nm=(4.0, -3.0, 0.0))
-    one = features.describe(image, SCAN.pixel_size_nm, probe_fwhm_nm=0.5)
+    one = describing.describe(image, SCAN.pixel_size_nm, probe_fwhm_nm=0.5)
     assert one.centroid_nm == pytest.approx((4.0, -3.0), abs=0.1)
     seen = accuracy.compare(one, CUBE, POSE, (4.0, -3.0, 0.0))
     assert seen.n_found == 6
@@ -109,8 +109,8 @@ def test_places_are_counted_from_the_centre_of_the_image():
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_a_turned_image_has_the_same_features(turn):
     image = np.asarray(sf.simulate(CUBE, POSE, microscope(2000), seed=1))
-    first = features.describe(image, 0.35)
-    other = features.describe(np.rot90(image, turn), 0.35)
+    first = describing.describe(image, 0.35)
+    other = describing.describe(np.rot90(image, turn), 0.35)
     assert other.n_vertices == first.n_vertices
     assert other.area_nm2 == pytest.approx(first.area_nm2, rel=0.01)
     assert other.max_feret_nm == pytest.approx(first.max_feret_nm, rel=0.01)
@@ -130,7 +130,7 @@ def test_crossing_edges_are_no_corner_and_the_distances_are_those_of_the_cube():
     )
     tilted = Rotation.from_euler("xy", [8, 5], degrees=True) * pose
     image = sf.simulate(tetrahedron, tilted, microscope(20_000), seed=1)
-    one = features.describe(image, 0.35, probe_fwhm_nm=0.5)
+    one = describing.describe(image, 0.35, probe_fwhm_nm=0.5)
     assert one.n_vertices == 4
     assert len(one.creases_nm) >= 2
     assert len(one.interior_nm) == 0
@@ -140,7 +140,7 @@ def test_crossing_edges_are_no_corner_and_the_distances_are_those_of_the_cube():
 
 
 def test_without_calibration_there_is_no_volume_and_it_says_so():
-    one = features.describe(sf.simulate(CUBE, POSE, microscope(500), seed=1), 0.35)
+    one = describing.describe(sf.simulate(CUBE, POSE, microscope(500), seed=1), 0.35)
     assert one.volume_nm3 is None
     assert "not calibrated" in one.volume_note
     assert one.row()["volume_nm3"] is None
@@ -148,9 +148,11 @@ def test_without_calibration_there_is_no_volume_and_it_says_so():
 
 def test_a_calibration_of_another_image_is_refused():
     curve = sf.Microscope().scattering_curve("Au")
-    wrong = features.Calibration(curve=curve, electrons_px=20.0)
-    with pytest.raises(features.FeatureError, match="scattered fraction"):
-        features.describe(sf.simulate(CUBE, POSE, microscope(500), seed=1), 0.35, calibration=wrong)
+    wrong = describing.Calibration(curve=curve, electrons_px=20.0)
+    with pytest.raises(describing.FeatureError, match="scattered fraction"):
+        describing.describe(
+            sf.simulate(CUBE, POSE, microscope(500), seed=1), 0.35, calibration=wrong
+        )
 
 
 def test_of_several_particles_the_largest_is_described_and_flagged():
@@ -158,7 +160,7 @@ def test_of_several_particles_the_largest_is_described_and_flagged():
         particles=[sf.Sphere(radius=4), sf.Sphere(radius=8)],
         positions_nm=[[-14, -14, 0], [8, 6, 0]],
     )
-    one = features.describe(sf.simulate(pair, None, microscope(500), seed=1), 0.35)
+    one = describing.describe(sf.simulate(pair, None, microscope(500), seed=1), 0.35)
     assert "several particles" in one.flags
     assert one.centroid_nm == pytest.approx((8, 6), abs=0.3)
     assert one.equivalent_diameter_nm == pytest.approx(16, rel=0.03)
@@ -166,9 +168,9 @@ def test_of_several_particles_the_largest_is_described_and_flagged():
 
 def test_a_particle_at_the_border_and_a_saturated_one_are_flagged():
     cut = sf.simulate(CUBE, POSE, microscope(500), seed=1, positions_nm=(18.0, 0.0, 0.0))
-    assert "touches the border" in features.describe(cut, 0.35).flags
+    assert "touches the border" in describing.describe(cut, 0.35).flags
     bright = np.minimum(np.asarray(sf.simulate(CUBE, POSE, microscope(2000), seed=1)), 255)
-    assert "saturated" in features.describe(bright.astype(np.uint8), 0.35).flags
+    assert "saturated" in describing.describe(bright.astype(np.uint8), 0.35).flags
 
 
 def blank(rng):
@@ -188,8 +190,8 @@ def blank(rng):
     ids=["zero", "film", "nan", "small", "stack", "complex"],
 )
 def test_what_is_no_image_of_a_particle_is_refused(make, message):
-    with pytest.raises(features.FeatureError, match=message):
-        features.describe(make(np.random.default_rng(4)), 0.35)
+    with pytest.raises(describing.FeatureError, match=message):
+        describing.describe(make(np.random.default_rng(4)), 0.35)
 
 
 @pytest.mark.parametrize(
@@ -203,31 +205,31 @@ def test_what_is_no_image_of_a_particle_is_refused(make, message):
 )
 def test_numbers_out_of_range_are_refused(options, error):
     with pytest.raises(error):
-        features.describe(np.eye(32), **options)
+        describing.describe(np.eye(32), **options)
 
 
 def test_many_images_give_a_table_in_which_the_bad_ones_say_why():
     scope = microscope(500)
     poses = sf.orientation.random(3, seed=2)
     images = [*np.asarray(sf.simulate(CUBE, poses, scope, seed=1)), np.zeros((128, 128))]
-    calibrations = [features.Calibration.of(scope, "Au")] * 4
-    table = features.describe_many(images, 0.35, calibration=calibrations, probe_fwhm_nm=0.5)
+    calibrations = [describing.Calibration.of(scope, "Au")] * 4
+    table = describing.describe_many(images, 0.35, calibration=calibrations, probe_fwhm_nm=0.5)
     assert table["found"].tolist() == [True, True, True, False]
     assert "every pixel" in table["flags"][3]
-    one = features.describe(images[1], 0.35, calibration=calibrations[1], probe_fwhm_nm=0.5).row()
+    one = describing.describe(images[1], 0.35, calibration=calibrations[1], probe_fwhm_nm=0.5).row()
     for name, value in one.items():
         if name != "flags":
             expected = np.nan if value is None else float(value)
             np.testing.assert_equal(table[name][1], expected, err_msg=name)
             assert np.isnan(table[name][3]), name
     with pytest.raises(ValueError, match="calibration has 2 values"):
-        features.describe_many(images, 0.35, calibration=calibrations[:2])
+        describing.describe_many(images, 0.35, calibration=calibrations[:2])
 
 
 def test_the_outline_of_a_concave_particle_is_concave():
     rows, cols = np.indices((96, 96))
     shape = ((np.abs(rows - 48) < 24) & (np.abs(cols - 48) < 24)) & ~((rows < 48) & (cols < 48))
     image = np.random.default_rng(1).poisson(10 + 200.0 * shape)
-    one = features.describe(image, 0.5, probe_fwhm_nm=0.3)
+    one = describing.describe(image, 0.5, probe_fwhm_nm=0.3)
     assert one.n_vertices == 6
     assert one.convexity == pytest.approx(shape.sum() / (shape.sum() + 24 * 24 / 2), abs=0.02)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import stemfast as sf
-from stemfast import features, recipes
+from stemfast import describing, recipes
 from stemfast.cli import app
 from stemfast.studies import baselines
 
@@ -80,12 +80,12 @@ def test_command_on_a_real_micrograph(tmp_path):
 
 
 def test_picture_and_table_need_a_folder(tmp_path):
-    with pytest.raises(features.FeatureError, match="no such folder"):
-        features.draw_features(np.eye(32), 0.5, [], tmp_path / "none" / "a.png")
-    with pytest.raises(features.FeatureError, match="no such folder"):
-        features.write_table(tmp_path / "none" / "a.csv", [features.FeatureError("nothing")])
-    with pytest.raises(features.FeatureError, match="got none"):
-        features.write_table(tmp_path / "a.csv", [])
+    with pytest.raises(describing.FeatureError, match="no such folder"):
+        describing.draw_features(np.eye(32), 0.5, [], tmp_path / "none" / "a.png")
+    with pytest.raises(describing.FeatureError, match="no such folder"):
+        describing.write_table(tmp_path / "none" / "a.csv", [describing.FeatureError("nothing")])
+    with pytest.raises(describing.FeatureError, match="got none"):
+        describing.write_table(tmp_path / "a.csv", [])
 
 
 def test_boosted_trees_learn_from_features_and_repeat_themselves():

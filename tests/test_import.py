@@ -43,7 +43,7 @@ def test_importing_loads_nothing_heavy(code):
     assert "scipy" not in loaded
 
 
-@pytest.mark.parametrize("room", ["micrograph", "fields", "recipes", "classify"])
+@pytest.mark.parametrize("room", ["micrograph", "fields", "recipes", "classification"])
 def test_rooms_that_need_no_network_load_none(room):
     assert loaded_after(f"import stemfast.{room}").isdisjoint(HEAVY)
 
@@ -89,7 +89,7 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 #: Rooms of the package, lowest first. A module imports from its own floor and from those below.
 FLOORS = (
     {"arguments", "elementary", "atomic", "untrusted", "user_cache"},
-    {"units", "image", "draws", "framing", "orientation", "symmetry", "noise"},
+    {"units", "image", "draws", "framing", "orientation", "symmetry", "noise", "tables"},
     {"scattering"},
     {"materials", "models"},
     {"particles", "microscope"},
@@ -99,8 +99,8 @@ FLOORS = (
     {"dataset", "gallery"},
     {"micrograph", "evaluation"},
     {"finding"},
-    {"fit", "features", "matching", "training"},
-    {"reconstruction", "transfer", "classify"},
+    {"fit", "describing", "matching", "training"},
+    {"reconstruction", "transfer", "classification"},
     {"populations"},
     {"demo"},
     {"studies"},

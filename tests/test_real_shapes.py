@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stemfast.classify import NOT_SURE, classify
+from stemfast.classification import NOT_SURE, classify
 from stemfast.micrograph.families import FAMILIES
 from stemfast.pretrained import load_pretrained, pretrained_names
 

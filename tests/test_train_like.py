@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from stemfast import pretrained, recipes
 from stemfast.cli import app
-from stemfast.cli.train import chosen_experiment
 from stemfast.matching import Conditions, settings_like, write_conditions
 from stemfast.matching.estimate import told, untold
+from stemfast.training.by_name import chosen_experiment
 
 KNOWN = {
     "pixel_size": told(0.4, 0.0, "nm"),

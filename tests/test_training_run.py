@@ -19,7 +19,7 @@ from stemfast.evaluation import figures
 from stemfast.models import logits
 from stemfast.training import checkpoint, devices, experiment, run
 from stemfast.training.augment import apply_symmetry, turned
-from stemfast.training.corner_points import corner_points, point_loss
+from stemfast.training.corners.points import corner_points, point_loss
 from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.log import EventLog
 from stemfast.training.portraits.experiment import PortraitExperiment

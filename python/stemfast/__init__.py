@@ -89,6 +89,7 @@ __all__ = [
     "Truth",
     "Wulff",
     "__version__",
+    "classify",
     "dataset",
     "features",
     "fields",
@@ -106,6 +107,7 @@ __all__ = [
     "simulate",
     "symmetry",
     "thickness",
+    "train",
     "transfer",
     "units",
     "voxelize",
@@ -113,7 +115,6 @@ __all__ = [
 
 _LOADED_WHEN_USED = (
     "dataset",
-    "features",
     "fields",
     "fit",
     "micrograph",
@@ -121,11 +122,14 @@ _LOADED_WHEN_USED = (
     "transfer",
 )
 _FUNCTIONS_LOADED_WHEN_USED = {
+    "classify": "stemfast.classification",
+    "features": "stemfast.describing",
     "find": "stemfast.finding",
     "ground_truth": "stemfast.reconstruction",
     "load_pretrained": "stemfast.pretrained.shipped",
     "match": "stemfast.matching",
     "reconstruct": "stemfast.reconstruction",
+    "train": "stemfast.training",
 }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -268,16 +269,33 @@ def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
     Raises
     ------
     ValueError
-        If it is not.
+        If it is not; says which name is nearest.
 
     Examples
     --------
     >>> one_of("engine", "exact", ("exact", "voxel"))
     'exact'
+    >>> one_of("engine", "exakt", ("exact", "voxel"))
+    Traceback (most recent call last):
+        ...
+    ValueError: engine must be 'exact' or 'voxel', got 'exakt': did you mean exact?
     """
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}")
+        listed = " or ".join(map(repr, choices))
+        raise ValueError(f"{name} must be {listed}, got {value!r}{did_you_mean(value, choices)}")
     return value
+
+
+def did_you_mean(value: object, choices: Iterable[str]) -> str:
+    """The nearest of some words as the end of a message; "" where none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("brigt", ("bright", "dark")), did_you_mean("x", ("bright", "dark"))
+    (': did you mean bright?', '')
+    """
+    near = difflib.get_close_matches(str(value), list(choices), n=1)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def output_array(

@@ -18,6 +18,7 @@ from stemfast.cli.options import (
     ScaleBarOption,
     checked_search,
 )
+from stemfast.tables import counted
 
 if TYPE_CHECKING:
     from stemfast.populations import Report
@@ -43,7 +44,11 @@ def classify(
     ] = "open-shapes",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where to write. Default: the file's name + -shapes."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to write. Default: the file's name + -shapes; with another network, + its "
+            "name.",
+        ),
     ] = None,
     pixel_size_nm: PixelSize = None,
     scale_bar: ScaleBarOption = None,
@@ -128,9 +133,14 @@ def classify(
         return
     if watch or dask is not None:
         raise ValueError(f"--watch and --dask are for folders, and {file} is a file")
-    from stemfast.classify import classify as classify_file
+    from stemfast.classification import DEFAULT_MODEL, OVERLAY_FILE, TABLE_FILE
+    from stemfast.classification import classify as classify_file
 
+    if out is None:
+        named = "shapes" if model == DEFAULT_MODEL else Path(model).resolve().name
+        shared["out"] = out = Path(f"{file.stem}-{named}")
     typer.echo(classify_file(file, labels=labels, **shared))
+    typer.echo(f"table {out / TABLE_FILE}, picture {out / OVERLAY_FILE}")
 
 
 def _folder(folder: Path, dask: str | None, shared: dict[str, Any]) -> Report:
@@ -175,7 +185,7 @@ def _watched(
         if part.header.failed:
             _say_failed(part)
         else:
-            typer.echo(f"{part.header.task.name}: {len(part.rows)} particles")
+            typer.echo(f"{part.header.task.name}: {counted(len(part.rows), 'particle')}")
 
     quiet_s = float("inf") if quiet_min is None else 60.0 * quiet_min
     try:
@@ -203,6 +213,5 @@ def _end(report: Report) -> None:
             f"none of the {report.failed} files could be classified: see {report.page}"
         )
     if report.failed:
-        files = "1 file" if report.failed == 1 else f"{report.failed} files"
-        typer.echo(f"{files} left out", err=True)
+        typer.echo(f"{counted(report.failed, 'file')} left out", err=True)
         raise typer.Exit(2)

@@ -264,7 +264,7 @@ def show(
     """
     from stemfast import dataset
     from stemfast.dataset.about import contact_sheet
-    from stemfast.simulation import image as image_file
+    from stemfast.image import files as image_file
 
     image_file.writable(picture, (".png", ".pdf", ".svg"))
     path = contact_sheet(dataset.open(directory, split), picture, count=count, first=first)

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import typer
@@ -38,6 +39,21 @@ _EXTRA_OF = {
     "tensorstore": "zarr",
     "pyarrow": "parquet",
 }
+
+#: Options whose argument has another name in Python.
+_OTHER_NAMES = {
+    "scale_bar_nm": "--scale-bar",
+    "changes": "--set",
+    "n_threads": "--threads",
+}
+MICROGRAPH_OPTIONS = {
+    "pixel_size_nm": "--pixel-size-nm",
+    "scale_bar_nm": "--scale-bar",
+    "index": "--index",
+    "dataset": "--dataset",
+    "contrast": "--contrast",
+}
+_VERBS = "(?:is|are|has|have|holds?|must|cannot|says?)"
 
 #: Exit code of a program that Ctrl-C stopped: 128 + SIGINT.
 STOPPED = 130
@@ -66,13 +82,14 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report what a person can mend, and exit with 2, or 130 for Ctrl-C."""
+        words = [*getattr(ctx, "_protected_args", ()), *ctx.args]
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             typer.echo("stopped", err=True)
             raise typer.Exit(STOPPED) from None
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-            message = explain(error)
+            message = explain(error, _options_of(self, words))
             if ctx.params.get("debug") or message is None:
                 raise
             typer.echo(f"stemfast: {message}", err=True)
@@ -88,12 +105,32 @@ def _fill_paragraphs(group: TyperGroup) -> None:
             _fill_paragraphs(command)
 
 
-def explain(error: Exception) -> str | None:
+def _options_of(group: Any, words: Sequence[str]) -> dict[str, str]:
+    """Options of the command that these words call, by the names of arguments in Python."""
+    command = group
+    for n in range(len(words)):
+        commands = getattr(command, "commands", None)
+        if commands is None:
+            break
+        two = " ".join(words[n : n + 2])
+        command = commands.get(two) or commands.get(words[n])
+    options = {}
+    for parameter in getattr(command, "params", ()):
+        spelled = [one for one in parameter.opts if one.startswith("--")]
+        if spelled:
+            options[parameter.name] = spelled[0]
+    known = set(options.values())
+    return options | {name: option for name, option in _OTHER_NAMES.items() if option in known}
+
+
+def explain(error: Exception, options: Mapping[str, str] | None = None) -> str | None:
     """Say in one line what went wrong, or return None for what is not the user's to mend.
 
     Parameters
     ----------
     error : Exception
+    options : mapping of str to str, optional
+        Options of the command by the names of arguments in Python.
 
     Returns
     -------
@@ -101,8 +138,8 @@ def explain(error: Exception) -> str | None:
 
     Examples
     --------
-    >>> explain(ValueError("edges must be positive, got -1"))
-    'edges must be positive, got -1'
+    >>> explain(ValueError("min_probability is 2, expected 0 … 1"), {"min_probability": "--least"})
+    '--least is 2, expected 0 … 1'
     >>> explain(ModuleNotFoundError("No module named 'jax'", name="jax"))
     "this needs the package 'jax'; install it with: pip install 'stemfast[train]'"
     """
@@ -118,28 +155,36 @@ def explain(error: Exception) -> str | None:
         )
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    from stemfast.micrograph.files.error import MicrographError
-
     text = " ".join(str(error).split()) or type(error).__name__
-    return as_options(text) if isinstance(error, MicrographError) else text
+    return as_options(text, options or {})
 
 
-def as_options(text: str) -> str:
-    """A message about a micrograph that names options instead of Python's arguments.
+def as_options(text: str, options: Mapping[str, str] = MICROGRAPH_OPTIONS) -> str:
+    """A message that names options of the command line instead of Python's arguments.
+
+    Parameters
+    ----------
+    text : str
+    options : mapping of str to str
+        Options by the names of arguments; by default those that concern a micrograph.
 
     Examples
     --------
     >>> as_options("a stack of 3 images: say which with index=0 ... 2")
     'a stack of 3 images: say which with --index 0 ... 2'
+    >>> as_options("a.dm4: pixel_size_nm and scale_bar_nm: got both, expected one of them")
+    'a.dm4: --pixel-size-nm and --scale-bar: got both, expected one of them'
     """
     text = text.replace(" (on the command line --pixel-size-nm)", "")
-    for name in ("pixel_size_nm", "scale_bar_nm", "index", "dataset", "contrast"):
-        option = f"--{name.removesuffix('_nm') if name == 'scale_bar_nm' else name}"
-        option = option.replace("_", "-")
-        text = re.sub(rf"\b{name}=\.\.\.", option, text)
-        text = re.sub(rf"\b{name}=", f"{option} ", text)
-        text = re.sub(rf"\b{name}:(?= )", f"{option}:", text)
-    return text
+    if not options:
+        return text
+    name = "|".join(map(re.escape, sorted(options, key=len, reverse=True)))
+    text = re.sub(rf"\b({name})=\.\.\.", lambda found: options[found[1]], text)
+    text = re.sub(rf"\b({name})=", lambda found: f"{options[found[1]]} ", text)
+    subject = rf"(?:^|(?<=: ))(?:{name})(?:(?:, | and )(?:{name}))*(?=(?: {_VERBS})\b|:(?= ))"
+    return re.sub(
+        subject, lambda names: re.sub(name, lambda found: options[found[0]], names[0]), text
+    )
 
 
 def stderr_is_terminal() -> bool:

@@ -66,10 +66,7 @@ def features(
     edges (orange) and corners (yellow) drawn over the micrograph. Volumes need --electrons-px,
     --gain and --offset of the image.
     """
-    from stemfast import features as package
-    from stemfast import materials
-    from stemfast.finding.find import find_in
-    from stemfast.finding.source import source_of
+    from stemfast import describing, materials
     from stemfast.scattering import Collection
 
     bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method, labels)
@@ -80,30 +77,27 @@ def features(
     calibration = None
     if electrons_px is not None:
         angles = Collection(energy_kev, inner_mrad, outer_mrad, convergence_mrad)
-        calibration = package.Calibration(
+        calibration = describing.Calibration(
             curve=materials.get(material).scattering_curve(angles),
             electrons_px=electrons_px,
             gain=gain,
             offset=offset,
         )
-    source = source_of(file, pixel_size_nm, scale_bar_nm=bar_nm, index=index, dataset=dataset)
-    source.micrograph()  # there must be a scale
-    answer = find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, labels=labels).needed()
-    image, found = answer.bright()
-    described = package.describe_found(
-        image, found, calibration=calibration, probe_fwhm_nm=answer.probe_fwhm_nm
+    answer = describing.features(
+        file,
+        pixel_size_nm,
+        contrast,
+        method,
+        calibration=calibration,
+        scale_bar_nm=bar_nm,
+        probe_fwhm_nm=probe_fwhm_nm,
+        labels=labels,
+        index=index,
+        dataset=dataset,
     )
     target = Path(f"{file.stem}-features.csv") if out is None else out
-    target.parent.mkdir(parents=True, exist_ok=True)
-    table = package.write_table(target, described)
-    picture = package.draw_features(
-        source.image, image.pixel_size_nm, described, target.with_suffix(".png")
-    )
-    for note in answer.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(f"{len(found)} particles at {image.pixel_size_nm:.4g} nm/px")
-    for number, one in enumerate(described, start=1):
-        typer.echo(f"{number:4d}  {one}")
+    answer.save(target)
+    typer.echo(answer)
     if calibration is None:
         typer.echo("no volumes: the image is not calibrated, give --electrons-px, --gain, --offset")
-    typer.echo(f"table {table}, picture {picture}")
+    typer.echo(f"table {target}, picture {target.with_suffix('.png')}")

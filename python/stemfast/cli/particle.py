@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from stemfast.arguments import did_you_mean
+
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
@@ -25,6 +27,30 @@ class Shape(StrEnum):
     ICOSAHEDRON = "icosahedron"
     DECAHEDRON = "decahedron"
     HEXAGONAL_PRISM = "hexagonal-prism"
+
+    @classmethod
+    def of(cls, name: str) -> Shape:
+        """The shape of this name.
+
+        Raises
+        ------
+        ValueError
+            If there is none; says which is nearest.
+
+        Examples
+        --------
+        >>> Shape.of("cube")
+        Traceback (most recent call last):
+            ...
+        ValueError: --shape is 'cube', expected one of cuboid, sphere, ellipsoid, tetrahedron,
+        octahedron, truncated-octahedron, icosahedron, decahedron, hexagonal-prism:
+        did you mean cuboid?
+        """
+        if name in list(cls):
+            return cls(name)
+        raise ValueError(
+            f"--shape is {name!r}, expected one of {', '.join(cls)}{did_you_mean(name, cls)}"
+        )
 
 
 def build(shape: Shape, size: str | None, corners: Sequence[str], material: str) -> Particle:

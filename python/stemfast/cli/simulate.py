@@ -20,16 +20,17 @@ def simulate(
         ),
     ],
     shape: Annotated[
-        Shape,
+        str,
         typer.Option(metavar="NAME", rich_help_panel=_PARTICLE, help=", ".join(Shape) + "."),
-    ] = Shape.CUBOID,
+    ] = Shape.CUBOID.value,
     size: Annotated[
         str | None,
         typer.Option(
             metavar="NM[,NM,NM]",
             rich_help_panel=_PARTICLE,
-            help="Cuboid: one or three edges; sphere: diameter; ellipsoid: three axes; "
-            "prism: edge,height; others: edge. Default about 20 nm.",
+            help="From side to side: cuboid: one or three edges; sphere: diameter; ellipsoid: "
+            "three axes; prism: edge,height; others: edge. Default about 20 nm. (In Python, Sphere "
+            "takes a radius and Ellipsoid semi-axes: half of these.)",
         ),
     ] = None,
     corner: Annotated[
@@ -131,12 +132,12 @@ def simulate(
     """
     import stemfast as sf
     from stemfast.cli.particle import build, pose
-    from stemfast.simulation import image as image_file
+    from stemfast.image import files as image_file
 
     image_file.check_path(out)
     if truth is not None:
         image_file.writable(truth, (".npz",))
-    particle = build(shape, size, corner or (), material)
+    particle = build(Shape.of(shape), size, corner or (), material)
     microscope = sf.Microscope(
         scan=sf.Scan(shape=pixels, pixel_size_nm=pixel_size_nm, dwell_us=dwell_us),
         beam=sf.Beam(

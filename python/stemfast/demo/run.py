@@ -11,7 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from stemfast import atomic, dataset, micrograph, recipes
-from stemfast.classify import DEFAULT_MODEL, NOT_SURE, Classification, classify
+from stemfast.classification import (
+    DEFAULT_MODEL,
+    NOT_SURE,
+    OVERLAY_FILE,
+    TABLE_FILE,
+    Classification,
+    classify,
+)
 from stemfast.dataset import Dataset
 from stemfast.demo.batch import report_batch
 from stemfast.demo.settings import DemoSettings
@@ -84,9 +91,9 @@ def _micrograph(
     if not _comes_along(DEFAULT_MODEL):
         say(f"  no network {DEFAULT_MODEL!r} is installed: the one just trained answers")
         answer = classify(path, model=own_model, out=target, labels=labels)
-        return _told(answer, own_model, say) | about
+        return _told(answer, target, own_model, say) | about
     answer = classify(path, model=DEFAULT_MODEL, out=target, labels=labels)
-    found = _told(answer, DEFAULT_MODEL, say) | about
+    found = _told(answer, target, DEFAULT_MODEL, say) | about
     own = classify(path, model=own_model, out=target / "demo_network", labels=labels)
     pairs = zip(answer.shapes, own.shapes, strict=True)
     both = [(one, other) for one, other in pairs if NOT_SURE not in (one, other)]
@@ -123,14 +130,17 @@ def _comes_along(name: str) -> bool:
     return name in pretrained.pretrained_names()
 
 
-def _told(answer: Classification, model: str | Path, say: Callable[[str], None]) -> dict[str, Any]:
+def _told(
+    answer: Classification, target: Path, model: str | Path, say: Callable[[str], None]
+) -> dict[str, Any]:
     say(f"  by the network {model}:")
     for line in str(answer).splitlines():
         say(f"  {line}")
+    say(f"  table {target / TABLE_FILE}, picture {target / OVERLAY_FILE}")
     return {
         "shapes": list(answer.shapes),
         "not_sure_because": list(answer.doubts),
-        "table": str(answer.table),
+        "table": str(target / TABLE_FILE),
         "model": str(model),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.arguments import did_you_mean
 from stemfast.finding.agreement import agree, may_agree
 from stemfast.finding.artefacts.contents import is_no_sample
 from stemfast.finding.artefacts.damage import Damage, repair
@@ -193,10 +193,8 @@ def check_choice(
         (method_name, method, METHODS),
     ):
         if value not in known:
-            near = difflib.get_close_matches(str(value), known, n=1)
-            hint = f": did you mean {near[0]}?" if near else ""
             listed = f"{', '.join(known[:-1])} or {known[-1]}"
-            raise ValueError(f"{name} is {value!r}, expected {listed}{hint}")
+            raise ValueError(f"{name} is {value!r}, expected {listed}{did_you_mean(value, known)}")
 
 
 def search(

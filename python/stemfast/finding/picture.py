@@ -15,6 +15,7 @@ from stemfast.finding.population import Population
 from stemfast.finding.source import Source
 from stemfast.plots.field import closed_lines, field_figure, legend_below, scale_below
 from stemfast.plots.figure import new_figure, save
+from stemfast.tables import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,7 +199,7 @@ def _bins(d: Floats) -> Floats:
 
 def _words(sizes: Population) -> str:
     unit = sizes.unit
-    lines = [f"{sizes.count} particles"]
+    lines = [counted(sizes.count, "particle")]
     if sizes.count:
         lines += [f"mean {sizes.mean:.3g} {unit}", f"median {sizes.median:.3g} {unit} (dashed)"]
     if sizes.count > 1:

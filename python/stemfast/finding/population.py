@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.tables import counted
+
 __all__ = ["Population", "joined", "population"]
 
 Floats = NDArray[np.float64]
@@ -66,7 +68,7 @@ class Population:
     def __str__(self) -> str:
         if not self.count:
             return f"no whole particle ({self.left_out} touch the border)"
-        text = f"{self.count} whole particles: {self.mean:.3g}"
+        text = f"{counted(self.count, 'whole particle')}: {self.mean:.3g}"
         if self.count > 1:
             text += (
                 f" ± {self.sd:.2g} {self.unit} across (mean ± sd; standard error "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -64,6 +65,11 @@ class Cuboid(Faceted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.edges, Real):
+            raise TypeError(
+                f"edges must be three numbers (x, y, z) [nm], got {self.edges}: write "
+                f"({self.edges}, {self.edges}, {self.edges}) for a cube"
+            )
         edges = three_lengths("edges", self.edges, "(x, y, z) [nm]")
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "corners", MappingProxyType(_checked_corners(self.corners)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemfast.classify import load_model, named
+from stemfast.classification import classify_in, load_model
 from stemfast.finding.source import source_of
 from stemfast.micrograph.files.error import NothingFoundError
 from stemfast.populations.part import Header, Part, Task
@@ -111,7 +111,7 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
     size = opened.micrograph().pixel_size_nm
     pixels = hashlib.sha256(np.ascontiguousarray(opened.image).tobytes()).hexdigest()[:16]
     try:
-        answer = named(
+        answer = classify_in(
             opened,
             lambda: _network(settings.model, settings.network),
             contrast=settings.contrast,
@@ -121,7 +121,7 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
         )
     except NothingFoundError:
         return Part(header, size, (rows, cols), notes=(*opened.notes, NOTHING), pixels=pixels)
-    shown = chosen(answer.rows, answer.class_names)
+    shown = chosen(answer.table, answer.class_names)
     return Part(
         header=header,
         pixel_size_nm=size,
@@ -131,7 +131,7 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
         notes=answer.notes,
         pixels=pixels,
         class_names=answer.class_names,
-        rows=answer.rows,
+        rows=answer.table,
         pictures={
             one.label: jpeg(answer.found.image, one.bbox)
             for one in answer.found

@@ -62,7 +62,7 @@ def classify_folder(
         Called with the `Part` of each file when it is done.
     **settings
         `model`, `pixel_size_nm`, `scale_bar_nm`, `contrast`, `method`, `index`, `dataset`,
-        `min_probability`, `max_novelty`, as for :func:`stemfast.classify.classify`.
+        `min_probability`, `max_novelty`, as for :func:`stemfast.classify`.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stemfast.classify import DEFAULT_MODEL, checked_limits, known_model
+from stemfast.classification import DEFAULT_MODEL, checked_limits, known_model
 from stemfast.dataset.plan import stemfast_version
 from stemfast.finding.find import check_choice
 from stemfast.pretrained import shipped
@@ -47,7 +47,7 @@ class RunSettings:
     model : str
         Name of a network that comes along, or the folder of one.
     pixel_size_nm, scale_bar_nm : float, optional
-        As for :func:`stemfast.classify.classify`, [nm].
+        As for :func:`stemfast.classify`, [nm].
     contrast, method : str
     index : int, optional
     dataset : int or str, optional
@@ -121,9 +121,9 @@ def settings_for(
     Parameters
     ----------
     model, pixel_size_nm, scale_bar_nm, contrast, method, index, dataset
-        As for :func:`stemfast.classify.classify`.
+        As for :func:`stemfast.classify`.
     min_probability, max_novelty
-        As for :func:`stemfast.classify.classify`.
+        As for :func:`stemfast.classify`.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.framing import framed
+from stemfast.image.taking import taken
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
 from stemfast.models.predict import softmax
 from stemfast.pretrained.class_gaussians import QUANTILE
@@ -40,6 +41,7 @@ from stemfast.pretrained.store import (
 
 __all__ = ["Prediction", "TrainedClassifier", "load", "save"]
 
+_SAME_SCALE = 0.02  # relative difference of pixel sizes that no image shows
 _FRAMED = "each image's particle was framed at the scale of its size"
 NOVELTY_FILE = "novelty.safetensors"
 _KEYS = {
@@ -156,14 +158,14 @@ class TrainedClassifier:
 
         Parameters
         ----------
-        images : array_like
+        images : array_like, stemfast Image or HyperSpy signal
             Of one bright particle each.
         pixel_size_nm : float, optional
             Pixel size of the images [nm]. Images of any size and pixel size are brought to those
-            that the network learnt from (`stemfast.pretrained.sampling`). Without it they are
-            read as they are, and must have the learnt size. A network of portraits does not need
-            it: it frames the particle of an image of any size
-            (`stemfast.framing`).
+            that the network learnt from (`stemfast.pretrained.sampling`). By default what the
+            images say, as `Image` and HyperSpy's signals do; images that say none are read as they
+            are, and must have the learnt size. A network of portraits does not need it: it frames
+            the particle of an image of any size (`stemfast.framing`).
 
         Raises
         ------
@@ -185,8 +187,10 @@ class TrainedClassifier:
         >>> answer.probabilities.shape, answer.notes
         ((2, 9), ('images of 256 × 256 px at 0.125 nm were averaged over areas to 0.25 nm',))
         """
-        array = np.asarray(images)
+        array, own = taken(images)
         array = array[None] if array.ndim == 2 else array
+        if pixel_size_nm is None and self._needs_another_scale(array, own):
+            pixel_size_nm = own
         if self.reads_portraits:
             if pixel_size_nm is not None:
                 check_pixel_size(pixel_size_nm)
@@ -201,6 +205,14 @@ class TrainedClassifier:
         for text in seen.warnings:
             warnings.warn(text, stacklevel=2)
         return self.read(seen.images, seen.outside, (*seen.notes, *seen.warnings))
+
+    def _needs_another_scale(self, images: NDArray[Any], own: float | None) -> bool:
+        """True for images that say a pixel size and are not as the network learnt them."""
+        learnt = self.learnt
+        if own is None or learnt is None:
+            return False
+        other_size = images.shape[1:] != self.model.config.image_shape
+        return other_size or abs(own / learnt.pixel_size_nm - 1.0) > _SAME_SCALE
 
     def resampled(self, images: ArrayLike, pixel_size_nm: float) -> Sampled:
         """Images (N, H, W) of any size and pixel size [nm] as the network reads them.

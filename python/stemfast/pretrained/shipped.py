@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from stemfast.arguments import did_you_mean
 from stemfast.pretrained import finder, reconstructor
 from stemfast.pretrained.classifier import TrainedClassifier, load
 from stemfast.pretrained.finder import TrainedFinder
@@ -75,6 +76,7 @@ def load_pretrained(name: str) -> Any:
     if name not in known:
         raise ValueError(
             f"name is {name!r}, expected one of {', '.join(known) or '(none are installed)'}"
+            + did_you_mean(name, known)
         )
     if reconstructor.is_model(folder(name)):
         return reconstructor.load(folder(name))

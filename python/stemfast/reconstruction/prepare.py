@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.features import FeatureError
+from stemfast.describing import FeatureError
 from stemfast.fit.cuboid.spinning import row_turns
 from stemfast.micrograph.files.read import checked_image
 from stemfast.micrograph.isolate import Isolated, isolate

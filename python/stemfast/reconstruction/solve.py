@@ -13,6 +13,7 @@ from stemfast import materials
 from stemfast.arguments import finite_number, positive_number
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.turns import Turns
+from stemfast.image.taking import pixel_size_of, pixels_of
 from stemfast.micrograph.files.calibration import checked
 from stemfast.microscope import Microscope
 from stemfast.reconstruction import network
@@ -39,7 +40,7 @@ _SAME_DEG = 0.5  # turns closer than this tell nothing of hands
 @one_thread
 def reconstruct(
     images: ArrayLike | Sequence[ArrayLike],
-    pixel_size_nm: float | Sequence[float],
+    pixel_size_nm: float | Sequence[float] | None = None,
     tilts: ArrayLike | Rotation | None = None,
     *,
     tilt_axis_deg: float | None = None,
@@ -63,8 +64,9 @@ def reconstruct(
     ----------
     images : (K, rows, columns) array_like, or a sequence of K images, or one image
         1 to 16 images of the same particle, in any order.
-    pixel_size_nm : float or (K,) array_like
-        Pixel size of all images, or of each [nm].
+    pixel_size_nm : float or (K,) array_like, optional
+        Pixel size of all images, or of each [nm]; needed where the images do not say it, as
+        `Image` and HyperSpy's signals do.
     tilts : (K,) array_like or Rotation, optional
         How far the stage was tilted in each image [degrees], or how the particle was turned in
         each since one pose that they share. Without, every pose is unknown, and so is the hand.
@@ -116,7 +118,7 @@ def reconstruct(
     tell = report or (lambda text: None)
     pictures = _pictures(images)
     n = len(pictures)
-    sizes = _sizes(pixel_size_nm, n)
+    sizes = _sizes(_own_sizes(images, n) if pixel_size_nm is None else pixel_size_nm, n)
     called = _names(names, n)
     materials.get(material)
     angles = checked_tilts(tilts, n)
@@ -208,8 +210,17 @@ def _turning(spins: Sequence[Float | None]) -> list[str]:
     return [f"the particle turned by {words} during the scan, as told"]
 
 
+def _own_sizes(images: Any, n: int) -> list[float] | None:
+    """Pixel sizes that the images say themselves [nm]; None where one says none."""
+    together = [pixel_size_of(images)] if not isinstance(images, list | tuple) else []
+    own = together * n if together else [pixel_size_of(image) for image in images]
+    sizes = [size for size in own if size is not None]
+    return sizes if len(sizes) == n else None
+
+
 def _pictures(images: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[Any]]:
-    if isinstance(images, np.ndarray):
+    if hasattr(images, "axes_manager") or isinstance(images, np.ndarray):
+        images = pixels_of(images)
         if images.ndim == 2:
             return [images]
         if images.ndim != 3:
@@ -217,7 +228,7 @@ def _pictures(images: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[Any]]:
                 f"images has shape {images.shape}, expected (K, rows, columns) or one image"
             )
     try:
-        pictures = [np.asarray(image) for image in images]  # type: ignore[union-attr]
+        pictures = [pixels_of(image) for image in images]  # type: ignore[union-attr]
     except TypeError:
         raise TypeError(f"images: got {type(images).__name__}, expected images") from None
     if not pictures:
@@ -236,7 +247,10 @@ def _pictures(images: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[Any]]:
 
 def _sizes(pixel_size_nm: object, n: int) -> Float:
     if pixel_size_nm is None:
-        raise TypeError("pixel_size_nm: got None, expected the size of the images' pixels in nm")
+        raise TypeError(
+            "pixel_size_nm: got None, expected the size of the images' pixels in nm, or images "
+            "that say it"
+        )
     values = np.asarray(pixel_size_nm)
     if values.ndim == 0:
         return np.full(n, checked(values.item()))

@@ -97,7 +97,7 @@ def boosted_features(
     n_workers: int = 1,
     max_iter: int = 300,
 ) -> Evaluation:
-    """Gradient-boosted trees on what `stemfast.features.describe` says of each image.
+    """Gradient-boosted trees on what `stemfast.describing.describe` says of each image.
 
     The features know the pixel size and nothing else of how the image was taken, like a network. An
     image that cannot be described has no features, which the trees can make use of.
@@ -188,7 +188,7 @@ def feature_table(
 
 
 def _describe_scenes(job: tuple[Recipe, int, int, int]) -> tuple[Floats, NDArray[np.int64]]:
-    from stemfast.features import describe_many
+    from stemfast.describing import describe_many
 
     recipe, seed, start, stop = job
     scenes = recipe.sample(seed, start, stop)

@@ -2,9 +2,9 @@
 
 from stemfast.evaluation.judge import Judgement, judge
 from stemfast.evaluation.metrics import Evaluation, evaluate, fit_temperature
+from stemfast.training.by_name import names, train
 from stemfast.training.experiment import Experiment
 from stemfast.training.in_memory import TrainingSettings, fit
-from stemfast.training.run import train
 
 __all__ = [
     "Evaluation",
@@ -15,5 +15,6 @@ __all__ = [
     "fit",
     "fit_temperature",
     "judge",
+    "names",
     "train",
 ]

@@ -89,7 +89,7 @@ def train(
     ImportError
         If TensorBoard's events cannot be written.
     """
-    from stemfast.training.corner_run import CornerRun
+    from stemfast.training.corners.run import CornerRun
     from stemfast.training.portraits.experiment import PortraitExperiment
     from stemfast.training.portraits.run import PortraitRun
 

@@ -12,7 +12,7 @@ from flax import nnx
 
 from stemfast.models import Classifier
 from stemfast.training.augment import random_symmetry
-from stemfast.training.corner_points import point_loss
+from stemfast.training.corners.points import point_loss
 from stemfast.training.schedule import OptimiserSettings, schedule
 
 __all__ = ["Seen", "State", "Step", "make_step", "optimised", "padded_size"]

@@ -17,7 +17,7 @@ from stemfast.dataset.streaming.batch import Batch
 from stemfast.dataset.streaming.stream import stream
 from stemfast.recipes import Recipe
 from stemfast.training import log as metrics
-from stemfast.training.corner_points import corner_points
+from stemfast.training.corners.points import corner_points
 from stemfast.training.experiment import Experiment
 from stemfast.training.step import State, Step, make_step
 

@@ -26,7 +26,7 @@ from stemfast.models.reconstructor import GroundTruthNetwork
 from stemfast.pretrained import reconstructor as weights
 from stemfast.pretrained import shipped
 from stemfast.pretrained.store import rounded_to_float16
-from stemfast.training.corner_points import corner_points, point_loss
+from stemfast.training.corners.points import corner_points, point_loss
 from stemfast.training.devices import ExecutionSettings
 from stemfast.training.reconstruction.card import card_text
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment

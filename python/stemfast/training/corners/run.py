@@ -14,7 +14,7 @@ from stemfast.models import CornerClassifier
 from stemfast.models.config import READER_PX
 from stemfast.models.corner_classifier import HARDLY
 from stemfast.symmetry.corner_questions import any_order, log_prior
-from stemfast.training.corner_points import corner_points, point_loss
+from stemfast.training.corners.points import corner_points, point_loss
 from stemfast.training.reconstruction.reader_loss import (
     ReaderTruth,
     first_look,

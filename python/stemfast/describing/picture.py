@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.features.description import Description
+from stemfast.describing.description import Description
 from stemfast.image.scale_bar import scale_bar
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.plots.figure import new_figure, save

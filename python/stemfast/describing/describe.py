@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.arguments import finite_number, positive_number
-from stemfast.features.corners import interior_corners
-from stemfast.features.creases import hessian, ridge, width_px
-from stemfast.features.description import Description, column_names
-from stemfast.features.wireframe import Segment, segments
+from stemfast.describing.corners import interior_corners
+from stemfast.describing.creases import hessian, ridge, width_px
+from stemfast.describing.description import Description, column_names
+from stemfast.describing.wireframe import Segment, segments
 from stemfast.finding.outline.blur import find_blur
 from stemfast.finding.outline.draw import draw_outline
 from stemfast.finding.outline.measure import (
@@ -23,6 +23,7 @@ from stemfast.finding.outline.measure import (
     feret,
     perimeter,
 )
+from stemfast.image.taking import pixel_size_of, pixels_of, taken
 from stemfast.micrograph.calibrated_thickness import Calibration, volume_nm3
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.files.read import Micrograph
@@ -52,7 +53,7 @@ _NO_CALIBRATION = (
 
 def describe(
     image: ArrayLike,
-    pixel_size_nm: float,
+    pixel_size_nm: float | None = None,
     *,
     calibration: Calibration | None = None,
     probe_fwhm_nm: float | None = None,
@@ -64,10 +65,10 @@ def describe(
 
     Parameters
     ----------
-    image : array_like, shape (rows, columns)
+    image : array_like, shape (rows, columns), stemfast Image or HyperSpy signal
         A bright particle on a darker film; at least 16 px a side.
-    pixel_size_nm : float
-        Pixel size [nm].
+    pixel_size_nm : float, optional
+        Pixel size [nm]; needed where the image does not say it.
     calibration : Calibration, optional
         What pixel values mean; without it there is no volume.
     probe_fwhm_nm : float, optional
@@ -100,14 +101,15 @@ def describe(
     >>> bool(abs(ball.volume_nm3 / sf.Sphere(radius=9).volume - 1) < 0.01)
     True
     """
-    size = positive_number("pixel_size_nm", pixel_size_nm)
+    pixels, own = taken(image, pixel_size_nm)
+    size = positive_number("pixel_size_nm", own)
     blur = _blur_px(probe_fwhm_nm, size)
-    return _described(isolate(image), np.shape(image), size, calibration, blur)
+    return _described(isolate(pixels), pixels.shape, size, calibration, blur)
 
 
 def describe_many(
     images: ArrayLike | Iterable[ArrayLike],
-    pixel_size_nm: float,
+    pixel_size_nm: float | None = None,
     *,
     calibration: Calibration | Sequence[Calibration] | None = None,
     probe_fwhm_nm: float | ArrayLike | None = None,
@@ -117,8 +119,8 @@ def describe_many(
     Parameters
     ----------
     images : array_like, shape (n, rows, columns), or sequence of n images
-    pixel_size_nm : float
-        Pixel size of all [nm].
+    pixel_size_nm : float, optional
+        Pixel size of all [nm]; needed where the images do not say it.
     calibration : Calibration or sequence of n Calibration, optional
         Of all, or of each.
     probe_fwhm_nm : float or array_like, shape (n,), optional
@@ -143,8 +145,12 @@ def describe_many(
     >>> table["found"].tolist(), table["equivalent_diameter_nm"].round().tolist()
     ([True, False], [9.0, nan])
     """
-    size = positive_number("pixel_size_nm", pixel_size_nm)
+    if hasattr(images, "axes_manager"):
+        images, pixel_size_nm = taken(images, pixel_size_nm)
     stack = list(images) if isinstance(images, Iterable) else [images]
+    own = pixel_size_of(stack) if pixel_size_nm is None else pixel_size_nm
+    size = positive_number("pixel_size_nm", own)
+    stack = [pixels_of(image) for image in stack]
     calibrations = _each("calibration", calibration, len(stack))
     widths = _each("probe_fwhm_nm", probe_fwhm_nm, len(stack))
     blurs = [_blur_px(width, size) for width in widths]

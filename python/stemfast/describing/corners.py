@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.features.wireframe import Segment
+from stemfast.describing.wireframe import Segment
 
 __all__ = ["interior_corners"]
 

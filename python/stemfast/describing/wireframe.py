@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.features.creases import Hessian, Ridge
+from stemfast.describing.creases import Hessian, Ridge
 
 __all__ = ["Segment", "segments"]
 
@@ -81,7 +81,7 @@ def segments(line: Ridge, found: Hessian, inside: Mask, shortest_px: float) -> l
 
     Examples
     --------
-    >>> from stemfast.features.creases import hessian, ridge
+    >>> from stemfast.describing.creases import hessian, ridge
     >>> bent = np.minimum(np.arange(32.0), 16.0)[:, None] + np.zeros(32)
     >>> found, everywhere = hessian(bent, 1.5, 0.0), np.ones((32, 32), bool)
     >>> pieces = segments(ridge(found, everywhere, 0.1), found, everywhere, 5.0)

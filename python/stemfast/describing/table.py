@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stemfast.atomic import write_text
-from stemfast.features.description import Cell, Description, column_names
+from stemfast.describing.description import Cell, Description, column_names
 from stemfast.micrograph.files.feature_error import FeatureError
 
 __all__ = ["write_table"]

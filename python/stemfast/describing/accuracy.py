@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.features.description import Description
+from stemfast.describing.description import Description
 from stemfast.finding.outline.contour import signed_area
 from stemfast.finding.outline.measure import feret
 
@@ -85,7 +85,7 @@ def compare(
     --------
     >>> import stemfast as sf
     >>> from scipy.spatial.transform import Rotation
-    >>> from stemfast.features import describe
+    >>> from stemfast.describing import describe
     >>> cube, pose = sf.Cuboid(edges=(18, 18, 18)), Rotation.from_euler("xy", [0.6, 0.5])
     >>> seen = compare(describe(sf.simulate(cube, pose, seed=1), 0.35), cube, pose)
     >>> seen.n_true, seen.n_found, bool(np.median(seen.vertex_px) < 0.5)

@@ -1,0 +1,132 @@
+"""The answer of a classification: a table of the particles, and the files of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stemfast import tables
+from stemfast.micrograph.families import families_of
+from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
+
+if TYPE_CHECKING:
+    from stemfast.finding import Found
+    from stemfast.micrograph import FoundParticles
+
+__all__ = ["OVERLAY_FILE", "TABLE_FILE", "Classification"]
+
+_FEW_NAMES = 6  # in a legend that also shows what does not occur
+TABLE_FILE = "particles.csv"
+OVERLAY_FILE = "overlay.png"
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """The particles of one image with their shapes: what :func:`stemfast.classify` returns.
+
+    Attributes
+    ----------
+    found : Found
+        What was found in the image.
+    particles : FoundParticles
+        The same, as networks take it.
+    class_names : tuple of str
+        Names of the shapes that the network knows.
+    table : list of dict
+        One row for each particle: as :func:`stemfast.micrograph.table_rows` gives them.
+    doubts : tuple of str
+        Why each particle is not sure: "cut by the edge", "unlike anything learnt", "low
+        probability"; "" where it is sure.
+    notes : tuple of str
+        What the user should be told.
+    """
+
+    found: Found
+    particles: FoundParticles = field(repr=False)
+    class_names: tuple[str, ...]
+    table: list[dict[str, str | int | float | bool]] = field(repr=False)
+    doubts: tuple[str, ...] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def shapes(self) -> tuple[str, ...]:
+        """Shape or family of shapes of each particle, or "not sure"."""
+        return tuple(str(row["shape"]) for row in self.table)
+
+    @property
+    def pixel_size_nm(self) -> float:
+        """Side of a pixel [nm]."""
+        return self.particles.pixel_size_nm
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{n} {shape}" for shape, n in Counter(self.shapes).most_common())
+        lines = [f"note: {note}" for note in self.notes]
+        many = tables.counted(len(self), "particle")
+        lines.append(f"{many} at {self.pixel_size_nm:.4g} nm/px: {counted}")
+        why = Counter(doubt for doubt in self.doubts if doubt)
+        if why:
+            lines.append("not sure: " + ", ".join(f"{n} {doubt}" for doubt, n in why.most_common()))
+        return "\n".join(lines)
+
+    def to_dataframe(self) -> Any:
+        """The table as a pandas `DataFrame`, one row for each particle.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        return tables.dataframe(self.table)
+
+    def _repr_html_(self) -> str:
+        return tables.html(self.table, str(self))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``particles.csv``, one row for each particle, and ``overlay.png`` to a folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if it is missing. Files of an earlier run are replaced once the new ones are
+            complete.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
+        from stemfast import micrograph
+
+        target, rows = Path(folder), self.table
+        class_names = (*self.class_names, *families_of(self.class_names))
+        target.mkdir(parents=True, exist_ok=True)
+        doubts = [f"{NOT_SURE}: {doubt}" for doubt in (UNDECIDED, UNLIKE, CUT)]
+        shown = [
+            f"{NOT_SURE}: {row['not_sure_because']}"
+            if row["not_sure_because"]
+            else str(row["shape"])
+            for row in rows
+        ]
+        if len(class_names) > _FEW_NAMES:
+            class_names = tuple(name for name in class_names if name in shown)
+        with tempfile.TemporaryDirectory(prefix=".classify-", dir=target) as name:
+            draft = Path(name)
+            micrograph.draw_overlay(
+                self.found.source.micrograph(),
+                self.particles,
+                shown,
+                [float(row["probability"]) for row in rows],
+                draft / OVERLAY_FILE,
+                class_names=(*class_names, *(doubt for doubt in doubts if doubt in shown)),
+            )
+            micrograph.write_table(draft / TABLE_FILE, rows)
+            for file in (TABLE_FILE, OVERLAY_FILE):
+                os.replace(draft / file, target / file)
+        return target

@@ -1,0 +1,203 @@
+"""Particles of an image, found and named by a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stemfast.classification.answer import Classification
+from stemfast.classification.network import DEFAULT_MODEL, known_model, load_model, shown
+from stemfast.micrograph.families import names_of
+from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
+
+if TYPE_CHECKING:
+    from stemfast.finding.source import Source
+    from stemfast.micrograph import FoundParticles
+    from stemfast.pretrained import TrainedClassifier
+
+__all__ = ["checked_limits", "classify", "classify_in"]
+
+
+def classify(
+    image: ArrayLike | str | Path,
+    pixel_size_nm: float | None = None,
+    *,
+    model: str | Path = DEFAULT_MODEL,
+    out: str | Path | None = None,
+    scale_bar_nm: float | None = None,
+    contrast: str = "auto",
+    method: str = "auto",
+    labels: ArrayLike | str | Path | None = None,
+    index: int | None = None,
+    dataset: int | str | None = None,
+    min_probability: float = 0.8,
+    max_novelty: float = 1.0,
+) -> Classification:
+    """Find the particles of an image and say what shape each one is.
+
+    A particle is "not sure" where the edge of the image cuts it, because the network learnt from
+    whole particles; where it looks unlike anything that the network learnt from; and where the
+    most probable shape stays below `min_probability`, unless those of one family of shapes
+    together reach it: then the family is named (`stemfast.micrograph.families`).
+
+    Parameters
+    ----------
+    image : array_like (rows, columns), stemfast Image or Micrograph, HyperSpy signal, str or Path
+        The image, or its file in any format that :func:`stemfast.micrograph.read` knows.
+    pixel_size_nm : float, optional
+        Pixel size [nm], for an image that does not say it or says it wrong.
+    model : str or Path
+        A network that comes along (:func:`stemfast.pretrained.pretrained_names`), or the folder of
+        one that :func:`stemfast.pretrained.save` wrote.
+    out : str or Path, optional
+        Folder to save the results to: :meth:`Classification.save`.
+    scale_bar_nm : float, optional
+        What the scale bar in the image stands for [nm], in place of `pixel_size_nm`.
+    contrast, method : str
+        Of the particles, and who finds them; see :func:`stemfast.find`.
+    labels : array_like of int (rows, columns), str or Path, optional
+        A label image of particles that are known, or the file of it, such as ``labels.tif`` of
+        ``stemfast find``, corrected by hand.
+    index : int, optional
+        Which image of a stack.
+    dataset : int or str, optional
+        Number or title of the data set, for a file that holds several.
+    min_probability : float
+        Smallest probability, 0 … 1, that names a shape or a family of shapes.
+    max_novelty : float
+        Largest novelty (:meth:`stemfast.pretrained.TrainedClassifier.novelty`) that names a shape;
+        of images like the learnt ones, about one in a hundred is above 1. ``inf`` to name them
+        all.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or no network in the folder.
+    FileExistsError, NotADirectoryError
+        If `out` is a file.
+    ValueError
+        If the image cannot be read, has no scale while none is given, shows no particle, the
+        network is not one for single images, or an argument is out of range.
+    """
+    checked_limits(min_probability, max_novelty)
+    if isinstance(image, str | Path) and not Path(image).exists():
+        raise FileNotFoundError(f"there is no file {image}")
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise FileExistsError(f"out is {out}, which is a file; expected a folder")
+    known_model(model)
+    from stemfast.finding.source import source_of
+
+    opened = source_of(
+        image, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
+    )
+    answer = classify_in(
+        opened,
+        lambda: load_model(model),
+        contrast=contrast,
+        method=method,
+        labels=labels,
+        min_probability=min_probability,
+        max_novelty=max_novelty,
+    )
+    if out is not None:
+        answer.save(out)
+    return answer
+
+
+def classify_in(
+    opened: Source,
+    load: Callable[[], TrainedClassifier],
+    *,
+    contrast: str = "auto",
+    method: str = "auto",
+    labels: ArrayLike | str | Path | None = None,
+    min_probability: float = 0.8,
+    max_novelty: float = 1.0,
+) -> Classification:
+    """Find the particles of an image whose scale is settled and name the shape of each.
+
+    Parameters
+    ----------
+    opened : Source
+        The image, with a scale.
+    load : callable
+        Gives the network. Called once the particles are found, since loading takes seconds.
+    contrast, method, labels, min_probability, max_novelty
+        As for :func:`classify`.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    ValueError
+        If there is no scale, or the image shows no particle.
+    """
+    from stemfast import micrograph
+    from stemfast.finding.find import find_in
+
+    opened.micrograph()  # there must be a scale
+    answer = find_in(opened, contrast, method, labels=labels).needed()
+    image, found = answer.bright()
+    network = load()
+    views, notes = shown(image, found, network)
+    said = network.read(views)
+    chances, novelty = said.probabilities, said.novelty
+    names = names_of(network.class_names, chances, min_probability)
+    likely = np.array([chance for _, chance in names])
+    doubts = _doubts(found, likely, novelty, min_probability, max_novelty)
+    rows = micrograph.table_rows(
+        found, network.class_names, chances, doubts=doubts, novelty=novelty, names=names
+    )
+    told = (*answer.notes, *notes)
+    return Classification(answer, found, network.class_names, rows, doubts, told)
+
+
+def checked_limits(min_probability: float, max_novelty: float) -> None:
+    """Refuse limits of a doubt that cannot be meant.
+
+    Raises
+    ------
+    ValueError
+        Naming the limit.
+
+    Examples
+    --------
+    >>> checked_limits(1.5, 1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: min_probability is 1.5, expected a number of 0 … 1
+    """
+    if not 0.0 <= min_probability <= 1.0:
+        raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
+    if not max_novelty > 0.0:
+        raise ValueError(f"max_novelty is {max_novelty}, expected a positive number or inf")
+
+
+def _doubts(
+    found: FoundParticles,
+    likely: NDArray[np.float64],
+    novelty: NDArray[np.float64] | None,
+    min_probability: float,
+    max_novelty: float,
+) -> tuple[str, ...]:
+    strange = np.zeros(len(found)) if novelty is None else novelty
+    return tuple(
+        CUT
+        if particle.on_border
+        else UNLIKE
+        if new > max_novelty
+        else UNDECIDED
+        if chance < min_probability
+        else ""
+        for particle, chance, new in zip(found, likely, strange, strict=True)
+    )

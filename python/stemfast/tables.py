@@ -1,0 +1,68 @@
+"""Tables of results: numbers of things in words, pandas, and notebooks."""
+
+from __future__ import annotations
+
+import html as markup
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["counted", "dataframe", "html"]
+
+Row = Mapping[str, Any]
+
+_MOST_ROWS = 20
+
+
+def counted(n: int, what: str, many: str | None = None) -> str:
+    """A number of things, in the singular or the plural.
+
+    Examples
+    --------
+    >>> counted(1, "particle"), counted(3, "particle"), counted(0, "body", "bodies")
+    ('1 particle', '3 particles', '0 bodies')
+    """
+    return f"{n} {what if n == 1 else many or what + 's'}"
+
+
+def dataframe(rows: Sequence[Row]) -> Any:
+    """Rows as a pandas `DataFrame`; a value that a row has not is missing there.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "to_dataframe needs pandas: pip install pandas", name="pandas"
+        ) from error
+    return pandas.DataFrame([dict(row) for row in rows])
+
+
+def html(rows: Sequence[Row], caption: str = "") -> str:
+    """The first rows as a table for a notebook.
+
+    Examples
+    --------
+    >>> html([{"edge_nm": 1 / 3}], "one < two")
+    '<pre>one &lt; two</pre><table><tr><th>edge_nm</th></tr><tr><td>0.3333</td></tr></table>'
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [_line("th", names)]
+    lines += [_line("td", [row.get(name, "") for name in names]) for row in rows[:_MOST_ROWS]]
+    left = len(rows) - _MOST_ROWS
+    more = f"<p>and {counted(left, 'more row', 'more rows')}</p>" if left > 0 else ""
+    words = f"<pre>{markup.escape(caption)}</pre>" if caption else ""
+    return f"{words}<table>{''.join(lines)}</table>{more}"
+
+
+def _line(tag: str, cells: Sequence[object]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{_cell(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return markup.escape(f"{value:.4g}" if isinstance(value, float) else str(value))

@@ -1,0 +1,1 @@
+"""Training on the corners of particles, besides their classes."""

@@ -27,7 +27,7 @@ from stemfast.microscope import Microscope
 from stemfast.scattering import exponent
 from stemfast.simulation.batch import cuboid_thickness
 
-__all__ = ["Candidates", "Outline", "binned", "candidates", "misfits", "outline"]
+__all__ = ["Candidates", "Outline", "binned", "candidates", "misfits", "outline", "seen_thickness"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -84,6 +84,42 @@ def outline(image: ArrayLike, microscope: Microscope, material: str) -> Outline:
     >>> bool(abs(seen.volume_nm3 / 1680 - 1) < 0.02)
     True
     """
+    thickness, x, y = seen_thickness(image, microscope, material)
+    pixel = microscope.scan.pixel_size_nm
+    total = float(thickness.sum())
+    if total <= 0:
+        raise ValueError("no particle stands out of the image")
+    along_x, along_y = thickness.sum(axis=0) / total, thickness.sum(axis=1) / total
+    centre = np.array([along_x @ x, along_y @ y])
+    dx, dy = x - centre[0], y - centre[1]
+    mixed = float(dy @ thickness @ dx) / total
+    moments = np.array([[along_x @ dx**2, mixed], [mixed, along_y @ dy**2]])
+    moments -= np.eye(2) * microscope.probe.sigma_nm**2
+    return Outline(total * pixel**2, centre, moments)
+
+
+def seen_thickness(
+    image: ArrayLike, microscope: Microscope, material: str
+) -> tuple[Float, Float, Float]:
+    """Thickness of the particle of an image as its brightness tells, 0 away from it.
+
+    Parameters
+    ----------
+    image, microscope, material
+        As for `outline`.
+
+    Returns
+    -------
+    thickness : (rows, columns) float64
+        Of the part of the image around the particle [nm].
+    x, y : (columns,), (rows,) float64
+        Where these are from the centre of the scan [nm].
+
+    Raises
+    ------
+    ValueError
+        If no particle stands out of the image.
+    """
     from scipy import ndimage
 
     from stemfast.micrograph.calibrated_thickness import Calibration, thickness_nm
@@ -102,16 +138,7 @@ def outline(image: ArrayLike, microscope: Microscope, material: str) -> Outline:
     rows, columns = thickness.shape
     y = (np.arange(rows) + found.first[0] - (microscope.scan.shape[0] - 1) / 2) * pixel
     x = (np.arange(columns) + found.first[1] - (microscope.scan.shape[1] - 1) / 2) * pixel
-    total = float(thickness.sum())
-    if total <= 0:
-        raise ValueError("no particle stands out of the image")
-    along_x, along_y = thickness.sum(axis=0) / total, thickness.sum(axis=1) / total
-    centre = np.array([along_x @ x, along_y @ y])
-    dx, dy = x - centre[0], y - centre[1]
-    mixed = float(dy @ thickness @ dx) / total
-    moments = np.array([[along_x @ dx**2, mixed], [mixed, along_y @ dy**2]])
-    moments -= np.eye(2) * microscope.probe.sigma_nm**2
-    return Outline(total * pixel**2, centre, moments)
+    return np.asarray(thickness, np.float64), np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
 def binned(observation: Observation, factor: int, most_waves: int) -> Observation:

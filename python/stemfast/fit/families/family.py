@@ -33,6 +33,7 @@ _SAME = 1e-6
 _TRIED = 64  # members among which every form must show somewhere
 _GRID = 3  # of each pair of parameters, to start fits from
 _MOST_SHAPES = 24
+_MOST_FREE, _CUTS = 3, (0.1, 0.4, 0.8)
 
 
 class Family(ShapeFamily):
@@ -249,8 +250,10 @@ facet 0 (1, 0, 0) to (0, 1, 0), of another distance
     def _planes(self, at: Placed) -> Planes:
         normals = self.normals @ rotation_matrix(at.quaternion).T
         d_normals = np.zeros((len(normals), POSE + self.n, 3))
-        for k in range(3):
-            d_normals[:, k] = np.cross(np.eye(3)[k], normals)
+        x, y, z = normals.T
+        d_normals[:, 0, 1], d_normals[:, 0, 2] = -z, y  # of a turn about x: (1, 0, 0) × n
+        d_normals[:, 1, 0], d_normals[:, 1, 2] = z, -x
+        d_normals[:, 2, 0], d_normals[:, 2, 1] = -y, x
         d_heights = np.zeros((len(normals), POSE + self.n))
         d_heights[:, 3:5] = normals[:, :2]
         d_heights[:, POSE:] = self.depths
@@ -297,7 +300,11 @@ facet 0 (1, 0, 0) to (0, 1, 0), of another distance
     @cached_property
     def _shapes(self) -> Float:
         found: list[Float] = []
-        for sizes in _grid(self.n):
+        seen: set[tuple[float, ...]] = set()
+        for sizes in _grid(self.depths):
+            if tuple(sizes.tolist()) in seen:
+                continue
+            seen |= {tuple(sizes[order].tolist()) for _, order in self.relabellings}
             solid = solid_of(self.normals, self.depths @ sizes)
             if solid is not None:
                 found.append(sizes / np.cbrt(solid.volume))
@@ -308,12 +315,14 @@ facet 0 (1, 0, 0) to (0, 1, 0), of another distance
         return self._shapes
 
 
-def _grid(n: int) -> Float:
-    """Sizes (m, n) that stand for all: the middle, and each parameter large or small."""
+def _grid(depths: Float) -> Float:
+    """Sizes (m, P) that stand for all: each parameter large or small, or cuts shallow or deep."""
+    n = depths.shape[1]
     if n == 1:
         return np.ones((1, 1))
-    if n > 3:
-        return np.ones((1, n))
+    if n > _MOST_FREE:
+        cuts = depths.sum(axis=0) < 0
+        return np.array([np.where(cuts, share, 1.0) for share in _CUTS])
     steps = np.exp(np.linspace(-1.0, 1.0, _GRID))
     every = np.stack(np.meshgrid(*[steps] * n, indexing="ij"), axis=-1).reshape(-1, n)
     every = every[np.isclose(every.max(axis=1), steps[-1])]

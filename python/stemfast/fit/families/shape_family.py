@@ -100,6 +100,18 @@ class ShapeFamily(ABC):
         """True if no reflection leaves the members as they are."""
         return not bool((np.linalg.det(self.group) < 0).any())
 
+    def copies(self, *, turned: bool) -> float:
+        """How many poses look the same in one image, or, of known turns, in all.
+
+        Parameters
+        ----------
+        turned : bool
+            Whether the turns between the views are known, so that reflections do not count.
+        """
+        if turned:
+            return float((np.linalg.det(self.group) > 0).sum())
+        return len(self.group) * (2.0 if self.chiral else 1.0)
+
     @abstractmethod
     def thickness(self, at: Placed, x_nm: Float, y_nm: Float) -> Float:
         """Thickness along the beam at (x, y) [nm], in the shape of x_nm."""

@@ -182,25 +182,11 @@ class Maximisation:
         top = climb(self, state)
         parameters, state, slopes = self.parameters, top.state, top.slopes
         free = np.flatnonzero(~parameters.known)
-        reduced = slopes.shared_information[np.ix_(free, free)]
-        evidence = slopes.value
-        back: list[tuple[Float, Float]] = []
-        for view in range(len(self.observations)):
-            mine = parameters.own_free[view]
-            own = slopes.own_information[view][np.ix_(mine, mine)]
-            mixed = slopes.mixed[view][np.ix_(free, mine)]
-            inverse = np.asarray(np.linalg.inv(own), np.float64)
-            back.append((inverse, inverse @ mixed.T))
-            reduced = reduced - mixed @ back[-1][1]
-            evidence += 0.5 * len(mine) * math.log(2 * math.pi)
-            evidence -= 0.5 * float(np.linalg.slogdet(own)[1])
-            given = parameters.own_precision[view][mine]
-            given = given[given > 0]
-            evidence += 0.5 * float(np.log(given).sum()) - 0.5 * len(given) * math.log(2 * math.pi)
+        reduced, back, volume = self._eliminated(slopes, free)
         is_cut = np.zeros(parameters.n_shared, bool)
         is_cut[parameters.cuts] = True
         evidence = log_evidence(
-            evidence,
+            slopes.value + volume,
             slopes.shared[free],
             reduced,
             is_cut[free],
@@ -227,6 +213,31 @@ class Maximisation:
             steps=top.steps,
             converged=top.converged,
         )
+
+    def _eliminated(
+        self, slopes: Slopes, free: NDArray[np.intp]
+    ) -> tuple[Float, list[tuple[Float, Float]], float]:
+        """Information on shared parameters once those of each view are integrated out.
+
+        Besides it, for each view the inverse of its own information and what its parameters follow
+        shared ones by, and the logarithm of the integral over all of them.
+        """
+        reduced = slopes.shared_information[np.ix_(free, free)]
+        back: list[tuple[Float, Float]] = []
+        volume = 0.0
+        for view in range(len(self.observations)):
+            mine = self.parameters.own_free[view]
+            own = slopes.own_information[view][np.ix_(mine, mine)]
+            mixed = slopes.mixed[view][np.ix_(free, mine)]
+            inverse = np.asarray(np.linalg.inv(own), np.float64)
+            back.append((inverse, inverse @ mixed.T))
+            reduced = reduced - mixed @ back[-1][1]
+            volume += 0.5 * len(mine) * math.log(2 * math.pi)
+            volume -= 0.5 * float(np.linalg.slogdet(own)[1])
+            given = self.parameters.own_precision[view][mine]
+            given = given[given > 0]
+            volume += 0.5 * float(np.log(given).sum()) - 0.5 * len(given) * math.log(2 * math.pi)
+        return reduced, back, volume
 
     def _covariance(
         self,

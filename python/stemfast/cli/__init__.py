@@ -13,6 +13,7 @@ from stemfast.cli import (
     ceiling,
     classify,
     compare,
+    confidence,
     dataset,
     demo,
     evaluate,
@@ -77,6 +78,7 @@ def _study(name: str, command: Callable[..., None], *, before: str) -> None:
 
 
 study.command("match")(match_study.match_study)
+study.command("confidence")(confidence.confidence)
 _study("fit", refine.refine, before="refine")
 _study("runs", compare.compare, before="compare")
 _study("transfer", transfer.compare, before="train compare")

@@ -1,0 +1,1 @@
+"""Trials of answers on simulated particles whose truth is known."""

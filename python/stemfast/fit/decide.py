@@ -14,6 +14,7 @@ from stemfast.fit.cuboid.shape import CORNERS, CutCuboid
 from stemfast.fit.cuboid.spinning import checked_turned
 from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.image.probe import with_fitted_probe
+from stemfast.fit.image.rims import has_sharp_rims, softened
 from stemfast.fit.joint.gather import fits_of
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.poses import BIN, WAVES, posed_anew
@@ -192,6 +193,7 @@ def decide(
         fits.sort(key=lambda fit: -fit.log_likelihood)
         case.fit_probe(fits[0])
         places = [(fit.log_likelihood, fit.shapes) for fit in fits]
+    case.soften(places[0][1])
     found, nearest = case.searched(places, proposal, report)
     if not found:
         report("nothing of this family explains the images")
@@ -232,6 +234,14 @@ class _Case:
         self.microscopes = with_fitted_probe(self.microscopes, fit)
         self.observe(fit.shapes)
 
+    def soften(self, shapes: Sequence[CutCuboid]) -> None:
+        """See no rim sharper than pixels can show it, where faces stand along the beam."""
+        if has_sharp_rims(self.seen, shapes):
+            fit = refine(self.seen, shapes, prior=self.prior, turns=self.turns)
+            self.seen = tuple(
+                softened(one, shape) for one, shape in zip(self.seen, fit.shapes, strict=True)
+            )
+
     def likely(self, idea: Refined) -> tuple[CutCuboid, ...]:
         """Shapes of a fit with all corners cut, with those that are clearly so."""
         return likely_mask(idea, self.prior, question(self.task, idea.shape.edges_nm).log_prior)
@@ -239,7 +249,9 @@ class _Case:
     def rules(self, fit: Refined) -> Rules:
         """Rules of the search among its corners."""
         own = question(self.task, fit.shape.edges_nm)
-        return Rules(own.log_prior, self.prior, self.turns, own.elsewhere, starts=self.starts)
+        # Without the steps that sharp rims make, one start finds what several do.
+        starts = 1 if any(one.rim_nm > 0 for one in self.seen) else self.starts
+        return Rules(own.log_prior, self.prior, self.turns, own.elsewhere, starts=starts)
 
     def refined(self, shapes: Sequence[CutCuboid]) -> Refined:
         """The fit from these shapes."""

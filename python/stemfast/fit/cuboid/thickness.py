@@ -25,6 +25,7 @@ __all__ = [
     "Planes",
     "chords",
     "chords_and_jacobian",
+    "faces",
     "planes",
     "shape_parameters",
     "thickness",
@@ -88,6 +89,18 @@ def planes(shape: CutCuboid) -> Planes:
     return normals, heights, d_normals, d_heights
 
 
+def faces(shape: CutCuboid) -> tuple[Float, Float]:
+    """Normals (F, 3) and heights (F,) of all faces, those of the cuboid first.
+
+    Examples
+    --------
+    >>> cube = CutCuboid(np.full(3, 8.0), np.zeros(8), np.array([0, 0, 0, 1]), np.zeros(2))
+    >>> faces(cube)[1].tolist()
+    [4.0, 4.0, 4.0, 4.0, 4.0, 4.0]
+    """
+    return _faces(shape, rotation_matrix(shape.quaternion), np.flatnonzero(shape.cuts > 0))
+
+
 def _faces(shape: CutCuboid, matrix: Float, corners: Int) -> tuple[Float, Float]:
     """Normals and heights of all faces."""
     own = np.concatenate([np.eye(3), -np.eye(3), _SIGNS[corners] / shape.edges_nm])
@@ -125,8 +138,7 @@ def thickness(shape: CutCuboid, x_nm: Float, y_nm: Float) -> Float:
     >>> thickness(cube, np.array([0.0, 4.9, 5.1]), np.zeros(3)).round(9).tolist()
     [10.0, 10.0, 0.0]
     """
-    matrix = rotation_matrix(shape.quaternion)
-    return chords(*_faces(shape, matrix, np.flatnonzero(shape.cuts > 0)), x_nm, y_nm)
+    return chords(*faces(shape), x_nm, y_nm)
 
 
 def chords(normals: Float, heights: Float, x_nm: Float, y_nm: Float) -> Float:

@@ -96,7 +96,7 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
     pixel = abs(float(observation.x_nm[0, 1] - observation.x_nm[0, 0]))
     side = max(1, round(_SQUARE_NM / pixel)) if pixel > 0 else 1
     off = _joined(np.where(on, observation.counts - mean, 0.0), side)
-    variance = _joined(np.where(on, mean, 0.0), side)
+    variance = _joined(np.where(on, mean / np.where(on, observation.weight, 1.0), 0.0), side)
     strength = _joined(np.where(on, signal, 0.0), side)
     counted = variance > 0
     if not counted.any():

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.cuboid.shape import CutCuboid, rotation_matrix
 from stemfast.fit.cuboid.spinning import spinning_thickness, spinning_thickness_and_jacobian
+from stemfast.fit.cuboid.steep import soft_thickness, soft_thickness_and_jacobian
 from stemfast.fit.cuboid.thickness import thickness, thickness_and_jacobian
 from stemfast.fit.image.charge import MeanReading, counts_whole, electrons_of
 from stemfast.fit.image.film import FilmWaves, film_waves, mean_film
@@ -53,7 +54,8 @@ class Observation:
     counts : (rows, columns) float64
         y of the formula above.
     weight : (rows, columns) float64
-        1, or 0 for a saturated pixel, of which only a limit is known.
+        1, or 0 for a saturated pixel, of which only a limit is known; between them where a pixel
+        says less than its counts, see `stemfast.fit.image.rims`.
     x_nm, y_nm : (rows, columns) float64
         Where the beam stood [nm].
     blur_rows, blur_columns : (rows, rows), (columns, columns) float64
@@ -73,6 +75,8 @@ class Observation:
     turned : (rows, 3, 3) float64 or None
         How the particle is turned in each row from its pose in the middle of the frame, if it
         spins during the scan.
+    rim_nm : float
+        Least width of the rim of a face along the beam [nm]; 0 for as sharp as it is.
     """
 
     counts: Float
@@ -91,6 +95,7 @@ class Observation:
     film_nm: Float
     waves: FilmWaves
     turned: Float | None = None
+    rim_nm: float = 0.0
 
     @cached_property
     def _constant(self) -> float:
@@ -118,7 +123,12 @@ class Observation:
         x, y = self.x_nm, self.y_nm
         t: Float
         slopes: Float | None = None
-        if self.turned is None:
+        if self.rim_nm > 0:
+            if derivatives:
+                t, slopes = soft_thickness_and_jacobian(shape, x, y, self.rim_nm)
+            else:
+                t = soft_thickness(shape, x, y, self.rim_nm)
+        elif self.turned is None:
             if derivatives:
                 t, slopes = thickness_and_jacobian(shape, x, y)
             else:

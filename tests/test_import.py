@@ -24,6 +24,8 @@ HEAVY = (
     "PIL",
     "keras",
     "orbax",
+    "bokeh",
+    "tornado",
 )
 
 
@@ -103,7 +105,7 @@ FLOORS = (
     {"reconstruction", "transfer", "classification"},
     {"populations"},
     {"demo"},
-    {"studies"},
+    {"studies", "explore"},
     {"cli", "__main__"},
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -17,6 +17,7 @@ from stemfast.cli import (
     dataset,
     demo,
     evaluate,
+    explore,
     features,
     find,
     gallery,
@@ -58,6 +59,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("reconstruct")(reconstruct.reconstruct)
 app.command("ceiling")(ceiling.ceiling)
+app.command("explore")(explore.explore)
 app.command("info")(info.info)
 app.add_typer(dataset.app, name="dataset")
 

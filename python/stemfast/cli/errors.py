@@ -38,6 +38,9 @@ _EXTRA_OF = {
     "distributed": "dask",
     "tensorstore": "zarr",
     "pyarrow": "parquet",
+    "bokeh": "explore",
+    "tornado": "explore",
+    "jinja2": "explore",
 }
 
 #: Options whose argument has another name in Python.

@@ -1,0 +1,69 @@
+"""The document of a tab: its head, and the pages, each made when it is first shown."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bokeh.models import Column, TabPanel, UIElement
+from bokeh.models import Tabs as TabBar
+from jinja2 import Environment
+
+from stemfast.explore.simulate.page import simulate_page
+from stemfast.explore.tab import Tab, Tabs
+from stemfast.explore.widgets import listen
+
+__all__ = ["build"]
+
+Maker = Callable[[Any, Tab], UIElement]
+
+_TEMPLATE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+_KEPT = "page"
+
+
+def build(document: Any, tabs: Tabs, files: Sequence[Path] = ()) -> None:
+    """Fill the document of a tab.
+
+    Parameters
+    ----------
+    document : bokeh Document
+    tabs : Tabs
+        Of the server; the address says which of them this is.
+    files : sequence of Path
+        Micrographs that were named on the command line.
+    """
+    name = _tab_name(document)
+    tab = tabs.get(name).open()
+    document.on_session_destroyed(lambda context: tab.close())
+    document.title = "stemfast explore"
+    document.template = Environment(autoescape=True).from_string(_TEMPLATE)
+    document.template_variables.update(tab=name, style=_STYLE)
+    pages = _pages(files)
+    active = int(tab.kept.setdefault(_KEPT, 0))
+    holders = [Column(sizing_mode="stretch_width", styles={"padding": "10px"}) for _ in pages]
+    panels = [TabPanel(title=t, child=h) for t, h in zip(pages, holders, strict=True)]
+    makers = list(pages.values())
+    bar = TabBar(tabs=panels, active=active, sizing_mode="stretch_width", name="pages")
+
+    def show(number: int) -> None:
+        tab.kept[_KEPT] = number
+        if not holders[number].children:
+            holders[number].children = [makers[number](document, tab)]
+
+    listen(bar, "active", show)
+    show(active)
+    document.add_root(bar)
+
+
+def _pages(files: Sequence[Path]) -> dict[str, Maker]:
+    return {"Simulate": simulate_page}
+
+
+def _tab_name(document: Any) -> str:
+    """What the address calls this tab; a new name where it has none."""
+    context = document.session_context
+    words = context.request.arguments.get("tab", []) if context is not None else []
+    return words[0].decode("ascii", "replace") if words else secrets.token_hex(8)

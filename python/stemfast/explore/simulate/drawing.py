@@ -1,0 +1,146 @@
+"""The particle as a drawing that is turned by dragging, its corners to click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from bokeh.events import Pan, PanStart
+from bokeh.models import ColumnDataSource, Range1d, TapTool
+
+from stemfast.explore.simulate.scene import Scene
+from stemfast.explore.view import image_figure
+from stemfast.explore.widgets import listen
+from stemfast.explore.wireframe import Line, box_corners, wireframe
+
+__all__ = ["Drawing"]
+
+_SIDE = 312
+_DEG_PER_PX = 0.6
+_FACE = np.array([246, 197, 84])
+_OFF, _ON = "#ffffff", "#d1495b"
+
+
+class Drawing:
+    """The particle as the beam sees it.
+
+    Parameters
+    ----------
+    drag : callable
+        Called with how far the pointer was dragged to the right and downwards [degrees], and the
+        pose where that began.
+    toggle : callable
+        Called with the corner that was clicked.
+    """
+
+    def __init__(
+        self,
+        drag: Callable[[float, float, tuple[float, ...]], None],
+        toggle: Callable[[int], None],
+    ) -> None:
+        self._faces = ColumnDataSource({"x": [], "y": [], "colour": []})
+        self._hidden = ColumnDataSource({"x": [], "y": []})
+        self._corners = ColumnDataSource(_NO_CORNERS)
+        self._scene = Scene()
+        self._start: tuple[float, ...] = self._scene.turn_deg
+        tap = TapTool()
+        self.figure = image_figure(
+            "particle, seen along the beam",
+            _SIDE,
+            tools=[tap],
+            toolbar_location=None,
+            x_range=Range1d(-1, 1),
+            y_range=Range1d(1, -1),
+        )
+        self.figure.patches(
+            "x", "y", source=self._faces, fill_color="colour", line_color="#3a2c05", line_width=1.4
+        ).nonselection_glyph = None
+        self.figure.multi_line(
+            "x", "y", source=self._hidden, line_color="#6b5a2a", line_alpha=0.45, line_dash="4 4"
+        ).nonselection_glyph = None
+        dots = self.figure.scatter(
+            "x",
+            "y",
+            source=self._corners,
+            size=19,
+            fill_color="colour",
+            line_color="#333333",
+            alpha="alpha",
+        )
+        dots.nonselection_glyph = None
+        dots.selection_glyph = None
+        self.figure.text(
+            "x",
+            "y",
+            "name",
+            source=self._corners,
+            text_align="center",
+            text_baseline="middle",
+            text_font_size="11px",
+            text_color="ink",
+        ).nonselection_glyph = None
+        tap.renderers = [dots]
+        listen(self._corners.selected, "indices", lambda new: self._clicked(new, toggle))
+        self.figure.on_event(PanStart, lambda event: self._begin())
+        self.figure.on_event(Pan, lambda event: self._dragged(event, drag))
+
+    def show(self, scene: Scene) -> None:
+        """Draw the particle of a scene.
+
+        Raises
+        ------
+        ValueError
+            If the scene makes no particle.
+        """
+        self._scene = scene
+        particle, pose = scene.particle(), scene.orientation()
+        drawn = wireframe(particle, pose)
+        shades = np.array(drawn.shades)[:, None] * _FACE
+        scale = 1.0 / (1.15 * particle.bounding_radius)  # the whole of it, however it is turned
+        self._faces.data = {
+            **_scaled(drawn.faces, scale),
+            "colour": ["#{:02x}{:02x}{:02x}".format(*map(int, shade)) for shade in shades],
+        }
+        self._hidden.data = _scaled(drawn.hidden, scale)
+        dots = self._corner_dots(scene, scale) if scene.shape == "cuboid" else _NO_CORNERS
+        if dots != self._corners.data:
+            self._corners.data = dots
+
+    def _corner_dots(self, scene: Scene, scale: float) -> dict[str, list[Any]]:
+        edges = (scene.size_nm[0], scene.size_nm[1], scene.size_nm[2])
+        places, depths, hidden = box_corners(edges, scene.orientation())
+        # The hindmost first, so that a click takes the one in front.
+        order = [int(corner) for corner in np.argsort(-depths)]
+        return {
+            "x": [scale * float(places[c, 0]) for c in order],
+            "y": [scale * float(places[c, 1]) for c in order],
+            "name": [str(c) for c in order],
+            "colour": [_ON if c in scene.corners else _OFF for c in order],
+            "alpha": [0.35 if hidden[c] else 1.0 for c in order],
+            "ink": ["#ffffff" if c in scene.corners else "#222222" for c in order],
+        }
+
+    def _clicked(self, indices: list[int], toggle: Callable[[int], None]) -> None:
+        if indices:
+            corner = int(self._corners.data["name"][indices[-1]])
+            self._corners.selected.indices = []
+            toggle(corner)
+
+    def _begin(self) -> None:
+        self._start = self._scene.turn_deg
+
+    def _dragged(self, event: Pan, drag: Callable[[float, float, tuple[float, ...]], None]) -> None:
+        drag(_DEG_PER_PX * event.delta_x, _DEG_PER_PX * event.delta_y, self._start)
+
+
+def _scaled(lines: list[Line], scale: float) -> dict[str, list[list[float]]]:
+    return {
+        "x": [[scale * x for x in line[0]] for line in lines],
+        "y": [[scale * y for y in line[1]] for line in lines],
+    }
+
+
+_NO_CORNERS: dict[str, list[Any]] = {
+    name: [] for name in ("x", "y", "name", "colour", "alpha", "ink")
+}

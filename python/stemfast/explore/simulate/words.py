@@ -1,0 +1,194 @@
+"""A scene as Python code and as a command line, which take the same bits."""
+
+from __future__ import annotations
+
+import shlex
+
+from stemfast.explore.simulate.scene import Numbers, Scene
+
+__all__ = ["command_line", "not_on_the_command_line", "python_code"]
+
+#: Fields of a scene that are options of ``stemfast simulate``, and their defaults there.
+_OPTIONS = {
+    "pixel_size_nm": ("--pixel-size-nm", 0.35),
+    "dwell_us": ("--dwell-us", 4.0),
+    "current_pa": ("--current-pa", 20.0),
+    "energy_kev": ("--energy-kev", 200.0),
+    "probe_nm": ("--probe-nm", 0.5),
+    "convergence_mrad": ("--convergence-mrad", 20.0),
+    "inner_mrad": ("--inner-mrad", 60.0),
+    "outer_mrad": ("--outer-mrad", 200.0),
+    "bright_field_mrad": ("--bright-field-mrad", 0.0),
+    "film_nm": ("--film-nm", 5.0),
+    "seed": ("--seed", 0),
+}
+
+_CLASSES = {
+    "tetrahedron": "Tetrahedron",
+    "octahedron": "Octahedron",
+    "truncated-octahedron": "TruncatedOctahedron",
+    "icosahedron": "Icosahedron",
+    "decahedron": "Decahedron",
+}
+_EDIT_CODE = {
+    "truncate": "sf.Truncation({})",
+    "displace": "sf.Displacement(nm={})",
+    "round": "sf.Rounding(radius_nm={})",
+}
+
+
+def command_line(scene: Scene, file: str = "image.tif") -> str:
+    """The command that takes the image, where all of the scene can be said there.
+
+    Examples
+    --------
+    >>> command_line(
+    ...     Scene(
+    ...         turn_deg=(30, 0, 0), corners={7: ("truncate", 0.3)}, pixels=128, pixel_size_nm=0.35
+    ...     )
+    ... )
+    'stemfast simulate image.tif --size 24,20,16 --corner 7:truncate:0.3 --turn x:30'
+    """
+    words = ["stemfast", "simulate", file]
+    if scene.shape != "cuboid":
+        words += ["--shape", scene.shape]
+    words += ["--size", ",".join(_number(length) for length in scene.size_nm)]
+    for corner, (kind, amount) in scene.corners.items():
+        words += ["--corner", f"{corner}:{kind}:{_number(amount)}"]
+    if scene.material != "Au":
+        words += ["--material", scene.material]
+    for axis, angle in zip("xyz", scene.turn_deg, strict=True):
+        if angle:
+            words += ["--turn", f"{axis}:{_number(angle)}"]
+    if scene.pixels != 128:
+        words += ["--pixels", str(scene.pixels), str(scene.pixels)]
+    for name, (option, usual) in _OPTIONS.items():
+        value = getattr(scene, name)
+        if value != usual:
+            words += [option, _number(value)]
+    return shlex.join(words)
+
+
+def not_on_the_command_line(scene: Scene) -> list[str]:
+    """Names of what the scene has and the command line has no option for."""
+    told = {
+        "the film's roughness": scene.roughness_nm,
+        "spin": any(scene.spin_rad_s),
+        "drift": any(scene.drift_nm_s),
+        "row jitter": scene.jitter_pm,
+    }
+    return [name for name, there in told.items() if there]
+
+
+def python_code(scene: Scene) -> str:
+    """Python code that takes the image into ``taken``, and saves it.
+
+    Examples
+    --------
+    >>> print(python_code(Scene("sphere", (12,), turn_deg=(0, 0, 0), pixels=128)))
+    import stemfast as sf
+    <BLANKLINE>
+    particle = sf.Sphere(radius=6, material="Au")
+    microscope = sf.Microscope(
+        scan=sf.Scan(shape=(128, 128), pixel_size_nm=0.2),
+    )
+    taken = sf.simulate(particle, microscope=microscope, seed=0, return_truth=True)
+    taken.image().save("image.tif")
+    """
+    turns = [(axis, a) for axis, a in zip("xyz", scene.turn_deg, strict=True) if a]
+    lines = ["import stemfast as sf"]
+    if turns:
+        lines.append("from scipy.spatial.transform import Rotation")
+    lines += ["", f"particle = {_particle(scene)}"]
+    if turns:
+        code = ""
+        for axis, angle in turns:
+            turn = f'Rotation.from_euler("{axis}", {_number(angle)}, degrees=True)'
+            code = f"{turn} * ({code})" if " * " in code else f"{turn} * {code}" if code else turn
+        lines.append(f"pose = {code}")
+    lines += ["microscope = sf.Microscope("]
+    lines += [f"    {part}," for part in _microscope(scene)]
+    lines.append(")")
+    words = ["particle", *(["pose", "microscope"] if turns else ["microscope=microscope"])]
+    words.append(f"seed={scene.seed}")
+    if any(scene.spin_rad_s):
+        words.append(f"spin_rad_s={_numbers(scene.spin_rad_s)}")
+    lines.append(f"taken = sf.simulate({', '.join(words)}, return_truth=True)")
+    lines.append('taken.image().save("image.tif")')
+    return "\n".join(lines)
+
+
+def _particle(scene: Scene) -> str:
+    size, material = scene.size_nm, f'material="{scene.material}"'
+    match scene.shape:
+        case "cuboid":
+            edits = ", ".join(
+                f"{corner}: {_EDIT_CODE[kind].format(_number(amount))}"
+                for corner, (kind, amount) in scene.corners.items()
+            )
+            corners = f"corners={{{edits}}}, " if edits else ""
+            return f"sf.Cuboid(edges={_numbers(size)}, {corners}{material})"
+        case "sphere":
+            return f"sf.Sphere(radius={_number(size[0] / 2)}, {material})"
+        case "ellipsoid":
+            axes = _numbers(tuple(length / 2 for length in size))
+            return f"sf.Ellipsoid(semi_axes={axes}, {material})"
+        case "hexagonal-prism":
+            edge, height = map(_number, size)
+            return f"sf.HexagonalPrism(edge={edge}, height={height}, {material})"
+    return f"sf.{_CLASSES[scene.shape]}(edge={_number(size[0])}, {material})"
+
+
+def _microscope(scene: Scene) -> list[str]:
+    """Parts of the microscope that are not as they are by default."""
+    strays = _call(
+        "sf.Instability",
+        drift_nm_s=_numbers(scene.drift_nm_s) if any(scene.drift_nm_s) else "",
+        row_jitter_pm=_unless(scene.jitter_pm, 0.0),
+    )
+    parts = {
+        "scan": _call(
+            "sf.Scan",
+            shape=f"({scene.pixels}, {scene.pixels})",
+            pixel_size_nm=_number(scene.pixel_size_nm),
+            dwell_us=_unless(scene.dwell_us, 4.0),
+            instability=strays,
+        ),
+        "beam": _call(
+            "sf.Beam",
+            energy_kev=_unless(scene.energy_kev, 200.0),
+            current_pa=_unless(scene.current_pa, 20.0),
+            convergence_mrad=_unless(scene.convergence_mrad, 20.0),
+        ),
+        "probe": _call("sf.Probe", fwhm_nm=_unless(scene.probe_nm, 0.5)),
+        "haadf": _call(
+            "sf.Haadf",
+            inner_mrad=_unless(scene.inner_mrad, 60.0),
+            outer_mrad=_unless(scene.outer_mrad, 200.0),
+        ),
+        "bright_field": _call("sf.BrightField", outer_mrad=_unless(scene.bright_field_mrad, 0.0)),
+        "film": _call(
+            "sf.Film",
+            thickness_nm=_unless(scene.film_nm, 5.0),
+            roughness_nm=_unless(scene.roughness_nm, 0.0),
+        ),
+    }
+    return [f"{name}={code}" for name, code in parts.items() if code]
+
+
+def _call(name: str, **arguments: str) -> str:
+    """A call with the arguments that have a text; "" where none has."""
+    given = ", ".join(f"{key}={text}" for key, text in arguments.items() if text)
+    return f"{name}({given})" if given else ""
+
+
+def _unless(value: float, usual: float) -> str:
+    return "" if value == usual else _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.12g}"
+
+
+def _numbers(values: Numbers) -> str:
+    return f"({', '.join(_number(value) for value in values)})"

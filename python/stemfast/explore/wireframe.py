@@ -1,0 +1,122 @@
+"""A particle drawn as its faces and edges, seen along the beam: x right, y down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemfast.particles import Ellipsoid, Particle, Sphere
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
+__all__ = ["Line", "Wireframe", "box_corners", "wireframe"]
+
+Floats = NDArray[np.float64]
+Hidden = NDArray[np.bool_]
+Line = tuple[list[float], list[float]]
+
+_LIGHT = np.array([-0.45, -0.55, -0.7]) / np.sqrt(0.995)  # from the upper left, towards the viewer
+_AROUND = np.linspace(0.0, 2.0 * np.pi, 73)
+
+
+@dataclass(frozen=True)
+class Wireframe:
+    """Lines and faces of a particle in the plane of the image [nm].
+
+    Attributes
+    ----------
+    faces : list of (list of float, list of float)
+        x and y around each face that is turned to the beam's source, farthest first.
+    shades : list of float
+        How bright each is lit, 0 … 1.
+    hidden : list of (list of float, list of float)
+        Edges on the far side.
+    """
+
+    faces: list[Line]
+    shades: list[float]
+    hidden: list[Line]
+
+
+def wireframe(particle: Particle, pose: Rotation) -> Wireframe:
+    """Draw a particle as the beam sees it.
+
+    Parameters
+    ----------
+    particle : Particle
+    pose : Rotation
+
+    Returns
+    -------
+    Wireframe
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> from scipy.spatial.transform import Rotation
+    >>> drawn = wireframe(sf.Cuboid((10, 10, 10)), Rotation.from_euler("xy", [0.5, 0.4]))
+    >>> len(drawn.faces), len(drawn.hidden)
+    (3, 3)
+    """
+    if isinstance(particle, Sphere | Ellipsoid):
+        return _round(particle, pose.as_matrix())
+    points = pose.apply(particle.vertices)
+    near: list[tuple[float, Line, float]] = []
+    hidden: list[Line] = []
+    for face in particle.faces:
+        corners = points[list(face)]
+        normal = _normal(corners)
+        line = (corners[:, 0].tolist(), corners[:, 1].tolist())
+        if normal[2] < 0:  # the beam goes along +z, so its source sees what looks to -z
+            shade = 0.35 + 0.65 * max(0.0, float(normal @ _LIGHT))
+            near.append((float(corners[:, 2].mean()), line, shade))
+        else:
+            hidden.append((line[0] + line[0][:1], line[1] + line[1][:1]))
+    near.sort(key=lambda one: -one[0])
+    return Wireframe([line for _, line, _ in near], [shade for *_, shade in near], hidden)
+
+
+def box_corners(
+    edges_nm: tuple[float, float, float], pose: Rotation
+) -> tuple[Floats, Floats, Hidden]:
+    """Places of a cuboid's eight corners in the image, undeformed, and how deep they lie.
+
+    Returns
+    -------
+    places : ndarray, shape (8, 2)
+        x and y [nm].
+    depths : ndarray, shape (8,)
+        z along the beam [nm].
+    hidden : ndarray of bool, shape (8,)
+        Which is behind all three of its faces.
+    """
+    bits = (np.arange(8)[:, None] >> np.arange(3)) & 1
+    points = pose.apply((bits - 0.5) * np.array(edges_nm))
+    towards = (2 * bits - 1) * pose.as_matrix()[2]  # z of the outward normals of its faces
+    return points[:, :2], points[:, 2], (towards > 0).all(axis=1)
+
+
+def _normal(corners: Floats) -> Floats:
+    """Outward normal of a face, also of one with corners in a row (Newell's method)."""
+    after = np.roll(corners, -1, axis=0)
+    normal = np.cross(corners, after).sum(axis=0)
+    return np.asarray(normal / max(float(np.linalg.norm(normal)), 1e-300))
+
+
+def _round(particle: Sphere | Ellipsoid, turn: Floats) -> Wireframe:
+    """The outline of an ellipsoid, and its three principal ellipses as lines within."""
+    axes = [particle.radius] * 3 if isinstance(particle, Sphere) else particle.semi_axes
+    stretched = turn * np.array(axes)
+    ring = np.stack([np.cos(_AROUND), np.sin(_AROUND)])
+    # The projection of x^T A^-1 x = 1 onto a plane has the block of A that belongs to the plane.
+    outline = np.linalg.cholesky((stretched @ stretched.T)[:2, :2]) @ ring
+    lines = [stretched[:, pair] @ ring for pair in ([0, 1], [1, 2], [2, 0])]
+    return Wireframe(
+        [(outline[0].tolist(), outline[1].tolist())],
+        [0.8],
+        [(line[0].tolist(), line[1].tolist()) for line in lines],
+    )

@@ -1,0 +1,189 @@
+"""The explorer without a browser: what its pages compute and say, its jobs, tabs and address."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import time
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from typer.testing import CliRunner
+
+from stemfast.cli import app
+from stemfast.explore.job import Job
+from stemfast.explore.simulate.scene import SHAPES, Scene, turned
+from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
+from stemfast.explore.tab import Tabs
+from stemfast.explore.wireframe import box_corners, wireframe
+
+SCENES = [
+    Scene(pixels=48, pixel_size_nm=0.7, corners={7: ("truncate", 0.3), 2: ("displace", -1.5)}),
+    Scene(pixels=48, pixel_size_nm=0.7, corners={0: ("round", 4)}, turn_deg=(12.3, -71, 5.5)),
+    Scene("sphere", (13,), pixels=48, film_nm=0, material="Pt", turn_deg=(0, 0, 0), seed=3),
+    Scene("ellipsoid", (20, 11, 9), pixels=48, pixel_size_nm=0.6, bright_field_mrad=25),
+    Scene("hexagonal-prism", (8, 9), pixels=48, energy_kev=100, turn_deg=(0, 40, 20)),
+    Scene("truncated-octahedron", (20,), pixels=48, probe_nm=1.3, current_pa=50, dwell_us=2.2),
+]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.shape)
+def test_the_code_and_the_command_shown_take_the_same_bits(scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = scene.take().images
+    assert not not_on_the_command_line(scene)
+    exec(python_code(scene), said := {})
+    assert np.array_equal(said["taken"].images, shown)
+    (tmp_path / "image.tif").unlink()
+    words = shlex.split(command_line(scene, "image.npy"))[1:]
+    run = CliRunner().invoke(app, words)
+    assert run.exit_code == 0, run.output
+    assert np.array_equal(np.load("image.npy"), shown)
+
+
+def test_what_the_command_line_cannot_say_is_told_and_in_the_code():
+    scene = Scene(
+        pixels=48,
+        pixel_size_nm=0.7,
+        spin_rad_s=(0, 9.5, 0),
+        drift_nm_s=(0, 30),
+        jitter_pm=250,
+        roughness_nm=0.7,
+    )
+    assert not_on_the_command_line(scene) == [
+        "the film's roughness",
+        "spin",
+        "drift",
+        "row jitter",
+    ]
+    code = python_code(scene).rpartition("\n")[0]
+    exec(code, said := {})
+    assert np.array_equal(said["taken"].images, scene.take().images)
+    assert not np.array_equal(said["taken"].images, Scene(pixels=48, pixel_size_nm=0.7).take())
+
+
+def test_every_shape_is_taken_and_drawn():
+    for shape, choice in SHAPES.items():
+        scene = Scene(shape, choice.usual, pixels=192, pixel_size_nm=0.25, probe_nm=0)
+        taken = scene.take()
+        drawn = wireframe(scene.particle(), scene.orientation())
+        around = np.concatenate([np.array(line) for line in drawn.faces], axis=1)
+        rows, columns = np.nonzero(scene.thickness_nm(taken) > 0)
+        for places, seen in ((around[0], columns), (around[1], rows)):
+            at = (seen - 95.5) * 0.25
+            assert places.min() - 0.15 < at.min() < places.min() + 0.8, shape
+            assert places.max() - 0.8 < at.max() < places.max() + 0.15, shape
+
+
+def test_the_drawn_corners_are_where_the_particle_has_them():
+    scene = Scene(turn_deg=(25, -40, 70))
+    places, depths, hidden = box_corners((24, 20, 16), scene.orientation())
+    vertices = scene.orientation().apply(scene.particle().vertices)
+    for place, depth in zip(places, depths, strict=True):
+        assert np.hypot(*(vertices - [*place, depth]).T[:2]).min() < 1e-9
+    assert hidden.sum() == 1
+    assert depths[hidden] == depths.max()
+
+
+def test_a_drag_turns_about_the_axes_of_the_image():
+    start = (20.0, -35.0, 80.0)
+    angles = turned(start, 10.0, 0.0)
+    before, after = (Rotation.from_euler("xyz", a, degrees=True) for a in (start, angles))
+    # What is nearest to the source goes to the right with the pointer: about -y.
+    turn = (after * before.inv()).as_rotvec(degrees=True)
+    assert turn == pytest.approx([0, -10, 0], abs=0.2)
+    assert (Rotation.from_rotvec(turn, degrees=True).apply([0, 0, -1])[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"shape": "cube"}, "shape is 'cube', expected one of cuboid, sphere"),
+        ({"size_nm": (3, 4)}, "size_nm has 2 lengths, expected 3 for a cuboid"),
+        ({"shape": "sphere", "size_nm": (9,), "corners": {1: ("round", 1)}}, "corners are a cub"),
+        ({"dwell_us": float("nan")}, "expected finite numbers, got nan"),
+    ],
+)
+def test_a_scene_that_cannot_be_is_refused_in_words(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Scene(**settings)
+
+
+def test_a_job_tells_its_progress_and_stops_when_asked():
+    def work(tell):
+        for step in range(10_000):
+            tell("counting", step / 10_000)
+            time.sleep(0.01)
+
+    job = Job(work)
+    while job.share < 0:
+        time.sleep(0.005)
+    assert job.running
+    assert job.doing == "counting"
+    job.stop()
+    assert job.wait(10).stopped
+    assert not job.running
+    assert not job.error
+
+
+def test_a_job_says_in_words_what_went_wrong():
+    def work(tell):
+        raise ValueError("no particle found, expected some")
+
+    assert Job(work).wait(10).error == "no particle found, expected some"
+
+
+def test_tabs_are_apart_and_a_reload_finds_its_own():
+    tabs = Tabs()
+    first, second = tabs.get("tab-one".replace("-", "")).open(), tabs.get("tabtwo").open()
+    first.kept["scene"] = Scene(seed=1)
+    assert "scene" not in second.kept
+    assert tabs.get("tabone").kept["scene"] == Scene(seed=1)
+    assert tabs.get("") is not tabs.get("")
+
+
+def test_work_of_a_closed_tab_stops_but_not_of_one_that_was_reloaded():
+    def work(tell):
+        while True:
+            tell("waiting", 0.0)
+            time.sleep(0.01)
+
+    tab = Tabs().get("tabone").open()
+    tab.jobs["read"] = job = Job(work)
+    tab.open()  # the page is loaded anew before the old one is given up
+    tab.close()
+    assert not job.wait(0.1).stopped
+    tab.close()
+    assert job.wait(10).stopped
+
+
+def test_a_port_that_is_taken_gives_the_next():
+    pytest.importorskip("bokeh")
+    from stemfast.explore.server import HOST, free_port
+
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        assert taken < free_port(taken) < taken + 50
+    with pytest.raises(ValueError, match="port is 0, expected 1 to 65535"):
+        free_port(0)
+
+
+def test_a_file_that_is_not_there_is_said_before_anything_starts():
+    run = CliRunner().invoke(app, ["explore", "nowhere.dm4"])
+    assert run.exit_code == 2
+    assert "there is no file nowhere.dm4" in run.output
+
+
+def test_without_the_extra_the_command_says_what_to_install(monkeypatch):
+    import sys
+
+    for name in [n for n in sys.modules if n.partition(".")[0] == "bokeh"] + ["bokeh"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [n for n in sys.modules if n.startswith("stemfast.explore")]:
+        monkeypatch.delitem(sys.modules, name)
+    run = CliRunner().invoke(app, ["explore"])
+    assert run.exit_code == 2
+    assert "pip install 'stemfast[explore]'" in run.output

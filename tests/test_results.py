@@ -321,7 +321,7 @@ def test_a_page_without_records_has_dashes(script, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "RECORDS", tmp_path)
     monkeypatch.setattr(script, "WEIGHTS", tmp_path)
     text = script.page(PAGE)
-    assert "| `shapes` | 33.3 % | – | – | – | – | – | 99.5 % | – |" in text
+    assert "| `shapes` | 33.3 % | – | – | – | – | – | – | 99.5 % | – |" in text
     with pytest.raises(ValueError, match="once each"):
         script.page(PAGE.replace("<!-- end of dose -->", ""))
 

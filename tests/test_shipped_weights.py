@@ -31,7 +31,7 @@ def test_a_classifier_shows_what_it_is_on_a_few_lines():
     images = np.random.default_rng(0).random((7, 128, 128))
     answer = network.predict(images)
     assert repr(answer).startswith(f"Prediction of 7 images: {answer.names[0]} ")
-    assert "260 features" in repr(network.novelty_model)
+    assert "105 features" in repr(network.novelty_model)
     for one in (answer, network.novelty_model):
         assert len(repr(one)) < 200
 

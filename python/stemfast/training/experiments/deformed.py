@@ -1,7 +1,7 @@
 """Cuboids with and without deformed corners.
 
 Command:   stemfast train deformed
-Machine:   two CPU cores; 13 minutes when they do nothing else, after those of `count`
+Machine:   two CPU cores; 13 quiet minutes, after those of a `count` of random poses
 Accuracy:  98.7 % of 10,000 test images
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import stemfast as sf
 from stemfast import micrograph
 from stemfast.classification import NOT_SURE, classify
 from stemfast.image import Image
@@ -66,6 +67,20 @@ def test_the_table_says_why_a_shape_is_not_sure(network, field, tmp_path):
         assert doubt in (expected, "cut by the edge")
     assert "unlike anything learnt" in said.doubts
     assert f"{said.doubts.count('low probability')} low probability" in str(said)
+
+
+def test_an_image_in_memory_is_classified_and_written_only_where_it_is_told(
+    network, field, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    image = Image(np.load(field), 0.8)
+    said = sf.classify(image, model=network)
+    assert len(said) == len(said.shapes) == len(said.table)
+    assert str(said).startswith(f"{len(said)} particles at 0.8 nm/px")
+    assert said._repr_html_().count("<tr>") == len(said) + 1
+    assert list(tmp_path.iterdir()) == []
+    assert said.save("out").is_dir()
+    assert [row["shape"] for row in rows_of(tmp_path / "out" / "particles.csv")] == [*said.shapes]
 
 
 def test_a_network_without_novelty_leaves_its_column_empty(network, field, tmp_path):

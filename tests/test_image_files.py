@@ -44,7 +44,7 @@ def test_hyperspy_reads_values_and_scale(tmp_path, ending, dtype, size):
         assert not axis["navigate"]
 
 
-@pytest.mark.parametrize("ending", [".hspy", ".tif"])
+@pytest.mark.parametrize("ending", [".hspy", ".tif", ".mrc"])
 def test_our_own_reader_takes_it(tmp_path, ending):
     image = ramp(title="a ramp")
     back = sf.micrograph.read(image.save(tmp_path / f"a{ending}"))
@@ -85,7 +85,7 @@ def test_a_stack_keeps_its_axes_in_hspy(tmp_path):
     np.testing.assert_array_equal(signal["data"], ramp(stack=(2, 3)).pixels)
 
 
-@pytest.mark.parametrize("ending", [".hspy", ".tif"])
+@pytest.mark.parametrize("ending", [".hspy", ".tif", ".mrc"])
 def test_our_own_reader_takes_an_image_of_a_stack(tmp_path, ending):
     image = ramp(stack=(3,))
     back = sf.micrograph.read(image.save(tmp_path / f"a{ending}"), index=2)
@@ -173,7 +173,7 @@ def test_what_is_no_image_is_refused(arguments, error, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("a.bmp", "a.bmp must end in .png, .tif, .tiff, .hspy or .npy"),
+        ("a.bmp", "a.bmp must end in .png, .tif, .tiff, .hspy, .mrc or .npy"),
         ("a", "a must end in"),
         ("no/a.tif", "the folder no does not exist"),
         ("folder.npy", "folder.npy is a folder, expected a file to write"),
@@ -195,7 +195,7 @@ def test_a_missing_extra_is_one_line(tmp_path, monkeypatch, ending):
     for name in ("rsciio.hspy", "rsciio.tiff"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    if ending == ".npy":
+    if ending in (".npy", ".mrc"):
         assert ramp().save(tmp_path / "a.npy").exists()
         return
     extra = "viz" if ending == ".png" else "io"

@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 import stemfast as sf
 from stemfast.fit.cuboid.axes import sorted_axes
 from stemfast.fit.turns import Turns
+from stemfast.particles.stl import read_stl
 from stemfast.reconstruction import NOT_EXPLAINED, read_series, read_xyz, reconstruct, write_answer
-from stemfast.reconstruction.stl import read_stl
 from stemfast.symmetry import cuboid_symmetry
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -15,10 +15,10 @@ from stemfast.fit import CutCuboid
 from stemfast.fit.cuboid.axes import alike, sorted_axes
 from stemfast.fit.turns import Turns
 from stemfast.micrograph import MicrographError
+from stemfast.particles.stl import read_stl
 from stemfast.reconstruction import Atoms, network, read_series, read_xyz, write_stl
 from stemfast.reconstruction.instrument import estimate, measure_response
 from stemfast.reconstruction.prepare import prepare
-from stemfast.reconstruction.stl import read_stl
 from stemfast.reconstruction.turns import checked_tilts, find_axis
 from stemfast.symmetry import cuboid_symmetry
 

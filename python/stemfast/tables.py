@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html as markup
+import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["counted", "dataframe", "html"]
+__all__ = ["as_json", "counted", "dataframe", "html"]
 
 Row = Mapping[str, Any]
 
@@ -39,6 +41,29 @@ def dataframe(rows: Sequence[Row]) -> Any:
             "to_dataframe needs pandas: pip install pandas", name="pandas"
         ) from error
     return pandas.DataFrame([dict(row) for row in rows])
+
+
+def as_json(value: Any) -> str:
+    """Results as JSON for other programs; numbers that are not finite, which it has not, are null.
+
+    Examples
+    --------
+    >>> as_json({"diameters_nm": (9.5, float("nan")), "file": "a.dm4"})
+    '{"diameters_nm": [9.5, null], "file": "a.dm4"}'
+    """
+    return json.dumps(_plain(value), allow_nan=False, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def html(rows: Sequence[Row], caption: str = "") -> str:

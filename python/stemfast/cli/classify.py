@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -9,6 +11,7 @@ import typer
 
 from stemfast.cli.errors import STOPPED, as_options
 from stemfast.cli.options import (
+    AsJson,
     Contrast,
     DatasetChoice,
     Index,
@@ -17,6 +20,7 @@ from stemfast.cli.options import (
     PixelSize,
     ScaleBarOption,
     checked_search,
+    say_results,
 )
 from stemfast.tables import counted
 
@@ -94,6 +98,7 @@ def classify(
             help="Work on a Dask cluster: tcp://host:8786, or local:N for N processes.",
         ),
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Find the particles of micrographs and say what shape each one is, with a probability.
 
@@ -129,7 +134,11 @@ def classify(
     if file.is_dir() and file.suffix.lower() != ".zspy":
         if labels is not None:
             raise ValueError(f"--labels is {labels}, which is of one image, and {file} is a folder")
-        _end(_watched(file, dask, quiet_min, shared) if watch else _folder(file, dask, shared))
+        aside = partial(typer.echo, err=json)
+        report = (
+            _watched(file, dask, quiet_min, shared, aside) if watch else _folder(file, dask, shared)
+        )
+        _end(report, as_json=json)
         return
     if watch or dask is not None:
         raise ValueError(f"--watch and --dask are for folders, and {file} is a file")
@@ -139,8 +148,9 @@ def classify(
     if out is None:
         named = "shapes" if model == DEFAULT_MODEL else Path(model).resolve().name
         shared["out"] = out = Path(f"{file.stem}-{named}")
-    typer.echo(classify_file(file, labels=labels, **shared))
-    typer.echo(f"table {out / TABLE_FILE}, picture {out / OVERLAY_FILE}")
+    answer = classify_file(file, labels=labels, **shared)
+    words = f"{answer}\ntable {out / TABLE_FILE}, picture {out / OVERLAY_FILE}"
+    say_results(answer.table, words, as_json=json)
 
 
 def _folder(folder: Path, dask: str | None, shared: dict[str, Any]) -> Report:
@@ -169,7 +179,11 @@ def _folder(folder: Path, dask: str | None, shared: dict[str, Any]) -> Report:
 
 
 def _watched(
-    folder: Path, dask: str | None, quiet_min: float | None, shared: dict[str, Any]
+    folder: Path,
+    dask: str | None,
+    quiet_min: float | None,
+    shared: dict[str, Any],
+    say: Callable[[str], None],
 ) -> Report:
     """Classify what comes into a folder, with a line for each file."""
     from stemfast.populations import watch_folder
@@ -177,7 +191,7 @@ def _watched(
     done = 0
 
     def begin(total: int, before: int) -> None:
-        typer.echo(f"watching {folder}: {total} files, {before} of them done; Ctrl-C ends it")
+        say(f"watching {folder}: {total} files, {before} of them done; Ctrl-C ends it")
 
     def tell(part: Part) -> None:
         nonlocal done
@@ -185,7 +199,7 @@ def _watched(
         if part.header.failed:
             _say_failed(part)
         else:
-            typer.echo(f"{part.header.task.name}: {counted(len(part.rows), 'particle')}")
+            say(f"{part.header.task.name}: {counted(len(part.rows), 'particle')}")
 
     quiet_s = float("inf") if quiet_min is None else 60.0 * quiet_min
     try:
@@ -205,9 +219,9 @@ def _stopped(done: int) -> NoReturn:
     raise typer.Exit(STOPPED)
 
 
-def _end(report: Report) -> None:
+def _end(report: Report, *, as_json: bool) -> None:
     """Say what was found; exit with 2 where files failed."""
-    typer.echo(as_options(str(report)))
+    say_results(report.content, as_options(str(report)), as_json=as_json)
     if not report.content["files"]["read"]:
         raise ValueError(
             f"none of the {report.failed} files could be classified: see {report.page}"

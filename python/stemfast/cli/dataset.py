@@ -15,9 +15,11 @@ from stemfast.cli.options import (
     DEFAULT_SPLITS,
     IMAGES_PANEL,
     WRITING_PANEL,
+    AsJson,
     Changes,
     ConfigFile,
     Splits,
+    say_results,
 )
 
 if TYPE_CHECKING:
@@ -198,18 +200,20 @@ app.command()(fields)
 
 
 @app.command()
-def info(directory: Directory) -> None:
+def info(directory: Directory, json: AsJson = False) -> None:
     """Say what a data set is, how large, and whether it is complete.
 
     Example: [bold]stemfast dataset info images[/bold]
     """
-    from stemfast.dataset.about import describe
+    from stemfast.dataset.about import describe, facts
     from stemfast.dataset.fields.plan import PLAN_FILE, FieldPlan
 
     if (directory / PLAN_FILE).is_file():
-        typer.echo(FieldPlan.read(directory).describe(directory))
+        plan = FieldPlan.read(directory)
+        known = plan.dump() | {"missing": len(plan.missing(directory))}
+        say_results(known, plan.describe(directory), as_json=json)
         return
-    typer.echo(describe(directory))
+    say_results(facts(directory) if json else {}, describe(directory), as_json=json)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemfast.cli.options import numbers
+from stemfast.cli.options import AsJson, numbers, say_results
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -63,6 +63,7 @@ def evaluate(
     threads: Annotated[
         int, typer.Option(metavar="N", help="Threads that simulate; 0 means all cores.")
     ] = 0,
+    json: AsJson = False,
 ) -> None:
     """Judge a network on simulated test images, disjoint from all that it learnt from.
 
@@ -98,7 +99,7 @@ def evaluate(
         for option, given in refused.items():
             if given is not None:
                 raise ValueError(f"{option} has no effect on {name}, expected it left out")
-        _evaluate_portraits(trained, folder, n=n, sets=sets or [], seed=used)
+        _evaluate_portraits(trained, folder, n=n, sets=sets or [], seed=used, as_json=json)
         return
     recipe = _recipe(trained.card, conditions, spin, sets or [])
     if against is not None:
@@ -110,11 +111,12 @@ def evaluate(
     found = judge(trained, recipe, seed=used, images=10_000 if n is None else n, n_threads=threads)
     more = {"network": name, "recipe": recipe.model_dump(mode="json"), "seed": used}
     figures.write(folder, found, title=experiment["name"], more=more)
-    typer.echo(f"{figures.confusion_table(found)}\n{found}\n{folder}/")
+    shown = f"{figures.confusion_table(found)}\n{found}\n{folder}/"
+    say_results({**found.to_dict(), **more}, shown, as_json=json)
 
 
 def _evaluate_portraits(
-    trained: Any, folder: Path, *, n: int | None, sets: list[str], seed: int
+    trained: Any, folder: Path, *, n: int | None, sets: list[str], seed: int, as_json: bool
 ) -> None:
     """Judge a network that reads portraits on those of simulated fields."""
     from stemfast.evaluation import figures
@@ -127,7 +129,8 @@ def _evaluate_portraits(
     more = {"network": experiment.name, "seed": seed}
     more["recipe"] = experiment.make_recipe().model_dump(mode="json")
     figures.write(folder, found, title=experiment.name, more=more)
-    typer.echo(f"{figures.confusion_table(found)}\n{found}\n{folder}/")
+    words = f"{figures.confusion_table(found)}\n{found}\n{folder}/"
+    say_results({**found.to_dict(), **more}, words, as_json=as_json)
 
 
 def _keys(sets: list[str] | None) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stemfast.cli.options import (
+    AsJson,
     Contrast,
     DatasetChoice,
     File,
@@ -17,6 +18,7 @@ from stemfast.cli.options import (
     PixelSize,
     ScaleBarOption,
     checked_search,
+    say_results,
 )
 
 
@@ -57,6 +59,7 @@ def features(
     labels: Labels = None,
     index: Index = None,
     dataset: DatasetChoice = None,
+    json: AsJson = False,
 ) -> None:
     """Measure the particles of a micrograph: outline, corners, edges, sizes and volume.
 
@@ -97,7 +100,8 @@ def features(
     )
     target = Path(f"{file.stem}-features.csv") if out is None else out
     answer.save(target)
-    typer.echo(answer)
+    words = [str(answer)]
     if calibration is None:
-        typer.echo("no volumes: the image is not calibrated, give --electrons-px, --gain, --offset")
-    typer.echo(f"table {target}, picture {target.with_suffix('.png')}")
+        words += ["no volumes: the image is not calibrated, give --electrons-px, --gain, --offset"]
+    words += [f"table {target}, picture {target.with_suffix('.png')}"]
+    say_results(answer.table, "\n".join(words), as_json=json)

@@ -13,6 +13,7 @@ import typer
 
 from stemfast.cli.errors import explain
 from stemfast.cli.options import (
+    AsJson,
     Contrast,
     DatasetChoice,
     Index,
@@ -20,6 +21,7 @@ from stemfast.cli.options import (
     PixelSize,
     ScaleBarOption,
     checked_search,
+    say_results,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def find(
     ] = None,
     index: Index = None,
     dataset: DatasetChoice = None,
+    json: AsJson = False,
 ) -> None:
     """Find every particle of micrographs: where it is, how large, how sure.
 
@@ -72,10 +75,11 @@ def find(
         with _bar(1) as tell:
             found = search(paths[0], tell)
         found.save(out)
-        _say(found)
-        typer.echo(f"wrote {out}: particles.csv, labels.tif, overlay.png, sizes.png")
+        _say(found, aside=json)
+        words = f"wrote {out}: particles.csv, labels.tif, overlay.png, sizes.png"
+        say_results([{"file": str(paths[0]), **row} for row in found.table], words, as_json=json)
         return
-    _many(paths, out, search)
+    _many(paths, out, search, as_json=json)
 
 
 def micrographs(names: Sequence[str]) -> list[Path]:
@@ -123,6 +127,8 @@ def _many(
     paths: Sequence[Path],
     out: Path,
     search: Callable[[Path, Callable[[str, float], None]], Found],
+    *,
+    as_json: bool,
 ) -> None:
     """Search one file after the other; what cannot be read is told and left out."""
     from stemfast.finding.files import save_all
@@ -141,15 +147,16 @@ def _many(
                 typer.echo(f"{path}: left out: {explain(error)}", err=True)
                 continue
             found.save(folders[number], table=False)
-            _say(found)
+            _say(found, aside=as_json)
             rows += [{"file": str(path), **row} for row in found.table]
             sizes.append(found.sizes)
     if failed == len(paths):
         raise ValueError(f"none of the {failed} files could be searched")
     for unit, those in joined(sizes).items():
-        typer.echo(f"all files in {unit}: {those}")
+        typer.echo(f"all files in {unit}: {those}", err=as_json)
     save_all(out, rows, joined(sizes))
-    typer.echo(f"wrote {out}: particles.csv, sizes.png, and a folder for each file")
+    words = f"wrote {out}: particles.csv, sizes.png, and a folder for each file"
+    say_results(rows, words, as_json=as_json)
     if failed:
         typer.echo(f"{failed} of {len(paths)} files left out", err=True)
         raise typer.Exit(2)
@@ -166,11 +173,11 @@ def _folders(paths: Sequence[Path], out: Path) -> list[Path]:
     return folders
 
 
-def _say(found: Found) -> None:
+def _say(found: Found, *, aside: bool) -> None:
     from stemfast.cli.errors import as_options
 
     for line in str(found).splitlines():
-        typer.echo(as_options(line), err=line.startswith(("note:", "warning:")))
+        typer.echo(as_options(line), err=aside or line.startswith(("note:", "warning:")))
 
 
 class _Tell:

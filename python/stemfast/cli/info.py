@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from stemfast.cli.options import AsJson, say_results
+
 _PACKAGES = ("numpy", "scipy", "h5py", "jax", "flax", "scikit-image", "rosettasciio", "matplotlib")
 
 
@@ -27,6 +29,7 @@ def info(
         bool,
         typer.Option("--bench", help="Also time the stages of an image here; some seconds."),
     ] = False,
+    json: AsJson = False,
 ) -> None:
     """Print versions, threads, and the instruction set that was picked for this processor.
 
@@ -45,8 +48,8 @@ def info(
         except importlib.metadata.PackageNotFoundError:
             rows[package] = "not installed"
     width = max(map(len, rows))
-    for name, text in rows.items():
-        typer.echo(f"{name:<{width}}  {text}")
+    text = "\n".join(f"{name:<{width}}  {said}" for name, said in rows.items())
+    say_results(rows, text, as_json=json)
     if bench:
         _print_stage_times()
 

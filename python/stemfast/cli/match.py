@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from stemfast.cli.errors import as_options
 from stemfast.cli.options import (
+    AsJson,
     Contrast,
     DatasetChoice,
     File,
@@ -18,6 +20,7 @@ from stemfast.cli.options import (
     PixelSize,
     ScaleBarOption,
     checked_search,
+    say_results,
 )
 
 
@@ -34,6 +37,7 @@ def match(
     labels: Labels = None,
     index: Index = None,
     dataset: DatasetChoice = None,
+    json: AsJson = False,
 ) -> None:
     """Tell the conditions of a micrograph: pixel size, blur, dose, noise, background, sizes.
 
@@ -57,5 +61,5 @@ def match(
     matched.save(target)
     for note in matched.notes:
         typer.echo(as_options(f"note: {note}"), err=True)
-    typer.echo(str(matched.conditions))
-    typer.echo(f"wrote {target}: {CONDITIONS}, {PICTURE}")
+    words = f"{matched.conditions}\nwrote {target}: {CONDITIONS}, {PICTURE}"
+    say_results(asdict(matched.conditions), words, as_json=json)

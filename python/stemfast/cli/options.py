@@ -108,7 +108,30 @@ Sets = Annotated[
     ),
 ]
 
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print the results as JSON; all else goes to standard error."),
+]
+
 T = TypeVar("T", int, float)
+
+
+def say_results(results: Any, text: object, *, as_json: bool) -> None:
+    """Print results: as JSON, with the words on standard error, or the words alone.
+
+    Parameters
+    ----------
+    results : list, dict
+        For other programs.
+    text : object
+        For people.
+    as_json : bool
+    """
+    typer.echo(text, err=as_json)
+    if as_json:
+        from stemfast import tables
+
+        typer.echo(tables.as_json(results))
 
 
 def numbers(

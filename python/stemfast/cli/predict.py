@@ -13,6 +13,8 @@ import numpy as np
 import typer
 
 from stemfast.cli.evaluate import open_network
+from stemfast.cli.options import AsJson, say_results
+from stemfast.tables import counted
 
 if TYPE_CHECKING:
     from stemfast.pretrained import Prediction
@@ -52,6 +54,7 @@ def predict(
             "as 0.9.",
         ),
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Say which class each image is of, and with what probability.
 
@@ -101,6 +104,10 @@ def predict(
                 index += 1
     header = ["file", "image", "class", *network.class_names, *(["novelty"] if knows else [])]
     header += [] if sets is None else [f"set_{100 * sets:g}"]
+    if json:
+        say_results(_records(header, rows), counted(len(rows), "image"), as_json=True)
+        if out is None:
+            return
     if out is None:
         writer = csv.writer(typer.get_text_stream("stdout"), lineterminator="\n")
         writer.writerows([header, *rows])
@@ -109,7 +116,23 @@ def predict(
 
     with atomic.replacing(out) as temporary, temporary.open("w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([header, *rows])
-    typer.echo(f"{len(rows)} images: {out}")
+    typer.echo(f"{counted(len(rows), 'image')}: {out}", err=json)
+
+
+def _records(header: list[str], rows: list[list[object]]) -> list[dict[str, object]]:
+    """Rows of the table with numbers as numbers, sets of classes as lists."""
+    texts = ("file", "image", "class")
+    return [
+        {
+            name: cell
+            if name in texts
+            else str(cell).split("|")
+            if name.startswith("set_")
+            else float(str(cell))
+            for name, cell in zip(header, row, strict=True)
+        }
+        for row in rows
+    ]
 
 
 def _thresholds(name: str, network: Any, coverage: float) -> SetThresholds:

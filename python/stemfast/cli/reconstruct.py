@@ -12,12 +12,14 @@ import typer
 
 from stemfast.cli.errors import stderr_is_terminal
 from stemfast.cli.options import (
+    AsJson,
     Contrast,
     DatasetChoice,
     Method,
     ScaleBarOption,
     checked_search,
     numbers,
+    say_results,
 )
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ def reconstruct(
     energy_kev: Annotated[
         float | None, typer.Option(metavar="KEV", help="Energy of the beam. Default: 200.")
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Reconstruct one particle from several images: size, deformed corners, handedness.
 
@@ -154,10 +157,10 @@ def reconstruct(
             names=series.names,
             report=tell,
         )
-    typer.echo(answer)
+    words = [str(answer)]
     if out is not None:
-        for path in package.write_answer(out, answer):
-            typer.echo(f"wrote {path}")
+        words += [f"wrote {path}" for path in package.write_answer(out, answer)]
+    say_results(answer.to_dict(), "\n".join(words), as_json=json)
 
 
 def _tilts_used(tilts: Sequence[float] | NDArray[np.float64] | None, source: str) -> str:

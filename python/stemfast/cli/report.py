@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from stemfast.cli.errors import as_options
+from stemfast.cli.options import AsJson, say_results
 
 
 def report(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Results of 'stemfast classify FOLDER'.")
     ],
+    json: AsJson = False,
 ) -> None:
     """Report what is classified so far: shares of shapes with intervals, sizes, pictures.
 
@@ -24,4 +26,5 @@ def report(
     """
     from stemfast.populations import write_report
 
-    typer.echo(as_options(str(write_report(folder))))
+    report = write_report(folder)
+    say_results(report.content, as_options(str(report)), as_json=json)

@@ -16,7 +16,8 @@ def simulate(
     out: Annotated[
         Path,
         typer.Argument(
-            metavar="IMAGE", help="Image to write: .png to look at; .tif, .hspy, .npy to keep."
+            metavar="IMAGE",
+            help="Image to write: .png to look at; .tif, .hspy, .mrc, .npy to keep.",
         ),
     ],
     shape: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from stemfast.dataset.plan import in_bytes
 from stemfast.dataset.read import Dataset
 from stemfast.dataset.splits import cut
 
-__all__ = ["contact_sheet", "describe", "headline"]
+__all__ = ["contact_sheet", "describe", "facts", "headline"]
 
 _CLASSES = 12  # class names listed
 _LINE = 26  # letters that fit over an image
@@ -65,6 +66,26 @@ def describe(directory: str | Path) -> str:
         *(f"  {name} = {value}" for name, value in flat_settings(header.settings).items()),
     ]
     return "\n".join(lines)
+
+
+def facts(directory: str | Path) -> dict[str, Any]:
+    """What `describe` says, for other programs: settings, shards that are there, bytes.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As for `describe`.
+    """
+    where = Path(directory)
+    header = folder.header(where)
+    shards = tuple(cut(header.splits, header.shard_images))
+    found = [entry for entry in folder.entries(where, shards) if entry is not None]
+    return header.model_dump(mode="json") | {
+        "images": header.n_images,
+        "shards": len(shards),
+        "missing": len(shards) - len(found),
+        "bytes": sum(entry.n_bytes for entry in found),
+    }
 
 
 def contact_sheet(

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast import tables
 from stemfast.finding.detection import Contrast
 from stemfast.finding.files import save_found
 from stemfast.finding.measured import FoundOne
@@ -85,6 +86,19 @@ class Found(Sequence[FoundOne]):
     def table(self) -> list[Row]:
         """One row for each particle; see `stemfast.finding.table.rows_of`."""
         return rows_of(self.particles, self.labels.shape, self.pixel_size_nm)
+
+    def to_dataframe(self) -> Any:
+        """The table as a pandas `DataFrame`, one row for each particle.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        return tables.dataframe(self.table)
+
+    def _repr_html_(self) -> str:
+        return tables.html(self.table, str(self))
 
     @cached_property
     def sizes(self) -> Population:

@@ -1,4 +1,4 @@
-"""Files of images: HyperSpy, TIFF, NumPy and PNG."""
+"""Files of images: HyperSpy, TIFF, MRC, NumPy and PNG."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from stemfast.atomic import replacing
 from stemfast.image.exchange import as_signal
 from stemfast.image.facts import Imaged
+from stemfast.image.mrc import mrc_bytes
 
 _JSON_TAG = 65000  # the first of TIFF's tags that are free for private use
 
@@ -43,7 +44,7 @@ def check_path(path: str | Path) -> Path:
     >>> check_path("particle.bmp")
     Traceback (most recent call last):
         ...
-    ValueError: particle.bmp must end in .png, .tif, .tiff, .hspy or .npy
+    ValueError: particle.bmp must end in .png, .tif, .tiff, .hspy, .mrc or .npy
     """
     target = writable(path, ENDINGS)
     package, what, extra = _NEEDS.get(target.suffix.lower(), ("numpy", "", ""))
@@ -122,6 +123,10 @@ def _write_png(path: Path, image: Imaged, title: str) -> None:
     Picture.fromarray(grey.astype(np.uint8)).save(path, format="PNG", pnginfo=notes)
 
 
+def _write_mrc(path: Path, image: Imaged, title: str) -> None:
+    path.write_bytes(mrc_bytes(image.pixels, image.pixel_size_nm, title))
+
+
 def _write_hspy(path: Path, image: Imaged, title: str) -> None:
     from rsciio import hspy
 
@@ -151,6 +156,7 @@ _WRITERS: dict[str, Callable[[Path, Imaged, str], None]] = {
     ".tif": _write_tiff,
     ".tiff": _write_tiff,
     ".hspy": _write_hspy,
+    ".mrc": _write_mrc,
     ".npy": _write_npy,
 }
 

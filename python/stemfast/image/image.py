@@ -295,6 +295,7 @@ class Image(np.ndarray[Any, np.dtype[Any]]):
         ``.hspy``        HyperSpy's: values, scale, unit, title and metadata; stacks too
         ``.tif .tiff``   values, and the scale as ImageJ, DigitalMicrograph and HyperSpy read it;
                          the rest as JSON in tag 65000; stacks page by page
+        ``.mrc``         values and scale, as tomography reads them; stacks too
         ``.npy``         the values alone; stacks too
         ``.png``         to look at: 8-bit grey from the image's minimum (0) to its maximum (255),
                          with the two values and the pixel size as text in the file; one image

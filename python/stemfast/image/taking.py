@@ -13,6 +13,7 @@ from stemfast import units
 __all__ = ["pixel_size_of", "pixels_of", "taken"]
 
 _SQUARE = 1e-3  # by how much the sides of a square pixel may differ
+_SAME = 1e-6  # by how much pixel sizes may differ that are meant to be the same
 _NO_UNIT = ("", "px", "pixel", "pixels", "none", "<undefined>")
 
 
@@ -77,18 +78,17 @@ def pixel_size_of(image: Any) -> float | None:
 
 
 def _of_several(images: Sequence[Any]) -> float | None:
-    sizes = {
-        pixel_size_of(one) for one in images if not isinstance(one, list | tuple | float | int)
-    }
-    if len(sizes) > 1:
-        known = sorted(size for size in sizes if size is not None)
-        if len(known) < len(sizes):
-            return None
+    numbers = (list, tuple, float, int)
+    sizes = [pixel_size_of(one) for one in images if not isinstance(one, numbers)]
+    known = sorted(size for size in sizes if size is not None)
+    if not known or len(known) < len(images):
+        return None
+    if known[-1] > known[0] * (1.0 + _SAME):
         raise ValueError(
             f"the images have different pixel sizes, {known[0]:g} to {known[-1]:g} nm, expected "
             "one for all"
         )
-    return sizes.pop() if sizes else None
+    return known[0]
 
 
 def _of_signal(signal: Any) -> float | None:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -167,6 +168,38 @@ class Particle(ABC):
         checked = None if factors is None else checked_factors(factors, self.n_grains)
         object.__setattr__(made, "grain_brightness", checked)
         return made
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as a solid for other programs: binary STL, in nm.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.stl``. A file already there is replaced.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise, or the particle is round and has no faces.
+        """
+        from stemfast.particles.stl import write_stl
+
+        if Path(path).suffix.lower() != ".stl":
+            raise ValueError(f"path is {str(path)!r}, expected a name that ends in .stl")
+        return write_stl(path, self)
+
+    def _surface(self) -> tuple[FloatArray, tuple[Face, ...]]:
+        """Corners and faces to draw it by."""
+        return self.vertices, self.faces
+
+    def _repr_html_(self) -> str:
+        from stemfast.particles.picture import notebook_html
+
+        return notebook_html(self, *self._surface())
 
     @abstractmethod
     def _description(self) -> str:

@@ -188,6 +188,9 @@ class Nested(Particle):
     def bounding_radius(self) -> float:
         return self._outer.bounding_radius
 
+    def _surface(self) -> tuple[FloatArray, tuple[Face, ...]]:
+        return self._outer._surface()
+
     @cached_property
     def _group(self) -> tuple[str, FloatArray | None]:
         from stemfast.symmetry.nested_group import nested_group

@@ -14,6 +14,7 @@ from stemfast.particles.arguments import numbers_text
 from stemfast.particles.base import Particle
 from stemfast.particles.geometry.body import Body, EllipsoidBody
 from stemfast.particles.geometry.solid import Face, FloatArray
+from stemfast.particles.picture import ellipsoid_mesh
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,6 +46,9 @@ class _Round(Particle):
     @property
     def bounding_radius(self) -> float:
         return max(self._half_lengths)
+
+    def _surface(self) -> tuple[FloatArray, tuple[Face, ...]]:
+        return ellipsoid_mesh(self._half_lengths)
 
     @cached_property
     def _bodies(self) -> tuple[Body, ...]:

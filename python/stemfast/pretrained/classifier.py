@@ -32,6 +32,7 @@ from stemfast.pretrained.store import (
     FORMAT_VERSION,
     WEIGHTS_FILE,
     architecture,
+    card_html,
     filled,
     read_arrays,
     read_config,
@@ -141,6 +142,9 @@ class TrainedClassifier:
             )
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature is {self.temperature}, expected a positive number")
+
+    def _repr_html_(self) -> str:
+        return card_html(repr(self))
 
     def __repr__(self) -> str:
         """Name, task, classes, image size, pixel size and accuracy."""

@@ -12,6 +12,7 @@ from stemfast.models.finder import Finder, FinderConfig
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    card_html,
     filled,
     is_format,
     read_arrays,
@@ -40,8 +41,15 @@ class TrainedFinder:
     model: Finder
     card: dict[str, Any]
 
+    def _repr_html_(self) -> str:
+        return card_html(repr(self))
+
     def __repr__(self) -> str:
-        return f"TrainedFinder of widths {self.model.config.widths}"
+        lines = [f"TrainedFinder of widths {self.model.config.widths}"]
+        test = self.card.get("test", {})
+        if "ap50" in test and "f1" in test:
+            lines.append(f"AP50 {test['ap50']:.3f}, F1 {test['f1']:.3f} on {test['fields']} fields")
+        return "\n  ".join(lines)
 
 
 def save_finder(directory: str | Path, trained: TrainedFinder) -> None:

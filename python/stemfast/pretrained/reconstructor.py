@@ -21,6 +21,7 @@ from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     architecture,
+    card_html,
     filled,
     is_format,
     read_arrays,
@@ -138,6 +139,9 @@ class TrainedReconstructor:
 
     model: GroundTruthNetwork
     card: dict[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        return card_html(repr(self))
 
     def __repr__(self) -> str:
         """Name, task, image size, pixel size and accuracy."""

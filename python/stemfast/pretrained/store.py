@@ -7,6 +7,7 @@ own: of the rest of it as canonical JSON. Networks of one version earlier are re
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "FORMAT_VERSION",
     "WEIGHTS_FILE",
     "architecture",
+    "card_html",
     "compact",
     "filled",
     "flat",
@@ -74,6 +76,18 @@ def summary(kind: str, card: dict[str, Any], *lines: str) -> str:
         pixel = recipe["field_nm"] / recipe["image_px"]
         known.append(f"{pixel:.3g} nm a pixel, {recipe['conditions']} conditions")
     return "\n".join([f"{kind} {name!r}{task}", *(f"  {line}" for line in known)])
+
+
+def card_html(said: str) -> str:
+    """A representation of several lines as a card for notebooks.
+
+    Examples
+    --------
+    >>> card_html("Network")
+    '<b>Network</b><ul></ul>'
+    """
+    head, *lines = (html.escape(line.strip()) for line in said.splitlines())
+    return f"<b>{head}</b><ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
 
 
 def flat(model: nnx.Module) -> dict[str, NDArray[Any]]:

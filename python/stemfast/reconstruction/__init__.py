@@ -5,12 +5,12 @@ and says so if none does; `ground_truth` is its older name. `read_series` reads 
 several files.
 """
 
+from stemfast.particles.stl import write_stl
 from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, Reconstruction
 from stemfast.reconstruction.atoms import Atoms, read_xyz
 from stemfast.reconstruction.picture import write_picture
 from stemfast.reconstruction.series import Series, read_series
 from stemfast.reconstruction.solve import ground_truth, reconstruct
-from stemfast.reconstruction.stl import write_stl
 from stemfast.reconstruction.write import write_answer
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,29 @@ class Atoms:
         if unknown:
             raise ValueError(f"elements: got {unknown[0]!r}, expected symbols such as 'Pt'")
         object.__setattr__(self, "positions_nm", places - 0.5 * (places.min(0) + places.max(0)))
+
+    @classmethod
+    def from_ase(cls, atoms: Any) -> Atoms:
+        """Atoms of ASE's `Atoms`, whose positions are in Å; its cell plays no part.
+
+        Raises
+        ------
+        TypeError
+            If it is not ASE's `Atoms`.
+        ValueError
+            If there are none, or an element is unknown here.
+
+        Examples
+        --------
+        >>> from types import SimpleNamespace  # as ASE's Atoms hold them
+        >>> pair = SimpleNamespace(symbols=["Pt", "Pt"], positions=[[0, 0, 0], [0, 0, 2.8]])
+        >>> round(Atoms.from_ase(pair).spacing_nm(), 3)
+        0.28
+        """
+        if not (hasattr(atoms, "symbols") and hasattr(atoms, "positions")):
+            raise TypeError(f"atoms is {type(atoms).__name__}, expected ase.Atoms")
+        places = 0.1 * np.asarray(atoms.positions, np.float64)
+        return cls(tuple(str(symbol) for symbol in atoms.symbols), places)
 
     def __len__(self) -> int:
         return len(self.elements)

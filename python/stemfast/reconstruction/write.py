@@ -52,8 +52,8 @@ def write_answer(folder: str | Path, answer: Reconstruction) -> list[Path]:
     list of Path
         The files written.
     """
+    from stemfast.particles.stl import stl_bytes
     from stemfast.reconstruction.picture import png_bytes
-    from stemfast.reconstruction.stl import stl_bytes
 
     target = check_folder(folder)
     # All that can fail is made before the first file takes its place.

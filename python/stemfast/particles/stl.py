@@ -1,4 +1,4 @@
-"""The answer as a solid one can print or turn: binary STL, in nm.
+"""Particles as solids that one can print or turn: binary STL, in nm.
 
 The format: 80 bytes of title, the number of triangles, and for each its outward normal, its three
 corners by the right-hand rule, and two bytes of nothing (3D Systems, *StereoLithography Interface
@@ -8,22 +8,35 @@ Specification*, 1989).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.atomic import write_bytes
-from stemfast.particles import Particle
+from stemfast.particles.geometry.solid import Face, FloatArray
 
 __all__ = ["read_stl", "stl_bytes", "triangles", "write_stl"]
 
 Float: TypeAlias = NDArray[np.float64]
 
+
+class WithFaces(Protocol):
+    """A solid with corners and faces."""
+
+    @property
+    def vertices(self) -> FloatArray:
+        """Corners (V, 3) [nm]."""
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """Corners around each face, anticlockwise seen from outside."""
+
+
 _RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("nothing", "<u2")])
 
 
-def triangles(particle: Particle) -> Float:
+def triangles(particle: WithFaces) -> Float:
     """Triangles (n, 3, 3) of a particle's surface [nm], outward by the right-hand rule.
 
     Every face is a fan from one of its corners, so that neighbours share whole edges and nothing
@@ -53,7 +66,7 @@ def triangles(particle: Particle) -> Float:
     return np.asarray(fans)
 
 
-def stl_bytes(particle: Particle, title: str = "stemfast, nm") -> bytes:
+def stl_bytes(particle: WithFaces, title: str = "stemfast, nm") -> bytes:
     """The particle as a binary STL file.
 
     Examples
@@ -73,7 +86,7 @@ def stl_bytes(particle: Particle, title: str = "stemfast, nm") -> bytes:
     return head + len(corners).to_bytes(4, "little") + bytes(records.tobytes())
 
 
-def write_stl(path: str | Path, particle: Particle) -> Path:
+def write_stl(path: str | Path, particle: WithFaces) -> Path:
     """Write a particle as binary STL in nm, whole or not at all."""
     write_bytes(path, stl_bytes(particle))
     return Path(path)

@@ -12,6 +12,7 @@ from stemfast.fields.bodies import Bodies, corners, outline
 from stemfast.fields.contrast import Optics
 from stemfast.fields.shapes import CLASSES
 from stemfast.fields.truth import Truth
+from stemfast.image.taking import scaled
 
 __all__ = ["Field"]
 
@@ -25,7 +26,8 @@ class Field:
     Attributes
     ----------
     image : (rows, columns) uint8 or float32
-        Grey levels of a file, or electrons where the field skipped the laboratory's last stage.
+        A `stemfast.Image`: grey levels of a file, or electrons where the field skipped the
+        laboratory's last stage.
     labels : (rows, columns) int32
         Number of the particle that each pixel shows, 0 for none; hidden ones have theirs too.
     truth : Truth
@@ -55,6 +57,13 @@ class Field:
     bodies: Bodies
     first_body: NDArray[np.int64]
     optics: Optics
+
+    def __post_init__(self) -> None:
+        unit = "grey levels" if self.image.dtype == np.uint8 else "e-"
+        object.__setattr__(self, "image", scaled(self.image, self.pixel_size_nm, unit=unit))
+
+    def _repr_png_(self) -> bytes | None:
+        return scaled(self.image, self.pixel_size_nm)._repr_png_()
 
     def __repr__(self) -> str:
         rows, columns = self.image.shape

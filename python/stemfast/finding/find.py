@@ -21,6 +21,7 @@ from stemfast.finding.hand_labels import detection_of, read_labels
 from stemfast.finding.measured import measure
 from stemfast.finding.outline.blur import FWHM_PER_SIGMA
 from stemfast.finding.source import Source, source_of
+from stemfast.image.taking import scaled
 from stemfast.micrograph.files.error import MicrographError
 from stemfast.pretrained import shipped
 
@@ -157,7 +158,9 @@ def find_in(
         )
     return Found(
         source=source,
-        image=mended.image,
+        image=mended.image
+        if source.pixel_size_nm is None
+        else scaled(mended.image, source.pixel_size_nm, source.name),
         labels=detection.labels,
         particles=particles,
         blur_px=blur,

@@ -36,7 +36,7 @@ class Found(Sequence[FoundOne]):
     source : Source
         The image as it came, and its scale.
     image : ndarray of float32, shape (rows, columns)
-        The image without damage.
+        The image without damage; a `stemfast.Image` where the scale is known.
     labels : ndarray of int32, shape (rows, columns)
         0 = none, 1 … n on the particles; read-only.
     particles : tuple of FoundOne
@@ -169,7 +169,7 @@ class Found(Sequence[FoundOne]):
         from stemfast.micrograph.find import FoundParticle, FoundParticles
 
         sign = 1.0 if self.contrast == "bright" else -1.0
-        image = np.asarray(sign * self.image, np.float32)
+        image = np.asarray(sign * np.asarray(self.image), np.float32)
         micrograph = self.source.micrograph(image)
         level, noise = level_under(image, self.labels)
         size = micrograph.pixel_size_nm

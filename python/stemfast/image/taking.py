@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import units
+from stemfast.image.image import Image
 
-__all__ = ["pixel_size_of", "pixels_of", "taken"]
+__all__ = ["pixel_size_of", "pixels_of", "scaled", "taken"]
 
 _SQUARE = 1e-3  # by how much the sides of a square pixel may differ
 _SAME = 1e-6  # by how much pixel sizes may differ that are meant to be the same
@@ -44,6 +45,19 @@ def taken(image: Any, pixel_size_nm: Any = None) -> tuple[NDArray[Any], Any]:
     (0.5, 0.4, None)
     """
     return pixels_of(image), pixel_size_of(image) if pixel_size_nm is None else pixel_size_nm
+
+
+def scaled(
+    pixels: NDArray[Any], pixel_size_nm: float, title: str = "", unit: str = "grey levels"
+) -> Image:
+    """An array of pixels as an image; letters of the title that are no Unicode are replaced.
+
+    Examples
+    --------
+    >>> scaled(np.eye(8), 0.5, "eye")
+    Image of 8 x 8 px of 0.5 nm, float64 [grey levels]
+    """
+    return Image(pixels, pixel_size_nm, unit, title.encode("utf-8", "replace").decode("utf-8"))
 
 
 def pixels_of(image: Any) -> NDArray[Any]:

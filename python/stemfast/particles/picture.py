@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from typing import TYPE_CHECKING, Protocol
 
@@ -49,6 +48,8 @@ def notebook_html(particle: Shown, vertices: FloatArray, faces: tuple[Face, ...]
     faces : tuple of tuple of int
         Corners around each face, anticlockwise seen from outside.
     """
+    import html
+
     figures = {
         "volume": f"{particle.volume:.4g} nm³",
         "surface": f"{particle.surface_area:.4g} nm²",

@@ -14,7 +14,6 @@ from stemfast.particles.arguments import numbers_text
 from stemfast.particles.base import Particle
 from stemfast.particles.geometry.body import Body, EllipsoidBody
 from stemfast.particles.geometry.solid import Face, FloatArray
-from stemfast.particles.picture import ellipsoid_mesh
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,6 +47,8 @@ class _Round(Particle):
         return max(self._half_lengths)
 
     def _surface(self) -> tuple[FloatArray, tuple[Face, ...]]:
+        from stemfast.particles.picture import ellipsoid_mesh
+
         return ellipsoid_mesh(self._half_lengths)
 
     @cached_property

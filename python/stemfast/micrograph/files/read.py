@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stemfast.image.taking import scaled
 from stemfast.micrograph.files import calibration
 from stemfast.micrograph.files.choice import (
     MIN_SIDE_PX,
@@ -33,7 +34,8 @@ class Micrograph:
     Parameters
     ----------
     image : ndarray of float32, shape (rows, columns)
-        Intensity in the file's own units; read-only. Row 0 is at the top.
+        Intensity in the file's own units; read-only. Row 0 is at the top. It is kept as a
+        `stemfast.Image`, with the pixel size and the title.
     pixel_size_nm : float
         Side of a square pixel [nm].
     path : Path or None
@@ -57,6 +59,8 @@ class Micrograph:
     >>> m = Micrograph(np.arange(64.0).reshape(8, 8), 0.5)
     >>> m.image.dtype, m.field_nm
     (dtype('float32'), (4.0, 4.0))
+    >>> m.image[2:, 2:]
+    Image of 6 x 6 px of 0.5 nm, float32 [grey levels]
     """
 
     image: npt.NDArray[np.float32]
@@ -69,8 +73,12 @@ class Micrograph:
     def __post_init__(self) -> None:
         image = checked_image(self.image).copy()
         image.setflags(write=False)
-        object.__setattr__(self, "image", image)
-        object.__setattr__(self, "pixel_size_nm", calibration.checked(self.pixel_size_nm))
+        size = calibration.checked(self.pixel_size_nm)
+        object.__setattr__(self, "image", scaled(image, size, self.title))
+        object.__setattr__(self, "pixel_size_nm", size)
+
+    def _repr_png_(self) -> bytes | None:
+        return scaled(self.image, self.pixel_size_nm)._repr_png_()
 
     @property
     def field_nm(self) -> tuple[float, float]:

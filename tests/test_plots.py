@@ -10,7 +10,7 @@ from PIL import Image
 
 from stemfast import gallery as scenes
 from stemfast import plots
-from stemfast.image.scale_bar import round_length
+from stemfast.image.scale_bar import round_length, scale_bar
 from stemfast.microscope import Microscope, Scan
 
 
@@ -56,7 +56,7 @@ def test_the_scale_bar_is_as_long_as_it_says():
     from matplotlib.figure import Figure
 
     axes = Figure().add_subplot()
-    plots.scale_bar(axes, (100, 200), pixel_size_nm=0.35)
+    scale_bar(axes, (100, 200), pixel_size_nm=0.35)
     (bar,), (label,) = axes.patches, axes.texts
     assert label.get_text() == "10 nm"
     assert bar.get_width() * 0.35 == pytest.approx(10)

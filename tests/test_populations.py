@@ -207,14 +207,14 @@ def test_a_file_that_is_being_written_is_not_taken_for_a_result(
 def test_an_error_of_ours_ends_one_file_and_not_the_run(session, settings, tmp_path, monkeypatch):
     from stemfast.populations import one_file
 
-    real = one_file.named
+    real = one_file.classify_in
 
     def broken(opened, *arguments, **options):
         if opened.name == "m2.npy":
             raise IndexError("of ours")
         return real(opened, *arguments, **options)
 
-    monkeypatch.setattr(one_file, "named", broken)
+    monkeypatch.setattr(one_file, "classify_in", broken)
     report = classify_folder(session, tmp_path, **settings)
     assert {"file": "m2.npy", "why": "IndexError: of ours"} in report.content["failed"]
     assert report.content["files"]["read"] == 5

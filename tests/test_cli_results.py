@@ -58,6 +58,21 @@ def test_each_network_has_a_folder_of_its_own(stemfast, cube, monkeypatch):
     assert [str(folder) for folder in folders] == ["cube-shapes", "cube-count", "cube-mine"]
 
 
+def test_a_warning_is_one_line_without_code(tmp_path):
+    import subprocess
+    import sys
+
+    words = ["simulate", "bright.npy", "--current-pa", "500000", "--pixels", "16", "16"]
+    run = subprocess.run(
+        [sys.executable, "-m", "stemfast", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0
+    [line] = [line for line in run.stderr.splitlines() if "clipped" in line]
+    assert line.startswith("warning: clipped 256 pixels")
+    assert ".py" not in run.stderr
+    assert "sf.simulate" not in run.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -65,7 +80,9 @@ def test_each_network_has_a_folder_of_its_own(stemfast, cube, monkeypatch):
         (["classify", "a.npy", "--model", "cout"], "--model is 'cout'.*did you mean count?"),
         (["find", "a.npy", "--contrast", "brigt"], "--contrast is 'brigt'.*did you mean bright?"),
         (["simulate", "a.png", "--shape", "cube"], "--shape is 'cube'.*did you mean cuboid?"),
-        (["simulate", "a.png", "--energy-kev", "200000"], "expected a number from 0.001 to 10000"),
+        (["simulate", "a.png", "--energy-kev", "200000"], "--energy-kev: expected a number"),
+        (["simulate", "a.png", "--probe-nm", "-1"], "--probe-nm: expected"),
+        (["simulate", "a.png", "--bright-field-mrad", "-1"], "--bright-field-mrad: expected"),
         (["train", "cont"], "experiment is 'cont'.*did you mean count?"),
         (["train", "count", "--resume", "--set", "a=3"], "--set cannot change a run"),
         (["train", "count", "--with", "images"], "--with is for the finder"),

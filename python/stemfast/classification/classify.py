@@ -54,7 +54,7 @@ def classify(
         A network that comes along (:func:`stemfast.pretrained.pretrained_names`), or the folder of
         one that :func:`stemfast.pretrained.save` wrote.
     out : str or Path, optional
-        Folder to save the results to: :meth:`Classification.save`.
+        Folder to save the results to: `Classification.save`.
     scale_bar_nm : float, optional
         What the scale bar in the image stands for [nm], in place of `pixel_size_nm`.
     contrast, method : str

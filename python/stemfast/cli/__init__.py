@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
@@ -33,7 +34,7 @@ from stemfast.cli import (
     transfer,
 )
 from stemfast.cli.compiled import keep_compiled
-from stemfast.cli.errors import STOPPED, Commands, leave, watch
+from stemfast.cli.errors import STOPPED, Commands, leave, show_warning, watch
 
 app = typer.Typer(
     name="stemfast",
@@ -112,6 +113,7 @@ def _stemfast(
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     watch()
+    warnings.showwarning = show_warning
     keep_compiled()
     try:
         app(prog_name="stemfast")

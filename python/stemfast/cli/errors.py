@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -48,6 +48,10 @@ _OTHER_NAMES = {
     "scale_bar_nm": "--scale-bar",
     "changes": "--set",
     "n_threads": "--threads",
+    "Scan.shape": "--pixels",
+    "Probe.fwhm_nm": "--probe-nm",
+    "Film.thickness_nm": "--film-nm",
+    "BrightField.outer_mrad": "--bright-field-mrad",
 }
 MICROGRAPH_OPTIONS = {
     "pixel_size_nm": "--pixel-size-nm",
@@ -177,6 +181,8 @@ def as_options(text: str, options: Mapping[str, str] = MICROGRAPH_OPTIONS) -> st
     'a stack of 3 images: say which with --index 0 ... 2'
     >>> as_options("a.dm4: pixel_size_nm and scale_bar_nm: got both, expected one of them")
     'a.dm4: --pixel-size-nm and --scale-bar: got both, expected one of them'
+    >>> as_options("Beam.energy_kev: expected a number", {"energy_kev": "--energy-kev"})
+    '--energy-kev: expected a number'
     """
     text = text.replace(" (on the command line --pixel-size-nm)", "")
     if not options:
@@ -184,9 +190,10 @@ def as_options(text: str, options: Mapping[str, str] = MICROGRAPH_OPTIONS) -> st
     name = "|".join(map(re.escape, sorted(options, key=len, reverse=True)))
     text = re.sub(rf"\b({name})=\.\.\.", lambda found: options[found[1]], text)
     text = re.sub(rf"\b({name})=", lambda found: f"{options[found[1]]} ", text)
-    subject = rf"(?:^|(?<=: ))(?:{name})(?:(?:, | and )(?:{name}))*(?=(?: {_VERBS})\b|:(?= ))"
+    one = rf"(?:[A-Z]\w*\.)??({name})"  # a setting may stand behind its class: Beam.energy_kev
+    subject = rf"(?:^|(?<=: )){one}(?:(?:, | and ){one})*(?=(?: {_VERBS})\b|:(?= ))"
     return re.sub(
-        subject, lambda names: re.sub(name, lambda found: options[found[0]], names[0]), text
+        subject, lambda names: re.sub(one, lambda found: options[found[1]], names[0]), text
     )
 
 
@@ -199,6 +206,18 @@ def stderr_is_terminal() -> bool:
     True
     """
     return sys.stderr.isatty()
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as one line on stderr, without the place in the code where it arose."""
+    typer.echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
 def watch() -> None:

@@ -50,7 +50,7 @@ def train(
     Parameters
     ----------
     experiment : str or Experiment
-        Name of what to train, one of :func:`stemfast.training.names`, or its settings.
+        Name of what to train, one of `stemfast.training.names()`, or its settings.
     folder : str or Path, optional
         Where to write; ``runs/NAME`` if None. Gets ``run.json``, ``metrics.jsonl``, checkpoints,
         and at the end the network, its figures and its card.

@@ -19,6 +19,7 @@ from stemfast.cli import (
     demo,
     evaluate,
     explore,
+    families_study,
     features,
     find,
     gallery,
@@ -81,6 +82,7 @@ def _study(name: str, command: Callable[..., None], *, before: str) -> None:
 
 study.command("match")(match_study.match_study)
 study.command("confidence")(confidence.confidence)
+study.command("families")(families_study.families_study)
 _study("fit", refine.refine, before="refine")
 _study("runs", compare.compare, before="compare")
 _study("transfer", transfer.compare, before="train compare")

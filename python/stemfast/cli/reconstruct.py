@@ -100,6 +100,14 @@ def reconstruct(
     material: Annotated[
         str, typer.Option(metavar="NAME", help="What the particle is made of.")
     ] = "Au",
+    family: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What it may be: cuboid (with cut corners; the others where none explains the "
+            "images), auto (all), or a family such as octahedron; repeat it.",
+        ),
+    ] = None,
     probe_fwhm_nm: Annotated[
         float | None,
         typer.Option(metavar="NM", help="Width of the probe. Default: read off the images."),
@@ -115,7 +123,7 @@ def reconstruct(
 
     The particle is found in each image as by stemfast find; of several, the largest is taken.
     Prints what it is with uncertainties, and how well it explains each image when it is simulated
-    again. A particle that is no cuboid with cut corners is called not explained. With
+    again. A particle that is of no family is called not explained. With
     --out it writes reconstruct.json, reconstruct.png and, if explained, particle.stl.
     """
     from stemfast import reconstruction as package
@@ -155,6 +163,7 @@ def reconstruct(
             probe_fwhm_nm=probe_fwhm_nm,
             energy_kev=energy_kev or series.energy_kev,
             names=series.names,
+            family=family[0] if family and len(family) == 1 else family or "cuboid",
             report=tell,
         )
     words = [str(answer)]

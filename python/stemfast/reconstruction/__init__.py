@@ -8,6 +8,7 @@ several files.
 from stemfast.particles.stl import write_stl
 from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, Reconstruction
 from stemfast.reconstruction.atoms import Atoms, read_xyz
+from stemfast.reconstruction.families import FamilyReconstruction
 from stemfast.reconstruction.picture import write_picture
 from stemfast.reconstruction.series import Series, read_series
 from stemfast.reconstruction.solve import ground_truth, reconstruct
@@ -16,6 +17,7 @@ from stemfast.reconstruction.write import write_answer
 __all__ = [
     "NOT_EXPLAINED",
     "Atoms",
+    "FamilyReconstruction",
     "ImageFit",
     "Reconstruction",
     "Series",

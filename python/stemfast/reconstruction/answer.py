@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fit import CutCuboid
+from stemfast.fit.families.shape_family import Placed
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
     from stemfast.particles import Cuboid
 
-__all__ = ["NOT_EXPLAINED", "ImageFit", "Reconstruction", "table"]
+__all__ = ["NOT_EXPLAINED", "ImageFit", "Reconstruction", "image_lines", "table"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class ImageFit:
         Of so large a misfit, if the model were wrong by no more than is allowed for.
     explained : bool
         Whether the answer explains the image.
-    shape : CutCuboid
+    shape : CutCuboid or Placed
         The answer as this image shows it: its pose, and its place in the whole image.
     pose_sd_deg : float
         Standard error of the pose [degrees].
@@ -62,7 +63,7 @@ class ImageFit:
     misfit: float
     p_value: float
     explained: bool
-    shape: CutCuboid = field(repr=False)
+    shape: CutCuboid | Placed = field(repr=False)
     pose_sd_deg: float
     weight: float
     attention: float | None = None
@@ -153,6 +154,16 @@ class Reconstruction:
     warnings: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """One line above the picture."""
+        edges = " × ".join(f"{edge:.1f}" for edge in self.edges_nm)
+        corners = "no corner" if self.count == 0 else f"{self.count} of 8 corners"
+        return (
+            f"{edges} nm, {self.volume_nm3:.0f} ± {self.volume_sd_nm3:.0f} nm³, {corners} deformed"
+            f" ({100 * self.count_probabilities[self.count]:.0f} %)"
+        )
+
+    @property
     def misfit(self) -> float:
         """Root mean square misfit of all images, as a share of the particle's signal."""
         return float(np.sqrt(np.mean([image.misfit**2 for image in self.images])))
@@ -203,7 +214,7 @@ class Reconstruction:
 def table(answer: Reconstruction) -> str:
     """Text table: a line for each result, then the images, then assumptions and warnings."""
     lines = _particle(answer) if answer.explained else _unexplained(answer)
-    lines += ["", *_images(answer)]
+    lines += ["", *image_lines(answer.images)]
     for title, notes in (("assumed", answer.assumptions), ("warning", answer.warnings)):
         lines += [f"{title}: {note}" for note in notes]
     return "\n".join(lines)
@@ -265,12 +276,13 @@ def _sorted_errors(answer: Reconstruction) -> list[float]:
     return [float(sd) for sd in answer.edges_sd_nm[order]]
 
 
-def _images(answer: Reconstruction) -> list[str]:
-    network = any(image.attention is not None for image in answer.images)
-    width = max(5, *(len(image.name) for image in answer.images))
+def image_lines(images: Sequence[ImageFit]) -> list[str]:
+    """Table of the images: misfit, verdict, weight and attention of each."""
+    network = any(image.attention is not None for image in images)
+    width = max(5, *(len(image.name) for image in images))
     head = f"{'image':<{width}}  misfit  explained  weight" + ("  attention" if network else "")
     lines = [head]
-    for image in answer.images:
+    for image in images:
         row = (
             f"{image.name:<{width}}  {100 * image.misfit:4.1f} %  "
             f"{'yes' if image.explained else 'NO':<9}  {100 * image.weight:4.0f} %"

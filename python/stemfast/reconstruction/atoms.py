@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ __all__ = ["Atoms", "read_xyz"]
 Float: TypeAlias = NDArray[np.float64]
 Float32: TypeAlias = NDArray[np.float32]
 
+_LEAST_NM, _MOST_NM = 0.2, 0.45  # between neighbours in a metal
 _REACH = 3.5  # standard deviations of an atom's Gaussian that are drawn
 
 
@@ -242,7 +244,14 @@ def read_xyz(path: str | Path) -> Atoms:
     rows = [(k, line.split()) for k, line in enumerate(lines[2 : 2 + wanted], start=3)]
     if len(rows) < wanted:
         raise ValueError(f"{file}: {len(rows)} atoms, expected {wanted} as line 1 says")
-    return Atoms(*_columns(file, rows))
+    atoms = Atoms(*_columns(file, rows))
+    if len(atoms) > 1 and not _LEAST_NM <= (spacing := atoms.spacing_nm()) <= _MOST_NM:
+        warnings.warn(
+            f"{file}: neighbours are {10 * spacing:.3g} Å apart, metals' are 2 to 4 Å: "
+            "are the positions in Å, as an XYZ file has them?",
+            stacklevel=2,
+        )
+    return atoms
 
 
 def _columns(file: Path, rows: Sequence[tuple[int, list[str]]]) -> tuple[tuple[str, ...], Float]:

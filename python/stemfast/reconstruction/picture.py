@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stemfast.reconstruction.answer import Reconstruction
+    from stemfast.reconstruction.families import FamilyReconstruction
 
 __all__ = ["draw", "png_bytes", "write_picture"]
 
@@ -28,7 +29,7 @@ _SIGMAS = 5.0
 _GOOD, _BAD, _NETWORK = "#4477aa", "#cc3311", "#ddaa33"
 
 
-def draw(answer: Reconstruction) -> Figure:
+def draw(answer: Reconstruction | FamilyReconstruction) -> Figure:
     """Draw the images of an answer.
 
     From the top: the images, the same as the answer would give them, the difference in standard
@@ -37,7 +38,7 @@ def draw(answer: Reconstruction) -> Figure:
 
     Parameters
     ----------
-    answer : Reconstruction
+    answer : Reconstruction or FamilyReconstruction
 
     Returns
     -------
@@ -61,20 +62,20 @@ def draw(answer: Reconstruction) -> Figure:
     return figure
 
 
-def png_bytes(answer: Reconstruction) -> bytes:
+def png_bytes(answer: Reconstruction | FamilyReconstruction) -> bytes:
     """The picture of an answer as a PNG file."""
     content = BytesIO()
     draw(answer).savefig(content, format="png")
     return content.getvalue()
 
 
-def write_picture(path: str | Path, answer: Reconstruction) -> Path:
+def write_picture(path: str | Path, answer: Reconstruction | FamilyReconstruction) -> Path:
     """Write the picture of an answer as PNG, whole or not at all."""
     write_bytes(path, png_bytes(answer))
     return Path(path)
 
 
-def _panels(figure: Figure, grid: Any, answer: Reconstruction) -> None:
+def _panels(figure: Figure, grid: Any, answer: Reconstruction | FamilyReconstruction) -> None:
     rows: list[list[Any]] = [[], [], []]
     picture = None
     for k, image in enumerate(answer.images):
@@ -108,7 +109,7 @@ def _panels(figure: Figure, grid: Any, answer: Reconstruction) -> None:
     bar.ax.tick_params(labelsize=6)
 
 
-def _bars(figure: Figure, grid: Any, answer: Reconstruction) -> None:
+def _bars(figure: Figure, grid: Any, answer: Reconstruction | FamilyReconstruction) -> None:
     places = np.arange(len(answer.images))
     misfit = figure.add_subplot(grid[3, :])
     colours = [_GOOD if image.explained else _BAD for image in answer.images]
@@ -136,12 +137,7 @@ def _bars(figure: Figure, grid: Any, answer: Reconstruction) -> None:
     misfit.set_ylim(0.0, max(low, 5.0))
 
 
-def _title(answer: Reconstruction) -> str:
+def _title(answer: Reconstruction | FamilyReconstruction) -> str:
     if not answer.explained:
         return f"{NOT_EXPLAINED}: {100 * answer.misfit:.0f} % of the signal is left over"
-    edges = " × ".join(f"{edge:.1f}" for edge in answer.edges_nm)
-    corners = "no corner" if answer.count == 0 else f"{answer.count} of 8 corners"
-    return (
-        f"{edges} nm, {answer.volume_nm3:.0f} ± {answer.volume_sd_nm3:.0f} nm³, {corners} deformed"
-        f" ({100 * answer.count_probabilities[answer.count]:.0f} %)"
-    )
+    return answer.title

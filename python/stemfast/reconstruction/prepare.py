@@ -25,6 +25,7 @@ _MARGIN = 0.35  # of the particle's size, on each side: the film must be seen, t
 _LEAST_MARGIN_PX = 10
 _FEW_PIXELS = 8
 _TOUCHING_PX = 3
+_FILLED = 0.45  # of the border, from which an image shows no film to speak of
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +145,23 @@ def prepare(name: str, image: ArrayLike, pixel_size_nm: float) -> View:
         checked_image(raw)
         framed, frame = _framed(raw)
         found = isolate(framed)
-    except (FeatureError, ValueError) as error:
+    except FeatureError as error:
+        raise ValueError(
+            f"{name}: {error}; either there is no particle, or it fills the image: expected one "
+            "with film around it"
+        ) from error
+    except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     pixels = framed.astype(np.float64)
     mask, film = _whole(found, pixels.shape)
     inner = tuple(slice(frame, n - frame) for n in pixels.shape)
     beyond = _reaches_border(mask[inner])
+    filled = _share_of_border(mask[inner])
+    if filled > _FILLED:
+        raise ValueError(
+            f"{name}: the particle fills its image, {100 * filled:.0f} % of whose border it "
+            "covers; expected film around it: crop less tightly"
+        )
     level, covered = _without_neighbours(pixels, found, mask, film)
     # What lies beyond the image is not film where the particle goes on.
     window = _window(mask, inner if beyond else tuple(slice(0, n) for n in pixels.shape))
@@ -239,6 +251,11 @@ def _reaches_border(mask: Mask) -> bool:
     """True if the particle goes on beyond the image: more than a blurred corner at its border."""
     sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     return max(int(side.sum()) for side in sides) > _TOUCHING_PX
+
+
+def _share_of_border(mask: Mask) -> float:
+    """Share of the pixels along the border that belong to the particle."""
+    return float(np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]]).mean())
 
 
 def _window(mask: Mask, within: tuple[slice, ...]) -> tuple[slice, ...]:

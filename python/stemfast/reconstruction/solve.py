@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -11,19 +12,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import materials
 from stemfast.arguments import finite_number, positive_number
+from stemfast.features import FeatureError
+from stemfast.fit.families.shape_family import ShapeFamily
+from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.fit.one_thread import one_thread
-from stemfast.fit.turns import Turns
 from stemfast.image.taking import pixel_size_of, pixels_of
 from stemfast.micrograph.files.calibration import checked
 from stemfast.microscope import Microscope
 from stemfast.reconstruction import network
 from stemfast.reconstruction.answer import Reconstruction
+from stemfast.reconstruction.families import (
+    FamilyReconstruction,
+    chosen_families,
+    judge_families,
+    summarise_family,
+)
 from stemfast.reconstruction.instrument import DOSE_SD, estimate, span
 from stemfast.reconstruction.physics import judge
 from stemfast.reconstruction.prepare import View, prepare
 from stemfast.reconstruction.series import MOST_IMAGES
 from stemfast.reconstruction.summary import Known, summarise
-from stemfast.reconstruction.turns import checked_tilts, find_axis
+from stemfast.reconstruction.turns import SAME_DEG, checked_tilts, turns_between
 from stemfast.simulation.motion import frame_spins
 
 if TYPE_CHECKING:
@@ -33,8 +42,9 @@ __all__ = ["ground_truth", "reconstruct"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-_FOUND_AXIS_SD_DEG = 2.0
-_SAME_DEG = 0.5  # turns closer than this tell nothing of hands
+#: Families whose members a cuboid with cut corners may be, and is then told more of.
+_CUBOIDS = ("cube", "cuboid", "truncated cube")
+_PLAIN = ("cube", "cuboid")
 
 
 @one_thread
@@ -51,13 +61,15 @@ def reconstruct(
     probe_fwhm_nm: float | None = None,
     energy_kev: float | None = None,
     names: Sequence[str] | None = None,
+    family: str | ShapeFamily | Sequence[str | ShapeFamily] = "cuboid",
     report: Callable[[str], None] | None = None,
-) -> Reconstruction:
+) -> Reconstruction | FamilyReconstruction:
     """Estimate the particle that 1 to 16 images show: its size and corners, with error bars.
 
-    The family is that of cuboids with cut corners. A network, where one is installed, and the
-    images propose; the images are then fitted together, sets of cut corners are compared, and the
-    best is simulated again: what it leaves unexplained decides whether it is an answer at all.
+    The family is that of cuboids with cut corners; where none explains the images, the others that
+    come with stemfast are tried (`stemfast.fit.families`). A network, where one is installed, and
+    the images propose; the images are then fitted together, sets of cut corners are compared, and
+    the best is simulated again: what it leaves unexplained decides whether it is an answer at all.
     `ground_truth` is an older name of this function.
 
     Parameters
@@ -89,12 +101,16 @@ def reconstruct(
         Where known, if no microscope is given [nm], [keV].
     names : sequence of str, optional
         What to call the images.
+    family : str or Family or sequence of these
+        "cuboid", "auto" for all families at once, the name of one, such as "truncated octahedron",
+        a `stemfast.fit.families.family.Family`, or several that are compared.
     report : callable, optional
         Told in words what is being done.
 
     Returns
     -------
-    Reconstruction
+    Reconstruction or FamilyReconstruction
+        Of a cuboid with cut corners, or of another family: with areas by type of facet.
         Check `explained` and `warnings` first.
 
     Raises
@@ -109,6 +125,7 @@ def reconstruct(
     >>> from scipy.spatial.transform import Rotation
     >>> particle = sf.Cuboid(edges=(16, 13, 10), corners={7: sf.Truncation(0.4)})
     >>> scope = sf.Microscope(scan=sf.Scan(shape=(72, 72), pixel_size_nm=0.4, dwell_us=10))
+    >>> from stemfast.fit import Turns
     >>> poses = Turns.about_axis([-40, 0, 40]).rotations * Rotation.from_rotvec([0.5, 0.4, 0.3])
     >>> images = sf.simulate(particle, poses, scope, seed=1)
     >>> found = reconstruct(images, 0.4, [-40, 0, 40], tilt_axis_deg=0, microscope=scope)
@@ -131,6 +148,9 @@ def reconstruct(
         if angles is None:
             raise ValueError("tilt_axis_deg: got an axis, but no tilts; expected tilts as well")
     spins = frame_spins(spin, n)
+    families = chosen_families(family)
+    if families is not None and any(one is not None and one.any() for one in spins):
+        raise ValueError("family: got a particle that spins, expected family='cuboid' then")
     given = _microscopes(microscope, pictures, sizes)
     tell("finding the particle in each image")
     views = [
@@ -138,9 +158,8 @@ def reconstruct(
         for name, picture, size in zip(called, pictures, sizes.tolist(), strict=True)
     ]
     warnings = [warning for view in views for warning in view.warnings]
-    turns, no_handedness = _turns(views, angles, tilt_axis_deg, tilt_sd_deg, warnings)
-    rows = [len(picture) for picture in pictures]
-    if any(one is not None and np.hypot(one[0], one[1]) > _SAME_DEG for one in spins):
+    turns, no_handedness = turns_between(views, angles, tilt_axis_deg, tilt_sd_deg, warnings)
+    if any(one is not None and np.hypot(one[0], one[1]) > SAME_DEG for one in spins):
         no_handedness = ""
     assumptions: list[str] = []
     if given is None:
@@ -149,51 +168,144 @@ def reconstruct(
         )
     else:
         scopes = [view.microscope(scope) for view, scope in zip(views, given, strict=True)]
-    fit_probe = given is None and probe_fwhm_nm is None
-    assumptions += _turning(spins)
-    tell("asking the network")
+    case = _Case(
+        views=views,
+        scopes=scopes,
+        rows=[len(picture) for picture in pictures],
+        spins=spins,
+        known=Known(
+            material=material,
+            turns=turns,
+            no_handedness=no_handedness,
+            calibrated=given is not None,
+            alone=None,
+            attention=None,
+            assumptions=(*assumptions, *_turning(spins)),
+            warnings=tuple(warnings),
+        ),
+        fit_probe=given is None and probe_fwhm_nm is None,
+        tell=tell,
+    )
+    if families is None:
+        cuboid, alone = _cuboid(case)
+        if cuboid.explained or case.turning or (alone is not None and all(alone)):
+            return cuboid
+        tell("no cuboid explains the images: trying other families")
+        others = [family_of(name) for name in FAMILIES if name not in _PLAIN]
+        other = _of_families(case, others)
+        if other.explained:
+            return other
+        nearest = f"of other families {other.family} is the nearest, and does not explain them"
+        return replace(cuboid, warnings=(*cuboid.warnings, nearest))
+    found = _of_families(case, families)
+    if family != "auto" or (found.explained and found.family not in _CUBOIDS):
+        return found
+    cuboid, _ = _cuboid(case)
+    return cuboid if cuboid.explained else found
+
+
+@contextmanager
+def _in_the_users_terms(case: _Case) -> Iterator[None]:
+    """Errors about an estimated microscope or a fit that broke down, told as what they mean."""
+    try:
+        yield
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "images: the fit broke down, as it does where no particle is to be seen; "
+            "expected images of one particle, whole and on film"
+        ) from error
+    except FeatureError as error:
+        if case.known.calibrated:
+            raise
+        raise ValueError(
+            f"images: brightness and noise of the particle agree with no microscope ({error}); "
+            "expected images as a dark-field detector records them, whole and with film around "
+            "the particle, or the settings (microscope)"
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """Images, made ready, and what is known of them."""
+
+    views: list[View]
+    scopes: list[Microscope]
+    rows: list[int]
+    spins: Sequence[Float | None]
+    known: Known
+    fit_probe: bool
+    tell: Callable[[str], None]
+
+    @property
+    def dose_sd(self) -> float:
+        return 0.0 if self.known.calibrated else DOSE_SD
+
+    @property
+    def turning(self) -> bool:
+        return any(one is not None and one.any() for one in self.spins)
+
+
+def _with_probe(case: _Case, scopes: Sequence[Microscope]) -> tuple[str, ...]:
+    """Assumptions, with the width of the probe where it was read off the images."""
+    if not case.fit_probe:
+        return case.known.assumptions
+    widths = [scope.probe.fwhm_nm for scope in scopes]
+    return (*case.known.assumptions, f"probe {span(widths)} nm wide, read off the images")
+
+
+def _of_families(case: _Case, families: Sequence[ShapeFamily]) -> FamilyReconstruction:
+    with _in_the_users_terms(case):
+        found, scopes = judge_families(
+            case.views,
+            case.scopes,
+            families,
+            case.known,
+            dose_sd=case.dose_sd,
+            fit_probe=case.fit_probe,
+            report=case.tell,
+        )
+    notes = _with_probe(case, scopes)
+    if not case.known.calibrated:
+        gains = [scope.detector.gain for scope in scopes]
+        notes = (*notes, f"gain {span(gains)} per electron, read off the noise around the fit")
+    known = replace(case.known, assumptions=notes)
+    return summarise_family(case.views, found, known)
+
+
+def _cuboid(case: _Case) -> tuple[Reconstruction, tuple[bool, ...] | None]:
+    """The answer, and whether each image is explained alone where they are not together."""
+    views, spins, turns = case.views, case.spins, case.known.turns
+    case.tell("asking the network")
     proposal = network.ask(
         views,
         None if turns is None else turns.rotations,
         [
             None if one is None else one * view.joined / row
-            for one, view, row in zip(spins, views, rows, strict=True)
+            for one, view, row in zip(spins, views, case.rows, strict=True)
         ],
     )
-    try:
+    with _in_the_users_terms(case):
         decision, alone = judge(
             views,
-            scopes,
-            material=material,
+            case.scopes,
+            material=case.known.material,
             turns=turns,
             turned=[
                 None if one is None or not one.any() else view.turned(one, row)
-                for one, view, row in zip(spins, views, rows, strict=True)
+                for one, view, row in zip(spins, views, case.rows, strict=True)
             ],
-            dose_sd=DOSE_SD if given is None else 0.0,
-            fit_probe=fit_probe,
+            dose_sd=case.dose_sd,
+            fit_probe=case.fit_probe,
             proposal=proposal,
-            report=tell,
+            report=case.tell,
         )
-    except np.linalg.LinAlgError as error:
-        raise ValueError(
-            "images: the fit broke down, as it does where nothing of a cuboid is to be seen; "
-            "expected images of one particle, whole and on film"
-        ) from error
-    if fit_probe:
-        widths = [scope.probe.fwhm_nm for scope in decision.microscopes]
-        assumptions.append(f"probe {span(widths)} nm wide, read off the images")
-    known = Known(
-        material=material,
-        turns=turns,
-        no_handedness=no_handedness,
-        calibrated=given is not None,
+    known = replace(
+        case.known,
         alone=alone,
         attention=None if proposal is None else proposal.share,
-        assumptions=tuple(assumptions),
-        warnings=tuple(warnings),
+        assumptions=_with_probe(case, decision.microscopes),
     )
-    return summarise(views, decision, known)
+    return summarise(views, decision, known), alone
 
 
 ground_truth = reconstruct
@@ -297,37 +409,3 @@ def _microscopes(
                 f"pixel_size_nm, {sizes[k]:g} nm"
             )
     return scopes
-
-
-def _turns(
-    views: Sequence[View],
-    angles: Float | Rotation | None,
-    axis_deg: float | None,
-    sd_deg: float,
-    warnings: list[str],
-) -> tuple[Turns | None, str]:
-    """The turns between the views, and what hides the handedness ("" if nothing does)."""
-    if len(views) == 1:
-        return None, "cannot be known from one image"
-    if angles is None:
-        return None, "cannot be known from images at unknown poses"
-    if not isinstance(angles, np.ndarray):
-        apart = (angles[0].inv() * angles).magnitude()
-        same = bool(np.degrees(apart).max() < _SAME_DEG)
-        return Turns(angles, sd_deg), _UNTILTED if same else ""
-    if np.ptp(angles) < _SAME_DEG:
-        return Turns.about_axis(angles, axis_deg=axis_deg or 0.0, sd_deg=sd_deg), _UNTILTED
-    if axis_deg is not None:
-        return Turns.about_axis(angles, axis_deg=axis_deg, sd_deg=sd_deg), ""
-    found = find_axis(views, [view.image - view.film for view in views])
-    warnings.append(
-        f"the tilt axis is not known: taken at {found:.0f}° from the images' x axis, where they "
-        "agree best (--tilt-axis-deg); which way it points stays open, and so does the hand"
-    )
-    turns = Turns.about_axis(angles, axis_deg=found, sd_deg=sd_deg)
-    return replace(turns, sd_deg=max(sd_deg, _FOUND_AXIS_SD_DEG), axis=None), (
-        "cannot be known without the sense of the tilts"
-    )
-
-
-_UNTILTED = "cannot be known from images at one tilt"

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from stemfast.fit import CutCuboid, Observation
 from stemfast.fit.cuboid.axes import SHAPES, alike, axes_of, sorted_axes
 from stemfast.fit.decide import Decision
+from stemfast.fit.families.maximum import FamilyFit
+from stemfast.fit.families.shape_family import Placed
 from stemfast.fit.image.goodness import Goodness
+from stemfast.fit.refine import Refined
 from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, Reconstruction
 from stemfast.reconstruction.prepare import View
 from stemfast.symmetry import CuboidSymmetry, corner_permutation
@@ -20,13 +23,14 @@ from stemfast.symmetry import CuboidSymmetry, corner_permutation
 if TYPE_CHECKING:
     from stemfast.fit.turns import Turns
 
-__all__ = ["Known", "summarise"]
+__all__ = ["BLIND_PX", "Known", "believed", "image_fits", "summarise"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _OFF_SIGMAS = 4.0
-# Where the microscope was estimated: uncertainty of every edge, and misfit put down to that.
-_BLIND_PX = 0.1
+#: Uncertainty of every edge where the microscope was estimated [px].
+BLIND_PX = 0.1
+# Misfit put down to that.
 _BLIND_MISFIT = 0.03
 
 
@@ -76,14 +80,14 @@ def summarise(views: Sequence[View], decision: Decision, known: Known) -> Recons
     volume, volume_sd = fit.volume_nm3, fit.volume_sd_nm3
     if not known.calibrated:
         # What an estimated probe and dose may do to every edge at once.
-        blind = _BLIND_PX * float(np.mean([view.pixel_size_nm for view in views]))
+        blind = BLIND_PX * float(np.mean([view.pixel_size_nm for view in views]))
         edges_sd = np.hypot(edges_sd, blind)
         volume_sd = float(np.hypot(volume_sd, volume * (blind / edges).sum()))
     cuts_sd = np.zeros(8)
     cuts_sd[goes] = fit.cuts_sd
     symmetry, mask = alike(edges, edges_sd), shapes[0].mask
-    images = _images(views, decision, shapes, known)
-    explained, said = _believed(images)
+    images = image_fits(views, fit, shapes, known)
+    explained, said = believed(images)
     if not explained and len(views) > 1 and known.alone is not None and all(known.alone):
         said.append(
             "each image alone is explained, all together are not: are they of different "
@@ -113,10 +117,22 @@ def summarise(views: Sequence[View], decision: Decision, known: Known) -> Recons
     )
 
 
-def _images(
-    views: Sequence[View], decision: Decision, shapes: Sequence[CutCuboid], known: Known
+def image_fits(
+    views: Sequence[View],
+    fit: Refined | FamilyFit,
+    shapes: Sequence[CutCuboid] | Sequence[Placed],
+    known: Known,
 ) -> tuple[ImageFit, ...]:
-    fit = decision.best
+    """Comparison of each image with a fit.
+
+    Parameters
+    ----------
+    views : sequence of K View
+    fit : Refined or FamilyFit
+    shapes : sequence of K CutCuboid or Placed
+        The answer in each view.
+    known : Known
+    """
     told = np.array(
         [_told(seen, e) for seen, e in zip(fit.observations, fit.electrons, strict=True)]
     )
@@ -142,7 +158,7 @@ def _image(
     seen: Observation,
     electrons: Float,
     good: Goodness,
-    shape: CutCuboid,
+    shape: CutCuboid | Placed,
     numbers: tuple[float, float],
     allowed: float,
     attention: float | None,
@@ -170,7 +186,7 @@ def _told(seen: Observation, electrons: Float) -> float:
     return float((signal**2 / variance).sum())
 
 
-def _believed(images: Sequence[ImageFit]) -> tuple[bool, list[str]]:
+def believed(images: Sequence[ImageFit]) -> tuple[bool, list[str]]:
     """Verdict on whether the answer explains the images, with the few exceptions."""
     off = [image for image in images if not image.explained]
     explained = len(off) <= len(images) // 4

@@ -10,20 +10,26 @@ sense of the tilt; then nothing is known of handedness.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.fit.turns import Turns
 from stemfast.reconstruction.prepare import View
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
-__all__ = ["checked_tilts", "find_axis"]
+__all__ = ["SAME_DEG", "checked_tilts", "find_axis", "turns_between"]
 
 Float: TypeAlias = NDArray[np.float64]
 
+_FOUND_AXIS_SD_DEG = 2.0
+#: Turns closer than this tell nothing of hands [degrees].
+SAME_DEG = 0.5
+_UNTILTED = "cannot be known from images at one tilt"
 _STEP_DEG = 5.0
 _BINS = 24
 
@@ -113,3 +119,47 @@ def _profile(along: Float, weight: Float, edges: Float) -> Float:
     n = len(edges)
     whole = np.bincount(left, weight * (1 - part), n) + np.bincount(left + 1, weight * part, n)
     return np.asarray(whole, np.float64)
+
+
+def turns_between(
+    views: Sequence[View],
+    angles: Float | Rotation | None,
+    axis_deg: float | None,
+    sd_deg: float,
+    warnings: list[str],
+) -> tuple[Turns | None, str]:
+    """The turns between the views, and what hides the handedness ("" if nothing does).
+
+    Parameters
+    ----------
+    views : sequence of View
+    angles : (K,) float64, Rotation or None
+        Of the stage, or of the particle.
+    axis_deg : float or None
+        Direction of the tilt axis, where it is known [degrees].
+    sd_deg : float
+        Uncertainty of each [degrees].
+    warnings : list of str
+        What the user should be told is added.
+    """
+    if len(views) == 1:
+        return None, "cannot be known from one image"
+    if angles is None:
+        return None, "cannot be known from images at unknown poses"
+    if not isinstance(angles, np.ndarray):
+        apart = (angles[0].inv() * angles).magnitude()
+        same = bool(np.degrees(apart).max() < SAME_DEG)
+        return Turns(angles, sd_deg), _UNTILTED if same else ""
+    if np.ptp(angles) < SAME_DEG:
+        return Turns.about_axis(angles, axis_deg=axis_deg or 0.0, sd_deg=sd_deg), _UNTILTED
+    if axis_deg is not None:
+        return Turns.about_axis(angles, axis_deg=axis_deg, sd_deg=sd_deg), ""
+    found = find_axis(views, [view.image - view.film for view in views])
+    warnings.append(
+        f"the tilt axis is not known: taken at {found:.0f}° from the images' x axis, where they "
+        "agree best (--tilt-axis-deg); which way it points stays open, and so does the hand"
+    )
+    turns = Turns.about_axis(angles, axis_deg=found, sd_deg=sd_deg)
+    return replace(turns, sd_deg=max(sd_deg, _FOUND_AXIS_SD_DEG), axis=None), (
+        "cannot be known without the sense of the tilts"
+    )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from stemfast.atomic import new_folder, write_bytes
 
 if TYPE_CHECKING:
+    from stemfast.particles import Particle
     from stemfast.reconstruction.answer import Reconstruction
+    from stemfast.reconstruction.families import FamilyReconstruction
 
 __all__ = ["check_folder", "write_answer"]
 
@@ -42,7 +44,7 @@ def check_folder(folder: str | Path) -> Path:
     return target
 
 
-def write_answer(folder: str | Path, answer: Reconstruction) -> list[Path]:
+def write_answer(folder: str | Path, answer: Reconstruction | FamilyReconstruction) -> list[Path]:
     """Write JSON, picture, and the solid as STL, into a folder that is made if it is not there.
 
     Of a particle that is not explained there is no solid; one of an earlier answer is removed.
@@ -60,7 +62,7 @@ def write_answer(folder: str | Path, answer: Reconstruction) -> list[Path]:
     text = json.dumps(answer.to_dict(), indent=2, allow_nan=False) + "\n"
     made = {JSON_FILE: text.encode(), PICTURE_FILE: png_bytes(answer)}
     if answer.explained:
-        made[STL_FILE] = stl_bytes(answer.particle, "stemfast reconstruct, lengths in nm")
+        made[STL_FILE] = stl_bytes(_solid(answer), "stemfast reconstruct, lengths in nm")
     if target.exists():
         for name, content in made.items():
             write_bytes(target / name, content)
@@ -71,3 +73,12 @@ def write_answer(folder: str | Path, answer: Reconstruction) -> list[Path]:
             for name, content in made.items():
                 (partial / name).write_bytes(content)
     return [target / name for name in made]
+
+
+def _solid(answer: Reconstruction | FamilyReconstruction) -> Particle:
+    """The particle with faces: of a round one, of many facets."""
+    from stemfast.fit.families.round import faceted
+    from stemfast.particles import Ellipsoid
+
+    particle = answer.particle
+    return faceted(particle) if isinstance(particle, Ellipsoid) else particle

@@ -75,6 +75,8 @@ class FamilyFit:
     log_likelihood, log_evidence : float
     electrons : tuple of (rows, columns) float64
         Expected in each observation.
+    dose_scales : (K,) float64
+        Fitted doses over the given ones.
     converged : bool
     observations : tuple of Observation
     """
@@ -89,6 +91,7 @@ class FamilyFit:
     log_likelihood: float
     log_evidence: float
     electrons: tuple[Float, ...] = field(repr=False)
+    dose_scales: Float
     converged: bool
     observations: tuple[Observation, ...] = field(repr=False)
 
@@ -174,6 +177,7 @@ class _Maximisation(Maximisation):
             log_likelihood=slopes.value - parameters.log_prior(state),
             log_evidence=evidence + _copies(family, k, turned=parameters.turns is not None),
             electrons=tuple(slopes.electrons),
+            dose_scales=np.exp(state.log_scales),
             converged=top.converged,
             observations=self.observations,
         )

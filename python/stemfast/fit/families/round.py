@@ -20,14 +20,15 @@ from stemfast.fit.cuboid.shape import rotation_matrix
 from stemfast.fit.families.groups import point_group
 from stemfast.fit.families.shape_family import POSE, Placed, ShapeFamily
 from stemfast.particles import Ellipsoid, Particle, Polyhedron
+from stemfast.particles.arguments import MaterialLike
 
-__all__ = ["Ellipsoids", "Rods", "Round", "Spheres"]
+__all__ = ["Ellipsoids", "Rods", "Round", "Spheres", "faceted"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 _LEAST_SLOPE = 0.1  # of n_z at the outline
 _LEAST_SIZE = 1e-3  # nm, so that nothing is divided by 0
-_FACETS = 480  # of a rod as a particle
+_FACETS = 480  # of a round particle, where it needs some
 
 
 class Round(ShapeFamily):
@@ -83,6 +84,35 @@ class Round(ShapeFamily):
             jacobian[on] += sign * by / nz[:, None]
         thickness = (last - first).reshape(x_nm.shape)
         return thickness, jacobian.reshape(*x_nm.shape, -1)
+
+
+def _sphere() -> Float:
+    """Points (n, 3) all over the sphere of radius 1."""
+    number = np.arange(_FACETS) + 0.5
+    z = 1.0 - 2.0 * number / _FACETS
+    turn = math.pi * (1.0 + math.sqrt(5.0)) * number
+    flat = np.sqrt(1.0 - z * z)
+    return np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
+
+
+def _of_volume(points: Float, volume: float, material: MaterialLike) -> Polyhedron:
+    """Hull of points, scaled to a volume."""
+    hull = Polyhedron.from_vertices(points)
+    scale = float(np.cbrt(volume / hull.volume))
+    return Polyhedron.from_vertices(scale * hull.vertices, material=material)
+
+
+def faceted(particle: Ellipsoid) -> Polyhedron:
+    """A polyhedron of many facets of the volume of an ellipsoid, such as files of facets need.
+
+    Examples
+    --------
+    >>> solid = faceted(Ellipsoid(semi_axes=(4, 5, 6)))
+    >>> round(solid.volume / Ellipsoid(semi_axes=(4, 5, 6)).volume, 9), len(solid.faces) > 300
+    (1.0, True)
+    """
+    points = _sphere() * np.array(particle.semi_axes)
+    return _of_volume(points, particle.volume, particle.material)
 
 
 class _Quadrics(Round):
@@ -247,15 +277,10 @@ class Rods(Round):
     def particle(self, sizes_nm: Float, material: str = "Au") -> Particle:
         """A member as a polyhedron of many facets, of the same volume."""
         radius, half = np.asarray(sizes_nm, np.float64).tolist()
-        number = np.arange(_FACETS) + 0.5
-        z = 1.0 - 2.0 * number / _FACETS
-        turn = math.pi * (1.0 + math.sqrt(5.0)) * number
-        flat = np.sqrt(1.0 - z * z)
-        points = radius * np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
+        points = radius * _sphere()
         shift = np.array([0.0, 0.0, half])
-        hull = Polyhedron.from_vertices(np.concatenate([points + shift, points - shift]))
-        scale = float(np.cbrt(self.measures(sizes_nm)["volume"] / hull.volume))
-        return Polyhedron.from_vertices(scale * hull.vertices, material=material)
+        points = np.concatenate([points + shift, points - shift])
+        return _of_volume(points, self.measures(sizes_nm)["volume"], material)
 
     def copies(self, *, turned: bool) -> float:
         """Ends and mirror images, times all turns about the axis over what Laplace's method has."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from stemfast.fit.image.likelihood import blur_matrix
+from stemfast.fit.image.likelihood import Observation, blur_matrix
 from stemfast.fit.refine import Refined
 from stemfast.microscope import Microscope, Probe
 
-__all__ = ["with_fitted_probe"]
+__all__ = ["fitted_probe", "with_fitted_probe"]
 
 _PROBES_PX = (0.5, 0.8, 1.1, 1.5, 2.0, 2.7)
 _FWHM_PER_SIGMA = 2.3548
@@ -25,20 +25,42 @@ def with_fitted_probe(microscopes: Sequence[Microscope], fit: Refined) -> list[M
     fit : Refined
         The particle in them.
     """
+
+    def total(blurred: Sequence[Observation]) -> float:
+        pairs = zip(blurred, fit.shapes, strict=True)
+        return sum(observation.log_likelihood_of(shape) for observation, shape in pairs)
+
+    return fitted_probe(microscopes, fit.observations, total)
+
+
+def fitted_probe(
+    microscopes: Sequence[Microscope],
+    observations: Sequence[Observation],
+    total: Callable[[Sequence[Observation]], float],
+) -> list[Microscope]:
+    """The same for any model of the particle.
+
+    Parameters
+    ----------
+    microscopes : sequence of Microscope
+    observations : sequence of Observation
+    total : callable
+        Log-likelihood of the model in observations of another probe.
+    """
     from scipy.optimize import minimize_scalar
 
     def likelihood(width_px: float) -> float:
-        total = 0.0
-        for observation, shape in zip(fit.observations, fit.shapes, strict=True):
-            sigma = width_px / _FWHM_PER_SIGMA
-            rows, columns = observation.counts.shape
-            blurred = replace(
-                observation,
-                blur_rows=blur_matrix(rows, sigma),
-                blur_columns=blur_matrix(columns, sigma),
-            )
-            total += blurred.log_likelihood_of(shape)
-        return total
+        sigma = width_px / _FWHM_PER_SIGMA
+        return total(
+            [
+                replace(
+                    one,
+                    blur_rows=blur_matrix(one.counts.shape[0], sigma),
+                    blur_columns=blur_matrix(one.counts.shape[1], sigma),
+                )
+                for one in observations
+            ]
+        )
 
     best = max(_PROBES_PX, key=likelihood)
     number = _PROBES_PX.index(best)

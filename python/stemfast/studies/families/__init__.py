@@ -1,0 +1,1 @@
+"""Trials of families of shapes: confusion, errors of sizes, coverage of error bars."""

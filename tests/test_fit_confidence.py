@@ -9,6 +9,7 @@ from stemfast.fit import CutCuboid, Prior, decide, observe
 from stemfast.fit.cuboid.steep import soft_thickness, soft_thickness_and_jacobian
 from stemfast.fit.cuboid.thickness import thickness
 from stemfast.fit.image.rims import has_sharp_rims, softened
+from stemfast.studies.trials.confidence import MICROSCOPE, particle_at
 
 PIXEL_NM = 0.25
 POSES = {
@@ -72,21 +73,44 @@ def test_gentle_slopes_keep_their_weight_and_rims_lose_theirs():
         assert np.median(weight) > 0.95
 
 
-def reconstructed(particle, pose, seed, current_pa=80):
-    scope = sf.Microscope(
-        scan=sf.Scan(shape=(104, 104), pixel_size_nm=PIXEL_NM), beam=sf.Beam(current_pa=current_pa)
-    )
-    image = sf.simulate(particle, pose, scope, seed=seed)
+def read(particle, pose, index=0, scope=None, rounding=0.0):
+    scan = sf.Scan(shape=(88, 88), pixel_size_nm=PIXEL_NM)
+    scope = scope or sf.Microscope(scan=scan, beam=sf.Beam(current_pa=80))
+    image = sf.simulate(particle, pose, scope, seed=0, first_index=index).astype(np.float64)
+    image *= 1.0 + rounding * np.random.default_rng(0).standard_normal(image.shape)
     side = float(np.mean(particle.edges))
     return decide(image, scope, prior=Prior(cut=(0.1, 0.5), edge_nm=(side, 0.6 * side)))
 
 
 def test_a_cuboid_that_lies_on_a_face_is_not_given_corners_that_it_has_not():
-    particle = sf.Cuboid(
-        edges=(15, 13, 11), corners={2: sf.Truncation(0.43), 4: sf.Truncation(0.34)}
-    )
-    tilt = Rotation.from_rotvec(np.radians([1.2, -1.7, 0])) * Rotation.from_euler("z", 0.6)
-    found = reconstructed(particle, tilt, seed=0)
+    particle, pose = particle_at("resting", 3)
+    found = read(particle, pose, 3, MICROSCOPE)
+    assert len(particle.corners) == 2
     assert found.explained
     assert found.answer == 2
-    assert abs(found.best.volume_nm3 / particle.volume - 1) < 0.01
+    assert found.best.volume_sd_nm3 < 0.02 * particle.volume
+    assert abs(found.best.volume_nm3 - particle.volume) < 3 * found.best.volume_sd_nm3
+
+
+def test_a_cube_turned_about_one_axis_has_one_corner_cut_and_keeps_that_when_disturbed():
+    particle = sf.Cuboid(edges=(12, 12, 12), corners={7: sf.Truncation(0.35)})
+    pose = Rotation.from_euler("xz", [30, 20], degrees=True)
+    one, other = (read(particle, pose, scope=sf.Microscope(), rounding=r) for r in (0.0, 1e-12))
+    assert one.answer == 1
+    np.testing.assert_allclose(one.probability, other.probability, atol=1e-3)
+    np.testing.assert_allclose(one.best.shape.edges_nm, other.best.shape.edges_nm, atol=1e-5)
+    assert one.best.mask == other.best.mask
+    assert one.best.cuts_sd.max() < 0.1
+    assert one.best.volume_sd_nm3 < 0.02 * particle.volume
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_error_bars_of_a_whole_cube_face_on_are_those_of_its_pixels(index):
+    particle = sf.Cuboid(edges=(12, 12, 12))
+    found = read(particle, POSES["flat"], index)
+    assert found.answer == 0
+    # A rim along the rows of pixels is known to within one of them, an edge to p/√6.
+    assert (found.best.edges_sd_nm < 1.2 * PIXEL_NM / np.sqrt(6)).all()
+    assert (np.abs(found.best.shape.edges_nm - 12) < PIXEL_NM).all()
+    assert found.best.volume_sd_nm3 < 0.02 * particle.volume
+    assert (np.degrees(found.best.poses_sd_rad) < 3).all()

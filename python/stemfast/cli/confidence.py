@@ -48,7 +48,8 @@ def _table(result: ConfidenceTrial) -> str:
     import numpy as np
 
     from stemfast.evaluation.metrics import wilson_interval
-    from stemfast.studies.trials.confidence import KINDS, SURE
+    from stemfast.reconstruction.answer import SURE
+    from stemfast.studies.trials.confidence import KINDS
 
     def share(count: int, n: int) -> str:
         low, high = wilson_interval(count, n)

@@ -15,6 +15,7 @@ from stemfast.fit.cuboid.spinning import checked_turned
 from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.image.probe import with_fitted_probe
 from stemfast.fit.image.rims import has_sharp_rims, softened
+from stemfast.fit.integrate import integrated_rivals
 from stemfast.fit.joint.gather import fits_of
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.poses import BIN, WAVES, posed_anew
@@ -39,6 +40,7 @@ _LAID = 2  # of a network's proposals that are fitted
 _APART_DEG, _AGAIN = 2.5, 2  # where poses are looked for again: how far apart, how many searched
 _HOPELESS = 40.0  # logarithms of likelihood behind the best proposal
 _BETTER = 1.0  # logarithms of probability by which another pose must be better
+_NEAR = 5.0  # logarithms of probability within which rivals are integrated
 _ROOM = 1.12  # around a first idea, for what an unknown dose makes it wrong by
 _FAR_OFF = 0.08  # misfit that no set of corners makes up for
 # Standard deviations of χ² beyond its mean that noise alone may reach: in one image, in several,
@@ -202,7 +204,14 @@ def decide(
         # A probe read off a wrong first fit spoils the right one: once more, from the best.
         report("reading the probe off the best fit, and comparing again")
         case.fit_probe(found[0].best)
+        case.soften(found[0].best.shapes)
         found = [case.compared(case.refined(found[0].best.shapes))]
+    elif not case.soft and case.soften(found[0].best.shapes):
+        report("comparing again, with rims that pixels can show")
+        found = [case.compared(case.refined(one.best.shapes)) for one in found]
+    if case.soft:
+        found = [integrated_rivals(one, known, _NEAR) for one in found]
+        found.sort(key=lambda one: -one.highest)
     return Decision(tuple(_distinct(found)), task, tuple(case.microscopes))
 
 
@@ -234,13 +243,20 @@ class _Case:
         self.microscopes = with_fitted_probe(self.microscopes, fit)
         self.observe(fit.shapes)
 
-    def soften(self, shapes: Sequence[CutCuboid]) -> None:
-        """See no rim sharper than pixels can show it, where faces stand along the beam."""
-        if has_sharp_rims(self.seen, shapes):
+    @property
+    def soft(self) -> bool:
+        """True if rims are seen as wide as pixels."""
+        return any(one.rim_nm > 0 for one in self.seen)
+
+    def soften(self, shapes: Sequence[CutCuboid]) -> bool:
+        """See no rim sharper than pixels can show it, if faces of these shapes have such rims."""
+        sharp = has_sharp_rims(self.seen, shapes)
+        if sharp:
             fit = refine(self.seen, shapes, prior=self.prior, turns=self.turns)
             self.seen = tuple(
                 softened(one, shape) for one, shape in zip(self.seen, fit.shapes, strict=True)
             )
+        return sharp
 
     def likely(self, idea: Refined) -> tuple[CutCuboid, ...]:
         """Shapes of a fit with all corners cut, with those that are clearly so."""
@@ -250,7 +266,7 @@ class _Case:
         """Rules of the search among its corners."""
         own = question(self.task, fit.shape.edges_nm)
         # Without the steps that sharp rims make, one start finds what several do.
-        starts = 1 if any(one.rim_nm > 0 for one in self.seen) else self.starts
+        starts = 1 if self.soft else self.starts
         return Rules(own.log_prior, self.prior, self.turns, own.elsewhere, starts=starts)
 
     def refined(self, shapes: Sequence[CutCuboid]) -> Refined:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from stemfast.particles import Cuboid
 
-__all__ = ["NOT_EXPLAINED", "ImageFit", "Reconstruction", "image_lines", "table"]
+__all__ = ["NOT_EXPLAINED", "SURE", "ImageFit", "Reconstruction", "image_lines", "table"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 NOT_EXPLAINED = "not explained by this model"
+#: Probability from which on a number of corners is told.
+SURE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,16 @@ class Reconstruction:
         )
 
     @property
+    def possible_counts(self) -> tuple[int, ...]:
+        """Numbers of deformed corners that the images leave open, the most probable first.
+
+        One where it is more probable than 90 %; else the fewest that are so together.
+        """
+        order = self.count_probabilities.argsort(kind="stable")[::-1]
+        together = self.count_probabilities[order].cumsum()
+        return tuple(order[: 1 + int((together <= SURE).sum())].tolist())
+
+    @property
     def misfit(self) -> float:
         """Root mean square misfit of all images, as a share of the particle's signal."""
         return float(np.sqrt(np.mean([image.misfit**2 for image in self.images])))
@@ -195,6 +207,7 @@ class Reconstruction:
             said |= {
                 "particle": shape,
                 "deformed_corners": self.count,
+                "possible_counts": list(self.possible_counts),
                 "count_probabilities": self.count_probabilities.tolist(),
                 "orbit": self.orbit,
                 "orbit_probability": self.orbit_probability,
@@ -246,7 +259,12 @@ def _particle(answer: Reconstruction) -> list[str]:
 
 
 def _corners(answer: Reconstruction) -> str:
-    likely = answer.count_probabilities
+    likely, possible = answer.count_probabilities, answer.possible_counts
+    if len(possible) > 1:
+        *first, last = sorted(possible)
+        said = f"cannot be told: {', '.join(map(str, first))} or {last}"
+        sure = ", ".join(f"{count}: {_percent(likely[count])}" for count in possible)
+        return _line("deformed corners", said, sure)
     rivals = [
         f"{count}: {_percent(likely[count])}"
         for count in likely.argsort()[::-1][1:4].tolist()

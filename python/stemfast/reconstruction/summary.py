@@ -16,7 +16,7 @@ from stemfast.fit.families.maximum import FamilyFit
 from stemfast.fit.families.shape_family import Placed
 from stemfast.fit.image.goodness import Goodness
 from stemfast.fit.refine import Refined
-from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, Reconstruction
+from stemfast.reconstruction.answer import NOT_EXPLAINED, SURE, ImageFit, Reconstruction
 from stemfast.reconstruction.prepare import View
 from stemfast.symmetry import CuboidSymmetry, corner_permutation
 
@@ -246,6 +246,12 @@ def _doubts(
         said.append(
             f"up to {100 * share:.0f} % of the electrons are scattered: so thick that brightness "
             "says little of thickness"
+        )
+    open_count = float(decision.probability.max()) <= SURE
+    if explained and open_count and any(seen.rim_nm > 0 for seen in fit.observations):
+        said.append(
+            "faces stand along the beam, where corners superimpose: another image, tilted by ten "
+            "degrees, would tell which are cut"
         )
     if explained and known.turns is not None and known.turns.sd_deg > 0:
         errors = np.degrees(np.linalg.norm(fit.turn_errors_rad, axis=1))

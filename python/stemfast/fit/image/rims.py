@@ -15,12 +15,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit.cuboid.shape import CutCuboid
+from stemfast.fit.cuboid.shape import CutCuboid, rotation_matrix
 from stemfast.fit.cuboid.steep import rim_widths_nm
 from stemfast.fit.cuboid.thickness import thickness
 from stemfast.fit.image.likelihood import Observation
 
-__all__ = ["has_sharp_rims", "pixel_nm", "softened"]
+__all__ = ["has_sharp_rims", "pixel_nm", "sampling_variance_nm2", "softened"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -83,3 +83,31 @@ def softened(observation: Observation, shape: CutCuboid) -> Observation:
     mean = observation.means(expected)
     whole = (observation.weight > 0).astype(np.float64)
     return replace(observation, weight=whole * mean / (mean + blurred), rim_nm=pixel)
+
+
+def sampling_variance_nm2(seen: Sequence[Observation], shapes: Sequence[CutCuboid]) -> Float:
+    """(3,) variances of the edges that the sampling of rims leaves [nm²], of the best image each.
+
+    A rim is seen where pixels fall on one side or the other of it, so that its place is even within
+    the distance between two rows of pixels, of variance p²/12; a rim that crosses N rows tells it N
+    times, and an edge lies between two rims.
+
+    Parameters
+    ----------
+    seen : sequence of Observation
+        Those with sharp rims take part; others leave nothing open.
+    shapes : sequence of CutCuboid
+        The particle in each.
+    """
+    variance = np.full(3, np.inf)
+    for one, shape in zip(seen, shapes, strict=True):
+        if one.rim_nm == 0:
+            return np.zeros(3)
+        matrix = rotation_matrix(shape.quaternion)
+        across = matrix[:2] / np.maximum(np.sqrt((matrix[:2] ** 2).sum(axis=0)), 1e-9)
+        tangents = np.array([-across[1], across[0]]).T  # (3, 2): along each face's rim
+        lengths = np.abs(tangents @ matrix[:2]) @ shape.edges_nm
+        rows = 1.0 + lengths * np.abs(across).min(axis=0) / one.rim_nm
+        sharp = one.rim_nm**2 / (one.rim_nm**2 + rim_widths_nm(shape) ** 2)
+        variance = np.minimum(variance, sharp * one.rim_nm**2 / 6.0 / rows)
+    return variance

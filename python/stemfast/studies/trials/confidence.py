@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.microscope import Beam, Microscope, Scan
+from stemfast.reconstruction.answer import SURE
 from stemfast.studies.record import Entry, Record
 
 if TYPE_CHECKING:
@@ -25,15 +26,13 @@ if TYPE_CHECKING:
 
     from stemfast.particles import Cuboid
 
-__all__ = ["KINDS", "SURE", "ConfidenceTrial", "Sight", "confidence", "particle_at", "sight"]
+__all__ = ["KINDS", "ConfidenceTrial", "Sight", "confidence", "particle_at", "sight"]
 
 Float: TypeAlias = NDArray[np.float64]
 
 #: Poses: lying on a face within 1.5° (one standard deviation), turned about one of the cuboid's
 #: axes that stays across the beam, and any.
 KINDS = ("resting", "turned", "random")
-#: Probability from which on a wrong answer counts as false confidence.
-SURE = 0.9
 _EDGES_NM, _CUTS, _MOST_CUT = (10.0, 18.0), (0.2, 0.45), 2
 _SPREAD_DEG, _TURN_DEG = 1.5, (15.0, 40.0)
 _BINS = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)
@@ -78,7 +77,7 @@ class Sight(Entry):
 
     @property
     def sure(self) -> bool:
-        """True of an answer that a user believes: explained, and more probable than `SURE`."""
+        """True of an answer that a user believes: explained, and more probable than 90 %."""
         return self.explained and max(self.probability) > SURE
 
 

@@ -137,8 +137,10 @@ class Refined:
     def goodness(self) -> tuple[Goodness, ...]:
         """True for each image that the particle explains."""
         used = round(len(self.names) / len(self.shapes) + 5)
+        # An image of another particle among several leaves a pattern in those that are right.
+        alone = len(self.shapes) == 1
         return tuple(
-            goodness(seen, electrons, used + len(waves))
+            goodness(seen, electrons, used + len(waves), pattern=alone)
             for seen, electrons, waves in zip(
                 self.observations, self.electrons, self.waves_nm, strict=True
             )

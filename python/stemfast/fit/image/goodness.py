@@ -5,7 +5,8 @@ with m expected counts of variance v, the noise leaves (y − m)² of mean v, an
 squares follows χ² with n degrees of freedom less those that the fit used up. Real microscopes are
 never quite what they are said to be, so a model error is allowed for: a root mean square misfit of
 a stated share of the particle's own signal makes that a non-central χ², and the p-value is that of
-a misfit as large as was found if the model were wrong by so much, not if it were perfect.
+a misfit as large as was found if the model were wrong by so much, not if it were perfect. A misfit
+that small can still lie in one place: its pattern is judged as well (`stemfast.fit.image.pattern`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fit.image.likelihood import Observation
+from stemfast.fit.image.pattern import joined_squares, pattern_p
 
 __all__ = ["LEAST_P", "Goodness", "goodness"]
 
@@ -43,7 +45,8 @@ class Goodness:
         Root mean square of what neither model nor noise explains, as a share of that of the
         particle's signal; 0 where the noise explains all.
     p_value : float
-        Probability of so large a misfit if the model were wrong by `TOLERANCE` of the signal.
+        Probability of so large a misfit if the model were wrong by `TOLERANCE` of the signal, or
+        of one so much in one place, whichever is smaller.
     """
 
     chi2: float
@@ -63,7 +66,9 @@ class Goodness:
         return self.p_value >= LEAST_P
 
 
-def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodness:
+def goodness(
+    observation: Observation, electrons: Float, used: int = 0, *, pattern: bool = True
+) -> Goodness:
     """Goodness of fit of expected electrons to an observation.
 
     Parameters
@@ -73,6 +78,8 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
         What the fit expects, as one of `Refined.electrons`.
     used : int
         Parameters that were fitted.
+    pattern : bool
+        Whether the pattern of the misfit is judged, beside its size.
 
     Examples
     --------
@@ -95,9 +102,10 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
     on = (signal > 0.05 * signal.max()) & (observation.weight > 0)
     pixel = abs(float(observation.x_nm[0, 1] - observation.x_nm[0, 0]))
     side = max(1, round(_SQUARE_NM / pixel)) if pixel > 0 else 1
-    off = _joined(np.where(on, observation.counts - mean, 0.0), side)
-    variance = _joined(np.where(on, mean / np.where(on, observation.weight, 1.0), 0.0), side)
-    strength = _joined(np.where(on, signal, 0.0), side)
+    residual = np.where(on, observation.counts - mean, 0.0)
+    noise = np.where(on, mean / np.where(on, observation.weight, 1.0), 0.0)
+    off, variance = joined_squares(residual, side), joined_squares(noise, side)
+    strength = joined_squares(np.where(on, signal, 0.0), side)
     counted = variance > 0
     if not counted.any():
         # A fit that shows nothing, far outside of the image or shrunk away, explains nothing.
@@ -111,11 +119,8 @@ def goodness(observation: Observation, electrons: Float, used: int = 0) -> Goodn
     weight = float((strength**2 / variance).sum())
     misfit = float(np.sqrt(max(chi2 - n, 0.0) / weight)) if weight > 0 else 0.0
     allowed = TOLERANCE**2 * weight
-    return Goodness(chi2, float(n), spread, misfit, float(stats.ncx2.sf(chi2, n, allowed + 1e-9)))
-
-
-def _joined(values: Float, side: int) -> Float:
-    rows, columns = (-(-n // side) * side for n in values.shape)
-    padded = np.zeros((rows, columns))
-    padded[: values.shape[0], : values.shape[1]] = values
-    return np.asarray(padded.reshape(rows // side, side, columns // side, side).sum(axis=(1, 3)))
+    by_size = float(stats.ncx2.sf(chi2, n, allowed + 1e-9))
+    by_pattern = (
+        pattern_p(residual, noise, mean, signal, side, pixel) if pattern and pixel > 0 else 1.0
+    )
+    return Goodness(chi2, float(n), spread, misfit, min(by_size, by_pattern))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_MS = 60_000  # of a machine that is busy; nothing waits for it in vain
+PATIENCE_MS = 30_000  # of a machine that is busy; nothing waits for it in vain
 
 
 def browser_path() -> str:
@@ -73,7 +73,7 @@ class Reader:
         self.errors: list[str] = []
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.goto(address)
+        assert page.goto(address).ok
 
     def command(self) -> str:
         """The command line that is shown."""
@@ -86,6 +86,11 @@ class Reader:
     def says(self, words: str) -> None:
         """Wait until these words stand on the page."""
         self.page.get_by_text(words).first.wait_for()
+
+    def figures(self) -> list[dict[str, float]]:
+        """Places of the figures that are seen [px]."""
+        boxes = [one.bounding_box() for one in self.page.locator(".bk-Figure").all()]
+        return [box for box in boxes if box is not None]
 
     def drag(self, at: tuple[float, float], by: tuple[float, float]) -> None:
         """Press the mouse, move it, and let it go."""

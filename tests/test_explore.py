@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import shlex
 import socket
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
+import stemfast as sf
 from stemfast.cli import app
 from stemfast.explore.job import Job
+from stemfast.explore.read.reading import Wanted, merged, named, read, split
 from stemfast.explore.simulate.scene import SHAPES, Scene, turned
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tabs
@@ -26,6 +31,21 @@ SCENES = [
     Scene("hexagonal-prism", (8, 9), pixels=48, energy_kev=100, turn_deg=(0, 40, 20)),
     Scene("truncated-octahedron", (20,), pixels=48, probe_nm=1.3, current_pa=50, dwell_us=2.2),
 ]
+
+
+def quiet(doing, share=-1.0):
+    """Progress that nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def spheres(tmp_path_factory):
+    """Two spheres that touch, and one alone, as a file and as it was read."""
+    places = [(-12, -9, 0), (-12, 9, 0), (14, 2, 0)]
+    scope = sf.Microscope(scan=sf.Scan(shape=(128, 128), pixel_size_nm=0.5))
+    specimen = sf.Specimen([sf.Sphere(r) for r in (9.5, 9.5, 6)], places)
+    taken = sf.simulate(specimen, microscope=scope, seed=1, return_truth=True)
+    path = taken.image().save(tmp_path_factory.mktemp("read") / "spheres.tif")
+    return read(Wanted(path, method="classical"), quiet)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.shape)
@@ -108,6 +128,63 @@ def test_a_drag_turns_about_the_axes_of_the_image():
 def test_a_scene_that_cannot_be_is_refused_in_words(settings, words):
     with pytest.raises(ValueError, match=words):
         Scene(**settings)
+
+
+def test_only_particles_that_count_are_saved_and_numbered_anew(spheres, tmp_path):
+    small = min(spheres.found, key=lambda one: one.area).label
+    narrowed = replace(spheres, sizes=(15.0, 99.0))
+    assert narrowed.counts.tolist() == [one.label != small for one in spheres.found]
+    folder = replace(spheres, deleted=frozenset({small})).save(tmp_path / "found")
+    labels = sf.micrograph.files.read.read_image(folder / "labels.tif").image
+    assert sorted(np.unique(labels)) == [0, 1, 2]
+    assert np.array_equal(labels > 0, narrowed.chosen().labels > 0)
+    rows = list(csv.DictReader((folder / "particles.csv").read_text().splitlines()))
+    assert [row["particle"] for row in rows] == ["1", "2"]
+
+
+def test_particles_merged_and_split_by_hand_are_measured_anew(spheres):
+    small = min(spheres.found, key=lambda one: one.area)
+    large = [one.label for one in spheres.found if one.label != small.label]
+    areas = [spheres.found[label - 1].area for label in large]
+    one = merged(replace(spheres, corrected={1: "sphere"}), large, quiet)
+    assert len(one.found) == 2
+    assert not one.corrected
+    both = max(one.found, key=lambda one: one.area)
+    assert both.area == pytest.approx(sum(areas), rel=0.1)
+    again = split(one, both.label, quiet)
+    assert len(again.found) == 3
+    assert sorted(p.area for p in again.found)[1:] == pytest.approx(areas, rel=0.1)
+    kept = min(again.found, key=lambda one: one.area)
+    assert kept.confidence == small.confidence
+
+
+def test_what_cannot_be_done_by_hand_is_said(spheres):
+    small = min(spheres.found, key=lambda one: one.area).label
+    with pytest.raises(ValueError, match="choose two or more particles to merge them"):
+        merged(spheres, [1], quiet)
+    with pytest.raises(ValueError, match=f"particle {small} is narrow nowhere"):
+        split(spheres, small, quiet)
+
+
+def test_shapes_are_named_with_what_the_network_saw_and_corrected_by_hand(spheres, tmp_path):
+    class Network:
+        reads_portraits = True
+        class_names = ("sphere", "cuboid")
+
+        def read(self, views):
+            return SimpleNamespace(probabilities=np.tile([0.9, 0.1], (len(views), 1)), novelty=None)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("stemfast.classification.load_model", lambda model: Network())
+        told = named(spheres, "open-shapes", quiet)
+    assert told.shapes.views.shape[0] == 3
+    assert [told.shape(label) for label in (1, 2, 3)] == ["sphere"] * 3
+    by_hand = replace(told, corrected={2: "cuboid"}, deleted=frozenset({1}))
+    rows = list(
+        csv.DictReader((by_hand.save(tmp_path / "found") / "shapes.csv").read_text().splitlines())
+    )
+    assert [(row["particle"], row["shape"]) for row in rows] == [("1", "cuboid"), ("2", "sphere")]
+    assert rows[0]["not_sure_because"] == "by hand"
 
 
 def test_a_job_tells_its_progress_and_stops_when_asked():

@@ -22,9 +22,24 @@ def browser():
 
 
 @pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("explore")
+
+
+@pytest.fixture(scope="module")
 def address(browser):
     with explorer() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def micrograph(folder):
+    """Four spheres, the second the largest."""
+    spheres = [sf.Sphere(radius) for radius in (5, 8, 4, 6)]
+    places = [(-14, -14, 0), (14, -13, 0), (-13, 14, 0), (13, 15, 0)]
+    scope = sf.Microscope(scan=sf.Scan(shape=(128, 128), pixel_size_nm=0.5))
+    taken = sf.simulate(sf.Specimen(spheres, places), microscope=scope, seed=1, return_truth=True)
+    return taken.image().save(folder / "spheres.tif")
 
 
 @pytest.fixture
@@ -34,10 +49,6 @@ def reader(browser, address):
     yield seen
     page.close()
     assert seen.errors == []
-
-
-def left_to_right(box):
-    return box["x"]
 
 
 def test_nobody_gets_in_without_the_token(address):
@@ -54,7 +65,7 @@ def test_simulate_follows_the_widgets_and_saves_what_it_shows(reader, tmp_path):
     page.get_by_text("Not turned").click()
     page.get_by_role("button", name="7", exact=True).click()
     reader.says("--corner 7:truncate:0.3")
-    drawing = min((f.bounding_box() for f in page.locator(".bk-Figure").all()), key=left_to_right)
+    drawing = min(reader.figures(), key=lambda box: box["x"])
     middle = drawing["x"] + 156, drawing["y"] + 34 + 156
     reader.drag(middle, (50, 0))
     reader.says("--turn y:-30 ")
@@ -72,3 +83,58 @@ def test_simulate_follows_the_widgets_and_saves_what_it_shows(reader, tmp_path):
     scene = Scene("sphere", (20,), turn_deg=(0, 0, 0))
     assert np.array_equal(image.image, scene.take().images)
     assert image.pixel_size_nm == pytest.approx(0.2)
+
+
+def read(reader, path):
+    """Open a file on the page Read, with the finder that loads no network."""
+    page = reader.page
+    page.get_by_text("Read", exact=True).click()
+    page.get_by_label("Found by").select_option("classical")
+    page.get_by_label("Path of a micrograph").fill(str(path))
+    page.get_by_label("Path of a micrograph").press("Tab")
+    page.get_by_role("button", name="Find particles").click()
+
+
+def test_read_finds_particles_and_links_the_table_with_the_image(reader, micrograph, folder):
+    page = reader.page
+    read(reader, micrograph)
+    reader.says("spheres.tif: 4 particles, bright, 0.5 nm/px from the file")
+    table = "Bokeh.documents[0].get_model_by_name('particles').source"
+    diameters = list(page.evaluate(f"Array.from({table}.data.d)"))
+    assert sorted(diameters) == pytest.approx([8, 10, 12, 16], abs=0.4)
+    largest, smallest = diameters.index(max(diameters)), diameters.index(min(diameters))
+    page.locator(".slick-row").nth(largest).locator(".slick-cell").first.click()
+    reader.says(f"Particle {largest + 1}")
+    picture = max(reader.figures(), key=lambda box: box["width"])
+    side = picture["width"] - 4  # of the field of 64 nm; the third sphere is at the lower left
+    at = picture["x"] + side * (0.5 - 13 / 64), picture["y"] + 34 + side * (0.5 + 14 / 64)
+    page.mouse.click(*at)
+    reader.says(f"Particle {smallest + 1}")
+    assert page.evaluate(f"{table}.selected.indices") == [smallest]
+    page.get_by_role("button", name="Delete").click()
+    reader.says("3 whole particles")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save CSV").click()
+    saved.value.save_as(folder / "particles.csv")
+    assert len((folder / "particles.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_read_says_in_words_what_is_wrong_with_a_file(reader, folder):
+    read(reader, folder / "nowhere.tif")
+    reader.says("there is no file")
+    wrong = folder / "words.tif"
+    wrong.write_text("not an image")
+    read(reader, wrong)
+    reader.says("words.tif:")
+
+
+def test_a_reload_finds_what_was_there_and_another_tab_is_another(reader, browser, address):
+    page = reader.page
+    reader.says("stemfast simulate image.tif")
+    page.get_by_label("Shape").select_option("octahedron")
+    reader.says("--shape octahedron")
+    page.reload()
+    reader.says("--shape octahedron")
+    other = browser.new_page()
+    assert "--shape" not in Reader(other, address).command()
+    other.close()

@@ -7,7 +7,12 @@ The steps are one file each: `network` (which network, and what it is shown), `c
 from __future__ import annotations
 
 from stemfast.classification.answer import OVERLAY_FILE, TABLE_FILE, Classification
-from stemfast.classification.classify import checked_limits, classify, classify_in
+from stemfast.classification.classify import (
+    checked_limits,
+    classify,
+    classify_found,
+    classify_in,
+)
 from stemfast.classification.network import DEFAULT_MODEL, known_model, load_model, shown
 from stemfast.micrograph.table import NOT_SURE
 
@@ -19,6 +24,7 @@ __all__ = [
     "Classification",
     "checked_limits",
     "classify",
+    "classify_found",
     "classify_in",
     "known_model",
     "load_model",

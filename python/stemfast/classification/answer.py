@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stemfast import tables
 from stemfast.micrograph.families import families_of
 from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from stemfast.finding import Found
     from stemfast.micrograph import FoundParticles
 
@@ -43,6 +47,8 @@ class Classification:
         probability"; "" where it is sure.
     notes : tuple of str
         What the user should be told.
+    views : ndarray of float32, (N, H, W)
+        The particles as the network saw them.
     """
 
     found: Found
@@ -51,6 +57,9 @@ class Classification:
     table: list[dict[str, str | int | float | bool]] = field(repr=False)
     doubts: tuple[str, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    views: NDArray[np.float32] = field(
+        repr=False, default_factory=lambda: np.zeros((0, 1, 1), np.float32)
+    )
 
     def __len__(self) -> int:
         return len(self.table)

@@ -15,11 +15,12 @@ from stemfast.micrograph.families import names_of
 from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
 
 if TYPE_CHECKING:
+    from stemfast.finding import Found
     from stemfast.finding.source import Source
     from stemfast.micrograph import FoundParticles
     from stemfast.pretrained import TrainedClassifier
 
-__all__ = ["checked_limits", "classify", "classify_in"]
+__all__ = ["checked_limits", "classify", "classify_found", "classify_in"]
 
 
 def classify(
@@ -142,12 +143,41 @@ def classify_in(
     ValueError
         If there is no scale, or the image shows no particle.
     """
-    from stemfast import micrograph
     from stemfast.finding.find import find_in
 
     opened.micrograph()  # there must be a scale
-    answer = find_in(opened, contrast, method, labels=labels).needed()
-    image, found = answer.bright()
+    answer = find_in(opened, contrast, method, labels=labels)
+    return classify_found(answer, load, min_probability=min_probability, max_novelty=max_novelty)
+
+
+def classify_found(
+    answer: Found,
+    load: Callable[[], TrainedClassifier],
+    *,
+    min_probability: float = 0.8,
+    max_novelty: float = 1.0,
+) -> Classification:
+    """Name the shape of each particle that was found.
+
+    Parameters
+    ----------
+    answer : Found
+        Particles of an image with a scale.
+    load, min_probability, max_novelty
+        As for :func:`classify_in`.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    ValueError
+        If there is no scale, or no particle.
+    """
+    from stemfast import micrograph
+
+    image, found = answer.needed().bright()
     network = load()
     views, notes = shown(image, found, network)
     said = network.read(views)
@@ -159,7 +189,7 @@ def classify_in(
         found, network.class_names, chances, doubts=doubts, novelty=novelty, names=names
     )
     told = (*answer.notes, *notes)
-    return Classification(answer, found, network.class_names, rows, doubts, told)
+    return Classification(answer, found, network.class_names, rows, doubts, told, views)
 
 
 def checked_limits(min_probability: float, max_novelty: float) -> None:

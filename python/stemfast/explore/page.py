@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bokeh.models import Column, TabPanel, UIElement
+from bokeh.models import Column, Div, TabPanel, UIElement
 from bokeh.models import Tabs as TabBar
 from jinja2 import Environment
 
+from stemfast.explore.read.page import read_page
 from stemfast.explore.simulate.page import simulate_page
 from stemfast.explore.tab import Tab, Tabs
 from stemfast.explore.widgets import listen
@@ -41,16 +42,21 @@ def build(document: Any, tabs: Tabs, files: Sequence[Path] = ()) -> None:
     document.title = "stemfast explore"
     document.template = Environment(autoescape=True).from_string(_TEMPLATE)
     document.template_variables.update(tab=name, style=_STYLE)
-    pages = _pages(files)
-    active = int(tab.kept.setdefault(_KEPT, 0))
-    holders = [Column(sizing_mode="stretch_width", styles={"padding": "10px"}) for _ in pages]
+    pages = _pages(files, tabs)
+    active = int(tab.kept.setdefault(_KEPT, 1 if files else 0))
+    holders = [
+        Column(Div(text="…"), sizing_mode="stretch_width", styles={"padding": "10px"})
+        for _ in pages
+    ]
+    made: set[int] = set()
     panels = [TabPanel(title=t, child=h) for t, h in zip(pages, holders, strict=True)]
     makers = list(pages.values())
     bar = TabBar(tabs=panels, active=active, sizing_mode="stretch_width", name="pages")
 
     def show(number: int) -> None:
         tab.kept[_KEPT] = number
-        if not holders[number].children:
+        if number not in made:
+            made.add(number)
             holders[number].children = [makers[number](document, tab)]
 
     listen(bar, "active", show)
@@ -58,8 +64,11 @@ def build(document: Any, tabs: Tabs, files: Sequence[Path] = ()) -> None:
     document.add_root(bar)
 
 
-def _pages(files: Sequence[Path]) -> dict[str, Maker]:
-    return {"Simulate": simulate_page}
+def _pages(files: Sequence[Path], tabs: Tabs) -> dict[str, Maker]:
+    return {
+        "Simulate": simulate_page,
+        "Read": lambda document, tab: read_page(document, tab, files, tabs.uploads),
+    }
 
 
 def _tab_name(document: Any) -> str:

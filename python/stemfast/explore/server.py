@@ -25,7 +25,7 @@ __all__ = ["HOST", "PORT", "Explorer", "free_port", "open_browser"]
 HOST = "127.0.0.1"
 PORT = 5006
 _TRIES = 50
-MOST_UPLOAD_BYTES = 256 * 2**20
+_MOST_MESSAGE_BYTES = 256 * 2**20  # a file of 150 MB as base64
 
 
 class Explorer:
@@ -50,7 +50,7 @@ class Explorer:
         self.port = free_port(port)
         self.token = secrets.token_urlsafe(16)
         self.address = f"http://{HOST}:{self.port}/?token={self.token}"
-        tabs = Tabs()
+        self._tabs = tabs = Tabs()
         application = Application(FunctionHandler(lambda document: build(document, tabs, files)))
         self._server = Server(
             {"/": application},
@@ -58,7 +58,7 @@ class Explorer:
             port=self.port,
             allow_websocket_origin=[f"{HOST}:{self.port}", f"localhost:{self.port}"],
             auth_provider=_Token(self.token, self.port),
-            websocket_max_message_size=MOST_UPLOAD_BYTES,
+            websocket_max_message_size=_MOST_MESSAGE_BYTES,
             unused_session_lifetime=10_000,
             check_unused_sessions=2_000,
         )
@@ -72,6 +72,7 @@ class Explorer:
             self._server.io_loop.start()
         finally:
             self._server.stop()
+            self._tabs.close()
 
     def end(self) -> None:
         """End `run`; to be called from any thread."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from stemfast.explore.job import Job
@@ -62,6 +64,7 @@ class Tabs:
     def __init__(self) -> None:
         self._tabs: OrderedDict[str, Tab] = OrderedDict()
         self._lock = threading.Lock()
+        self._uploads: tempfile.TemporaryDirectory[str] | None = None
 
     def get(self, name: str) -> Tab:
         """The tab of this name, or a new one; without a proper name one that nobody finds again."""
@@ -73,3 +76,19 @@ class Tabs:
             while len(self._tabs) > _MOST:
                 self._tabs.popitem(last=False)
             return tab
+
+    def uploads(self) -> Path:
+        """Folder for files that come from the browser, gone when the server ends."""
+        with self._lock:
+            if self._uploads is None:
+                self._uploads = tempfile.TemporaryDirectory(prefix="stemfast-explore-")
+            return Path(self._uploads.name)
+
+    def close(self) -> None:
+        """Stop all work and remove what came from the browser."""
+        for tab in self._tabs.values():
+            for job in tab.jobs.values():
+                job.stop()
+        if self._uploads is not None:
+            self._uploads.cleanup()
+            self._uploads = None

@@ -1,0 +1,388 @@
+"""Widgets of the page Read."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bokeh.models import (
+    Button,
+    Column,
+    FileInput,
+    RangeSlider,
+    Row,
+    Select,
+    Slider,
+    Spinner,
+    TextInput,
+    UIElement,
+)
+
+from stemfast.explore.job import Job, Tell
+from stemfast.explore.read.detail import Detail, Histogram
+from stemfast.explore.read.particles import Particles
+from stemfast.explore.read.reading import Reading, Wanted, merged, named, read, split
+from stemfast.explore.tab import Tab
+from stemfast.explore.widgets import (
+    CodeBox,
+    Download,
+    Message,
+    ProgressLine,
+    flow,
+    group,
+    listen,
+    note,
+)
+
+__all__ = ["read_page"]
+
+_KEPT, _WANTED, _JOB = "reading", "wanted", "read"
+_WIDE = 280
+_POLL_MS = 200
+_MODEL = "open-shapes"
+
+
+def read_page(document: Any, tab: Tab, files: Sequence[Path], uploads: Callable[[], Path]) -> Any:
+    """The page Read of a tab.
+
+    Parameters
+    ----------
+    document : bokeh Document
+    tab : Tab
+    files : sequence of Path
+        To choose from; the first is read at once.
+    uploads : callable
+        Gives the folder for files that come from the browser.
+    """
+    return _Page(document, tab, files, uploads).layout
+
+
+class _Page:
+    def __init__(
+        self, document: Any, tab: Tab, files: Sequence[Path], uploads: Callable[[], Path]
+    ) -> None:
+        self._document, self._tab, self._uploads = document, tab, uploads
+        self._reading: Reading | None = tab.kept.get(_KEPT)
+        self._before: list[Reading] = []
+        self._setting = False
+        self._message, self._progress = Message(), ProgressLine()
+        self._detail, self._histogram = Detail(), Histogram()
+        self._particles = Particles(lambda labels: self._detail.show(self._reading, labels))
+        self._command = CodeBox("Command line")
+        self.layout = Column(
+            self._message.div,
+            flow(
+                Column(self._opening(files), self._progress.layout),
+                self._particles.layout,
+                Column(self._detail.layout, self._choices(), self._hands(), self._histogram.layout),
+            ),
+            self._command.layout,
+            sizing_mode="stretch_width",
+        )
+        if self._reading is not None:
+            self._show(self._reading)
+        if _JOB in tab.jobs:
+            self._follow()
+        elif files and self._reading is None:
+            self._open()
+
+    def _opening(self, files: Sequence[Path]) -> UIElement:
+        wanted: Wanted | None = self._tab.kept.get(_WANTED)
+        paths = [str(path) for path in files]
+        first = str(wanted.path) if wanted is not None else (paths or [""])[0]
+        self._path = TextInput(title="Path of a micrograph", value=first, width=_WIDE)
+        listed = Select(title="From the command line", options=paths, width=_WIDE)
+        listed.visible = len(paths) > 1
+        listen(listed, "value", lambda path: self._path.update(value=path))
+        upload = FileInput(title="Or a file from the browser, up to 150 MB", width=_WIDE)
+        listen(upload, "value", lambda content: self._uploaded(upload.filename, content))
+        self._pixel_size = Spinner(
+            title="Pixel size [nm], in place of the file's", low=0, step=0.01, width=_WIDE
+        )
+        self._bar = Spinner(title="Or: the scale bar stands for [nm]", low=0, step=10, width=_WIDE)
+        self._contrast = Select(title="Particles are", options=["auto", "bright", "dark"])
+        self._method = Select(title="Found by", options=["auto", "network", "classical"])
+        for select in (self._contrast, self._method):
+            select.update(value="auto", width=_WIDE // 2 - 6)
+        self._index = Spinner(title="Image of a stack", low=0, step=1, width=_WIDE // 2 - 6)
+        self._dataset = TextInput(title="Data set of a file", width=_WIDE // 2 - 6)
+        if wanted is not None:
+            self._pixel_size.value, self._bar.value = wanted.pixel_size_nm, wanted.scale_bar_nm
+            self._contrast.value, self._method.value = wanted.contrast, wanted.method
+            self._index.value, self._dataset.value = wanted.index, wanted.dataset or ""
+        button = Button(label="Find particles", button_type="primary", width=_WIDE)
+        button.on_click(lambda *_: self._open())
+        return group(
+            "Micrograph",
+            listed,
+            self._path,
+            upload,
+            self._pixel_size,
+            self._bar,
+            Row(self._contrast, self._method),
+            Row(self._index, self._dataset),
+            button,
+        )
+
+    def _choices(self) -> UIElement:
+        self._confidence = Slider(
+            title="Confidence from", start=0, end=1, step=0.01, value=0, width=_WIDE
+        )
+        self._sizes = RangeSlider(
+            title="Diameters", start=0, end=1, step=0.1, value=(0, 1), width=_WIDE
+        )
+        listen(self._confidence, "value", lambda value: self._narrow(min_confidence=value))
+        listen(self._sizes, "value", lambda value: self._narrow(sizes=tuple(value)))
+        return group("What counts", self._confidence, self._sizes)
+
+    def _hands(self) -> UIElement:
+        buttons = {
+            "Delete": self._delete,
+            "Split": self._split,
+            "Merge": self._merge,
+            "Undo": self._undo,
+        }
+        made = [Button(label=label, width=64) for label in buttons]
+        for button, what in zip(made, buttons.values(), strict=True):
+            button.on_click(partial(_call, what))
+        name = Button(label="Name the shapes", width=134)
+        name.on_click(lambda *_: self._name())
+        self._shape = Select(title="Shape by hand", options=[""], width=134)
+        listen(self._shape, "value", self._correct)
+        saves = [
+            Download("Save CSV", self._file("particles.csv"), self._message).button,
+            Download("Save labels", self._file("labels.tif"), self._message, 96).button,
+            Download("Save all", self._everything, self._message, 84).button,
+        ]
+        return group("By hand", Row(*made), Row(name, self._shape), Row(*saves), note(_HAND))
+
+    def _uploaded(self, name: str, content: str) -> None:
+        if not name or not content:
+            return
+        folder = Path(tempfile.mkdtemp(dir=self._uploads()))
+        path = folder / (Path(name.replace("\\", "/")).name or "file")
+        path.write_bytes(base64.b64decode(content))
+        self._path.value = str(path)
+        self._open()
+
+    def _wanted(self) -> Wanted:
+        path = Path(self._path.value.strip())
+        if not self._path.value.strip():
+            raise ValueError("give the path of a micrograph, or choose a file")
+        if not path.exists():
+            raise ValueError(f"there is no file {path}")
+        index = self._index.value
+        return Wanted(
+            path,
+            self._pixel_size.value or None,
+            self._bar.value or None,
+            self._contrast.value,
+            self._method.value,
+            None if index is None else int(index),
+            self._dataset.value.strip() or None,
+        )
+
+    def _open(self) -> None:
+        try:
+            wanted = self._wanted()
+        except ValueError as error:
+            self._message.error(str(error))
+            return
+        self._tab.kept[_WANTED] = wanted
+        self._run(lambda tell: read(wanted, tell))
+
+    def _run(self, work: Callable[[Tell], Reading]) -> None:
+        """Start work that ends in another reading."""
+        job = self._tab.jobs.get(_JOB)
+        if job is not None and job.running:
+            self._message.error(f"wait for the end, or stop it: {job.doing}")
+            return
+        self._message.error("")
+        self._tab.jobs[_JOB] = Job(work)
+        self._follow()
+
+    def _follow(self) -> None:
+        self._poller = self._document.add_periodic_callback(self._poll, _POLL_MS)
+
+    def _poll(self) -> None:
+        job = self._tab.jobs.get(_JOB)
+        self._progress.show(job)
+        if job is not None and job.running:
+            return
+        self._document.remove_periodic_callback(self._poller)
+        self._tab.jobs.pop(_JOB, None)
+        if job is None:
+            return
+        if job.error:
+            self._message.error(job.error)
+        elif job.stopped:
+            self._message.tell("stopped")
+        else:
+            self._replace(job.answer)
+
+    def _replace(self, reading: Reading) -> None:
+        """Show another reading, and keep the one before for Undo."""
+        if self._reading is not None:
+            self._before = [*self._before[-20:], self._reading]
+        self._show(reading)
+
+    def _show(self, reading: Reading) -> None:
+        before, self._reading = self._reading, reading
+        self._tab.kept[_KEPT] = reading
+        self._particles.show(reading)
+        self._detail.show(reading, self._particles.labels)
+        self._histogram.show(reading)
+        if before is None or before.found is not reading.found or before is reading:
+            self._show_limits(reading)
+            self._say(reading)
+        elif before.shapes is not reading.shapes:
+            self._say(reading)
+        if reading.shapes is not None:
+            self._shape.options = ["", *sorted(reading.shapes.class_names)]
+
+    def _show_limits(self, reading: Reading) -> None:
+        low, high = reading.sizes
+        widest = max((one.equivalent_diameter * reading.scale for one in reading.found), default=1)
+        end = float(f"{1.01 * widest:.3g}") if widest else 1.0
+        self._setting = True
+        self._sizes.update(
+            title=f"Diameters [{reading.found.unit}]",
+            end=end,
+            step=end / 100,
+            value=(low, min(high, end)),
+        )
+        self._confidence.value = reading.min_confidence
+        self._setting = False
+
+    def _say(self, reading: Reading) -> None:
+        from stemfast.finding import Found
+
+        found: Found = reading.found
+        notes = [*found.notes, *(reading.shapes.notes if reading.shapes is not None else ())]
+        head = str(found).splitlines()
+        told = [line for line in head if not line.startswith("note:")][:1]
+        self._message.tell("\n".join([*told, *dict.fromkeys(notes)]))
+        self._command.show(command(self._tab.kept[_WANTED]))
+
+    def _narrow(self, **values: Any) -> None:
+        if self._reading is None or self._setting:
+            return
+        if "sizes" in values and values["sizes"][1] >= self._sizes.end:
+            values["sizes"] = (values["sizes"][0], float("inf"))
+        self._show(replace(self._reading, **values))
+
+    def _chosen(self, least: int) -> tuple[Reading, list[int]]:
+        labels = self._particles.labels
+        if self._reading is None or len(labels) < least:
+            many = "a particle" if least == 1 else "two or more particles"
+            raise ValueError(f"choose {many} in the image or in the table first")
+        return self._reading, labels
+
+    def _delete(self) -> None:
+        try:
+            reading, labels = self._chosen(1)
+        except ValueError as error:
+            self._message.error(str(error))
+            return
+        self._replace(replace(reading, deleted=reading.deleted | set(labels)))
+
+    def _split(self) -> None:
+        try:
+            reading, labels = self._chosen(1)
+        except ValueError as error:
+            self._message.error(str(error))
+            return
+        self._run(lambda tell: split(reading, labels[0], tell))
+
+    def _merge(self) -> None:
+        try:
+            reading, labels = self._chosen(2)
+        except ValueError as error:
+            self._message.error(str(error))
+            return
+        self._run(lambda tell: merged(reading, labels, tell))
+
+    def _undo(self) -> None:
+        if self._before:
+            self._show(self._before.pop())
+
+    def _name(self) -> None:
+        reading = self._reading
+        if reading is None:
+            self._message.error("find the particles first")
+            return
+        self._run(lambda tell: named(reading, _MODEL, tell))
+
+    def _correct(self, shape: str) -> None:
+        if not shape or self._reading is None:
+            return
+        try:
+            reading, labels = self._chosen(1)
+        except ValueError as error:
+            self._message.error(str(error))
+            return
+        corrected = {**reading.corrected, **dict.fromkeys(labels, shape)}
+        self._replace(replace(reading, corrected=MappingProxyType(corrected)))
+        self._shape.value = ""
+
+    def _saved(self, folder: str) -> Path:
+        if self._reading is None:
+            raise ValueError("find the particles first")
+        return self._reading.save(Path(folder))
+
+    def _file(self, name: str) -> Callable[[], tuple[str, bytes]]:
+        def make() -> tuple[str, bytes]:
+            with tempfile.TemporaryDirectory() as folder:
+                return name, (self._saved(folder) / name).read_bytes()
+
+        return make
+
+    def _everything(self) -> tuple[str, bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            written = sorted(self._saved(folder).iterdir())
+            archive = Path(folder) / "found.zip"
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+                for path in written:
+                    packed.write(path, path.name)
+            return archive.name, archive.read_bytes()
+
+
+def command(wanted: Wanted) -> str:
+    """The command that finds the same particles.
+
+    Examples
+    --------
+    >>> command(Wanted(Path("a.dm4"), pixel_size_nm=0.2))
+    'stemfast find a.dm4 --pixel-size-nm 0.2'
+    """
+    words = ["stemfast", "find", str(wanted.path)]
+    options = {
+        "--pixel-size-nm": wanted.pixel_size_nm and f"{wanted.pixel_size_nm:.12g}",
+        "--scale-bar": wanted.scale_bar_nm and f"{wanted.scale_bar_nm:g}nm",
+        "--contrast": wanted.contrast if wanted.contrast != "auto" else None,
+        "--method": wanted.method if wanted.method != "auto" else None,
+        "--index": None if wanted.index is None else str(wanted.index),
+        "--dataset": wanted.dataset,
+    }
+    for option, value in options.items():
+        if value:
+            words += [option, str(value)]
+    return shlex.join(words)
+
+
+def _call(what: Callable[[], None], event: Any) -> None:
+    what()
+
+
+_HAND = (
+    "Choose with a click, with Shift several, or in the table. Saved is what counts. "
+    "Shapes are named by the network open-shapes."
+)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 
@@ -31,12 +32,13 @@ def keep(page: object, path: Path) -> None:
     page.evaluate("scrollTo(0, 0)")
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture = picture.resize((_WRITTEN, _WRITTEN * picture.height // picture.width))
-    picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
 
 
 def simulate(reader: Reader) -> None:
     """A cuboid with two corners cut."""
-    reader.page.get_by_text("Simulate", exact=True).click()
     for corner in "17":
         reader.page.get_by_role("button", name=corner, exact=True).click()
     reader.says("--corner 7:truncate:0.3")
@@ -69,7 +71,6 @@ def micrograph(folder: Path) -> Path:
 def read(reader: Reader) -> None:
     """Particles of a simulated micrograph, named, one of them chosen."""
     page = reader.page
-    page.get_by_text("Read", exact=True).click()
     reader.says("9 whole particles")
     page.get_by_role("button", name="Name the shapes").click()
     page.locator(".slick-row", has_text="sphere").first.wait_for()
@@ -77,7 +78,47 @@ def read(reader: Reader) -> None:
     reader.says("Particle ")
 
 
-PAGES = {"simulate": (simulate, 900), "read": (read, 1180)}
+def reconstruct(reader: Reader) -> None:
+    """A particle from three tilts."""
+    fill(reader, "a path a line", "\n".join(f"tilt{k}.tif" for k in range(3)))
+    fill(reader, "Tilts", "-40, 0, 40")
+    fill(reader, "Tilt axis", "0")
+    reader.page.get_by_role("button", name="Reconstruct").click()
+    reader.says("edge a")
+
+
+def sets(reader: Reader) -> None:
+    """Images of a set, those with two deformed corners."""
+    fill(reader, "Folder of a data set", "count")
+    reader.page.get_by_role("button", name="Open the set").click()
+    reader.says("600 images")
+    reader.page.get_by_label("Label").select_option(index=3)
+
+
+def fill(reader: Reader, label: str, text: str) -> None:
+    """Type into a field and leave it."""
+    field = reader.page.get_by_label(label)
+    field.fill(text)
+    field.press("Tab")
+
+
+def tilts(folder: Path) -> None:
+    """Three images of a cuboid with a cut corner, tilted about x."""
+    scope = sf.Microscope(scan=sf.Scan(shape=(72, 72), pixel_size_nm=0.4, dwell_us=10))
+    about_x = Rotation.from_rotvec(np.outer([-40, 0, 40], [1, 0, 0]), degrees=True)
+    particle = sf.Cuboid((16, 13, 10), {7: sf.Truncation(0.4)})
+    poses = about_x * Rotation.from_rotvec([0.5, 0.4, 0.3])
+    taken = sf.simulate(particle, poses, scope, seed=1, return_truth=True)
+    for k in range(3):
+        taken.image(k).save(folder / f"tilt{k}.tif")
+
+
+PAGES = {
+    "Simulate": (simulate, 900),
+    "Read": (read, 1180),
+    "Reconstruct": (reconstruct, 960),
+    "Data sets and runs": (sets, 760),
+}
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "docs/images"
@@ -87,10 +128,14 @@ if __name__ == "__main__":
         chromium() as browser,
         explorer((Path("particles.tif"),)) as address,
     ):
+        tilts(Path())
+        sf.dataset.write("count", sf.recipes.get("count"), seed=1, splits={"train": (0, 600)})
         for name, (show, height) in PAGES.items():
             page = browser.new_page(viewport={"width": WIDE, "height": height})
             reader = Reader(page, address)
+            page.set_default_timeout(300_000)
+            page.get_by_text(name, exact=True).first.click()
             show(reader)
             page.wait_for_timeout(1500)
-            keep(page, folder / f"explorer_{name}.png")
+            keep(page, folder / f"explorer_{name.split()[-1].lower()}.png")
             page.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_MS = 30_000  # of a machine that is busy; nothing waits for it in vain
+PATIENCE_MS = 120_000  # of a machine that is busy; nothing waits for it in vain
 
 
 def browser_path() -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import shlex
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import typer
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
@@ -18,6 +22,17 @@ import stemfast as sf
 from stemfast.cli import app
 from stemfast.explore.job import Job
 from stemfast.explore.read.reading import Wanted, merged, named, read, split
+from stemfast.explore.reconstruct.asked import Asked, degrees, solve
+from stemfast.explore.reconstruct.asked import command as reconstruct_command
+from stemfast.explore.sets.browsing import (
+    Choice,
+    chosen,
+    mosaic,
+    numeric_columns,
+    open_set,
+    value_range,
+)
+from stemfast.explore.sets.following import read_run
 from stemfast.explore.simulate.scene import SHAPES, Scene, turned
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tabs
@@ -254,13 +269,92 @@ def test_a_file_that_is_not_there_is_said_before_anything_starts():
     assert "there is no file nowhere.dm4" in run.output
 
 
-def test_without_the_extra_the_command_says_what_to_install(monkeypatch):
-    import sys
+def test_without_the_extra_the_command_says_what_to_install():
+    code = (
+        "import sys; sys.modules['bokeh'] = None; sys.argv = ['stemfast', 'explore']; "
+        "from stemfast.cli import main; main()"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "pip install 'stemfast[explore]'" in run.stderr
 
-    for name in [n for n in sys.modules if n.partition(".")[0] == "bokeh"] + ["bokeh"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    for name in [n for n in sys.modules if n.startswith("stemfast.explore")]:
-        monkeypatch.delitem(sys.modules, name)
+
+@pytest.fixture(scope="module")
+def cuboids(tmp_path_factory):
+    """A small set of deformed cuboids."""
+    folder = tmp_path_factory.mktemp("sets") / "count"
+    recipe = sf.recipes.get("count", image_px=32, field_nm=40, particle={"diameter_nm": (6, 12)})
+    sf.dataset.write(folder, recipe, seed=4, splits={"train": (0, 60)})
+    return open_set(folder)
+
+
+def test_a_set_is_narrowed_by_label_and_parameter(cuboids):
+    assert len(chosen(cuboids, Choice())) == 60
+    label = cuboids.class_names[3]
+    threes = chosen(cuboids, Choice(label))
+    assert len(threes)
+    assert set(cuboids.labels[threes]) == {3}
+    name = numeric_columns(cuboids)[0]
+    low, high = value_range(cuboids, name)
+    middle = 0.5 * (low + high)
+    below = chosen(cuboids, Choice(column=name, between=(low, middle)))
+    above = chosen(cuboids, Choice(column=name, between=(np.nextafter(middle, np.inf), high)))
+    assert len(below) + len(above) == 60
+    with pytest.raises(ValueError, match="label is 'nine', expected any or one of"):
+        chosen(cuboids, Choice("nine"))
+
+
+def test_a_mosaic_shows_each_image_with_greys_of_its_own():
+    images = np.stack([np.eye(3), 7 + 5 * np.eye(3)[::-1], np.zeros((3, 3))])
+    seen = mosaic(images, across=2)
+    assert np.array_equal(seen[:3, :3], np.eye(3))
+    assert np.array_equal(seen[:3, 5:], np.eye(3)[::-1])
+    assert not seen[5:, :3].any()
+
+
+def test_a_run_is_followed_while_its_last_line_is_being_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no run: expected metrics.jsonl"):
+        read_run(tmp_path)
+    (tmp_path / "run.json").write_text('{"experiment": {"images": 512}}')
+    assert "nothing is written down yet" in str(read_run(tmp_path))
+    lines = '{"images": 128, "loss": 2.0, "accuracy": 0.25}\n{"images": 256, "loss": 1.5'
+    (tmp_path / "metrics.jsonl").write_text(lines)
+    run = read_run(tmp_path)
+    assert run.curves == {"loss": ([128.0], [2.0]), "accuracy": ([128.0], [0.25])}
+    assert "128 of 512 (25 %); loss 2, accuracy 0.25" in str(run)
+
+
+def test_a_reconstruction_is_asked_for_as_on_the_command_line():
+    asked = Asked((Path("a.dm3"),), tilts_deg=degrees("-40 0, 40"), tilt_axis_deg=90.0, views=3)
+    words = shlex.split(reconstruct_command(asked))[1:]
+    command = typer.main.get_command(app).commands["reconstruct"]
+    given = command.make_context("reconstruct", words[1:]).params
+    assert given["tilt"] == [-40, 0, 40]
+    assert (given["tilt_axis_deg"], given["views"]) == (90, 3)
+    with pytest.raises(ValueError, match="tilts are 'flat', expected degrees such as"):
+        degrees("flat")
+    with pytest.raises(ValueError, match="tilts are given and poses are said to be unknown"):
+        solve(replace(asked, unknown_poses=True), quiet)
+
+
+@pytest.mark.parametrize(("opens", "said"), [(True, ""), (False, "no browser was found")])
+def test_the_command_prints_the_address_and_says_what_it_could_not_have(monkeypatch, opens, said):
+    pytest.importorskip("bokeh")
+
+    class Server:
+        port, address = 5007, "http://127.0.0.1:5007/?token=word"
+
+        def __init__(self, files, port):
+            assert (files, port) == ([], 5006)
+
+        def run(self, started):
+            started()
+
+    monkeypatch.setattr("stemfast.explore.server.Explorer", Server)
+    monkeypatch.setattr("webbrowser.open", lambda address: opens)
     run = CliRunner().invoke(app, ["explore"])
-    assert run.exit_code == 2
-    assert "pip install 'stemfast[explore]'" in run.output
+    assert run.exit_code == 0
+    assert "port 5006 is taken, using 5007" in run.output
+    assert "explorer at http://127.0.0.1:5007/?token=word" in run.output
+    assert said in run.output
+    assert ("no browser" in run.output) == bool(said)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+import zipfile
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 import stemfast as sf
 from browser import Reader, chromium, explorer
@@ -138,3 +140,53 @@ def test_a_reload_finds_what_was_there_and_another_tab_is_another(reader, browse
     other = browser.new_page()
     assert "--shape" not in Reader(other, address).command()
     other.close()
+
+
+def test_reconstruct_fits_an_image_and_shows_it_beside_the_measured_one(
+    reader, folder, monkeypatch
+):
+    monkeypatch.setattr("stemfast.reconstruction.network._load", lambda: None)
+    scope = sf.Microscope(scan=sf.Scan(shape=(56, 56), pixel_size_nm=0.5, dwell_us=20))
+    pose = Rotation.from_rotvec([0.5, 0.4, 0.3])
+    taken = sf.simulate(sf.Cuboid((16, 13, 10)), pose, scope, seed=1, return_truth=True)
+    path = taken.image().save(folder / "cuboid.tif")
+    page = reader.page
+    page.get_by_text("Reconstruct", exact=True).first.click()
+    page.get_by_label("a path a line").fill(str(path))
+    page.get_by_label("a path a line").press("Tab")
+    page.get_by_label("Found by").last.select_option("classical")
+    page.get_by_role("button", name="Reconstruct").click()
+    reader.says("edge a")
+    reader.says("cuboid.tif: explained")
+    reader.says("stemfast reconstruct")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save all").last.click()
+    saved.value.save_as(folder / "particle.zip")
+    with zipfile.ZipFile(folder / "particle.zip") as files:
+        assert {"reconstruct.json", "reconstruct.png", "particle.stl"} <= set(files.namelist())
+
+
+def test_sets_are_browsed_and_a_run_is_followed_as_it_goes_on(reader, folder):
+    recipe = sf.recipes.get("count", image_px=32, field_nm=40, particle={"diameter_nm": (6, 12)})
+    sf.dataset.write(folder / "set", recipe, seed=4, splits={"train": (0, 30)})
+    run = folder / "run"
+    run.mkdir()
+    metrics = run / "metrics.jsonl"
+    metrics.write_text('{"images": 128, "loss": 2.0, "accuracy": 0.25}\n')
+    page = reader.page
+    page.get_by_text("Data sets and runs", exact=True).click()
+    page.get_by_label("Folder of a data set").fill(str(folder))
+    page.get_by_label("Folder of a data set").press("Tab")
+    page.get_by_role("button", name="Open the set").click()
+    reader.says("manifest")
+    page.get_by_label("Folder of a data set").fill(str(folder / "set"))
+    page.get_by_label("Folder of a data set").press("Tab")
+    page.get_by_role("button", name="Open the set").click()
+    reader.says("30 images of 32 × 32 px")
+    page.get_by_label("Folder of a training run").fill(str(run))
+    page.get_by_label("Folder of a training run").press("Tab")
+    page.get_by_role("button", name="Follow").click()
+    reader.says("run: 128; loss 2, accuracy 0.25")
+    with metrics.open("a") as file:
+        file.write('{"images": 256, "loss": 1.5, "accuracy": 0.5}\n')
+    reader.says("run: 256; loss 1.5, accuracy 0.5")

@@ -11,8 +11,6 @@ from bokeh.models import Column, Div, TabPanel, UIElement
 from bokeh.models import Tabs as TabBar
 from jinja2 import Environment
 
-from stemfast.explore.read.page import read_page
-from stemfast.explore.simulate.page import simulate_page
 from stemfast.explore.tab import Tab, Tabs
 from stemfast.explore.widgets import listen
 
@@ -65,9 +63,33 @@ def build(document: Any, tabs: Tabs, files: Sequence[Path] = ()) -> None:
 
 
 def _pages(files: Sequence[Path], tabs: Tabs) -> dict[str, Maker]:
+    """Pages by their titles. Each is imported when it is first shown: some import for a second."""
+
+    def simulate(document: Any, tab: Tab) -> UIElement:
+        from stemfast.explore.simulate.page import simulate_page
+
+        return simulate_page(document, tab)
+
+    def read(document: Any, tab: Tab) -> UIElement:
+        from stemfast.explore.read.page import read_page
+
+        return read_page(document, tab, files, tabs.uploads)
+
+    def reconstruct(document: Any, tab: Tab) -> UIElement:
+        from stemfast.explore.reconstruct.page import reconstruct_page
+
+        return reconstruct_page(document, tab, files)
+
+    def sets(document: Any, tab: Tab) -> UIElement:
+        from stemfast.explore.sets.page import sets_page
+
+        return sets_page(document, tab)
+
     return {
-        "Simulate": simulate_page,
-        "Read": lambda document, tab: read_page(document, tab, files, tabs.uploads),
+        "Simulate": simulate,
+        "Read": read,
+        "Reconstruct": reconstruct,
+        "Data sets and runs": sets,
     }
 
 

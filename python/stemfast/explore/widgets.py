@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import base64
 import html
+import io
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bokeh.models import Button, Column, ColumnDataSource, CustomJS, Div, Model, Row, UIElement
 
 from stemfast.explore.job import Job
 
-__all__ = ["CodeBox", "Download", "Message", "ProgressLine", "flow", "group", "listen", "note"]
+__all__ = [
+    "CodeBox",
+    "Download",
+    "Message",
+    "ProgressLine",
+    "flow",
+    "group",
+    "listen",
+    "note",
+    "packed",
+]
 
 CONTROLS_PX = 300
 
@@ -46,10 +59,20 @@ def note(text: str) -> Div:
     return Div(text=text, styles={"color": "#5c6670", "font-size": "12.5px"}, width=CONTROLS_PX)
 
 
+def packed(folder: Path) -> bytes:
+    """The files of a folder as a zip archive."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as into:
+        for path in sorted(folder.iterdir()):
+            into.write(path, path.name)
+    return archive.getvalue()
+
+
 class Message:
     """A line for errors and notes, which is not there while there is nothing to say."""
 
     def __init__(self) -> None:
+        self.said = ""
         self.div = Div(visible=False, sizing_mode="stretch_width", name="message")
 
     def error(self, text: str) -> None:
@@ -61,6 +84,7 @@ class Message:
         self._say(text, "#134a66", "#e6f2f8")
 
     def _say(self, text: str, ink: str, paper: str) -> None:
+        self.said = text
         self.div.text = html.escape(text).replace("\n", "<br>")
         self.div.styles = {
             "color": ink,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,18 +14,16 @@ from typing import Any
 from bokeh.models import (
     Button,
     Column,
-    FileInput,
     RangeSlider,
     Row,
     Select,
     Slider,
-    Spinner,
-    TextInput,
     UIElement,
 )
 
-from stemfast.explore.job import Job, Tell
+from stemfast.explore.follow import Follow
 from stemfast.explore.read.detail import Detail, Histogram
+from stemfast.explore.read.opening import Opening
 from stemfast.explore.read.particles import Particles
 from stemfast.explore.read.reading import Reading, Wanted, merged, named, read, split
 from stemfast.explore.tab import Tab
@@ -35,18 +31,17 @@ from stemfast.explore.widgets import (
     CodeBox,
     Download,
     Message,
-    ProgressLine,
     flow,
     group,
     listen,
     note,
+    packed,
 )
 
 __all__ = ["read_page"]
 
-_KEPT, _WANTED, _JOB = "reading", "wanted", "read"
+_KEPT, _WANTED = "reading", "wanted"
 _WIDE = 280
-_POLL_MS = 200
 _MODEL = "open-shapes"
 
 
@@ -69,18 +64,20 @@ class _Page:
     def __init__(
         self, document: Any, tab: Tab, files: Sequence[Path], uploads: Callable[[], Path]
     ) -> None:
-        self._document, self._tab, self._uploads = document, tab, uploads
+        self._tab = tab
         self._reading: Reading | None = tab.kept.get(_KEPT)
         self._before: list[Reading] = []
         self._setting = False
-        self._message, self._progress = Message(), ProgressLine()
+        self._message = Message()
+        self._work = Follow(document, tab, "read", self._message, self._replace)
+        self._opening = Opening(files, tab.kept.get(_WANTED), uploads, self._open)
         self._detail, self._histogram = Detail(), Histogram()
         self._particles = Particles(lambda labels: self._detail.show(self._reading, labels))
         self._command = CodeBox("Command line")
         self.layout = Column(
             self._message.div,
             flow(
-                Column(self._opening(files), self._progress.layout),
+                Column(self._opening.layout, self._work.layout),
                 self._particles.layout,
                 Column(self._detail.layout, self._choices(), self._hands(), self._histogram.layout),
             ),
@@ -89,48 +86,9 @@ class _Page:
         )
         if self._reading is not None:
             self._show(self._reading)
-        if _JOB in tab.jobs:
-            self._follow()
-        elif files and self._reading is None:
+        if files and self._reading is None and "read" not in tab.jobs:
             self._open()
-
-    def _opening(self, files: Sequence[Path]) -> UIElement:
-        wanted: Wanted | None = self._tab.kept.get(_WANTED)
-        paths = [str(path) for path in files]
-        first = str(wanted.path) if wanted is not None else (paths or [""])[0]
-        self._path = TextInput(title="Path of a micrograph", value=first, width=_WIDE)
-        listed = Select(title="From the command line", options=paths, width=_WIDE)
-        listed.visible = len(paths) > 1
-        listen(listed, "value", lambda path: self._path.update(value=path))
-        upload = FileInput(title="Or a file from the browser, up to 150 MB", width=_WIDE)
-        listen(upload, "value", lambda content: self._uploaded(upload.filename, content))
-        self._pixel_size = Spinner(
-            title="Pixel size [nm], in place of the file's", low=0, step=0.01, width=_WIDE
-        )
-        self._bar = Spinner(title="Or: the scale bar stands for [nm]", low=0, step=10, width=_WIDE)
-        self._contrast = Select(title="Particles are", options=["auto", "bright", "dark"])
-        self._method = Select(title="Found by", options=["auto", "network", "classical"])
-        for select in (self._contrast, self._method):
-            select.update(value="auto", width=_WIDE // 2 - 6)
-        self._index = Spinner(title="Image of a stack", low=0, step=1, width=_WIDE // 2 - 6)
-        self._dataset = TextInput(title="Data set of a file", width=_WIDE // 2 - 6)
-        if wanted is not None:
-            self._pixel_size.value, self._bar.value = wanted.pixel_size_nm, wanted.scale_bar_nm
-            self._contrast.value, self._method.value = wanted.contrast, wanted.method
-            self._index.value, self._dataset.value = wanted.index, wanted.dataset or ""
-        button = Button(label="Find particles", button_type="primary", width=_WIDE)
-        button.on_click(lambda *_: self._open())
-        return group(
-            "Micrograph",
-            listed,
-            self._path,
-            upload,
-            self._pixel_size,
-            self._bar,
-            Row(self._contrast, self._method),
-            Row(self._index, self._dataset),
-            button,
-        )
+        self._work.resume()
 
     def _choices(self) -> UIElement:
         self._confidence = Slider(
@@ -164,69 +122,14 @@ class _Page:
         ]
         return group("By hand", Row(*made), Row(name, self._shape), Row(*saves), note(_HAND))
 
-    def _uploaded(self, name: str, content: str) -> None:
-        if not name or not content:
-            return
-        folder = Path(tempfile.mkdtemp(dir=self._uploads()))
-        path = folder / (Path(name.replace("\\", "/")).name or "file")
-        path.write_bytes(base64.b64decode(content))
-        self._path.value = str(path)
-        self._open()
-
-    def _wanted(self) -> Wanted:
-        path = Path(self._path.value.strip())
-        if not self._path.value.strip():
-            raise ValueError("give the path of a micrograph, or choose a file")
-        if not path.exists():
-            raise ValueError(f"there is no file {path}")
-        index = self._index.value
-        return Wanted(
-            path,
-            self._pixel_size.value or None,
-            self._bar.value or None,
-            self._contrast.value,
-            self._method.value,
-            None if index is None else int(index),
-            self._dataset.value.strip() or None,
-        )
-
     def _open(self) -> None:
         try:
-            wanted = self._wanted()
+            wanted = self._opening.wanted()
         except ValueError as error:
             self._message.error(str(error))
             return
         self._tab.kept[_WANTED] = wanted
-        self._run(lambda tell: read(wanted, tell))
-
-    def _run(self, work: Callable[[Tell], Reading]) -> None:
-        """Start work that ends in another reading."""
-        job = self._tab.jobs.get(_JOB)
-        if job is not None and job.running:
-            self._message.error(f"wait for the end, or stop it: {job.doing}")
-            return
-        self._message.error("")
-        self._tab.jobs[_JOB] = Job(work)
-        self._follow()
-
-    def _follow(self) -> None:
-        self._poller = self._document.add_periodic_callback(self._poll, _POLL_MS)
-
-    def _poll(self) -> None:
-        job = self._tab.jobs.get(_JOB)
-        self._progress.show(job)
-        if job is not None and job.running:
-            return
-        self._document.remove_periodic_callback(self._poller)
-        self._tab.jobs.pop(_JOB, None)
-        if job is None:
-            return
-        if job.error:
-            self._message.error(job.error)
-        elif job.stopped:
-            self._message.tell("stopped")
-        else:
-            self._replace(job.answer)
+        self._work.start(lambda tell: read(wanted, tell))
 
     def _replace(self, reading: Reading) -> None:
         """Show another reading, and keep the one before for Undo."""
@@ -300,7 +203,7 @@ class _Page:
         except ValueError as error:
             self._message.error(str(error))
             return
-        self._run(lambda tell: split(reading, labels[0], tell))
+        self._work.start(lambda tell: split(reading, labels[0], tell))
 
     def _merge(self) -> None:
         try:
@@ -308,7 +211,7 @@ class _Page:
         except ValueError as error:
             self._message.error(str(error))
             return
-        self._run(lambda tell: merged(reading, labels, tell))
+        self._work.start(lambda tell: merged(reading, labels, tell))
 
     def _undo(self) -> None:
         if self._before:
@@ -319,7 +222,7 @@ class _Page:
         if reading is None:
             self._message.error("find the particles first")
             return
-        self._run(lambda tell: named(reading, _MODEL, tell))
+        self._work.start(lambda tell: named(reading, _MODEL, tell))
 
     def _correct(self, shape: str) -> None:
         if not shape or self._reading is None:
@@ -347,12 +250,7 @@ class _Page:
 
     def _everything(self) -> tuple[str, bytes]:
         with tempfile.TemporaryDirectory() as folder:
-            written = sorted(self._saved(folder).iterdir())
-            archive = Path(folder) / "found.zip"
-            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-                for path in written:
-                    packed.write(path, path.name)
-            return archive.name, archive.read_bytes()
+            return "found.zip", packed(self._saved(folder))
 
 
 def command(wanted: Wanted) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from typing import Any
 
@@ -104,7 +103,7 @@ class Particles:
             step = -(-max(found.image.shape) // _MOST_PX)
             scale = reading.scale
             self._image.show(_greys(found.source.image[::step, ::step]), pixel_size=step * scale)
-            self._image.name(html.unescape(found.source.name))
+            self._image.name(found.source.name)
             self._bar.visible = found.pixel_size_nm is not None
         if before is None or before.found is not found or before.shapes is not reading.shapes:
             self._source.selected.indices = []

@@ -21,7 +21,7 @@ from bokeh.models import (
 
 import stemfast as sf
 from stemfast import materials
-from stemfast.explore.simulate.drawing import Drawing
+from stemfast.explore.drawing import Drawing
 from stemfast.explore.simulate.scene import EDITS, SHAPES, Scene, turned
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tab
@@ -65,10 +65,11 @@ class _Page:
         self._tab = tab
         self._scene: Scene = tab.kept.get(_KEPT, Scene())
         self._taken: sf.Simulation | None = None
+        self._start = self._scene.turn_deg  # where a drag began
         self._setting = False  # while widgets are told values, they do not tell them back
         self._message = Message()
         self._images = ImageRow(_TITLES, ("nm", "e⁻", "counts"))
-        self._drawing = Drawing(self._drag, self._toggle)
+        self._drawing = Drawing(self._begin, self._drag, self._toggle)
         self._python, self._command = CodeBox("Python"), CodeBox("Command line")
         controls = (
             self._particle_controls(),
@@ -103,7 +104,7 @@ class _Page:
     def _draw(self) -> None:
         scene = self._scene
         try:
-            self._drawing.show(scene)
+            self._drawing.show(scene.particle(), scene.orientation(), scene.corners)
             taken = scene.take()
         except (ValueError, MemoryError) as error:
             self._message.error(" ".join(str(error).split()))
@@ -134,8 +135,11 @@ class _Page:
         self._command.show(command_line(scene), remark)
         self._python.show(python_code(scene))
 
-    def _drag(self, dx_deg: float, dy_deg: float, start: tuple[float, ...]) -> None:
-        self._turn(turned(start, dx_deg, dy_deg))
+    def _begin(self) -> None:
+        self._start = self._scene.turn_deg
+
+    def _drag(self, dx_deg: float, dy_deg: float) -> None:
+        self._turn(turned(self._start, dx_deg, dy_deg))
 
     def _turn(self, angles: tuple[float, ...]) -> None:
         self._change(turn_deg=angles)

@@ -1,18 +1,21 @@
-"""The particle as a drawing that is turned by dragging, its corners to click."""
+"""A particle as a drawing that is turned by dragging, corners of it to click."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.events import Pan, PanStart
 from bokeh.models import ColumnDataSource, Range1d, TapTool
 
-from stemfast.explore.simulate.scene import Scene
 from stemfast.explore.view import image_figure
 from stemfast.explore.widgets import listen
 from stemfast.explore.wireframe import Line, box_corners, wireframe
+from stemfast.particles import Cuboid, Particle
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 __all__ = ["Drawing"]
 
@@ -23,27 +26,27 @@ _OFF, _ON = "#ffffff", "#d1495b"
 
 
 class Drawing:
-    """The particle as the beam sees it.
+    """A particle as the beam sees it.
 
     Parameters
     ----------
+    begin : callable
+        Called when a drag begins.
     drag : callable
-        Called with how far the pointer was dragged to the right and downwards [degrees], and the
-        pose where that began.
-    toggle : callable
+        Called with how far the pointer was dragged to the right and downwards since [degrees].
+    toggle : callable, optional
         Called with the corner that was clicked.
     """
 
     def __init__(
         self,
-        drag: Callable[[float, float, tuple[float, ...]], None],
-        toggle: Callable[[int], None],
+        begin: Callable[[], None],
+        drag: Callable[[float, float], None],
+        toggle: Callable[[int], None] | None = None,
     ) -> None:
         self._faces = ColumnDataSource({"x": [], "y": [], "colour": []})
         self._hidden = ColumnDataSource({"x": [], "y": []})
         self._corners = ColumnDataSource(_NO_CORNERS)
-        self._scene = Scene()
-        self._start: tuple[float, ...] = self._scene.turn_deg
         tap = TapTool()
         self.figure = image_figure(
             "particle, seen along the beam",
@@ -81,20 +84,15 @@ class Drawing:
             text_color="ink",
         ).nonselection_glyph = None
         tap.renderers = [dots]
-        listen(self._corners.selected, "indices", lambda new: self._clicked(new, toggle))
-        self.figure.on_event(PanStart, lambda event: self._begin())
-        self.figure.on_event(Pan, lambda event: self._dragged(event, drag))
+        if toggle is not None:
+            listen(self._corners.selected, "indices", lambda new: self._clicked(new, toggle))
+        self.figure.on_event(PanStart, lambda event: begin())
+        self.figure.on_event(
+            Pan, lambda event: drag(_DEG_PER_PX * event.delta_x, _DEG_PER_PX * event.delta_y)
+        )
 
-    def show(self, scene: Scene) -> None:
-        """Draw the particle of a scene.
-
-        Raises
-        ------
-        ValueError
-            If the scene makes no particle.
-        """
-        self._scene = scene
-        particle, pose = scene.particle(), scene.orientation()
+    def show(self, particle: Particle, pose: Rotation, deformed: Collection[int] = ()) -> None:
+        """Draw a particle, of a cuboid its corners as well, and which of them are deformed."""
         drawn = wireframe(particle, pose)
         shades = np.array(drawn.shades)[:, None] * _FACE
         scale = 1.0 / (1.15 * particle.bounding_radius)  # the whole of it, however it is turned
@@ -103,23 +101,11 @@ class Drawing:
             "colour": ["#{:02x}{:02x}{:02x}".format(*map(int, shade)) for shade in shades],
         }
         self._hidden.data = _scaled(drawn.hidden, scale)
-        dots = self._corner_dots(scene, scale) if scene.shape == "cuboid" else _NO_CORNERS
+        dots = _NO_CORNERS
+        if isinstance(particle, Cuboid):
+            dots = _corner_dots(particle, pose, deformed, scale)
         if dots != self._corners.data:
             self._corners.data = dots
-
-    def _corner_dots(self, scene: Scene, scale: float) -> dict[str, list[Any]]:
-        edges = (scene.size_nm[0], scene.size_nm[1], scene.size_nm[2])
-        places, depths, hidden = box_corners(edges, scene.orientation())
-        # The hindmost first, so that a click takes the one in front.
-        order = [int(corner) for corner in np.argsort(-depths)]
-        return {
-            "x": [scale * float(places[c, 0]) for c in order],
-            "y": [scale * float(places[c, 1]) for c in order],
-            "name": [str(c) for c in order],
-            "colour": [_ON if c in scene.corners else _OFF for c in order],
-            "alpha": [0.35 if hidden[c] else 1.0 for c in order],
-            "ink": ["#ffffff" if c in scene.corners else "#222222" for c in order],
-        }
 
     def _clicked(self, indices: list[int], toggle: Callable[[int], None]) -> None:
         if indices:
@@ -127,11 +113,21 @@ class Drawing:
             self._corners.selected.indices = []
             toggle(corner)
 
-    def _begin(self) -> None:
-        self._start = self._scene.turn_deg
 
-    def _dragged(self, event: Pan, drag: Callable[[float, float, tuple[float, ...]], None]) -> None:
-        drag(_DEG_PER_PX * event.delta_x, _DEG_PER_PX * event.delta_y, self._start)
+def _corner_dots(
+    particle: Cuboid, pose: Rotation, deformed: Collection[int], scale: float
+) -> dict[str, list[Any]]:
+    places, depths, hidden = box_corners(particle.edges, pose)
+    # The hindmost first, so that a click takes the one in front.
+    order = [int(corner) for corner in np.argsort(-depths)]
+    return {
+        "x": [scale * float(places[c, 0]) for c in order],
+        "y": [scale * float(places[c, 1]) for c in order],
+        "name": [str(c) for c in order],
+        "colour": [_ON if c in deformed else _OFF for c in order],
+        "alpha": [0.35 if hidden[c] else 1.0 for c in order],
+        "ink": ["#ffffff" if c in deformed else "#222222" for c in order],
+    }
 
 
 def _scaled(lines: list[Line], scale: float) -> dict[str, list[list[float]]]:

@@ -1,0 +1,1 @@
+"""The page Reconstruct: images of one particle in, the particle out, beside what was measured."""

@@ -1,7 +1,8 @@
 """Settings of the documentation site; ``make docs`` builds it.
 
 Sphinx, because it is what NumPy, SciPy and HyperSpy use: docstrings are read as they are written
-(numpydoc), pages stay Markdown that a forge shows as well (MyST), and every link is checked.
+(numpydoc), pages stay Markdown that a forge shows as well (MyST), and every link is checked. The
+tutorials are notebooks kept as Markdown, which the build executes (MyST-NB).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ version = release = installed_version("stemfast")
 html_title = f"stemfast {version}"
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
@@ -35,6 +36,13 @@ default_role = "literal"
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
+
+# Notebooks hold no results; each build makes them anew, in a folder that it removes.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 900  # seconds a cell: a bound for one that hangs on a busy machine
+nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc gives types in words, with shapes and units

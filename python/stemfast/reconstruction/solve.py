@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import materials
 from stemfast.arguments import finite_number, positive_number
-from stemfast.features import FeatureError
+from stemfast.describing import FeatureError
 from stemfast.fit.families.shape_family import ShapeFamily
 from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.fit.one_thread import one_thread

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from stemfast.reconstruction.stl import read_stl
 
 import stemfast as sf
 from stemfast.fit.families.family import Family
 from stemfast.fit.turns import Turns
+from stemfast.particles.stl import read_stl
 from stemfast.reconstruction import read_xyz, reconstruct, write_answer
 
 TILTS = [-40.0, 0.0, 40.0]

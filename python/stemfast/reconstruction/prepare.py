@@ -52,6 +52,8 @@ class View:
         Standard deviation of a pixel on the particle.
     warnings : tuple of str
         What is doubtful about the image.
+    whole : bool
+        Whether the particle ends within the image.
     """
 
     name: str
@@ -63,6 +65,7 @@ class View:
     film: Float = field(repr=False)
     noise: float
     warnings: tuple[str, ...] = ()
+    whole: bool = True
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -183,6 +186,7 @@ def prepare(name: str, image: ArrayLike, pixel_size_nm: float) -> View:
         film=_joined(level[window], factor),
         noise=found.pixel_noise * factor,
         warnings=tuple(f"{name}: {_WORDS.get(flag, flag)}" for flag in dict.fromkeys(flags)),
+        whole=not beyond,
     )
 
 

@@ -188,7 +188,9 @@ def reconstruct(
     )
     if families is None:
         cuboid, alone = _cuboid(case)
-        if cuboid.explained or case.turning or (alone is not None and all(alone)):
+        # Of different particles, or of parts of one, no family is the answer.
+        parts = not all(view.whole for view in views) or (alone is not None and all(alone))
+        if cuboid.explained or case.turning or parts:
             return cuboid
         tell("no cuboid explains the images: trying other families")
         others = [family_of(name) for name in FAMILIES if name not in _PLAIN]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.families.gather import gathered, turned_on
 from stemfast.fit.families.glance import Glance, candidates, glance, grid, posed, turned_apart
-from stemfast.fit.families.maximum import FamilyFit, Known, refined
+from stemfast.fit.families.maximum import FamilyFit, Known, log_likelihood_of, refined
 from stemfast.fit.families.shape_family import Placed, ShapeFamily
 from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.fit.image.likelihood import Observation, observe
@@ -30,6 +30,7 @@ _QUICK, _QUICK_STEPS = 3, 12  # starts of every family, and steps of each
 _MORE, _POSED, _MORE_STEPS = 4, 4, 20  # starts of each of those that remain
 _RIVALS, _NEAR = 6, 100.0  # families that remain: so many, and those so near in each image
 _LAST, _CLOSE = 3, 40.0
+_HOPEFUL = 1000.0  # that a climb may win from poses of another family, in each image
 _MODES = 2  # of each family, on the finest grid
 _LIMIT = 6.0  # largest size, in ∛volume
 _SAME_RAD, _SAME_SIZE = 0.05, 0.02
@@ -149,6 +150,7 @@ def compare_families(
         if family.name in kept:
             report(f"fitting: {family.name}")
             fits[family.name] = _fitted(coarse, medium, glances, family, ideas[family.name], known)
+    _crossed(coarse, medium, rivals, fits, quick, known)
     last = {name: own[0].log_evidence for name, own in fits.items()}
     chosen = _nearest(last, _LAST, k * _CLOSE)
     best: dict[str, FamilyFit] = {}
@@ -240,6 +242,43 @@ def _fitted(
         fits = gathered(coarse, glances, family, every, known)
     fits = [refined(medium, family, fit.shapes, known, before=fit.before) for fit in fits[:3]]
     return _modes(fits)
+
+
+def _crossed(
+    coarse: tuple[Observation, ...],
+    medium: tuple[Observation, ...],
+    rivals: Sequence[ShapeFamily],
+    fits: dict[str, list[FamilyFit]],
+    quick: dict[str, float],
+    known: Known,
+) -> None:
+    """Start every family once more at the poses of the best fit of all.
+
+    Families that share axes, as a tetrahedron and a truncated one do, then have the same chance:
+    that of the simpler one is not lost to a pose that only the other found.
+    """
+    best = max((own[0] for own in fits.values()), key=lambda fit: fit.log_evidence)
+    volume = best.family.measures(best.sizes_nm)["volume"]
+    for family in rivals:
+        if family is best.family:
+            continue
+        starts = [
+            tuple(replace(at, sizes_nm=sizes * float(np.cbrt(volume))) for at in best.shapes)
+            for sizes in family.shapes()
+        ]
+        values = [
+            sum(log_likelihood_of(*one) for one in zip(coarse, [family] * len(at), at, strict=True))
+            for at in starts
+        ]
+        start = starts[int(np.argmax(values))]
+        own = fits.get(family.name)
+        if max(values) < quick[family.name] - len(coarse) * _HOPEFUL:
+            continue
+        fit = refined(coarse, family, start, known, before=best.before, most=_QUICK_STEPS)
+        if own is None and fit.log_likelihood < quick[best.family.name] - len(coarse) * _NEAR:
+            continue
+        fit = refined(medium, family, fit.shapes, known, before=fit.before)
+        fits[family.name] = _modes([*(own or []), fit])
 
 
 def _modes(fits: list[FamilyFit]) -> list[FamilyFit]:

@@ -31,6 +31,9 @@ __all__ = ["FamilyFit", "Known", "log_likelihood_of", "refined"]
 
 Float: TypeAlias = NDArray[np.float64]
 
+# How a size at 0 is followed: first step over the size, growth of steps, and where it ends.
+_FIRST, _FACTOR, _GONE, _POINTS = 4e-3, 1.6, 8.0, 400
+_END = 1e-3  # of the sum of all sizes, that is none
 _ALL_POSES = math.log(8.0 * math.pi**2)
 
 
@@ -147,23 +150,35 @@ class _Maximisation(Maximisation):
         start = State((), before, np.zeros((k, 3)), empty, np.zeros(k))
         top = climb(self, parameters._posed(state_of(start, shapes)), most=most)
         state, slopes = top.state, top.slopes
-        free = np.arange(parameters.n_shared)
-        reduced, back, volume = self._eliminated(slopes, free)
+        every = np.arange(parameters.n_shared)
+        reduced, back, volume = self._eliminated(slopes, every)
         is_size = np.zeros(parameters.n_shared, bool)
         is_size[parameters.sizes] = True
         found = placed(state)
+        ends = parameters.n_turn + np.flatnonzero(
+            found[0].sizes_nm <= _END * found[0].sizes_nm.sum()
+        )
+        free = np.setdiff1d(every, ends)
         evidence = log_evidence(
             slopes.value + volume,
-            slopes.shared,
-            reduced,
-            is_size,
-            found[0].sizes_nm,
+            slopes.shared[free],
+            reduced[np.ix_(free, free)],
+            is_size[free],
+            found[0].sizes_nm[free[free >= parameters.n_turn] - parameters.n_turn],
             (0.0, parameters.limit_nm),
-            parameters.precision,
+            parameters.precision[free],
         )
-        shared = np.asarray(np.linalg.inv(reduced), np.float64)
+        shared = np.zeros_like(reduced)
+        inner = np.asarray(np.linalg.inv(reduced[np.ix_(free, free)]), np.float64)
+        shared[np.ix_(free, free)] = inner
+        for end in ends.tolist():
+            along = np.zeros(parameters.n_shared)
+            along[free], along[end] = -inner @ reduced[free, end], 1.0
+            mass, square = self._beyond_zero(state, slopes.value, along, back)
+            evidence += math.log(mass / parameters.limit_nm)
+            shared += square * np.outer(along, along)
         poses = [
-            self._covariance(view, state, shared, free, *eliminated)[:3, :3]
+            self._covariance(view, state, shared, every, *eliminated)[:3, :3]
             for view, eliminated in enumerate(back)
         ]
         return FamilyFit(
@@ -181,6 +196,33 @@ class _Maximisation(Maximisation):
             converged=top.converged,
             observations=self.observations,
         )
+
+    def _beyond_zero(
+        self, state: State, highest: float, along: Float, back: list[tuple[Float, Float]]
+    ) -> tuple[float, float]:
+        """Integral of the posterior over a size from 0 on [nm], and its mean square [nm²].
+
+        A facet that only just appears changes an image by the square of its size and more, so that
+        there is no slope at 0: the posterior is followed, the other parameters along with it.
+        """
+        parameters = self.parameters
+        steps = [-by_shared @ along for _, by_shared in back]
+        reach = _FIRST * float(placed(state)[0].sizes_nm.sum())
+        far, logs = [0.0], [0.0]
+        while logs[-1] > -_GONE and far[-1] < parameters.limit_nm:
+            u = reach if len(far) == 1 else _FACTOR * far[-1]
+            own = []
+            for view, change in enumerate(steps):
+                full = np.zeros(len(parameters.own_precision[view]))
+                full[parameters.own_free[view]] = u * change
+                own.append(full)
+            moved = parameters.moved(state, u * along, own)
+            far.append(u)
+            logs.append(min(self.value(moved) - highest, 0.0))
+        grid = np.linspace(0.0, far[-1], _POINTS)
+        density = np.exp(np.interp(grid, far, logs))
+        mass = float(density.sum() * grid[1])
+        return mass, float((density * grid**2).sum() * grid[1]) / mass
 
 
 def _copies(family: ShapeFamily, views: int, *, turned: bool) -> float:

@@ -97,7 +97,7 @@ def test_nothing_has_to_be_known_of_the_microscope_or_the_axis():
 
 def test_other_solids_are_not_explained(tmp_path):
     hollow = sf.Hollow(sf.Sphere(6), sf.Sphere(4))
-    shell = reconstruct(series(hollow)[:1], 0.45, microscope=scope())
+    shell = reconstruct(series(hollow)[:1], 0.45, microscope=scope(), family="cuboid")
     assert not shell.explained
     assert shell.shape_class == NOT_EXPLAINED
     assert "NOT EXPLAINED" in str(shell)
@@ -135,14 +135,14 @@ def test_the_needle_is_not_explained():
 
 
 @pytest.mark.skipif(not ATOMS.is_file(), reason=f"{ATOMS.name} is not in ../shared/data")
-def test_the_measured_particle_is_not_explained():
+def test_the_measured_particle_is_no_cuboid():
     atoms = read_xyz(ATOMS)
     taken = sf.Microscope(
         scan=sf.Scan(shape=(52, 52), pixel_size_nm=0.2, dwell_us=20), probe=sf.Probe(fwhm_nm=0.3)
     )
     poses = Turns.about_axis(TILTS, axis_deg=0).rotations * Rotation.from_rotvec([0.3, 0.2, 0.1])
     images = atoms.images(poses, taken, seed=1)
-    answer = reconstruct(images, 0.2, TILTS, tilt_axis_deg=0, material="Pt")
+    answer = reconstruct(images, 0.2, TILTS, tilt_axis_deg=0, material="Pt", family="cuboid")
     assert not answer.explained
     assert answer.shape_class == NOT_EXPLAINED
 
@@ -201,7 +201,8 @@ def test_one_image_of_a_truncated_octahedron_is_no_cuboid(solid):
     else:
         particle = sf.TruncatedOctahedron(edge=6.9, material="Pt")
         image = sf.simulate(particle, pose, taken, seed=2)[0]
-    answer = reconstruct(image, 0.2, material="Pt")
+    family = "cuboid" if solid == "atoms" else None
+    answer = reconstruct(image, 0.2, material="Pt", family=family)
     if solid == "atoms":  # a core that scatters less
         assert not answer.explained
         assert answer.count == 8  # the nearest cuboid

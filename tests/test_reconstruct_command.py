@@ -112,7 +112,7 @@ def test_what_stops_it_leaves_nothing_behind(stack, tmp_path, monkeypatch):
         (["--tilt", 1, "--no-tilts"], "--tilt and --no-tilts"),
         (["--material", "Xx"], "material 'Xx'"),
         (["--pixel-size-nm", 0], "--pixel-size-nm"),
-        (["--no-tilts", "--tilt-axis-deg", 3], "tilt_axis_deg: got an axis, but no tilts"),
+        (["--no-tilts", "--tilt-axis-deg", 3], "--tilt-axis-deg: got an axis, but no tilts"),
     ],
 )
 def test_bad_input_is_one_line(stack, words, message):

@@ -40,7 +40,7 @@ def image():
 @pytest.fixture(scope="module")
 def found(image):
     return {
-        name: sf.reconstruct(image, 0.25, spin=spin)
+        name: sf.reconstruct(image, 0.25, spin=spin, family="cuboid")
         for name, spin in (("right", SPIN), ("reversed", -SPIN), ("none", None))
     }
 

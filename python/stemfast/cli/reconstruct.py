@@ -104,8 +104,8 @@ def reconstruct(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What it may be: cuboid (with cut corners; the others where none explains the "
-            "images), auto (all), or a family such as octahedron; repeat it.",
+            help="What it may be: cuboid (with cut corners), auto (all), or a family such as "
+            "octahedron; repeat it. Default: cuboid, and the others where it explains nothing.",
         ),
     ] = None,
     probe_fwhm_nm: Annotated[
@@ -163,7 +163,7 @@ def reconstruct(
             probe_fwhm_nm=probe_fwhm_nm,
             energy_kev=energy_kev or series.energy_kev,
             names=series.names,
-            family=family[0] if family and len(family) == 1 else family or "cuboid",
+            family=family[0] if family and len(family) == 1 else family,
             report=tell,
         )
     words = [str(answer)]

@@ -148,8 +148,8 @@ class FamilyReconstruction:
         }
 
 
-def chosen_families(family: object) -> list[ShapeFamily] | None:
-    """Families that were asked for: None for the cuboid with cut corners, all for "auto".
+def chosen_families(family: object) -> list[ShapeFamily]:
+    """Families that were asked for, all for "auto".
 
     Parameters
     ----------
@@ -162,11 +162,9 @@ def chosen_families(family: object) -> list[ShapeFamily] | None:
 
     Examples
     --------
-    >>> chosen_families("cuboid") is None, [one.name for one in chosen_families("octahedron")]
-    (True, ['octahedron'])
+    >>> [one.name for one in chosen_families("octahedron")]
+    ['octahedron']
     """
-    if isinstance(family, str) and family == "cuboid":
-        return None
     if isinstance(family, str) and family == "auto":
         return [family_of(name) for name in FAMILIES]
     many = isinstance(family, Sequence) and not isinstance(family, str)

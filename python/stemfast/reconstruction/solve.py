@@ -61,12 +61,12 @@ def reconstruct(
     probe_fwhm_nm: float | None = None,
     energy_kev: float | None = None,
     names: Sequence[str] | None = None,
-    family: str | ShapeFamily | Sequence[str | ShapeFamily] = "cuboid",
+    family: str | ShapeFamily | Sequence[str | ShapeFamily] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Reconstruction | FamilyReconstruction:
     """Estimate the particle that 1 to 16 images show: its size and corners, with error bars.
 
-    The family is that of cuboids with cut corners; where none explains the images, the others that
+    Cuboids with cut corners come first; where none explains the images, the other families that
     come with stemfast are tried (`stemfast.fit.families`). A network, where one is installed, and
     the images propose; the images are then fitted together, sets of cut corners are compared, and
     the best is simulated again: what it leaves unexplained decides whether it is an answer at all.
@@ -101,9 +101,10 @@ def reconstruct(
         Where known, if no microscope is given [nm], [keV].
     names : sequence of str, optional
         What to call the images.
-    family : str or Family or sequence of these
-        "cuboid", "auto" for all families at once, the name of one, such as "truncated octahedron",
-        a `stemfast.fit.families.family.Family`, or several that are compared.
+    family : str or Family or sequence of these, optional
+        "cuboid" for those with cut corners alone, "auto" for all families at once, the name of
+        one, such as "truncated octahedron", a `stemfast.fit.families.family.Family`, or several
+        that are compared.
     report : callable, optional
         Told in words what is being done.
 
@@ -148,7 +149,7 @@ def reconstruct(
         if angles is None:
             raise ValueError("tilt_axis_deg: got an axis, but no tilts; expected tilts as well")
     spins = frame_spins(spin, n)
-    families = chosen_families(family)
+    families = None if family is None or family == "cuboid" else chosen_families(family)
     if families is not None and any(one is not None and one.any() for one in spins):
         raise ValueError("family: got a particle that spins, expected family='cuboid' then")
     given = _microscopes(microscope, pictures, sizes)
@@ -190,7 +191,7 @@ def reconstruct(
         cuboid, alone = _cuboid(case)
         # Of different particles, or of parts of one, no family is the answer.
         parts = not all(view.whole for view in views) or (alone is not None and all(alone))
-        if cuboid.explained or case.turning or parts:
+        if cuboid.explained or case.turning or parts or family is not None:
             return cuboid
         tell("no cuboid explains the images: trying other families")
         others = [family_of(name) for name in FAMILIES if name not in _PLAIN]

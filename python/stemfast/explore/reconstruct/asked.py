@@ -79,7 +79,7 @@ def solve(asked: Asked, tell: Tell) -> Reconstruction:
     ValueError, TypeError, OSError
         If files cannot be read, show no particle, or something does not go together.
     """
-    from stemfast.reconstruction import read_series, reconstruct
+    from stemfast.reconstruction import Reconstruction, read_series, reconstruct
 
     if asked.unknown_poses and asked.tilts_deg:
         raise ValueError("tilts are given and poses are said to be unknown, expected one of them")
@@ -92,7 +92,7 @@ def solve(asked: Asked, tell: Tell) -> Reconstruction:
         method=asked.method,
     )
     known: Any = None if asked.unknown_poses else asked.tilts_deg or series.tilts_deg
-    return reconstruct(
+    answer = reconstruct(
         series.images,
         series.pixel_size_nm.tolist(),
         known,
@@ -100,8 +100,11 @@ def solve(asked: Asked, tell: Tell) -> Reconstruction:
         material=asked.material,
         energy_kev=series.energy_kev,
         names=series.names,
+        family="cuboid",
         report=lambda doing: tell(doing, -1.0),
     )
+    assert isinstance(answer, Reconstruction)  # of a cuboid, as asked
+    return answer
 
 
 def compared(image: ImageFit) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -163,14 +163,16 @@ def sight(kind: str, index: int, seed: int = 0) -> Sight:
     kind, index, seed
         As for `particle_at`.
     """
-    from stemfast.reconstruction import reconstruct
+    from stemfast.reconstruction import Reconstruction, reconstruct
     from stemfast.simulation.simulate import simulate
 
     particle, pose = particle_at(kind, index, seed)
     image = simulate(particle, pose, MICROSCOPE, seed=seed, first_index=index)
     begun = time.process_time()
-    found = reconstruct([image], MICROSCOPE.scan.pixel_size_nm, microscope=MICROSCOPE)
+    pixel = MICROSCOPE.scan.pixel_size_nm
+    found = reconstruct([image], pixel, microscope=MICROSCOPE, family="cuboid")
     seconds = time.process_time() - begun
+    assert isinstance(found, Reconstruction)  # of a cuboid, as asked
     order = np.argsort(-found.edges_nm, kind="stable")
     edges = found.edges_nm[order] - np.sort(particle.edges)[::-1]
     volume = particle.volume

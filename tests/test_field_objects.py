@@ -123,6 +123,19 @@ def test_what_is_found_is_a_table_in_pandas_and_in_notebooks(image):
     assert features["n_vertices"][0] >= 4
 
 
+@pytest.mark.filterwarnings("ignore")  # of napari's own
+def test_what_is_found_is_layers_of_napari(image):
+    found = sf.find(image, method="classical")
+    (pixels, about, kind), (labels, more, other) = found.to_napari()
+    assert (kind, other) == ("image", "labels")
+    assert about["scale"] == more["scale"] == pytest.approx((0.35, 0.35))
+    assert more["features"]["index"] == [1]
+    layers = pytest.importorskip("napari.layers", reason="needs napari")
+    shown = layers.Layer.create(labels, more, other)
+    assert shown.features["area_nm2"][0] == pytest.approx(found.table[0]["area_nm2"])
+    assert layers.Layer.create(pixels, about, kind).data.dtype == np.float32
+
+
 def test_without_pandas_it_says_what_to_install(image, monkeypatch):
     import sys
 

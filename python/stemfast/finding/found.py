@@ -97,6 +97,23 @@ class Found(Sequence[FoundOne]):
         """
         return tables.dataframe(self.table)
 
+    def to_napari(self) -> list[tuple[NDArray[Any], dict[str, Any], str]]:
+        """Image and labels as layers of napari: data, settings and kind of each.
+
+        ``viewer.add_layer(napari.layers.Layer.create(*layer))`` adds one. They have the scale in
+        nm, where it is known, and the labels have the table as their features.
+        """
+        size = 1.0 if self.pixel_size_nm is None else self.pixel_size_nm
+        unit = "pixel" if self.pixel_size_nm is None else "nm"
+        where = {"scale": (size, size), "units": (unit, unit)}
+        rows = self.table
+        features = {"index": [row["particle"] for row in rows]}
+        features |= {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+        return [
+            (np.asarray(self.image), {"name": self.source.name, **where}, "image"),
+            (self.labels, {"name": "particles", "features": features, **where}, "labels"),
+        ]
+
     def _repr_html_(self) -> str:
         return tables.html(self.table, str(self))
 

@@ -95,10 +95,10 @@ def svg(vertices: FloatArray, faces: tuple[Face, ...]) -> str:
         f'y="{y + 0.05 * radius:.4g}" font-size="{0.16 * radius:.3g}" fill="currentColor">'
         f"{length:g} nm</text>"
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_SIDE_PX}" height="{_SIDE_PX * 1.15:.0f}"'
-        f' viewBox="{-radius:.4g} {-radius:.4g} {2 * radius:.4g} {height:.4g}">{shapes}{bar}</svg>'
-    )
+    box = f"{-radius:.4g} {-radius:.4g} {2 * radius:.4g} {height:.4g}"
+    sides = f'width="{_SIDE_PX}" height="{1.15 * _SIDE_PX:.0f}" style="flex-shrink:0"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {sides} viewBox="{box}">'
+    return f"{head}{shapes}{bar}</svg>"
 
 
 def ellipsoid_mesh(half_lengths: tuple[float, float, float]) -> tuple[FloatArray, tuple[Face, ...]]:

@@ -31,7 +31,8 @@ def arrows() -> set[tuple[str, str]]:
 
 def draw(path: Path) -> None:
     """Draw floors from bottom to top, rooms as boxes, imports as arrows."""
-    figure = Figure(figsize=(9, 10), layout="constrained")
+    widest = max(len(rooms) for rooms in FLOORS)
+    figure = Figure(figsize=(1.9 * widest, 10), layout="constrained")
     axes = figure.add_subplot()
     places = {}
     for level, rooms in enumerate(FLOORS):
@@ -50,7 +51,7 @@ def draw(path: Path) -> None:
     for name, (x, y) in places.items():
         box = {"boxstyle": "round,pad=0.4", "facecolor": "#e8f0f8", "edgecolor": "#305070"}
         axes.text(x, y, name, ha="center", va="center", fontsize=11, bbox=box)
-    axes.set(xlim=(-6.1, 6.1), ylim=(-0.6, 1.2 * len(FLOORS) - 0.6))
+    axes.set(xlim=(-1.3 * widest - 0.5, 1.3 * widest + 0.5), ylim=(-0.6, 1.2 * len(FLOORS) - 0.6))
     axes.set_axis_off()
     figure.savefig(path, dpi=100)
 

@@ -7,10 +7,11 @@ from dataclasses import fields
 import pytest
 from typer.testing import CliRunner
 
-from stemfast import pretrained, recipes
+from stemfast import pretrained
 from stemfast.cli import app
 from stemfast.matching import Conditions, settings_like, write_conditions
 from stemfast.matching.estimate import told, untold
+from stemfast.training import experiment as experiments
 from stemfast.training.by_name import chosen_experiment
 
 KNOWN = {
@@ -35,7 +36,8 @@ def test_an_experiment_takes_the_conditions_and_the_shipped_weights(file):
     chosen = chosen_experiment("count", file, ["images=6400"])
     assert chosen.start_from == "count"
     assert chosen.images == 6400
-    assert chosen.recipe_settings == settings_like(file, recipes.get("count"))
+    like = settings_like(file, experiments.get("count").make_recipe())
+    assert chosen.recipe_settings == experiments.get("count").recipe_settings | like
     recipe = chosen.make_recipe()
     assert recipe.image_px == 128
     assert recipe.imaging.probe_fwhm_nm == (0.8, 1.0)
@@ -48,7 +50,7 @@ def test_set_goes_over_the_conditions(file):
     chosen = chosen_experiment("count", file, sets)
     assert chosen.make_recipe().imaging.probe_fwhm_nm == (0.1, 0.2)
     assert chosen.learning_rate == 0.002
-    assert chosen_experiment("count", None, []).start_from is None
+    assert chosen_experiment("count", None, []) == experiments.get("count")
 
 
 @pytest.mark.parametrize(

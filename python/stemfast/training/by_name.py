@@ -168,7 +168,7 @@ def _like(experiment: Any, file: Path) -> list[str]:
         )
     settings = settings_like(file, experiment.make_recipe())
     sets = [f"recipe.{key}={json.dumps(value)}" for key, value in settings.items()]
-    if experiment.start_from is None and experiment.name in pretrained.pretrained_names():
+    if experiment.name in pretrained.pretrained_names():
         rate = _FINE_TUNING * experiment.learning_rate
         sets += [f"start_from={experiment.name}", f"learning_rate={rate:g}"]
     return sets

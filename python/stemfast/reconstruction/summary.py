@@ -251,7 +251,7 @@ def _doubts(
     if explained and open_count and any(seen.rim_nm > 0 for seen in fit.observations):
         said.append(
             "faces stand along the beam, where corners superimpose: another image, tilted by ten "
-            "degrees, would tell which are cut"
+            "degrees, shows them apart"
         )
     if explained and known.turns is not None and known.turns.sd_deg > 0:
         errors = np.degrees(np.linalg.norm(fit.turn_errors_rad, axis=1))

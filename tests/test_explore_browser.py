@@ -190,3 +190,19 @@ def test_sets_are_browsed_and_a_run_is_followed_as_it_goes_on(reader, folder):
     with metrics.open("a") as file:
         file.write('{"images": 256, "loss": 1.5, "accuracy": 0.5}\n')
     reader.says("run: 256; loss 1.5, accuracy 0.5")
+
+
+def test_files_come_from_the_browser_but_none_that_it_cannot_hold(reader, micrograph, folder):
+    page, said = reader.page, []
+    page.get_by_text("Read", exact=True).click()
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    huge = folder / "huge.tif"
+    with huge.open("wb") as file:
+        file.truncate(160_000_000)
+    page.locator("input[type=file]").set_input_files(huge)
+    assert said == [
+        "huge.tif has 160 MB: give its path instead, up to 150 MB come through the browser"
+    ]
+    page.get_by_label("Found by").select_option("classical")
+    page.locator("input[type=file]").set_input_files(micrograph)
+    reader.says("spheres.tif: 4 particles")

@@ -6,6 +6,7 @@ import base64
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bokeh.models import Button, FileInput, Row, Select, Spinner, TextInput
 
@@ -22,6 +23,7 @@ class Opening:
 
     Parameters
     ----------
+    document : bokeh Document
     files : sequence of Path
         To choose from.
     wanted : Wanted or None
@@ -34,6 +36,7 @@ class Opening:
 
     def __init__(
         self,
+        document: Any,
         files: Sequence[Path],
         wanted: Wanted | None,
         uploads: Callable[[], Path],
@@ -50,7 +53,12 @@ class Opening:
         listed.visible = len(files) > 1
         listen(listed, "value", lambda path: self._path.update(value=path))
         upload = FileInput(title="Or a file from the browser, up to 150 MB", width=_WIDE)
-        listen(upload, "value", lambda content: self._uploaded(upload.filename, content))
+
+        def came() -> None:
+            self._uploaded(upload.filename, upload.value)
+
+        # The name of the file comes after its content.
+        listen(upload, "value", lambda content: document.add_next_tick_callback(came))
         self._pixel_size = Spinner(
             title="Pixel size [nm], in place of the file's",
             value=before.pixel_size_nm,

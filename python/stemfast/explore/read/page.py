@@ -70,7 +70,7 @@ class _Page:
         self._setting = False
         self._message = Message()
         self._work = Follow(document, tab, "read", self._message, self._replace)
-        self._opening = Opening(files, tab.kept.get(_WANTED), uploads, self._open)
+        self._opening = Opening(document, files, tab.kept.get(_WANTED), uploads, self._open)
         self._detail, self._histogram = Detail(), Histogram()
         self._particles = Particles(lambda labels: self._detail.show(self._reading, labels))
         self._command = CodeBox("Command line")

@@ -177,7 +177,9 @@ class _Page:
     def _show(self, answer: Reconstruction) -> None:
         self._answer = self._tab.kept[_KEPT] = answer
         self._pose: Rotation = answer.images[0].orientation
-        self._words.text = f'<pre style="overflow-x:auto">{html.escape(str(answer))}</pre>'
+        self._words.text = (
+            f'<pre style="overflow-x:auto;max-width:92vw">{html.escape(str(answer))}</pre>'
+        )
         self._number.update(end=max(len(answer.images), 2), value=1)
         self._number.visible = len(answer.images) > 1
         self._command.show(command(self._tab.kept[_ASKED]))

@@ -35,14 +35,13 @@ exclude_patterns = ["_build"]
 default_role = "literal"
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["attrs_inline", "colon_fence"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 
 # Notebooks hold no results; each build makes them anew, in a folder that it removes.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
-nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 900  # seconds a cell: a bound for one that hangs on a busy machine
-nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc gives types in words, with shapes and units

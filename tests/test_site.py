@@ -56,6 +56,16 @@ def test_a_page_links_what_stands_under_it(page):
     assert {found for found in below(page) if not found.startswith("model_cards/")} <= linked
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if not below(page)])
+def test_a_page_ends_with_where_to_go_next(page):
+    if "```{include}" in PAGES[page] or page.startswith("model_cards/"):
+        return  # written for another place as well, or generated
+    end = re.split(r"^(?:## Where to go next|Next:)", PAGES[page], flags=re.MULTILINE)
+    assert len(end) == 2
+    assert "\n## " not in end[1]
+    assert re.search(r"\]\([^)]+\.md", end[1])
+
+
 def test_the_newcomer_is_led_from_the_readme_to_the_first_micrograph():
     assert "(docs/start.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert below("index")[0] == "start"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -282,7 +283,13 @@ def _form(kind: str) -> str:
 
 
 def _line(name: str, value: str, sure: str = "") -> str:
-    return f"{name:<18}{value:<32}{sure}".rstrip()
+    return f"{name:<28}{value:<24}{sure}".rstrip()
+
+
+def _lengths(value: float, sd: float) -> str:
+    """A length with as many digits as its error bar asks for."""
+    digits = 2 if sd >= 0.01 or sd <= 0 else min(math.ceil(-math.log10(sd)), 5)
+    return f"{value:.{digits}f} ± {sd:.{digits}f} nm"
 
 
 def _particle(answer: FamilyReconstruction) -> list[str]:
@@ -296,7 +303,7 @@ def _particle(answer: FamilyReconstruction) -> list[str]:
     if rivals:
         lines.append(_line("or", rivals))
     for name, (value, sd) in answer.sizes_nm.items():
-        lines.append(_line(name, f"{value:.2f} ± {sd:.2f} nm"))
+        lines.append(_line(name, _lengths(value, sd)))
     own = answer.measures
     lines.append(_line("volume", f"{own.volume_nm3[0]:.0f} ± {own.volume_nm3[1]:.0f} nm³"))
     lines.append(_line("surface", f"{own.surface_nm2[0]:.1f} ± {own.surface_nm2[1]:.1f} nm²"))
@@ -305,7 +312,7 @@ def _particle(answer: FamilyReconstruction) -> list[str]:
         said = f"{100 * share:.1f} ± {100 * share_sd:.1f} % of the surface"
         lines.append(_line(f"facets {_form(kind)}", f"{area:.1f} ± {sd:.1f} nm²", said))
     for pair, (length, sd) in own.edges_nm.items():
-        lines.append(_line(f"edges {pair}", f"{length:.2f} ± {sd:.2f} nm"))
+        lines.append(_line(f"edges {pair}", _lengths(length, sd)))
     lines.append(_line("misfit", f"{100 * answer.misfit:.1f} % of the signal", "explained"))
     return lines
 

@@ -82,9 +82,8 @@ def drawn(family: ShapeFamily, seed: int, index: int) -> tuple[Float, Microscope
     Examples
     --------
     >>> sizes, scope = drawn(family_of("octahedron"), 0, 3)
-    >>> 0.19 < np.cbrt(family_of("octahedron").measures(sizes)["volume"]) / (
-    ...     scope.scan.shape[0] * scope.scan.pixel_size_nm
-    ... ) < 0.31
+    >>> size = np.cbrt(family_of("octahedron").measures(sizes)["volume"])
+    >>> bool(0.19 < size / (scope.scan.shape[0] * scope.scan.pixel_size_nm) < 0.31)
     True
     """
     from stemfast import recipes

@@ -77,12 +77,12 @@ inline std::span<const FilmSettings> film_settings(const Array<FilmSettings>& fi
   return settings;
 }
 
-// How many threads, and how to notice Ctrl-C while the GIL is released.
-inline Execution execution(int n_threads) {
+// How to notice Ctrl-C while the GIL is released, with a number of threads that is settled.
+inline Execution execution(int threads) {
   // Python gives signals to its main thread alone: others would wait for the GIL only to learn nothing.
   const auto main = py::module_::import("threading").attr("main_thread")().attr("ident");
-  if (main.cast<unsigned long>() != PyThread_get_thread_ident()) return {resolve_threads(n_threads), {}};
-  return {resolve_threads(n_threads), [] {
+  if (main.cast<unsigned long>() != PyThread_get_thread_ident()) return {threads, {}};
+  return {threads, [] {
             const py::gil_scoped_acquire gil;
             return PyErr_CheckSignals() != 0;
           }};

@@ -176,7 +176,7 @@ void thickness(const Scenes& scenes, const Scanning& scanning, py::array out, st
   const std::int64_t rows = out.shape(1), columns = out.shape(2);
   float* pixels = writable<float>(out, {scenes.images(), rows, columns}, "out");
   const Batch batch = scanned(scenes, scanning, rows, columns, {seed, first_index, frames});
-  const Execution run = execution(n_threads);
+  const Execution run = execution(resolve_threads(n_threads, scenes.images() * rows * columns));
   const py::gil_scoped_release release;
   kernels().thickness(batch, static_cast<Engine>(engine), pixels, run);
 }
@@ -260,7 +260,7 @@ void simulate(const Scenes& scenes, const Scanning& scanning, py::array out, con
       .decay = values(decay),
   };
   auto* clipped_pixels = writable<std::int64_t>(clipped, {n, 2}, "clipped");
-  const Execution run = execution(n_threads);
+  const Execution run = execution(resolve_threads(n_threads, n * rows * columns));
   const py::gil_scoped_release release;
   kernels().simulate(batch, recording, static_cast<Engine>(engine), type, pixels, clipped_pixels, run);
 }
@@ -275,7 +275,7 @@ void voxelize(const Scenes& scenes, py::array out, double voxel_size, int n_thre
   batch.scan.columns = columns;
   batch.scan.pixel_size = {&voxel_size, 1};
   const double first = -0.5 * static_cast<double>(layers - 1) * voxel_size;
-  const Execution run = execution(n_threads);
+  const Execution run = execution(resolve_threads(n_threads));
   const py::gil_scoped_release release;
   kernels().voxelize(batch, layers, first, voxel_size, voxels, run);
 }
@@ -300,7 +300,7 @@ void project_volume(const Array<float>& volume, const Array<double>& orientation
                                     .side = side,
                                     .rows = rows,
                                     .columns = columns};
-  const Execution run = execution(n_threads);
+  const Execution run = execution(resolve_threads(n_threads));
   const py::gil_scoped_release release;
   kernels().project_volume(projection, pixels, run);
 }

@@ -30,7 +30,7 @@ Array<float> blur(const Array<float>& image, double sigma, const std::string& bo
   float* pixels = out.mutable_data();
   std::copy(image.data(), image.data() + image.size(), pixels);
   const std::uint8_t mode = boundary == "nearest" ? 0 : 1;
-  const Execution run = execution(n_threads);
+  const Execution run = execution(resolve_threads(n_threads));
   {
     const py::gil_scoped_release release;
     kernels().blur(pixels, rows, columns, sigma, mode, run);
@@ -44,7 +44,7 @@ Array<float> film(const Array<FilmSettings>& settings, std::int64_t rows, std::i
   const auto films = film_settings(settings, 1, rows, columns, {&pixel_size, 1});
   Array<float> out({rows, columns});
   float* pixels = out.mutable_data();
-  const Execution run = execution(n_threads);
+  const Execution run = execution(resolve_threads(n_threads));
   {
     const py::gil_scoped_release release;
     kernels().film(films.front(), rows, columns, pixel_size, {seed, index}, pixels, run);
@@ -60,7 +60,7 @@ Array<std::int32_t> poisson(const Array<float>& mean, std::uint64_t seed, std::u
   }
   Array<std::int32_t> counts(mean.size());
   std::int32_t* out = counts.mutable_data();
-  const Execution run = execution(n_threads);
+  const Execution run = execution(resolve_threads(n_threads));
   {
     const py::gil_scoped_release release;
     kernels().poisson(mean.data(), mean.size(), {seed, index}, out, run);

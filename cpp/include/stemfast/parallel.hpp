@@ -2,6 +2,7 @@
 // the same work in the same chunks either way, and never a result that depends on which.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -39,6 +40,15 @@ inline int resolve_threads(int n_threads) {
   require(n_threads >= 0,
           "n_threads must be 0 (all available cores) or positive, got " + std::to_string(n_threads));
   return n_threads == 0 ? available_threads() : n_threads;
+}
+
+// As resolve_threads, but 0 takes no more threads than the work is worth: one for each 2^15 pixels, a
+// quarter of a millisecond of the chain. Threads cost some 10 us to wake, and milliseconds where
+// others use the cores.
+inline int resolve_threads(int n_threads, std::int64_t pixels) {
+  const int most = resolve_threads(n_threads);
+  if (n_threads != 0) return most;
+  return static_cast<int>(std::clamp<std::int64_t>(pixels >> 15, 1, most));
 }
 
 // Asked now and then by the calling thread; true stops the work.

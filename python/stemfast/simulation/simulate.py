@@ -154,7 +154,8 @@ def simulate(
     oversample : int
         Samples per pixel side, averaged: 1 takes the thickness at the pixel's centre.
     n_threads : int
-        0 for all cores the process may use.
+        0 for as many as the work is worth, one for each 32,768 pixels, and at most all cores the
+        process may use. The images are the same.
     saturation : "warn", "raise" or "ignore"
         What to do when pixels are clipped to the range of the detector's bits.
     return_truth : bool

@@ -1,6 +1,6 @@
 """How well features are measured: against the simulator's truth, from 200 to 20,000 e/px.
 
-Run it with ``python examples/feature_accuracy.py [PICTURE.png [PARTICLES]]``; it needs
+Run it with ``python examples/feature_accuracy.py [PICTURE.png] [PARTICLES]``; it needs
 ``stemfast[io,viz]``. It prints the table of docs/features.md, of 60 particles a row, and draws what
 was found over the first ones.
 """

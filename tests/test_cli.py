@@ -203,7 +203,7 @@ MISTAKES = [
     (["simulate", "c.npy", "--turn", "x:3", "--random"], "exclude each other"),
     (
         ["simulate", "c.npy", "--pixel-size-nm", "0"],
-        "Scan.pixel_size_nm: expected a number greater",
+        "--pixel-size-nm: expected a number greater",
     ),
     (["simulate", "c.npy", "--inner-mrad", "300"], "expected inner_mrad < outer_mrad"),
     (["simulate", "c.npy", "--probe-nm", "50"], "narrower than the field"),

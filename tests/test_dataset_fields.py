@@ -301,7 +301,7 @@ def test_info_and_resume_know_sets_of_fields(stemfast, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("-n", "10", "--seed", "5"), "differs from this: seed: 0 → 5"),
+        (("-n", "10", "--seed", "5"), "differs from this: --seed: 0 → 5"),
         (("-n", "10", "--set", "cover=[0.1, 0.2]"), "recipe.cover: [0.01, 0.3] → [0.1, 0.2]"),
         ((), "say how many fields to simulate"),
         (("-n", "10", "--kind", "silca"), "did you mean 'silica'?"),

@@ -184,7 +184,7 @@ def test_the_spectrum_tells_a_wide_probe(field, matched):
 
 def test_without_a_scale_lengths_are_in_px(field):
     labels = field.labels
-    conditions = match(field.image, labels=labels).conditions
+    conditions = match(np.asarray(field.image), labels=labels).conditions
     assert not conditions.pixel_size.known
     assert conditions.diameter_median.unit == "px"
     with pytest.raises(ValueError, match="pixel_size could not be told"):

@@ -76,3 +76,8 @@ def test_a_network_has_a_card_and_is_small(name):
     assert f"stemfast train {name}" in card
     folder = Path(sf.__file__).parent / "weights" / name
     assert sum(file.stat().st_size for file in folder.iterdir()) < MEGABYTES * 2**20
+
+
+def test_all_together_stay_below_20_megabytes():
+    folder = Path(sf.__file__).parent / "weights"
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 20e6

@@ -138,7 +138,9 @@ def sealed_text(config: Mapping[str, Any]) -> str:
     >>> json.loads(sealed_text({"temperature": 1.5}))["config_sha256"][:8]
     '4f340e4e'
     """
-    return atomic.json_text({**config, _OWN_CHECKSUM: _checksum(config)})
+    sealed = {**config, _OWN_CHECKSUM: _checksum(config)}
+    # One blank a level: what ships is mostly lists of numbers, and counts in the size of the wheel.
+    return json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _checksum(config: Mapping[str, Any]) -> str:

@@ -12,8 +12,9 @@ from stemfast.fit.families.family import Family
 from stemfast.fit.families.glance import equivalent_quaternions, glance
 from stemfast.fit.families.measures import measured
 from stemfast.fit.families.shape_family import Placed
-from stemfast.fit.families.shipped import cut_cubes, family_of
+from stemfast.fit.families.shipped import FAMILIES, cut_cubes, family_of
 from stemfast.fit.turns import Turns
+from stemfast.studies.families.trial import _read
 
 SCOPE = sf.Microscope(
     scan=sf.Scan(shape=(40, 40), pixel_size_nm=0.5, dwell_us=8), beam=sf.Beam(current_pa=40)
@@ -124,3 +125,8 @@ def test_comparisons_that_cannot_be_are_refused(octahedron_images):
         compare_families(octahedron_images[:1], [SCOPE], some("cube", "cube"))
     with pytest.raises(ValueError, match="got none"):
         compare_families([], [])
+
+
+def test_a_sphere_on_a_coarse_grid_is_not_lost_to_families_that_hold_it():
+    reading = _read(family_of("sphere"), "1 image", 0, 2, some(*FAMILIES))
+    assert (reading.answer, reading.explained) == ("sphere", True)

@@ -45,6 +45,11 @@ Float: TypeAlias = NDArray[np.float64]
 #: Families whose members a cuboid with cut corners may be, and is then told more of.
 _CUBOIDS = ("cube", "cuboid", "truncated cube")
 _PLAIN = ("cube", "cuboid")
+# Seen along one of its faces, a cuboid that is deeper and brighter by as much looks the same.
+_ONE_DOSE = (
+    "the dose is read off a single image: depths along the beam, and with them edges and volume, "
+    "may be off by more than their error bars; give the microscope, or images at several tilts"
+)
 
 
 @one_thread
@@ -163,6 +168,8 @@ def reconstruct(
     if any(one is not None and np.hypot(one[0], one[1]) > SAME_DEG for one in spins):
         no_handedness = ""
     assumptions: list[str] = []
+    if given is None and n == 1:
+        warnings.append(_ONE_DOSE)
     if given is None:
         scopes, assumptions = estimate(
             views, material=material, energy_kev=energy_kev, probe_fwhm_nm=probe_fwhm_nm

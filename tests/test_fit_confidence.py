@@ -134,3 +134,15 @@ def test_numbers_of_corners_that_are_left_open_are_all_named():
     for chances, possible in (([0.02, 0.95, 0.03], (1,)), ([0.02, 0.55, 0.43], (1, 2))):
         object.__setattr__(answer, "count_probabilities", np.array(chances + [0.0] * 6))
         assert answer.possible_counts == possible
+
+
+def test_an_unknown_dose_leaves_the_depth_of_a_turned_cube_open():
+    """Other edges with another dose explain the one image as well as the true ones."""
+    cube = sf.Cuboid(edges=(20, 20, 20), corners={7: sf.Truncation(0.3)})
+    image = sf.simulate(cube, POSES["turned"], sf.Microscope(), seed=0)
+    told = sf.Microscope(beam=sf.Beam(current_pa=1.16 * sf.Beam().current_pa))
+    prior = Prior(cut=(0.1, 0.5), dose_sd=0.3, edge_nm=(22.0, 13.0))
+    best = decide(image, told, prior=prior).best
+    assert (np.abs(best.shape.edges_nm - 20.0) < 3.0 * best.edges_sd_nm).all()
+    assert abs(best.volume_nm3 - cube.volume) < 3.0 * best.volume_sd_nm3
+    assert best.volume_sd_nm3 > 0.02 * cube.volume

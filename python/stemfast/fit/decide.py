@@ -15,10 +15,11 @@ from stemfast.fit.cuboid.spinning import checked_turned
 from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.image.probe import with_fitted_probe
 from stemfast.fit.image.rims import has_sharp_rims, softened
-from stemfast.fit.integrate import integrated_rivals
 from stemfast.fit.joint.gather import fits_of
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.poses import BIN, WAVES, posed_anew
+from stemfast.fit.posterior.integrate import integrated_rivals
+from stemfast.fit.posterior.modes import over_modes
 from stemfast.fit.prior import Prior
 from stemfast.fit.proposal import Proposal, placed
 from stemfast.fit.propose import are_apart, likely_mask, proposals, relaxed
@@ -212,6 +213,8 @@ def decide(
     if case.soft:
         found = [integrated_rivals(one, known, _NEAR) for one in found]
         found.sort(key=lambda one: -one.highest)
+    if k == 1:
+        found[0] = over_modes(found[0], known)
     return Decision(tuple(_distinct(found)), task, tuple(case.microscopes))
 
 

@@ -1,0 +1,1 @@
+"""Evidence and error bars of fits whose posterior is not normal around one maximum."""

@@ -59,7 +59,7 @@ def network(task: str) -> Record | None:
 
 
 def judged(task: str, pose: str) -> Record | None:
-    """What a network that ships reached in one kind of pose, if that was measured by itself."""
+    """Test of a network that ships on one kind of pose, if that was measured by itself."""
     return (read(f"poses-{task}") or {}).get(pose)
 
 

@@ -173,7 +173,7 @@ class _Page:
         head = str(found).splitlines()
         told = [line for line in head if not line.startswith("note:")][:1]
         self._message.tell("\n".join([*told, *dict.fromkeys(notes)]))
-        self._command.show(command(self._tab.kept[_WANTED]))
+        self._command.show(command(reading.wanted))
 
     def _narrow(self, **values: Any) -> None:
         if self._reading is None or self._setting:

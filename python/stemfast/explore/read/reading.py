@@ -43,6 +43,8 @@ class Reading:
     Attributes
     ----------
     found : Found
+    wanted : Wanted
+        File and settings that it was read with.
     min_confidence : float
         Particles below it do not count.
     sizes : (float, float)
@@ -56,6 +58,7 @@ class Reading:
     """
 
     found: Found
+    wanted: Wanted
     min_confidence: float = 0.0
     sizes: tuple[float, float] = (0.0, float("inf"))
     deleted: frozenset[int] = frozenset()
@@ -90,7 +93,8 @@ class Reading:
         >>> rows, cols = np.indices((64, 64))
         >>> image = 40.0 * (np.hypot(rows - 18, cols - 20) < 9)
         >>> image += 40.0 * (np.hypot(rows - 45, cols - 44) < 6) + 10
-        >>> reading = Reading(sf.find(image, pixel_size_nm=0.5, method="classical"))
+        >>> found = sf.find(image, pixel_size_nm=0.5, method="classical")
+        >>> reading = Reading(found, Wanted(Path("image.tif")))
         >>> len(reading.chosen()), len(replace(reading, sizes=(7.0, 99.0)).chosen())
         (2, 1)
         """
@@ -165,7 +169,7 @@ def read(wanted: Wanted, tell: Tell) -> Reading:
         index=wanted.index,
         dataset=dataset,
     )
-    return Reading(find_in(source, wanted.contrast, wanted.method, progress=tell))
+    return Reading(find_in(source, wanted.contrast, wanted.method, progress=tell), wanted)
 
 
 def named(reading: Reading, model: str, tell: Tell) -> Reading:

@@ -15,7 +15,7 @@ from stemfast.explore.job import Tell
 if TYPE_CHECKING:
     from stemfast.reconstruction import ImageFit, Reconstruction
 
-__all__ = ["Asked", "command", "compared", "degrees", "solve"]
+__all__ = ["Asked", "Solved", "command", "compared", "degrees", "solve"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,23 @@ class Asked:
     method: str = "auto"
 
 
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A reconstruction with what it was asked for.
+
+    Attributes
+    ----------
+    asked : Asked
+    answer : Reconstruction
+    notes : tuple of str
+        Decisions taken while the images were read.
+    """
+
+    asked: Asked
+    answer: Reconstruction
+    notes: tuple[str, ...]
+
+
 def degrees(text: str) -> tuple[float, ...]:
     """Numbers separated by commas or blanks; none for an empty text.
 
@@ -71,7 +88,7 @@ def degrees(text: str) -> tuple[float, ...]:
         raise ValueError(f"tilts are {text!r}, expected degrees such as -40, 0, 40") from None
 
 
-def solve(asked: Asked, tell: Tell) -> Reconstruction:
+def solve(asked: Asked, tell: Tell) -> Solved:
     """Read the images and reconstruct the particle.
 
     Raises
@@ -104,7 +121,7 @@ def solve(asked: Asked, tell: Tell) -> Reconstruction:
         report=lambda doing: tell(doing, -1.0),
     )
     assert isinstance(answer, Reconstruction)  # of a cuboid, as asked
-    return answer
+    return Solved(asked, answer, series.notes)
 
 
 def compared(image: ImageFit) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -129,9 +146,9 @@ def command(asked: Asked) -> str:
     Examples
     --------
     >>> command(Asked((Path("tilts.dm3"),), tilt_axis_deg=90, tilts_deg=(-5, 5)))
-    'stemfast reconstruct tilts.dm3 --tilt -5 --tilt 5 --tilt-axis-deg 90'
+    'stemfast reconstruct tilts.dm3 --family cuboid --tilt -5 --tilt 5 --tilt-axis-deg 90'
     """
-    words = ["stemfast", "reconstruct", *map(str, asked.files)]
+    words = ["stemfast", "reconstruct", *map(str, asked.files), "--family", "cuboid"]
     options = {
         "--pixel-size-nm": asked.pixel_size_nm,
         "--views": asked.views,

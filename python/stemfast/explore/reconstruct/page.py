@@ -25,7 +25,14 @@ from bokeh.models import (
 from stemfast import materials
 from stemfast.explore.drawing import Drawing
 from stemfast.explore.follow import Follow
-from stemfast.explore.reconstruct.asked import Asked, command, compared, degrees, solve
+from stemfast.explore.reconstruct.asked import (
+    Asked,
+    Solved,
+    command,
+    compared,
+    degrees,
+    solve,
+)
 from stemfast.explore.tab import Tab
 from stemfast.explore.view import ImageRow
 from stemfast.explore.widgets import (
@@ -174,15 +181,17 @@ class _Page:
         self._tab.kept[_ASKED] = asked
         self._work.start(lambda tell: solve(asked, tell))
 
-    def _show(self, answer: Reconstruction) -> None:
-        self._answer = self._tab.kept[_KEPT] = answer
+    def _show(self, solved: Solved) -> None:
+        self._tab.kept[_KEPT] = solved
+        self._answer = answer = solved.answer
         self._pose: Rotation = answer.images[0].orientation
         self._words.text = (
             f'<pre style="overflow-x:auto;max-width:92vw">{html.escape(str(answer))}</pre>'
         )
         self._number.update(end=max(len(answer.images), 2), value=1)
         self._number.visible = len(answer.images) > 1
-        self._command.show(command(self._tab.kept[_ASKED]))
+        self._command.show(command(solved.asked))
+        self._message.tell("\n".join(solved.notes))
         self._seen.visible = True
         self._draw()
         self._compare()
@@ -229,6 +238,7 @@ class _Page:
 _TITLES = ("measured [e⁻]", "re-simulated [e⁻]", "difference, in units of the noise")
 _HINT = "Drag to turn. Deformed corners are red. The pose is that of the image below."
 _ABOUT = (
-    "The family is that of cuboids with cut corners; whatever else is called not explained. "
+    "The particle is fitted as a cuboid with cut corners; whatever else is called not explained, "
+    "and <code>stemfast reconstruct --family auto</code> tries the other families. "
     "A fit takes seconds to minutes."
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-__all__ = ["draw_found", "draw_sizes"]
+__all__ = ["colour_of", "draw_found", "draw_sizes", "size_bins"]
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def draw_found(source: Source, found: Sequence[FoundOne], path: str | Path) -> P
     closed_lines(
         axes,
         [one.outline for one in found],
-        [_colour(one) for one in found],
+        [colour_of(one) for one in found],
         [_style(one) for one in found],
         width=width,
     )
@@ -81,7 +81,8 @@ def draw_found(source: Source, found: Sequence[FoundOne], path: str | Path) -> P
     return save(figure, path)
 
 
-def _colour(one: FoundOne) -> str:
+def colour_of(one: FoundOne) -> str:
+    """Colour of its outline: see `draw_found`."""
     return _CUT if one.on_border else _OVERLAPPED if one.overlapped else _ALONE
 
 
@@ -166,7 +167,7 @@ def draw_sizes(sizes: Population, path: str | Path, *, title: str = "") -> Path:
         axes.set_title(title, fontsize=9)
     d = sizes.diameters
     if len(d):
-        edges = _bins(d)
+        edges = size_bins(d)
         axes.hist(d, bins=edges.tolist(), color="#56b4e9", edgecolor="white", linewidth=0.5)
         if len(d) > 2 and sizes.lognormal_sigma > 0:
             x = np.linspace(max(edges[0], 1e-9), edges[-1], 300)
@@ -186,8 +187,8 @@ def draw_sizes(sizes: Population, path: str | Path, *, title: str = "") -> Path:
     return save(figure, path)
 
 
-def _bins(d: Floats) -> Floats:
-    """Edges by Freedman and Diaconis' rule, at least five bins."""
+def size_bins(d: Floats) -> Floats:
+    """Edges of a histogram by Freedman and Diaconis' rule, 5 to 40 bins."""
     low, high = float(d.min()), float(d.max())
     if high <= low:
         return np.array([0.9 * low, 1.1 * low])

@@ -8,6 +8,7 @@ from bokeh.plotting import figure
 
 from stemfast.explore.read.reading import Reading
 from stemfast.explore.view import ImageRow, image_figure
+from stemfast.finding.picture import size_bins
 
 __all__ = ["Detail", "Histogram"]
 
@@ -39,7 +40,7 @@ class Detail:
         self._chances.hbar("shape", right="p", height=0.7, source=self._bars, color="#0072b2")
         self._chances.grid.grid_line_color = None
         self._chances.outline_line_color = None
-        self._words = Div(text="Choose a particle in the image or in the table.", width=2 * _SIDE)
+        self._words = Div(text=_NONE, width=2 * _SIDE)
         self._pictures = Row(self._crop.figures[0], self._view.figures[0], visible=False)
         self._chances.visible = False
         self.layout = Column(self._words, self._pictures, self._chances)
@@ -117,10 +118,7 @@ class Histogram:
         if not len(diameters):
             self._bins.data = {"left": [], "right": [], "top": []}
             return
-        edges = np.histogram_bin_edges(diameters, "fd")
-        if len(edges) < 6:
-            edges = np.histogram_bin_edges(diameters, 5)
-        heights, edges = np.histogram(diameters, edges)
+        heights, edges = np.histogram(diameters, size_bins(diameters))
         self._bins.data = {
             "left": edges[:-1].tolist(),
             "right": edges[1:].tolist(),

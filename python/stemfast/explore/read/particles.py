@@ -24,11 +24,11 @@ from stemfast.explore.read.reading import Reading
 from stemfast.explore.view import ImageRow
 from stemfast.explore.widgets import listen
 from stemfast.finding import FoundOne
+from stemfast.finding.picture import colour_of
 
 __all__ = ["Particles"]
 
-# Of Okabe and Ito's palette, as in the pictures of `stemfast find`.
-_ALONE, _OVERLAPPED, _CUT, _CHOSEN = "#56c4f9", "#f6a800", "#f0a0d0", "#fff23a"
+_CHOSEN = "#fff23a"
 _SIDE = 600
 _MOST_PX = 3072  # rows or columns of what is sent to the browser
 _COLUMNS = ("particle", "d", "sd", "low", "high", "round", "sure", "state", "shape")
@@ -151,19 +151,17 @@ def _data(reading: Reading) -> dict[str, list[Any]]:
         "high": [one.max_feret * scale for one in found],
         "round": [one.circularity for one in found],
         "sure": [one.confidence for one in found],
-        "state": [_state(one)[0] for one in found],
+        "state": [_state(one) for one in found],
         "shape": [reading.shape(one.label) for one in found],
         # Outlines count from the first pixel's centre, the picture from its edge.
         "xs": [((one.outline[:, 0] + 0.5) * scale).tolist() for one in found],
         "ys": [((one.outline[:, 1] + 0.5) * scale).tolist() for one in found],
-        "colour": [_state(one)[1] for one in found],
+        "colour": [colour_of(one) for one in found],
     }
 
 
-def _state(one: FoundOne) -> tuple[str, str]:
-    if one.on_border:
-        return "cut", _CUT
-    return ("touching", _OVERLAPPED) if one.overlapped else ("alone", _ALONE)
+def _state(one: FoundOne) -> str:
+    return "cut" if one.on_border else "touching" if one.overlapped else "alone"
 
 
 def _columns(unit: str) -> list[TableColumn]:

@@ -140,7 +140,6 @@ class Pace:
         self._document, self._draw, self._settle = document, draw, settle
         self._timer: Any = None
         self._waits, self._wanted = False, False
-        self.drawn = 0
         seen = ColumnDataSource({"n": [0]}, name="seen")
         last.js_on_change(
             "data",
@@ -162,7 +161,6 @@ class Pace:
 
     def _now(self) -> None:
         self._wanted = False
-        self.drawn += 1
         self._draw()
 
     def _seen(self) -> None:

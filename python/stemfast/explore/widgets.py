@@ -12,7 +12,7 @@ from typing import Any
 
 from bokeh.models import Button, Column, ColumnDataSource, CustomJS, Div, Model, Row, UIElement
 
-from stemfast.explore.job import Job
+from stemfast.explore.job import Job, in_words
 
 __all__ = [
     "CodeBox",
@@ -153,8 +153,6 @@ class Download:
         self.button.on_click(lambda *_: self._clicked())
 
     def _clicked(self) -> None:
-        from stemfast.explore.job import in_words
-
         try:
             name, content = self._make()
         except Exception as error:

@@ -54,7 +54,7 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it goes on."""
+        """True until it ends."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
@@ -81,7 +81,7 @@ class Job:
 
 
 def in_words(error: BaseException) -> str:
-    """What an error says to a person.
+    """Message of an error, for a person.
 
     Examples
     --------

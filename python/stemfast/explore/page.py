@@ -94,7 +94,7 @@ def _pages(files: Sequence[Path], tabs: Tabs) -> dict[str, Maker]:
 
 
 def _tab_name(document: Any) -> str:
-    """What the address calls this tab; a new name where it has none."""
+    """Name of this tab in the address; a new one where it has none."""
     context = document.session_context
     words = context.request.arguments.get("tab", []) if context is not None else []
     return words[0].decode("ascii", "replace") if words else secrets.token_hex(8)

@@ -1,4 +1,4 @@
-"""What a tab of the browser shows, kept while the server runs so that a reload loses nothing."""
+"""State of each tab of the browser, kept while the server runs so that a reload loses nothing."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class Download:
 
 
 class ProgressLine:
-    """What a job does, how far it is, and a button that stops it."""
+    """Progress of a job, with a button that stops it."""
 
     def __init__(self) -> None:
         self._words = Div(width=CONTROLS_PX)

@@ -1,4 +1,4 @@
-"""What is known of the chosen particle, and the sizes of all of them."""
+"""The chosen particle with its shape probabilities, and a histogram of all sizes."""
 
 from __future__ import annotations
 

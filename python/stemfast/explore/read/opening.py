@@ -98,7 +98,7 @@ class Opening:
         )
 
     def wanted(self) -> Wanted:
-        """What the controls say.
+        """File and settings that the controls hold.
 
         Raises
         ------

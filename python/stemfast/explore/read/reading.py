@@ -72,7 +72,7 @@ class Reading:
 
     @property
     def counts(self) -> NDArray[np.bool_]:
-        """Which particles count, in the order of the labels."""
+        """Mask of the particles that count, in the order of the labels."""
         low, high = self.sizes
         return np.array(
             [
@@ -85,7 +85,7 @@ class Reading:
         )
 
     def chosen(self) -> Found:
-        """What was found, with the particles that count only, numbered from 1 again.
+        """Found particles that count, numbered from 1 again.
 
         Examples
         --------

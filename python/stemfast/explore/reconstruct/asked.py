@@ -125,7 +125,7 @@ def solve(asked: Asked, tell: Tell) -> Solved:
 
 
 def compared(image: ImageFit) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """What was measured, what the answer makes of it, and their difference in units of the noise.
+    """Measured image, image that the answer predicts, and their difference in units of the noise.
 
     Returns
     -------

@@ -19,7 +19,7 @@ _GAP = 2
 
 @dataclass(frozen=True)
 class Choice:
-    """Which images of a set are looked at.
+    """Images of a set that are shown, by label and parameter.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ METRICS, RECORD = "metrics.jsonl", "run.json"
 
 @dataclass(frozen=True)
 class Run:
-    """What a run has written down so far.
+    """Metrics that a run has written so far.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from stemfast.particles import Ellipsoid, Particle, Sphere
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
-__all__ = ["Line", "Wireframe", "box_corners", "wireframe"]
+__all__ = ["Line", "Wireframe", "box_corners", "dragged", "wireframe"]
 
 Floats = NDArray[np.float64]
 Hidden = NDArray[np.bool_]
@@ -98,6 +98,17 @@ def box_corners(
     points = pose.apply((bits - 0.5) * np.array(edges_nm))
     towards = (2 * bits - 1) * pose.as_matrix()[2]  # z of the outward normals of its faces
     return points[:, :2], points[:, 2], (towards > 0).all(axis=1)
+
+
+def dragged(pose: Rotation, dx_deg: float, dy_deg: float) -> Rotation:
+    """The pose after a drag to the right and downwards [degrees].
+
+    The side that faces the source follows the pointer: a drag to the right turns about −y, one
+    downwards about x.
+    """
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_euler("yx", (-dx_deg, dy_deg), degrees=True) * pose
 
 
 def _normal(corners: Floats) -> Floats:

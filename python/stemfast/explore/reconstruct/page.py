@@ -45,6 +45,7 @@ from stemfast.explore.widgets import (
     note,
     packed,
 )
+from stemfast.explore.wireframe import dragged
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -219,10 +220,7 @@ class _Page:
         self._before = self._pose
 
     def _drag(self, dx_deg: float, dy_deg: float) -> None:
-        from scipy.spatial.transform import Rotation
-
-        turn = Rotation.from_euler("yx", (-dx_deg, dy_deg), degrees=True)
-        self._pose = turn * self._before
+        self._pose = dragged(self._before, dx_deg, dy_deg)
         self._draw()
 
     def _everything(self) -> tuple[str, bytes]:

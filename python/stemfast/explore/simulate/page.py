@@ -22,7 +22,7 @@ from bokeh.models import (
 import stemfast as sf
 from stemfast import materials
 from stemfast.explore.drawing import Drawing
-from stemfast.explore.simulate.scene import EDITS, SHAPES, Scene, turned
+from stemfast.explore.simulate.scene import EDITS, SHAPES, Scene, angles_deg, turned
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tab
 from stemfast.explore.view import ImageRow, Pace
@@ -67,6 +67,7 @@ class _Page:
         self._taken: sf.Simulation | None = None
         self._start = self._scene.turn_deg  # where a drag began
         self._setting = False  # while widgets are told values, they do not tell them back
+        self._by_name: dict[str, Slider] = {}
         self._message = Message()
         self._images = ImageRow(_TITLES, ("nm", "e⁻", "counts"))
         self._drawing = Drawing(self._begin, self._drag, self._toggle)
@@ -233,14 +234,9 @@ class _Page:
             self._change(turn_deg=tuple(float(spinner.value) for spinner in self._angles))
 
     def _at_random(self) -> None:
-        import warnings
-
         from scipy.spatial.transform import Rotation
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of gimbal lock: any of the equal answers will do
-            angles = Rotation.random().as_euler("xyz", degrees=True)
-        self._turn(tuple(round(float(angle), 1) + 0.0 for angle in angles))
+        self._turn(angles_deg(Rotation.random()))
 
     def _motion_controls(self) -> UIElement:
         scene = self._scene
@@ -280,15 +276,13 @@ class _Page:
         self._by_name["pixel_size_nm"].value = size
         self._setting = False
 
-    _by_name: dict[str, Slider]
-
     def _sliders(self, settings: tuple[tuple[str, str, float, float, float], ...]) -> list[Slider]:
         made = []
         for name, words, low, high, step in settings:
             value = getattr(self._scene, name)
             slider = Slider(title=words, start=low, end=high, step=step, value=value, width=_WIDE)
             listen(slider, "value", self._set(name, type(value)))
-            self._by_name = {**getattr(self, "_by_name", {}), name: slider}
+            self._by_name[name] = slider
             made.append(slider)
         return made
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemfast as sf
+from stemfast.explore.wireframe import dragged
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
     from stemfast.particles.corner_edits import CornerEdit
 
-__all__ = ["EDITS", "SHAPES", "Scene", "ShapeChoice", "turned"]
+__all__ = ["BY_EDGE", "EDITS", "SHAPES", "Scene", "ShapeChoice", "angles_deg", "turned"]
 
 Numbers = tuple[float, ...]
 
@@ -43,6 +44,17 @@ SHAPES: Mapping[str, ShapeChoice] = MappingProxyType(
         "icosahedron": ShapeChoice(("edge",), (13.0,)),
         "decahedron": ShapeChoice(("edge",), (16.0,)),
         "hexagonal-prism": ShapeChoice(("edge", "height"), (12.0, 18.0)),
+    }
+)
+
+#: Shapes that an edge alone makes.
+BY_EDGE: Mapping[str, type[sf.Particle]] = MappingProxyType(
+    {
+        "tetrahedron": sf.Tetrahedron,
+        "octahedron": sf.Octahedron,
+        "truncated-octahedron": sf.TruncatedOctahedron,
+        "icosahedron": sf.Icosahedron,
+        "decahedron": sf.Decahedron,
     }
 )
 
@@ -166,14 +178,7 @@ class Scene:
                 return sf.Ellipsoid((size[0] / 2, size[1] / 2, size[2] / 2), material=material)
             case "hexagonal-prism":
                 return sf.HexagonalPrism(size[0], size[1], material=material)
-        kinds: Mapping[str, type[sf.Particle]] = {
-            "tetrahedron": sf.Tetrahedron,
-            "octahedron": sf.Octahedron,
-            "truncated-octahedron": sf.TruncatedOctahedron,
-            "icosahedron": sf.Icosahedron,
-            "decahedron": sf.Decahedron,
-        }
-        return kinds[self.shape](edge=size[0], material=material)  # type: ignore[call-arg]
+        return BY_EDGE[self.shape](edge=size[0], material=material)  # type: ignore[call-arg]
 
     def orientation(self) -> Rotation:
         """The pose: the turns about x, y and z, one after the other."""
@@ -246,23 +251,31 @@ class Scene:
 def turned(turn_deg: Numbers, dx_deg: float, dy_deg: float) -> Numbers:
     """Turns about x, y and z after a drag to the right and downwards [degrees].
 
-    What the beam meets first follows the pointer: to the right turns about −y, downwards about x.
-    Angles are rounded to a tenth, so that they can be typed.
-
     Examples
     --------
     >>> turned((0.0, 0.0, 0.0), 0.0, 30.0)
     (30.0, 0.0, 0.0)
     """
-    import warnings
-
     from scipy.spatial.transform import Rotation
 
     before = Rotation.from_euler("xyz", turn_deg, degrees=True)
-    after = Rotation.from_euler("yx", (-dx_deg, dy_deg), degrees=True) * before
+    return angles_deg(dragged(before, dx_deg, dy_deg))
+
+
+def angles_deg(pose: Rotation) -> Numbers:
+    """Turns about x, y and z that make a pose, to a tenth so that they can be typed [degrees].
+
+    Examples
+    --------
+    >>> from scipy.spatial.transform import Rotation
+    >>> angles_deg(Rotation.from_euler("z", 90, degrees=True))
+    (0.0, 0.0, 90.0)
+    """
+    import warnings
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of gimbal lock: any of the equal answers will do
-        angles = after.as_euler("xyz", degrees=True)
+        angles = pose.as_euler("xyz", degrees=True)
     return tuple(round(float(angle), 1) + 0.0 for angle in angles)
 
 

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 
-from stemfast.explore.simulate.scene import Numbers, Scene
+from stemfast.explore.simulate.scene import BY_EDGE, Numbers, Scene
 
 __all__ = ["command_line", "not_on_the_command_line", "python_code"]
 
-#: Fields of a scene that are options of ``stemfast simulate``, and their defaults there.
-_OPTIONS = {
-    "pixel_size_nm": ("--pixel-size-nm", 0.35),
-    "dwell_us": ("--dwell-us", 4.0),
-    "current_pa": ("--current-pa", 20.0),
-    "energy_kev": ("--energy-kev", 200.0),
-    "probe_nm": ("--probe-nm", 0.5),
-    "convergence_mrad": ("--convergence-mrad", 20.0),
-    "inner_mrad": ("--inner-mrad", 60.0),
-    "outer_mrad": ("--outer-mrad", 200.0),
-    "bright_field_mrad": ("--bright-field-mrad", 0.0),
-    "film_nm": ("--film-nm", 5.0),
-    "seed": ("--seed", 0),
-}
+#: Fields of a scene that are options of ``stemfast simulate``, named like them.
+_OPTIONS = (
+    "pixel_size_nm",
+    "dwell_us",
+    "current_pa",
+    "energy_kev",
+    "probe_nm",
+    "convergence_mrad",
+    "inner_mrad",
+    "outer_mrad",
+    "bright_field_mrad",
+    "film_nm",
+    "seed",
+)
+#: Defaults of ``stemfast simulate`` and of the classes; those of a scene but for its field.
+_USUAL = {one.name: one.default for one in fields(Scene)} | {"pixels": 128, "pixel_size_nm": 0.35}
 
-_CLASSES = {
-    "tetrahedron": "Tetrahedron",
-    "octahedron": "Octahedron",
-    "truncated-octahedron": "TruncatedOctahedron",
-    "icosahedron": "Icosahedron",
-    "decahedron": "Decahedron",
-}
 _EDIT_CODE = {
     "truncate": "sf.Truncation({})",
     "displace": "sf.Displacement(nm={})",
@@ -55,17 +51,16 @@ def command_line(scene: Scene, file: str = "image.tif") -> str:
     words += ["--size", ",".join(_number(length) for length in scene.size_nm)]
     for corner, (kind, amount) in scene.corners.items():
         words += ["--corner", f"{corner}:{kind}:{_number(amount)}"]
-    if scene.material != "Au":
+    if scene.material != _USUAL["material"]:
         words += ["--material", scene.material]
     for axis, angle in zip("xyz", scene.turn_deg, strict=True):
         if angle:
             words += ["--turn", f"{axis}:{_number(angle)}"]
-    if scene.pixels != 128:
+    if scene.pixels != _USUAL["pixels"]:
         words += ["--pixels", str(scene.pixels), str(scene.pixels)]
-    for name, (option, usual) in _OPTIONS.items():
-        value = getattr(scene, name)
-        if value != usual:
-            words += [option, _number(value)]
+    for name in _OPTIONS:
+        if value := _unless_usual(scene, name):
+            words += [f"--{name.replace('_', '-')}", value]
     return shlex.join(words)
 
 
@@ -136,7 +131,7 @@ def _particle(scene: Scene) -> str:
         case "hexagonal-prism":
             edge, height = map(_number, size)
             return f"sf.HexagonalPrism(edge={edge}, height={height}, {material})"
-    return f"sf.{_CLASSES[scene.shape]}(edge={_number(size[0])}, {material})"
+    return f"sf.{BY_EDGE[scene.shape].__name__}(edge={_number(size[0])}, {material})"
 
 
 def _microscope(scene: Scene) -> list[str]:
@@ -144,33 +139,35 @@ def _microscope(scene: Scene) -> list[str]:
     strays = _call(
         "sf.Instability",
         drift_nm_s=_numbers(scene.drift_nm_s) if any(scene.drift_nm_s) else "",
-        row_jitter_pm=_unless(scene.jitter_pm, 0.0),
+        row_jitter_pm=_unless_usual(scene, "jitter_pm"),
     )
     parts = {
         "scan": _call(
             "sf.Scan",
             shape=f"({scene.pixels}, {scene.pixels})",
             pixel_size_nm=_number(scene.pixel_size_nm),
-            dwell_us=_unless(scene.dwell_us, 4.0),
+            dwell_us=_unless_usual(scene, "dwell_us"),
             instability=strays,
         ),
         "beam": _call(
             "sf.Beam",
-            energy_kev=_unless(scene.energy_kev, 200.0),
-            current_pa=_unless(scene.current_pa, 20.0),
-            convergence_mrad=_unless(scene.convergence_mrad, 20.0),
+            energy_kev=_unless_usual(scene, "energy_kev"),
+            current_pa=_unless_usual(scene, "current_pa"),
+            convergence_mrad=_unless_usual(scene, "convergence_mrad"),
         ),
-        "probe": _call("sf.Probe", fwhm_nm=_unless(scene.probe_nm, 0.5)),
+        "probe": _call("sf.Probe", fwhm_nm=_unless_usual(scene, "probe_nm")),
         "haadf": _call(
             "sf.Haadf",
-            inner_mrad=_unless(scene.inner_mrad, 60.0),
-            outer_mrad=_unless(scene.outer_mrad, 200.0),
+            inner_mrad=_unless_usual(scene, "inner_mrad"),
+            outer_mrad=_unless_usual(scene, "outer_mrad"),
         ),
-        "bright_field": _call("sf.BrightField", outer_mrad=_unless(scene.bright_field_mrad, 0.0)),
+        "bright_field": _call(
+            "sf.BrightField", outer_mrad=_unless_usual(scene, "bright_field_mrad")
+        ),
         "film": _call(
             "sf.Film",
-            thickness_nm=_unless(scene.film_nm, 5.0),
-            roughness_nm=_unless(scene.roughness_nm, 0.0),
+            thickness_nm=_unless_usual(scene, "film_nm"),
+            roughness_nm=_unless_usual(scene, "roughness_nm"),
         ),
     }
     return [f"{name}={code}" for name, code in parts.items() if code]
@@ -182,8 +179,9 @@ def _call(name: str, **arguments: str) -> str:
     return f"{name}({given})" if given else ""
 
 
-def _unless(value: float, usual: float) -> str:
-    return "" if value == usual else _number(value)
+def _unless_usual(scene: Scene, name: str) -> str:
+    value = getattr(scene, name)
+    return "" if value == _USUAL[name] else _number(value)
 
 
 def _number(value: float) -> str:

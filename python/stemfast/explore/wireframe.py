@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.particles import Ellipsoid, Particle, Sphere
+from stemfast.particles.picture import far_to_near
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -64,20 +65,15 @@ def wireframe(particle: Particle, pose: Rotation) -> Wireframe:
     """
     if isinstance(particle, Sphere | Ellipsoid):
         return _round(particle, pose.as_matrix())
-    points = pose.apply(particle.vertices)
-    near: list[tuple[float, Line, float]] = []
-    hidden: list[Line] = []
-    for face in particle.faces:
-        corners = points[list(face)]
-        normal = _normal(corners)
-        line = (corners[:, 0].tolist(), corners[:, 1].tolist())
+    drawn = Wireframe([], [], [])
+    for corners, normal in far_to_near(pose.apply(particle.vertices), particle.faces):
+        x, y = corners[:, 0].tolist(), corners[:, 1].tolist()
         if normal[2] < 0:  # the beam goes along +z, so its source sees what looks to -z
-            shade = 0.35 + 0.65 * max(0.0, float(normal @ _LIGHT))
-            near.append((float(corners[:, 2].mean()), line, shade))
+            drawn.faces.append((x, y))
+            drawn.shades.append(0.35 + 0.65 * max(0.0, float(normal @ _LIGHT)))
         else:
-            hidden.append((line[0] + line[0][:1], line[1] + line[1][:1]))
-    near.sort(key=lambda one: -one[0])
-    return Wireframe([line for _, line, _ in near], [shade for *_, shade in near], hidden)
+            drawn.hidden.append((x + x[:1], y + y[:1]))
+    return drawn
 
 
 def box_corners(
@@ -109,13 +105,6 @@ def dragged(pose: Rotation, dx_deg: float, dy_deg: float) -> Rotation:
     from scipy.spatial.transform import Rotation
 
     return Rotation.from_euler("yx", (-dx_deg, dy_deg), degrees=True) * pose
-
-
-def _normal(corners: Floats) -> Floats:
-    """Outward normal of a face, also of one with corners in a row (Newell's method)."""
-    after = np.roll(corners, -1, axis=0)
-    normal = np.cross(corners, after).sum(axis=0)
-    return np.asarray(normal / max(float(np.linalg.norm(normal)), 1e-300))
 
 
 def _round(particle: Sphere | Ellipsoid, turn: Floats) -> Wireframe:

@@ -12,7 +12,7 @@ from stemfast.particles.geometry.solid import Face, FloatArray
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Shown", "ellipsoid_mesh", "notebook_html", "svg"]
+__all__ = ["Shown", "ellipsoid_mesh", "far_to_near", "notebook_html", "svg"]
 
 _SIDE_PX = 170
 _TURN_DEG = (28.0, -32.0)  # about x, then about y
@@ -76,15 +76,9 @@ def svg(vertices: FloatArray, faces: tuple[Face, ...]) -> str:
     """
     turned = np.asarray(vertices, np.float64) @ _rotation().T
     radius = 1.05 * float(np.abs(turned[:, :2]).max())
-    drawn = []
-    for face in faces:
-        corners = turned[list(face)]
-        normal = np.cross(corners - corners[0], np.roll(corners, -1, axis=0) - corners[0]).sum(0)
-        size = float(np.linalg.norm(normal))
-        if size > 0 and normal[2] < 0:
-            drawn.append((float(corners[:, 2].mean()), corners, normal / size))
-    drawn.sort(key=lambda one: -one[0])
-    shapes = "".join(_polygon(corners, normal) for _, corners, normal in drawn)
+    shapes = "".join(
+        _polygon(corners, normal) for corners, normal in far_to_near(turned, faces) if normal[2] < 0
+    )
     height = 2.3 * radius
     length = 10.0 ** math.floor(math.log10(radius))
     length *= 5.0 if radius >= 5 * length else 2.0 if radius >= 2 * length else 1.0
@@ -99,6 +93,21 @@ def svg(vertices: FloatArray, faces: tuple[Face, ...]) -> str:
     sides = f'width="{_SIDE_PX}" height="{1.15 * _SIDE_PX:.0f}" style="flex-shrink:0"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {sides} viewBox="{box}">'
     return f"{head}{shapes}{bar}</svg>"
+
+
+def far_to_near(
+    vertices: FloatArray, faces: tuple[Face, ...]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Corners and outward unit normal of each face that has an area, by falling mean z."""
+    found = []
+    for face in faces:
+        corners = vertices[list(face)]
+        normal = np.cross(corners - corners[0], np.roll(corners, -1, axis=0) - corners[0]).sum(0)
+        size = float(np.linalg.norm(normal))
+        if size > 0:
+            found.append((float(corners[:, 2].mean()), corners, normal / size))
+    found.sort(key=lambda one: -one[0])
+    return [(corners, normal) for _, corners, normal in found]
 
 
 def ellipsoid_mesh(half_lengths: tuple[float, float, float]) -> tuple[FloatArray, tuple[Face, ...]]:

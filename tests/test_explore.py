@@ -155,6 +155,9 @@ def test_only_particles_that_count_are_saved_and_numbered_anew(spheres, tmp_path
     assert np.array_equal(labels > 0, narrowed.chosen().labels > 0)
     rows = list(csv.DictReader((folder / "particles.csv").read_text().splitlines()))
     assert [row["particle"] for row in rows] == ["1", "2"]
+    alone = [narrowed.save_table(tmp_path / "one.csv"), narrowed.save_labels(tmp_path / "one.tif")]
+    for file, name in zip(alone, ("particles.csv", "labels.tif"), strict=True):
+        assert file.read_bytes() == (folder / name).read_bytes()
 
 
 def test_particles_merged_and_split_by_hand_are_measured_anew(spheres):

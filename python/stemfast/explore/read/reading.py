@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from stemfast.explore.job import Tell
 from stemfast.finding import Found, FoundOne
+from stemfast.finding.files import write_labels
+from stemfast.finding.table import Row, write_rows
 
 if TYPE_CHECKING:
     from stemfast.classification import Classification
@@ -127,6 +129,19 @@ class Reading:
             if counted:
                 rows.append({**row, "particle": len(rows) + 1})
         return rows
+
+    def save_table(self, path: Path) -> Path:
+        """Write the table of the particles that count, as `Found.save` does."""
+        chosen = self.chosen()
+        rows: list[Row] = [{"file": chosen.source.name, **row} for row in chosen.table]
+        write_rows(path, rows, with_nm=chosen.pixel_size_nm is not None)
+        return path
+
+    def save_labels(self, path: Path) -> Path:
+        """Write the label image of the particles that count, as `Found.save` does."""
+        chosen = self.chosen()
+        write_labels(path, chosen.labels, chosen.pixel_size_nm)
+        return path
 
     def save(self, folder: Path) -> Path:
         """Write what counts: the files of `Found.save`, and ``shapes.csv`` where shapes are known.

@@ -37,6 +37,7 @@ from stemfast.explore.widgets import (
     note,
     packed,
 )
+from stemfast.finding.files import LABELS, TABLE
 
 __all__ = ["read_page"]
 
@@ -70,7 +71,9 @@ class _Page:
         self._setting = False
         self._message = Message()
         self._work = Follow(document, tab, "read", self._message, self._replace)
-        self._opening = Opening(document, files, tab.kept.get(_WANTED), uploads, self._open)
+        self._opening = Opening(
+            document, files, tab.kept.get(_WANTED), uploads, partial(self._attempt, self._open)
+        )
         self._detail, self._histogram = Detail(), Histogram()
         self._particles = Particles(lambda labels: self._detail.show(self._reading, labels))
         self._command = CodeBox("Command line")
@@ -87,7 +90,7 @@ class _Page:
         if self._reading is not None:
             self._show(self._reading)
         if files and self._reading is None and "read" not in tab.jobs:
-            self._open()
+            self._attempt(self._open)
         self._work.resume()
 
     def _choices(self) -> UIElement:
@@ -110,24 +113,29 @@ class _Page:
         }
         made = [Button(label=label, width=64) for label in buttons]
         for button, what in zip(made, buttons.values(), strict=True):
-            button.on_click(partial(_call, what))
+            button.on_click(partial(self._attempt, what))
         name = Button(label="Name the shapes", width=134)
-        name.on_click(lambda *_: self._name())
+        name.on_click(partial(self._attempt, self._name))
         self._shape = Select(title="Shape by hand", options=[""], width=134)
-        listen(self._shape, "value", self._correct)
+        listen(self._shape, "value", lambda shape: self._attempt(partial(self._correct, shape)))
         saves = [
-            Download("Save CSV", self._file("particles.csv"), self._message).button,
-            Download("Save labels", self._file("labels.tif"), self._message, 96).button,
+            Download("Save CSV", self._file(TABLE, Reading.save_table), self._message).button,
+            Download(
+                "Save labels", self._file(LABELS, Reading.save_labels), self._message, 96
+            ).button,
             Download("Save all", self._everything, self._message, 84).button,
         ]
         return group("By hand", Row(*made), Row(name, self._shape), Row(*saves), note(_HAND))
 
-    def _open(self) -> None:
+    def _attempt(self, what: Callable[[], None], event: Any = None) -> None:
+        """Do what a widget asks for; say why where it cannot be done."""
         try:
-            wanted = self._opening.wanted()
+            what()
         except ValueError as error:
             self._message.error(str(error))
-            return
+
+    def _open(self) -> None:
+        wanted = self._opening.wanted()
         self._tab.kept[_WANTED] = wanted
         self._work.start(lambda tell: read(wanted, tell))
 
@@ -190,27 +198,15 @@ class _Page:
         return self._reading, labels
 
     def _delete(self) -> None:
-        try:
-            reading, labels = self._chosen(1)
-        except ValueError as error:
-            self._message.error(str(error))
-            return
+        reading, labels = self._chosen(1)
         self._replace(replace(reading, deleted=reading.deleted | set(labels)))
 
     def _split(self) -> None:
-        try:
-            reading, labels = self._chosen(1)
-        except ValueError as error:
-            self._message.error(str(error))
-            return
+        reading, labels = self._chosen(1)
         self._work.start(lambda tell: split(reading, labels[0], tell))
 
     def _merge(self) -> None:
-        try:
-            reading, labels = self._chosen(2)
-        except ValueError as error:
-            self._message.error(str(error))
-            return
+        reading, labels = self._chosen(2)
         self._work.start(lambda tell: merged(reading, labels, tell))
 
     def _undo(self) -> None:
@@ -218,39 +214,34 @@ class _Page:
             self._show(self._before.pop())
 
     def _name(self) -> None:
-        reading = self._reading
-        if reading is None:
-            self._message.error("find the particles first")
-            return
+        reading = self._found()
         self._work.start(lambda tell: named(reading, _MODEL, tell))
 
     def _correct(self, shape: str) -> None:
         if not shape or self._reading is None:
             return
-        try:
-            reading, labels = self._chosen(1)
-        except ValueError as error:
-            self._message.error(str(error))
-            return
+        reading, labels = self._chosen(1)
         corrected = {**reading.corrected, **dict.fromkeys(labels, shape)}
         self._replace(replace(reading, corrected=MappingProxyType(corrected)))
         self._shape.value = ""
 
-    def _saved(self, folder: str) -> Path:
+    def _found(self) -> Reading:
         if self._reading is None:
             raise ValueError("find the particles first")
-        return self._reading.save(Path(folder))
+        return self._reading
 
-    def _file(self, name: str) -> Callable[[], tuple[str, bytes]]:
+    def _file(
+        self, name: str, save: Callable[[Reading, Path], Path]
+    ) -> Callable[[], tuple[str, bytes]]:
         def make() -> tuple[str, bytes]:
             with tempfile.TemporaryDirectory() as folder:
-                return name, (self._saved(folder) / name).read_bytes()
+                return name, save(self._found(), Path(folder) / name).read_bytes()
 
         return make
 
     def _everything(self) -> tuple[str, bytes]:
         with tempfile.TemporaryDirectory() as folder:
-            return "found.zip", packed(self._saved(folder))
+            return "found.zip", packed(self._found().save(Path(folder)))
 
 
 def command(wanted: Wanted) -> str:
@@ -274,10 +265,6 @@ def command(wanted: Wanted) -> str:
         if value:
             words += [option, str(value)]
     return shlex.join(words)
-
-
-def _call(what: Callable[[], None], event: Any) -> None:
-    what()
 
 
 _HAND = (

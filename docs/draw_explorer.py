@@ -80,26 +80,19 @@ def read(reader: Reader) -> None:
 
 def reconstruct(reader: Reader) -> None:
     """A particle from three tilts."""
-    fill(reader, "a path a line", "\n".join(f"tilt{k}.tif" for k in range(3)))
-    fill(reader, "Tilts", "-40, 0, 40")
-    fill(reader, "Tilt axis", "0")
+    reader.fill("a path a line", "\n".join(f"tilt{k}.tif" for k in range(3)))
+    reader.fill("Tilts", "-40, 0, 40")
+    reader.fill("Tilt axis", "0")
     reader.page.get_by_role("button", name="Reconstruct").click()
     reader.says("edge a")
 
 
 def sets(reader: Reader) -> None:
     """Images of a set, those with two deformed corners."""
-    fill(reader, "Folder of a data set", "count")
+    reader.fill("Folder of a data set", "count")
     reader.page.get_by_role("button", name="Open the set").click()
     reader.says("600 images")
     reader.page.get_by_label("Label").select_option(index=3)
-
-
-def fill(reader: Reader, label: str, text: str) -> None:
-    """Type into a field and leave it."""
-    field = reader.page.get_by_label(label)
-    field.fill(text)
-    field.press("Tab")
 
 
 def tilts(folder: Path) -> None:

@@ -79,9 +79,11 @@ class Reader:
         """The command line that is shown."""
         return self.page.locator("pre").first.inner_text()
 
-    def until(self, condition: str, *words: object) -> None:
-        """Wait until an expression of JavaScript is true."""
-        self.page.wait_for_function(condition, arg=list(words))
+    def fill(self, label: str, text: str) -> None:
+        """Type into a field and leave it."""
+        field = self.page.get_by_label(label)
+        field.fill(text)
+        field.press("Tab")
 
     def says(self, words: str) -> None:
         """Wait until these words stand on the page."""

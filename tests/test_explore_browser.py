@@ -92,8 +92,7 @@ def read(reader, path):
     page = reader.page
     page.get_by_text("Read", exact=True).click()
     page.get_by_label("Found by").select_option("classical")
-    page.get_by_label("Path of a micrograph").fill(str(path))
-    page.get_by_label("Path of a micrograph").press("Tab")
+    reader.fill("Path of a micrograph", str(path))
     page.get_by_role("button", name="Find particles").click()
 
 
@@ -152,8 +151,7 @@ def test_reconstruct_fits_an_image_and_shows_it_beside_the_measured_one(
     path = taken.image().save(folder / "cuboid.tif")
     page = reader.page
     page.get_by_text("Reconstruct", exact=True).first.click()
-    page.get_by_label("a path a line").fill(str(path))
-    page.get_by_label("a path a line").press("Tab")
+    reader.fill("a path a line", str(path))
     page.get_by_label("Found by").last.select_option("classical")
     page.get_by_role("button", name="Reconstruct").click()
     reader.says("edge a")
@@ -175,16 +173,13 @@ def test_sets_are_browsed_and_a_run_is_followed_as_it_goes_on(reader, folder):
     metrics.write_text('{"images": 128, "loss": 2.0, "accuracy": 0.25}\n')
     page = reader.page
     page.get_by_text("Data sets and runs", exact=True).click()
-    page.get_by_label("Folder of a data set").fill(str(folder))
-    page.get_by_label("Folder of a data set").press("Tab")
+    reader.fill("Folder of a data set", str(folder))
     page.get_by_role("button", name="Open the set").click()
     reader.says("manifest")
-    page.get_by_label("Folder of a data set").fill(str(folder / "set"))
-    page.get_by_label("Folder of a data set").press("Tab")
+    reader.fill("Folder of a data set", str(folder / "set"))
     page.get_by_role("button", name="Open the set").click()
     reader.says("30 images of 32 × 32 px")
-    page.get_by_label("Folder of a training run").fill(str(run))
-    page.get_by_label("Folder of a training run").press("Tab")
+    reader.fill("Folder of a training run", str(run))
     page.get_by_role("button", name="Follow").click()
     reader.says("run: 128; loss 2, accuracy 0.25")
     with metrics.open("a") as file:

@@ -105,7 +105,8 @@ def predict(
     header = ["file", "image", "class", *network.class_names, *(["novelty"] if knows else [])]
     header += [] if sets is None else [f"set_{100 * sets:g}"]
     if json:
-        say_results(_records(header, rows), counted(len(rows), "image"), as_json=True)
+        records = [_record(header, row, with_set=sets is not None) for row in rows]
+        say_results(records, counted(len(rows), "image"), as_json=True)
         if out is None:
             return
     if out is None:
@@ -119,20 +120,20 @@ def predict(
     typer.echo(f"{counted(len(rows), 'image')}: {out}", err=json)
 
 
-def _records(header: list[str], rows: list[list[object]]) -> list[dict[str, object]]:
-    """Rows of the table with numbers as numbers, sets of classes as lists."""
-    texts = ("file", "image", "class")
-    return [
-        {
-            name: cell
-            if name in texts
-            else str(cell).split("|")
-            if name.startswith("set_")
-            else float(str(cell))
-            for name, cell in zip(header, row, strict=True)
-        }
-        for row in rows
-    ]
+def _record(header: list[str], row: list[object], *, with_set: bool) -> dict[str, object]:
+    """One row of the table with numbers as numbers, the set of classes as a list.
+
+    Examples
+    --------
+    >>> header = ["file", "image", "class", "cube", "rod", "set_90"]
+    >>> _record(header, ["a.npy", 0, "not sure", "0.5000", "0.5000", ""], with_set=True)
+    {'file': 'a.npy', 'image': 0, 'class': 'not sure', 'cube': 0.5, 'rod': 0.5, 'set_90': []}
+    """
+    numbers = row[3:-1] if with_set else row[3:]
+    cells = [*row[:3], *(float(str(number)) for number in numbers)]
+    if with_set:
+        cells.append([name for name in str(row[-1]).split("|") if name])
+    return dict(zip(header, cells, strict=True))
 
 
 def _thresholds(name: str, network: Any, coverage: float) -> SetThresholds:

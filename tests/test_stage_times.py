@@ -1,5 +1,7 @@
 """Where an image's time goes on this machine."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -23,3 +25,12 @@ def test_info_times_the_stages():
     for stage in ("chords", "film", "contrast", "blur", "Poisson", "read-out", "rest"):
         assert any(words[:1] == [stage] and words[2] == "us" for words in lines)
     assert sum(words[-1:] == ["images/s"] for words in lines) == 2
+
+
+def test_info_gives_the_stages_as_json(monkeypatch):
+    times = stage_times.StageTimes({"blur": 2.0, "rest": 1.0}, image_us=3.0, all_cores_us=2.0)
+    monkeypatch.setattr(stage_times, "measure", lambda *_: times)
+    result = CliRunner().invoke(app, ["info", "--bench", "--json"])
+    known = json.loads(result.stdout)
+    assert (known["stages_us"], known["image_us"]) == ({"blur": 2.0, "rest": 1.0}, 3.0)
+    assert "best of some seconds" in result.stderr

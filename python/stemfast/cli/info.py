@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stemfast.cli.options import AsJson, say_results
+
+if TYPE_CHECKING:
+    from stemfast.simulation.stage_times import StageTimes
 
 _PACKAGES = ("numpy", "scipy", "h5py", "jax", "flax", "scikit-image", "rosettasciio", "matplotlib")
 
@@ -40,7 +44,7 @@ def info(
     """
     from stemfast import _core
 
-    rows = {"stemfast": version(), "python": platform.python_version()}
+    rows: dict[str, Any] = {"stemfast": version(), "python": platform.python_version()}
     rows |= {name.replace("_", " "): _text(value) for name, value in _core.info().items()}
     for package in _PACKAGES:
         try:
@@ -49,12 +53,16 @@ def info(
             rows[package] = "not installed"
     width = max(map(len, rows))
     text = "\n".join(f"{name:<{width}}  {said}" for name, said in rows.items())
-    say_results(rows, text, as_json=json)
-    if bench:
-        _print_stage_times()
+    if not bench:
+        say_results(rows, text, as_json=json)
+        return
+    typer.echo(text, err=json)
+    found, lines = _stage_times()
+    say_results(rows | asdict(found), "\n".join(lines), as_json=json)
 
 
-def _print_stage_times() -> None:
+def _stage_times() -> tuple[StageTimes, list[str]]:
+    """Times of the stages of an image here, and the lines that tell them."""
     from stemfast import Beam, Cuboid, Film, Microscope, Probe, Truncation
     from stemfast.simulation import stage_times
 
@@ -66,17 +74,19 @@ def _print_stage_times() -> None:
         film=Film(thickness_nm=50, roughness_nm=1),
     )
     found = stage_times.measure(microscope, particle)
-    typer.echo(f"\nan image of {' x '.join(map(str, microscope.scan.shape))}, best of some seconds")
+    shape = " x ".join(map(str, microscope.scan.shape))
+    lines = ["", f"an image of {shape}, best of some seconds"]
     for name, time_us in (found.stages_us | {"all stages": found.image_us}).items():
         share = time_us / found.image_us
-        typer.echo(f"{name:<12}{time_us:>9.1f} us{share:>7.0%}")
+        lines.append(f"{name:<12}{time_us:>9.1f} us{share:>7.0%}")
     for name, time_us in (("one core", found.image_us), ("all cores", found.all_cores_us)):
-        typer.echo(f"{name:<12}{1e6 / time_us:>9,.0f} images/s")
+        lines.append(f"{name:<12}{1e6 / time_us:>9,.0f} images/s")
     if found.stages_us["rest"] < -0.15 * found.image_us:
-        typer.echo(
+        lines.append(
             "note: the stages add up to more than the image, because the machine had other work "
             "meanwhile; run this again when it is quiet"
         )
+    return found, lines
 
 
 def _text(value: object) -> str:

@@ -134,6 +134,13 @@ def test_evaluate_against_a_condition(network, tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["curve-dose.json", "curve-dose.png"]
 
 
+def test_a_curve_is_printed_as_json(network, tmp_path):
+    words = ["--against", "dose", "--at", "30", "-n", "9", "--out", str(tmp_path), "--json"]
+    result = CliRunner().invoke(app, ["evaluate", str(network), *words])
+    assert json.loads(result.stdout) == json.loads((tmp_path / "curve-dose.json").read_text())
+    assert "it learnt from 70 to 270" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

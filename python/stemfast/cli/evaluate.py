@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,7 +80,7 @@ def evaluate(
     whole = _reconstructor_folder(name)
     if whole is not None:
         chosen = (against, at, conditions, spin, sets, seed)
-        _evaluate_reconstructor(whole, n=n, out=out, threads=threads, chosen=chosen)
+        _evaluate_reconstructor(whole, n=n, out=out, threads=threads, as_json=json, chosen=chosen)
         return
     if at is not None and against is None:
         raise ValueError("--at gives the values of a curve, expected --against with it")
@@ -106,7 +107,7 @@ def evaluate(
         source = {"network": Path(name).name, "command": shlex.join(["stemfast", *sys.argv[1:]])}
         words = {"at": values, "images": 2000 if n is None else n, "seed": used}
         words |= {"keep": _keys(sets), "n_threads": threads}
-        _curve(trained, recipe, against, folder, source, **words)
+        _curve(trained, recipe, against, folder, source, as_json=json, **words)
         return
     found = judge(trained, recipe, seed=used, images=10_000 if n is None else n, n_threads=threads)
     more = {"network": name, "recipe": recipe.model_dump(mode="json"), "seed": used}
@@ -158,38 +159,41 @@ def _curve(
     against: str,
     folder: Path,
     more: dict[str, Any],
+    *,
+    as_json: bool,
     **words: Any,
 ) -> None:
     """Judge at each value, print a row when it is there, write the curve."""
     from stemfast.studies import curves
 
-    rows = _Rows(curves.AXES[against].label)
+    rows = _Rows(curves.AXES[against].label, aside=as_json)
     found = curves.curve(trained, recipe, against, say=rows, **words)
     files = curves.write(folder, found, more=more)
     trained_range = "unknown" if found.trained is None else "{:g} to {:g}".format(*found.trained)
-    typer.echo(
+    summary = (
         f"chance {100 * found.chance:.1f} %; it learnt from {trained_range}; "
         f"{found.images} images a point, {found.seconds:.0f} s"
     )
-    typer.echo("\n".join(map(str, files)))
+    shown = "\n".join([summary, *map(str, files)])
+    say_results({**found.to_dict(), **more}, shown, as_json=as_json)
 
 
 class _Rows:
     """A table that is printed as it grows."""
 
-    def __init__(self, label: str) -> None:
-        self._label = label
+    def __init__(self, label: str, *, aside: bool) -> None:
+        self._label, self._say = label, partial(typer.echo, err=aside)
         self._begun = False
 
     def __call__(self, point: Point) -> None:
         near = point.within_one
         if not self._begun:
             more = "  within one" if near is not None else ""
-            typer.echo(f"{self._label:>38}  accuracy  95 % interval{more}")
+            self._say(f"{self._label:>38}  accuracy  95 % interval{more}")
             self._begun = True
         low, high = (f"{100 * end:.1f}" for end in point.interval)
         last = "" if near is None else f"  {100 * near:8.2f} %"
-        typer.echo(f"{point.value:38g}  {100 * point.accuracy:6.1f} %  {low:>5} to {high:>5}{last}")
+        self._say(f"{point.value:38g}  {100 * point.accuracy:6.1f} %  {low:>5} to {high:>5}{last}")
 
 
 def open_network(name: str) -> Any:
@@ -264,6 +268,7 @@ def _evaluate_reconstructor(
     n: int | None,
     out: Path | None,
     threads: int,
+    as_json: bool,
     chosen: tuple[object, ...] = (),
 ) -> None:
     """Judge a network that reconstructs particles, compare it with baselines and draw curves.
@@ -278,6 +283,8 @@ def _evaluate_reconstructor(
         Where to write; ``evaluation-NAME`` if not given.
     threads : int
         Threads of the simulation.
+    as_json : bool
+        Print the rows of the table as JSON.
     chosen : tuple
         Options that only classifiers take; all are None.
     """
@@ -301,7 +308,7 @@ def _evaluate_reconstructor(
         particles=particles,
         few=max(3, particles // 5),
         n_threads=threads,
-        say=typer.echo,
+        say=partial(typer.echo, err=as_json),
     )
     text = reconstruction_pictures.table(made.rows)
     atomic.write_text(target / "comparison.md", text + "\n")
@@ -312,6 +319,7 @@ def _evaluate_reconstructor(
             low, high = (100 * end for end in entry["interval"])
             typer.echo(
                 f"handedness, poses {row['poses']}: {100 * entry['share']:.1f} % "
-                f"({low:.1f} to {high:.1f}) of {entry['of']}"
+                f"({low:.1f} to {high:.1f}) of {entry['of']}",
+                err=as_json,
             )
-    typer.echo(f"{text}\n{target}/")
+    say_results(made.rows, f"{text}\n{target}/", as_json=as_json)

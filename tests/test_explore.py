@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import stemfast as sf
 from stemfast.cli import app
 from stemfast.explore.job import Job
-from stemfast.explore.read.reading import Wanted, merged, named, read, split
+from stemfast.explore.read.reading import Wanted, merged, named, read, split, up_to_date
 from stemfast.explore.reconstruct.asked import Asked, degrees, solve
 from stemfast.explore.reconstruct.asked import command as reconstruct_command
 from stemfast.explore.sets.browsing import (
@@ -174,6 +174,18 @@ def test_particles_merged_and_split_by_hand_are_measured_anew(spheres):
     assert sorted(p.area for p in again.found)[1:] == pytest.approx(areas, rel=0.1)
     kept = min(again.found, key=lambda one: one.area)
     assert kept.confidence == small.confidence
+
+
+def test_limits_set_while_a_job_runs_hold_for_its_answer(spheres):
+    shown = replace(spheres, sizes=(15.0, 99.0), min_confidence=0.2, deleted=frozenset({2}))
+    answer = up_to_date(replace(spheres, corrected={1: "sphere"}), shown)
+    assert (answer.sizes, answer.min_confidence, answer.deleted) == ((15, 99), 0.2, {2})
+    assert answer.corrected
+    one = up_to_date(merged(spheres, [1, 2], quiet), shown)
+    assert (one.sizes, one.deleted) == ((15, 99), frozenset())
+    other = replace(spheres, found=replace(spheres.found, source=replace(spheres.found.source)))
+    assert up_to_date(other, shown) is other
+    assert up_to_date(spheres, None) is spheres
 
 
 def test_what_cannot_be_done_by_hand_is_said(spheres):

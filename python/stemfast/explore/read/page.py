@@ -25,7 +25,15 @@ from stemfast.explore.follow import Follow
 from stemfast.explore.read.detail import Detail, Histogram
 from stemfast.explore.read.opening import Opening
 from stemfast.explore.read.particles import Particles
-from stemfast.explore.read.reading import Reading, Wanted, merged, named, read, split
+from stemfast.explore.read.reading import (
+    Reading,
+    Wanted,
+    merged,
+    named,
+    read,
+    split,
+    up_to_date,
+)
 from stemfast.explore.tab import Tab
 from stemfast.explore.widgets import (
     CodeBox,
@@ -70,7 +78,7 @@ class _Page:
         self._before: list[Reading] = []
         self._setting = False
         self._message = Message()
-        self._work = Follow(document, tab, "read", self._message, self._replace)
+        self._work = Follow(document, tab, "read", self._message, self._finish)
         self._opening = Opening(
             document, files, tab.kept.get(_WANTED), uploads, partial(self._attempt, self._open)
         )
@@ -138,6 +146,9 @@ class _Page:
         wanted = self._opening.wanted()
         self._tab.kept[_WANTED] = wanted
         self._work.start(lambda tell: read(wanted, tell))
+
+    def _finish(self, answer: Reading) -> None:
+        self._replace(up_to_date(answer, self._reading))
 
     def _replace(self, reading: Reading) -> None:
         """Show another reading, and keep the one before for Undo."""

@@ -19,7 +19,7 @@ from stemfast.finding.table import Row, write_rows
 if TYPE_CHECKING:
     from stemfast.classification import Classification
 
-__all__ = ["Reading", "Wanted", "merged", "named", "read", "split"]
+__all__ = ["Reading", "Wanted", "merged", "named", "read", "split", "up_to_date"]
 
 BY_HAND = "by hand"
 _SHALLOWEST = (0.3, 0.1, 0.03, 0.01)  # dips of the width at which a particle is split, in turn
@@ -206,6 +206,14 @@ def named(reading: Reading, model: str, tell: Tell) -> Reading:
     tell("cutting out particles", -1.0)
     shapes = classify_found(reading.found, load)
     return replace(reading, shapes=shapes, corrected=MappingProxyType({}))
+
+
+def up_to_date(answer: Reading, shown: Reading | None) -> Reading:
+    """Answer of a job, with the limits and deletions that were set while it ran."""
+    if shown is None or shown.found.source is not answer.found.source:
+        return answer
+    deleted = shown.deleted if shown.found is answer.found else answer.deleted
+    return replace(answer, min_confidence=shown.min_confidence, sizes=shown.sizes, deleted=deleted)
 
 
 def merged(reading: Reading, labels: Collection[int], tell: Tell) -> Reading:

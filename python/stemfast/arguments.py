@@ -20,6 +20,8 @@ LARGEST = 1e18
 #: Lengths of particles, pixels and positions: from a millionth of a nanometre to a metre [nm].
 SHORTEST_NM, LONGEST_NM = 1e-6, 1e9
 
+_MEMORY_FILE = Path("/proc/meminfo")
+
 
 def index(name: str, value: object, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
     """Return a whole number within limits.
@@ -342,9 +344,10 @@ def free_memory() -> int | None:
     True
     """
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        with _MEMORY_FILE.open("rb") as lines:
+            for line in lines:
+                if line.startswith(b"MemAvailable:"):
+                    return int(line.split()[1]) * 1024
     except OSError:
         pass
     return None

@@ -14,7 +14,7 @@ from stemfast.describing.corners import interior_corners
 from stemfast.describing.creases import hessian, ridge, width_px
 from stemfast.describing.description import Description, column_names
 from stemfast.describing.wireframe import Segment, segments
-from stemfast.finding.outline.blur import find_blur
+from stemfast.finding.outline.blur import FWHM_PER_SIGMA, find_blur
 from stemfast.finding.outline.draw import draw_outline
 from stemfast.finding.outline.measure import (
     brightness_moments,
@@ -34,7 +34,6 @@ __all__ = ["describe", "describe_found", "describe_many"]
 
 Floats = NDArray[np.float64]
 
-_FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: Full width of the probe assumed where none is given [px].
 _USUAL_FWHM_PX = 1.5
 _SMALL_PX = 8.0
@@ -313,11 +312,11 @@ def _wireframe(
 def _blur_px(probe_fwhm_nm: object, pixel_size_nm: float) -> float:
     """Gaussian width of the probe [px]."""
     if probe_fwhm_nm is None:
-        return _USUAL_FWHM_PX / _FWHM_PER_SIGMA
+        return _USUAL_FWHM_PX / FWHM_PER_SIGMA
     width = finite_number("probe_fwhm_nm", probe_fwhm_nm)
     if width < 0.0:
         raise ValueError(f"probe_fwhm_nm must be at least 0, got {width:g}")
-    return width / pixel_size_nm / _FWHM_PER_SIGMA
+    return width / pixel_size_nm / FWHM_PER_SIGMA
 
 
 def _each(name: str, value: Any, n: int) -> list[Any]:

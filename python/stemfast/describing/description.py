@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.outline.measure import turns_deg
+from stemfast.finding.outline.measure import brightness_moments, turns_deg
 
 __all__ = ["LISTED", "Description", "column_names"]
 
@@ -161,8 +161,6 @@ def column_names() -> tuple[str, ...]:
     ('flags', 'is_round', 'n_vertices')
     """
     square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    from stemfast.finding.outline.measure import brightness_moments
-
     return tuple(
         Description(
             flags=(),

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from stemfast import tables
 from stemfast.describing.describe import describe_found
-from stemfast.describing.description import Cell, Description, column_names
+from stemfast.describing.description import Cell, Description
 from stemfast.describing.picture import draw_features
-from stemfast.describing.table import write_table
+from stemfast.describing.table import rows_of, write_table
 from stemfast.finding.find import check_choice, find_in
 from stemfast.finding.found import Found
 from stemfast.finding.source import source_of
@@ -64,11 +64,7 @@ class Features(Sequence[One]):
     @property
     def table(self) -> list[dict[str, Cell]]:
         """One row for each particle, numbered from 1; None where there is no value."""
-        rows: list[dict[str, Cell]] = []
-        for number, one in enumerate(self, start=1):
-            row = {"flags": str(one)} if isinstance(one, FeatureError) else one.row()
-            rows.append({"particle": number, **{name: row.get(name) for name in column_names()}})
-        return rows
+        return rows_of(self.described)
 
     def to_dataframe(self) -> Any:
         """The table as a pandas `DataFrame`, one row for each particle.

@@ -11,7 +11,23 @@ from stemfast.atomic import write_text
 from stemfast.describing.description import Cell, Description, column_names
 from stemfast.micrograph.files.feature_error import FeatureError
 
-__all__ = ["write_table"]
+__all__ = ["rows_of", "write_table"]
+
+
+def rows_of(described: Sequence[Description | FeatureError]) -> list[dict[str, Cell]]:
+    """One row for each particle, numbered from 1; None where there is no value.
+
+    Parameters
+    ----------
+    described : sequence of Description or FeatureError
+        An error leaves its row empty but for the reason in ``flags``.
+    """
+    names = column_names()
+    rows: list[dict[str, Cell]] = []
+    for number, one in enumerate(described, start=1):
+        row = {"flags": str(one)} if isinstance(one, FeatureError) else one.row()
+        rows.append({"particle": number, **{name: row.get(name) for name in names}})
+    return rows
 
 
 def write_table(path: str | Path, described: Sequence[Description | FeatureError]) -> Path:
@@ -22,8 +38,7 @@ def write_table(path: str | Path, described: Sequence[Description | FeatureError
     path : str or Path
         The ``.csv`` file. Its folder must exist.
     described : sequence of Description or FeatureError
-        One row each, numbered from 1; an error leaves its row empty but for the reason in
-        ``flags``. An empty cell is a value that there is not.
+        One row each, as `rows_of` gives them. An empty cell is a value that there is not.
 
     Returns
     -------
@@ -47,13 +62,11 @@ def write_table(path: str | Path, described: Sequence[Description | FeatureError
         raise FeatureError("described: got none, expected one per particle")
     if not target.parent.is_dir():
         raise FeatureError(f"{target}: no such folder {target.parent}, expected one that exists")
-    names = column_names()
+    rows = rows_of(described)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["particle", *names])
-    for number, one in enumerate(described, start=1):
-        row = {"flags": str(one)} if isinstance(one, FeatureError) else one.row()
-        writer.writerow([number, *(_cell(row.get(name)) for name in names)])
+    writer.writerow(rows[0])
+    writer.writerows(map(_cell, row.values()) for row in rows)
     write_text(target, text.getvalue())
     return target
 

@@ -87,7 +87,7 @@ class Image(np.ndarray[Any, np.dtype[Any]]):
         return cls._of(array, Known((scale,), title, metadata))
 
     @classmethod
-    def _of(cls, array: NDArray[Any], known: Known) -> Self:
+    def _of(cls, array: NDArray[Any], known: Known | None) -> Self:
         """View an array as images that these facts fit, unchecked."""
         image = array.view(cls)
         image._known = known
@@ -148,7 +148,7 @@ class Image(np.ndarray[Any, np.dtype[Any]]):
         known = self._known
         if known is not None and callable(known.metadata):
             known = replace(known, metadata=known.resolved())
-        return _restored, (type(self), self.pixels, known)
+        return type(self)._of, (self.pixels, known)
 
     def __repr__(self) -> str:
         if self._known is None:
@@ -369,9 +369,3 @@ def _plain(value: Any) -> Any:
     if type(value) is dict:
         return {name: _plain(one) for name, one in value.items()}
     return value
-
-
-def _restored(cls: type[Image], pixels: NDArray[Any], known: Known | None) -> Image:
-    image = pixels.view(cls)
-    image._known = known
-    return image

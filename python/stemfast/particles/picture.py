@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from stemfast.image.scale_bar import round_length
 from stemfast.particles.geometry.solid import Face, FloatArray
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def svg(vertices: FloatArray, faces: tuple[Face, ...]) -> str:
         _polygon(corners, normal) for corners, normal in far_to_near(turned, faces) if normal[2] < 0
     )
     height = 2.3 * radius
-    length = 10.0 ** math.floor(math.log10(radius))
-    length *= 5.0 if radius >= 5 * length else 2.0 if radius >= 2 * length else 1.0
+    length = round_length(radius)
     y = 1.14 * radius
     bar = (
         f'<path d="M{-0.95 * radius:.4g} {y:.4g}h{length:.4g}" stroke="currentColor" '

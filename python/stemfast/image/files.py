@@ -14,6 +14,7 @@ from stemfast.atomic import replacing
 from stemfast.image.exchange import as_signal
 from stemfast.image.facts import Imaged
 from stemfast.image.mrc import mrc_bytes
+from stemfast.image.picture import grey_levels
 
 _JSON_TAG = 65000  # the first of TIFF's tags that are free for private use
 
@@ -113,14 +114,12 @@ def _write_png(path: Path, image: Imaged, title: str) -> None:
     from PIL import Image as Picture
     from PIL import PngImagePlugin
 
-    values = image.pixels.astype(np.float64)
-    low, high = values.min(), values.max()
-    grey = np.round((values - low) * (255.0 / (high - low if high > low else 1.0)))
+    grey, low, high = grey_levels(image.pixels)
     notes = PngImagePlugin.PngInfo()
     notes.add_text("pixel_size_nm", repr(image.pixel_size_nm))
     notes.add_itxt("grey", f"0 is {low:g}, 255 is {high:g} {image.unit}")
     notes.add_itxt("stemfast", _about(image, title))
-    Picture.fromarray(grey.astype(np.uint8)).save(path, format="PNG", pnginfo=notes)
+    Picture.fromarray(grey).save(path, format="PNG", pnginfo=notes)
 
 
 def _write_mrc(path: Path, image: Imaged, title: str) -> None:

@@ -45,20 +45,21 @@ def draw(image: Imaged, axes: Axes | None, options: dict[str, Any]) -> Axes:
     return axes
 
 
-def grey_levels(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """8-bit grey of an image, from its least finite value (0) to its largest (255).
+def grey_levels(pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], float, float]:
+    """8-bit grey of an image, and its least (0) and largest (255) finite value.
 
     Examples
     --------
-    >>> grey_levels(np.array([[-3.0, 12.0], [np.inf, 4.5]])).tolist()
-    [[0, 255], [255, 128]]
+    >>> grey, low, high = grey_levels(np.array([[-3.0, 12.0], [np.inf, 4.5]]))
+    >>> grey.tolist(), float(low), float(high)
+    ([[0, 255], [255, 128]], -3.0, 12.0)
     """
     values = np.asarray(pixels, np.float64)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     grey = np.round((values - low) * (255.0 / (high - low if high > low else 1.0)))
-    return grey.astype(np.uint8)
+    return grey.astype(np.uint8), low, high
 
 
 def notebook_png(image: Imaged) -> bytes | None:
@@ -98,7 +99,7 @@ def _sheet(pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
     sheet = np.full((down * (rows + gap) - gap, across * (columns + gap) - gap), 255, np.uint8)
     for k, one in enumerate(stack):
         top, left = k // across * (rows + gap), k % across * (columns + gap)
-        sheet[top : top + rows, left : left + columns] = grey_levels(one)
+        sheet[top : top + rows, left : left + columns] = grey_levels(one)[0]
     return sheet, across
 
 

@@ -95,7 +95,7 @@ def detected(image: Map, reader: Reader, contrast: str = "auto", least: float = 
     stars, told, seen = found_stars(image, reader, contrast, least)
     labels, order, overlapped = painted(stars, (image.shape[0], image.shape[1]))
     labels, score, origin = joined(labels, stars.score[order], seen)
-    return Detection(labels, score, np.where(origin < 0, False, overlapped[origin]), told)
+    return Detection(labels, score, (origin >= 0) & overlapped[origin], told)
 
 
 def found_stars(

@@ -8,6 +8,7 @@ lie in it are its pieces. Particles that touch are parted by boundary: a chain o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
@@ -60,9 +61,7 @@ def joined(
     for mask in _bodies(seen, labels.shape):
         inside = np.bincount(labels[mask], minlength=len(scores) + 1)
         whole = np.bincount(labels.ravel(), minlength=len(scores) + 1)
-        pieces = np.flatnonzero(inside > _WITHIN * np.maximum(whole, 1))
-        pieces = pieces[pieces > 0]
-        pieces = pieces[whole[pieces] > 0]
+        pieces = 1 + np.flatnonzero(inside[1:] > _WITHIN * np.maximum(whole[1:], 1))
         if len(pieces) < 2 or any(origin[piece - 1] < 0 for piece in pieces):
             continue
         labels[np.isin(labels, pieces)] = 0
@@ -95,21 +94,16 @@ def _bodies(seen: Sequence[OctaveReading], shape: tuple[int, ...]) -> list[Mask]
 def _in_line(bodies: list[Mask]) -> list[Mask]:
     """Bodies whose ends face each other are one, which something crosses."""
     rods = [_axis(mask) for mask in bodies]
-    done = False
-    while not done:
-        done = True
-        for one in range(len(rods)):
-            for other in range(one + 1, len(rods)):
-                bridge = _bridge(rods[one], rods[other], bodies[0].shape)
-                if bridge is not None:
-                    bodies[one] = bodies[one] | bodies[other] | bridge
-                    rods[one] = _axis(bodies[one])
-                    del rods[other], bodies[other]
-                    done = False
-                    break
-            if not done:
+    while True:
+        for one, other in combinations(range(len(rods)), 2):
+            bridge = _bridge(rods[one], rods[other], bodies[0].shape)
+            if bridge is not None:
                 break
-    return bodies
+        else:
+            return bodies
+        bodies[one] = bodies[one] | bodies[other] | bridge
+        rods[one] = _axis(bodies[one])
+        del rods[other], bodies[other]
 
 
 def _axis(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:

@@ -18,6 +18,7 @@ from stemfast.models import Classifier, ClassifierConfig, make_classifier, proba
 from stemfast.models.predict import softmax
 from stemfast.pretrained.class_gaussians import QUANTILE
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits
+from stemfast.pretrained.prediction import Prediction
 from stemfast.pretrained.prediction_sets import SetThresholds
 from stemfast.pretrained.sampling import (
     Learnt,
@@ -40,7 +41,7 @@ from stemfast.pretrained.store import (
     write_network,
 )
 
-__all__ = ["Prediction", "TrainedClassifier", "load", "save"]
+__all__ = ["TrainedClassifier", "load", "save"]
 
 _SAME_SCALE = 0.02  # relative difference of pixel sizes that no image shows
 _FRAMED = "each image's particle was framed at the scale of its size"
@@ -52,59 +53,6 @@ _KEYS = {
     "weights_sha256": str,
     "card": dict,
 }
-#: Images of a prediction whose answers its representation shows.
-SHOWN = 5
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Prediction:
-    """Calibrated class probabilities of N images.
-
-    Attributes
-    ----------
-    probabilities : ndarray, (N, C)
-        Of each class, calibrated.
-    classes : ndarray, (N,) int
-        The most probable one.
-    class_names : tuple of str
-        Meaning of the classes.
-    novelty : ndarray, (N,), or None
-        Above 1 is unlike the images learnt from (:meth:`TrainedClassifier.novelty`); None for a
-        network that does not know.
-    outside : ndarray, (N,) bool
-        True where the pixel size or the particle's size is beyond those learnt.
-    notes : tuple of str
-        How the images were resampled, and what is beyond the learnt range.
-    """
-
-    probabilities: NDArray[np.float64]
-    classes: NDArray[np.intp]
-    class_names: tuple[str, ...]
-    novelty: NDArray[np.float64] | None = None
-    outside: NDArray[np.bool_] | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of the most probable class of each image."""
-        return tuple(self.class_names[c] for c in self.classes)
-
-    @property
-    def confidence(self) -> NDArray[np.float64]:
-        """Probability of the most probable class of each image, (N,)."""
-        return np.asarray(self.probabilities.max(axis=1))
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    def __repr__(self) -> str:
-        """Most probable classes with their probabilities, those of the first images."""
-        shown = [
-            f"{name} {100 * chance:.0f} %"
-            for name, chance in zip(self.names[:SHOWN], self.confidence[:SHOWN], strict=True)
-        ]
-        more = ", …" if len(self) > SHOWN else ""
-        return f"Prediction of {len(self)} images: {', '.join(shown)}{more}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -276,14 +224,13 @@ class TrainedClassifier:
         """
         if outside is None:
             outside = np.zeros(len(images), bool)
+        novelty = None
         if self.novelty_model is None:
             chances = self.probabilities(images)
-            return Prediction(
-                chances, chances.argmax(axis=1), self.class_names, None, outside, notes
-            )
-        features, logits = features_and_logits(self.model, images)
-        chances = softmax(logits, self.temperature)
-        novelty = self.novelty_model.novelty(features, images)
+        else:
+            features, logits = features_and_logits(self.model, images)
+            chances = softmax(logits, self.temperature)
+            novelty = self.novelty_model.novelty(features, images)
         return Prediction(
             chances, chances.argmax(axis=1), self.class_names, novelty, outside, notes
         )

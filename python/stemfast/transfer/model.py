@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import atomic
 from stemfast.models.predict import softmax
-from stemfast.pretrained.classifier import Prediction
+from stemfast.pretrained.prediction import Prediction
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     is_format,

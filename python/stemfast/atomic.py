@@ -20,6 +20,7 @@ __all__ = [
     "new_folder",
     "remove_leftovers",
     "replacing",
+    "replacing_in",
     "write_bytes",
     "write_json",
     "write_text",
@@ -86,6 +87,41 @@ def replacing(path: str | Path) -> Iterator[Path]:
             error.filename = str(final)  # a full disk says so without saying for which file
         raise
     _flush(final.parent)
+
+
+@contextmanager
+def replacing_in(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder; when the block ends well, move its files to `folder`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it is missing. Files of these names in it are replaced, once all are complete.
+
+    Yields
+    ------
+    Path
+        Hidden folder inside `folder` to write to, removed in any case.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "results"
+    >>> with replacing_in(folder) as draft:
+    ...     _ = (draft / "answer.txt").write_text("42")
+    >>> [file.name for file in folder.iterdir()]
+    ['answer.txt']
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    draft = _beside(target / "draft")
+    draft.mkdir()
+    try:
+        yield draft
+        for file in sorted(draft.iterdir()):
+            os.replace(file, target / file.name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager

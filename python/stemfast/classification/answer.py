@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemfast import tables
+from stemfast.atomic import replacing_in
 from stemfast.micrograph.families import families_of
 from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
 
@@ -115,7 +114,6 @@ class Classification:
 
         target, rows = Path(folder), self.table
         class_names = (*self.class_names, *families_of(self.class_names))
-        target.mkdir(parents=True, exist_ok=True)
         doubts = [f"{NOT_SURE}: {doubt}" for doubt in (UNDECIDED, UNLIKE, CUT)]
         shown = [
             f"{NOT_SURE}: {row['not_sure_because']}"
@@ -125,8 +123,7 @@ class Classification:
         ]
         if len(class_names) > _FEW_NAMES:
             class_names = tuple(name for name in class_names if name in shown)
-        with tempfile.TemporaryDirectory(prefix=".classify-", dir=target) as name:
-            draft = Path(name)
+        with replacing_in(target) as draft:
             micrograph.draw_overlay(
                 self.found.source.micrograph(),
                 self.particles,
@@ -136,6 +133,4 @@ class Classification:
                 class_names=(*class_names, *(doubt for doubt in doubts if doubt in shown)),
             )
             micrograph.write_table(draft / TABLE_FILE, rows)
-            for file in (TABLE_FILE, OVERLAY_FILE):
-                os.replace(draft / file, target / file)
         return target

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.atomic import replacing
+from stemfast.atomic import replacing, replacing_in
 from stemfast.finding.measured import FoundOne
 from stemfast.finding.picture import draw_found, draw_sizes
 from stemfast.finding.population import Population
@@ -48,10 +46,8 @@ def save_found(
 ) -> Path:
     """Write labels, pictures and, if `table`, the table of one image: see `Found.save`."""
     target = checked_folder(folder)
-    target.mkdir(parents=True, exist_ok=True)
     scale = source.pixel_size_nm
-    with tempfile.TemporaryDirectory(prefix=".find-", dir=target) as name:
-        draft = Path(name)
+    with replacing_in(target) as draft:
         write_labels(draft / LABELS, labels, scale)
         draw_found(source, particles, draft / OVERLAY)
         draw_sizes(sizes, draft / SIZES, title=source.name)
@@ -60,8 +56,6 @@ def save_found(
                 {"file": source.name, **row} for row in rows_of(particles, labels.shape, scale)
             ]
             write_rows(draft / TABLE, rows, with_nm=scale is not None)
-        for file in (LABELS, OVERLAY, SIZES, *([TABLE] if table else [])):
-            os.replace(draft / file, target / file)
     return target
 
 

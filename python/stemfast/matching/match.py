@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.atomic import replacing_in
 from stemfast.finding.files import checked_folder
 from stemfast.finding.find import check_choice, find_in
 from stemfast.finding.found import Found
@@ -84,13 +83,9 @@ class Match:
             If it is a file.
         """
         target = checked_folder(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".match-", dir=target) as name:
-            draft = Path(name)
+        with replacing_in(target) as draft:
             write_conditions(draft / CONDITIONS, self.conditions)
             draw_match(self.conditions, self.found, draft / PICTURE)
-            for file in (CONDITIONS, PICTURE):
-                os.replace(draft / file, target / file)
         return target
 
 

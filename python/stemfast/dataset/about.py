@@ -44,21 +44,18 @@ def describe(directory: str | Path) -> str:
         If its files cannot be read.
     """
     where = Path(directory)
-    header = folder.header(where)
-    shards = tuple(cut(header.splits, header.shard_images))
-    found = [entry for entry in folder.entries(where, shards) if entry is not None]
-    size = in_bytes(sum(entry.n_bytes for entry in found))
-    lacking = len(shards) - len(found)
+    header, n_shards, lacking, n_bytes = _state(where)
+    size = in_bytes(n_bytes)
     state = (
         f"complete, {size}"
         if not lacking
-        else f"NOT complete: {lacking} of {len(shards)} shards are missing, {size} are there; "
+        else f"NOT complete: {lacking} of {n_shards} shards are missing, {size} are there; "
         f"write them with: {resume_command(where)}"
     )
     shown = ", ".join(header.class_names[:_CLASSES])
     more = len(header.class_names) - _CLASSES
     lines = [
-        headline(header, len(shards)),
+        headline(header, n_shards),
         state,
         f"classes: {shown}{f' and {more} more' if more > 0 else ''}",
         f"written by stemfast {header.stemfast_version}",
@@ -69,23 +66,29 @@ def describe(directory: str | Path) -> str:
 
 
 def facts(directory: str | Path) -> dict[str, Any]:
-    """What `describe` says, for other programs: settings, shards that are there, bytes.
+    """Facts about a data set for other programs: settings, shards that are there, bytes.
 
     Raises
     ------
     FileNotFoundError, ValueError
         As for `describe`.
     """
-    where = Path(directory)
+    header, n_shards, lacking, n_bytes = _state(Path(directory))
+    return header.model_dump(mode="json") | {
+        "images": header.n_images,
+        "shards": n_shards,
+        "missing": lacking,
+        "bytes": n_bytes,
+    }
+
+
+def _state(where: Path) -> tuple[Header, int, int, int]:
+    """Settings of a data set, number of shards, of missing ones, and bytes that are there."""
     header = folder.header(where)
     shards = tuple(cut(header.splits, header.shard_images))
     found = [entry for entry in folder.entries(where, shards) if entry is not None]
-    return header.model_dump(mode="json") | {
-        "images": header.n_images,
-        "shards": len(shards),
-        "missing": len(shards) - len(found),
-        "bytes": sum(entry.n_bytes for entry in found),
-    }
+    n_bytes = sum(entry.n_bytes for entry in found)
+    return header, len(shards), len(shards) - len(found), n_bytes
 
 
 def contact_sheet(

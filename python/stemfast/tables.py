@@ -78,7 +78,7 @@ def html(rows: Sequence[Row], caption: str = "") -> str:
     lines = [_line("th", names)]
     lines += [_line("td", [row.get(name, "") for name in names]) for row in rows[:_MOST_ROWS]]
     left = len(rows) - _MOST_ROWS
-    more = f"<p>and {counted(left, 'more row', 'more rows')}</p>" if left > 0 else ""
+    more = f"<p>and {counted(left, 'more row')}</p>" if left > 0 else ""
     words = f"<pre>{markup.escape(caption)}</pre>" if caption else ""
     return f"{words}<table>{''.join(lines)}</table>{more}"
 

@@ -45,7 +45,7 @@ class Classification:
         Why each particle is not sure: "cut by the edge", "unlike anything learnt", "low
         probability"; "" where it is sure.
     notes : tuple of str
-        What the user should be told.
+        Notes for the user: choices that were made, and doubts.
     views : ndarray of float32, (N, H, W)
         The particles as the network saw them.
     """

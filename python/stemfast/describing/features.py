@@ -58,7 +58,7 @@ class Features(Sequence[One]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should be told."""
+        """Notes for the user: choices that were made, and doubts."""
         return self.found.notes
 
     @property

@@ -47,7 +47,7 @@ class Found(Sequence[FoundOne]):
     method : {"network", "classical", "labels"}
         Who found them.
     notes : tuple of str
-        What the user should be told.
+        Notes for the user: choices that were made, and doubts.
     """
 
     source: Source

@@ -34,7 +34,7 @@ class Source:
     name : str
         What to call the image: the file's name, its title, or "image".
     notes : tuple of str
-        What the user should be told.
+        Notes for the user: choices that were made, and doubts.
     bar : ScaleBar or None
         The burnt-in scale bar that gave the scale.
     """

@@ -46,7 +46,7 @@ class Known:
         return tuple(scale.pixel_size_nm for scale in self.scales)
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape can be images of these scales."""
+        """True if an array of this shape can be images of these scales."""
         n = len(self.scales)
         return 2 <= len(shape) <= 4 and (n == 1 or (len(shape) > 2 and shape[0] == n))
 
@@ -75,15 +75,15 @@ class Imaged(Protocol):
 
     @property
     def unit(self) -> str:
-        """What pixel values count."""
+        """Unit of the pixel values."""
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """Title, "" without one."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What else is known of it."""
+        """Other facts about it."""
 
 
 _KEEP_UNITS = {

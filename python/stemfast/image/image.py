@@ -179,7 +179,7 @@ class Image(np.ndarray[Any, np.dtype[Any]]):
 
     @property
     def unit(self) -> str:
-        """What pixel values count.
+        """Unit of the pixel values.
 
         Raises
         ------
@@ -190,12 +190,12 @@ class Image(np.ndarray[Any, np.dtype[Any]]):
 
     @property
     def title(self) -> str:
-        """What the image is called."""
+        """Title of the image, "" without one."""
         return "" if self._known is None else self._known.title
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What else is known of it, fit for JSON."""
+        """Other facts about it, fit for JSON."""
         return {} if self._known is None else self._known.resolved()
 
     @property

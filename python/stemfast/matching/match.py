@@ -53,7 +53,7 @@ class Match:
     found : Found
         The particles that were found, for `match.png` and tables.
     notes : tuple of str
-        What the user should be told.
+        Notes for the user: choices that were made, and doubts.
     """
 
     conditions: Conditions

@@ -31,10 +31,10 @@ COLUMNS = (
 """Columns before the classes' own: see `table_rows`."""
 
 NOT_SURE = "not sure"
-"""What stands in the table in place of a shape that the network does not dare to name."""
+"""Entry of the table in place of a shape that the network does not dare to name."""
 
 CUT, UNLIKE, UNDECIDED = "cut by the edge", "unlike anything learnt", "low probability"
-"""Why a shape is not sure."""
+"""Reasons for a shape that is not sure."""
 
 Row = Mapping[str, str | int | float | bool]
 

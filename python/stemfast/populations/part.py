@@ -74,7 +74,7 @@ class Part:
     contrast, method : str
         Of the particles, and who found them.
     notes : tuple of str
-        What the user should be told of the file.
+        Notes for the user on the file.
     pixels : str
         Digest of the image, the same for copies of a file.
     class_names : tuple of str

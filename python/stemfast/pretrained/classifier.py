@@ -253,7 +253,7 @@ class TrainedClassifier:
         Returns
         -------
         (N, n_classes) bool
-            Whether each class is in the set of the image. A set can be empty.
+            True for the classes in the set of each image. A set can be empty.
 
         Raises
         ------

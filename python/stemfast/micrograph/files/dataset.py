@@ -32,7 +32,7 @@ class Dataset:
     calibrated : bool
         False where the file's scale means nothing.
     notes : tuple of str
-        What the user should be told.
+        Notes for the user.
     scale_notes : tuple of str
         The same, of the file's scale where it is used.
     """

@@ -45,7 +45,7 @@ class Micrograph:
     metadata : mapping
         What the file said about the image, and which dataset and frame were taken.
     notes : tuple of str
-        What a user should be told: a calibration that was overruled, the reader's own warnings.
+        Notes for the user: a calibration that was overruled, the reader's own warnings.
 
     Raises
     ------
@@ -163,7 +163,7 @@ class Reading:
     metadata : mapping
         As for `Micrograph`.
     notes : tuple of str
-        What a user should be told.
+        Notes for the user.
     without_scale : str
         Why there is no scale; "" where there is one.
     """

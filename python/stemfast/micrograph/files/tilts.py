@@ -87,7 +87,7 @@ def stage_tilts(
     str
         Name of the axis.
     list of str
-        What the user should be told.
+        Notes for the user.
 
     Examples
     --------

@@ -138,7 +138,7 @@ def read_recipe(
     seed : int
         Of the images.
     believed : callable, optional
-        What the reader is told of spins (P, K, 3) [rad], where particles spin; nothing if None.
+        Spins (P, K, 3) [rad] that the reader is told, where particles spin; none if None.
     n_threads : int
         Threads of the simulation.
     """

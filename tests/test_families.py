@@ -146,6 +146,26 @@ def test_a_user_adds_a_family_in_ten_lines():
     assert set(family.measures(np.ones(2))) >= {"101", "001", "101/101"}
 
 
+def test_families_hold_those_whose_members_are_members_of_theirs():
+    families = [family_of(name) for name in FAMILIES]
+    held = {
+        family.name: {one.name for one in families if one is not family and family.holds(one)}
+        for family in families
+    }
+    assert {name: names for name, names in held.items() if names} == {
+        "cuboid": {"cube"},
+        "truncated cube": {"cube", "cuboctahedron"},
+        "truncated octahedron": {"cuboctahedron", "octahedron"},
+        "truncated tetrahedron": {"tetrahedron", "octahedron"},
+        "truncated decahedron": {"decahedron"},
+        "rod": {"sphere"},
+        "ellipsoid": {"sphere"},
+    }
+    assert all(family.holds(family) for family in families)
+    assert cut_cubes().holds(family_of("octahedron"))  # a user's own takes part
+    assert not cut_cubes().holds(family_of("tetrahedron"))
+
+
 def test_a_twisted_family_is_chiral():
     twisted = Family("twisted", {"a": (1, 0.2, 0.5), "top": (0, 0, 1)}, "D4")
     assert twisted.chiral

@@ -14,7 +14,7 @@ from stemfast.fit.families.gather import gathered, turned_on
 from stemfast.fit.families.glance import Glance, candidates, glance, grid, posed, turned_apart
 from stemfast.fit.families.maximum import FamilyFit, Known, log_likelihood_of, refined
 from stemfast.fit.families.shape_family import Placed, ShapeFamily
-from stemfast.fit.families.shipped import FAMILIES, SPECIAL, family_of
+from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.fit.image.likelihood import Observation, observe
 from stemfast.fit.templates import binned
 from stemfast.fit.turns import Turns
@@ -144,7 +144,7 @@ def compare_families(
             for one, seen in zip(coarse, glances, strict=True)
         ]
     quick = {name: sum(own[0].log_likelihood for own in found) for name, found in ideas.items()}
-    kept = _with_special(_nearest(quick, _RIVALS, k * _NEAR))
+    kept = _with_special(rivals, _nearest(quick, _RIVALS, k * _NEAR))
     fits: dict[str, list[FamilyFit]] = {}
     for family in rivals:
         if family.name in kept:
@@ -220,13 +220,15 @@ def _nearest(values: dict[str, float], most: int, near: float) -> list[str]:
     return [name for k, name in enumerate(ranked) if k < most or values[name] > top - near]
 
 
-def _with_special(names: list[str]) -> set[str]:
-    """Families with those whose members they hold.
+def _with_special(rivals: Sequence[ShapeFamily], names: list[str]) -> set[str]:
+    """Names of families, with those of the families that they hold.
 
     On a coarse grid the more general one makes up for the grid by its free sizes, and the simpler
     one, which is right, falls behind.
     """
-    return {*names, *(simple for name in names for simple in SPECIAL.get(name, ()))}
+    kept = [family for family in rivals if family.name in names]
+    held = (one.name for one in rivals if any(family.holds(one) for family in kept))
+    return {*names, *held}
 
 
 def _fitted(

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.fit.cuboid.shape import rotation_matrix
 from stemfast.fit.cuboid.thickness import Planes, chords, chords_and_jacobian
 from stemfast.fit.families.claims import check_symmetry, depths_of, group_of, orbit
-from stemfast.fit.families.halfspaces import checked_closed, measures_of, solid_of
+from stemfast.fit.families.halfspaces import checked_closed, is_member, measures_of, solid_of
 from stemfast.fit.families.shape_family import POSE, Placed, ShapeFamily
 from stemfast.fit.families.symmetry import relabellings
 from stemfast.particles import Polyhedron
@@ -292,6 +292,23 @@ facet 0 (1, 0, 0) to (0, 1, 0), of another distance
         if solid is None:
             raise ValueError(f"sizes_nm: {np.asarray(sizes_nm).tolist()} enclose no volume")
         return solid
+
+    def holds(self, other: ShapeFamily) -> bool:
+        """True if the shapes that stand for another family are members of this one, axes alike.
+
+        Examples
+        --------
+        >>> from stemfast.fit.families.shipped import family_of
+        >>> general, simple = family_of("truncated octahedron"), family_of("octahedron")
+        >>> general.holds(simple), simple.holds(general)
+        (True, False)
+        """
+        if not isinstance(other, Family):
+            return False
+        if (other.normals @ self.normals.T).max(axis=1).min() < 1.0 - _SAME:
+            return False  # of a facet that this one has not
+        solids = (other._solid(sizes) for sizes in other.shapes())
+        return all(is_member(solid, self.normals, self.depths) for solid in solids)
 
     def particle(self, sizes_nm: Float, material: str = "Au") -> Polyhedron:
         """A member as a particle."""

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from stemfast.particles.geometry.clipping import CutError, intersect_halfspaces
 from stemfast.particles.geometry.solid import Solid
 
-__all__ = ["checked_closed", "measures_of", "solid_of"]
+__all__ = ["checked_closed", "is_member", "measures_of", "solid_of"]
 
 Float: TypeAlias = NDArray[np.float64]
+
+_SAME = 1e-6
 
 
 def solid_of(normals: Float, depths: Float) -> Solid | None:
@@ -69,6 +71,29 @@ def measures_of(solid: Solid, normals: Float, types: Sequence[str]) -> dict[str,
             edges.setdefault(pair, []).append(float(np.sqrt((step**2).sum())))
     means = {pair: float(np.mean(lengths)) for pair, lengths in sorted(edges.items())}
     return {"volume": solid.volume, "surface": sum(areas.values()), **areas, **means}
+
+
+def is_member(solid: Solid, normals: Float, depths: Float) -> bool:
+    """True if some sizes p >= 0 put the facets at the distances where they touch a solid.
+
+    Parameters
+    ----------
+    solid : Solid
+        All of whose facets have one of the normals.
+    normals, depths : (F, 3), (F, P) float64
+        Unit normals, and distances of the facets for each parameter.
+
+    Examples
+    --------
+    >>> faces, each = np.concatenate([np.eye(3), -np.eye(3)]), np.tile(np.eye(3), (2, 1))
+    >>> box = solid_of(faces, each @ np.array([1.0, 2.0, 3.0]))
+    >>> is_member(box, faces, each), is_member(box, faces, np.ones((6, 1)))
+    (True, False)
+    """
+    from scipy.optimize import nnls
+
+    touching = (normals @ solid.vertices.T).max(axis=1)
+    return bool(nnls(depths, touching)[1] < _SAME * np.abs(touching).max())
 
 
 def checked_closed(name: str, normals: Float) -> None:

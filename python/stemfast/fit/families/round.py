@@ -203,6 +203,10 @@ class Ellipsoids(_Quadrics):
             for signs in product((1.0, -1.0), repeat=3)
         )
 
+    def holds(self, other: ShapeFamily) -> bool:
+        """True of spheres."""
+        return isinstance(other, Spheres) or super().holds(other)
+
     def shapes(self) -> Float:
         """Of volume 1, with axes up to 2 apart."""
         logs = [(0.0, 0.25), (0.0, 0.6), (0.25, 0.25), (0.6, 0.6), (0.25, 0.5)]
@@ -281,6 +285,10 @@ class Rods(Round):
         shift = np.array([0.0, 0.0, half])
         points = np.concatenate([points + shift, points - shift])
         return _of_volume(points, self.measures(sizes_nm)["volume"], material)
+
+    def holds(self, other: ShapeFamily) -> bool:
+        """True of spheres, which are rods without a straight part."""
+        return isinstance(other, Spheres) or super().holds(other)
 
     def copies(self, *, turned: bool) -> float:
         """Ends and mirror images, times all turns about the axis over what Laplace's method has."""

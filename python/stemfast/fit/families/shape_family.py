@@ -112,6 +112,15 @@ class ShapeFamily(ABC):
             return float((np.linalg.det(self.group) > 0).sum())
         return len(self.group) * (2.0 if self.chiral else 1.0)
 
+    def holds(self, other: ShapeFamily) -> bool:
+        """True if the members of another family are known to be members of this one, axes alike.
+
+        Parameters
+        ----------
+        other : ShapeFamily
+        """
+        return other is self
+
     @abstractmethod
     def thickness(self, at: Placed, x_nm: Float, y_nm: Float) -> Float:
         """Thickness along the beam at (x, y) [nm], in the shape of x_nm."""

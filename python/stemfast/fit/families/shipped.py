@@ -156,17 +156,6 @@ FAMILIES = {
     "ellipsoid": Ellipsoids,
 }
 
-#: Families whose members are members of another one too.
-SPECIAL = {
-    "cuboid": ("cube",),
-    "truncated cube": ("cube", "cuboctahedron"),
-    "truncated octahedron": ("cuboctahedron", "octahedron"),
-    "truncated tetrahedron": ("tetrahedron",),
-    "truncated decahedron": ("decahedron",),
-    "rod": ("sphere",),
-    "ellipsoid": ("sphere",),
-}
-
 
 @cache
 def family_of(name: str) -> ShapeFamily:

@@ -14,7 +14,6 @@ with x̂ their most likely values, which follow from one point to the next by a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -86,13 +85,8 @@ def along_turn(
     )
 
 
-@dataclass(frozen=True, eq=False)
 class _Rest:
     """All parameters but the turn about one axis, normally distributed at each such turn."""
-
-    fit: Maximisation
-    axis: Float
-    basis: Float  # (n, free): what each of the free ones moves
 
     def __init__(self, fit: Maximisation, state: State, slopes: Slopes, axis: Float) -> None:
         parameters = fit.parameters
@@ -103,8 +97,8 @@ class _Rest:
         basis = np.zeros((n, len(both) + 2))
         basis[both, np.arange(len(both))] = 1.0
         basis[own[:3], len(both) :] = np.linalg.svd(axis[None])[2][1:].T
-        for name, value in (("fit", fit), ("axis", axis), ("basis", basis)):
-            object.__setattr__(self, name, value)
+        self.fit, self.axis = fit, axis
+        self.basis = basis  # (n, free): what each of the free ones moves
 
     def next(self, state: State, turn_rad: float) -> tuple[State, float]:
         """The state a turn further, the rest following, and the logarithm of its density."""

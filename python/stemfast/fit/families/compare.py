@@ -134,13 +134,12 @@ def compare_families(
     coarse, medium = _joined(fine, _COARSE_PX), _joined(fine, _MEDIUM_PX)
     size = float(np.cbrt(np.mean([seen.volume_nm3 for seen in glances])))
     known = Known(_LIMIT * size, turns if k > 1 else None, dose_sd)
-    alone = Known(_LIMIT * size, None, dose_sd)
 
     ideas: dict[str, list[list[FamilyFit]]] = {}
     for family in rivals:
         report(f"comparing: {family.name}")
         ideas[family.name] = [
-            _alone(one, family, seen, alone, range(_QUICK), _QUICK_STEPS)
+            _alone(one, family, seen, known.alone, range(_QUICK))
             for one, seen in zip(coarse, glances, strict=True)
         ]
     quick = {name: sum(own[0].log_likelihood for own in found) for name, found in ideas.items()}
@@ -191,11 +190,11 @@ def _joined(seen: tuple[Observation, ...], rows: int) -> tuple[Observation, ...]
 
 
 def _alone(
-    seen: Observation, family: ShapeFamily, glanced: Glance, known: Known, which: range, most: int
+    seen: Observation, family: ShapeFamily, glanced: Glance, known: Known, which: range
 ) -> list[FamilyFit]:
     """Fits of one image from some of the candidates, the most likely first."""
     starts = candidates(family, glanced, which.stop)[which.start :]
-    fits = [refined((seen,), family, (start,), known, most=most) for start in starts]
+    fits = [refined((seen,), family, (start,), known, most=_QUICK_STEPS) for start in starts]
     return sorted(fits, key=lambda fit: -fit.log_likelihood)
 
 
@@ -207,7 +206,7 @@ def _more(
     ideas: list[FamilyFit],
 ) -> list[FamilyFit]:
     """Fits from more candidates, and from all poses of the best member so far."""
-    more = _alone(seen, family, glanced, known, range(_QUICK, _QUICK + _MORE), _QUICK_STEPS)
+    more = _alone(seen, family, glanced, known, range(_QUICK, _QUICK + _MORE))
     found = sorted([*ideas, *more], key=lambda fit: -fit.log_likelihood)
     starts = posed(family, found[0].sizes_nm, glanced, _POSED)
     found += [refined((seen,), family, (at,), known, most=_MORE_STEPS) for at in starts]
@@ -240,9 +239,8 @@ def _fitted(
     known: Known,
 ) -> list[FamilyFit]:
     """Fits of one family to all images, from more starts, apart, the most likely first."""
-    alone = Known(known.limit_nm, None, known.dose_sd)
     every = [
-        _more(one, family, seen, alone, own)
+        _more(one, family, seen, known.alone, own)
         for one, seen, own in zip(coarse, glances, ideas, strict=True)
     ]
     if len(coarse) == 1:
@@ -277,10 +275,7 @@ def _crossed(
             tuple(replace(at, sizes_nm=sizes * float(np.cbrt(volume))) for at in best.shapes)
             for sizes in family.shapes()
         ]
-        values = [
-            sum(log_likelihood_of(*one) for one in zip(coarse, [family] * len(at), at, strict=True))
-            for at in starts
-        ]
+        values = [log_likelihood_of(coarse, family, shapes) for shapes in starts]
         start = starts[int(np.argmax(values))]
         own = fits.get(family.name)
         if max(values) < quick[family.name] - len(coarse) * _HOPEFUL:
@@ -293,7 +288,7 @@ def _crossed(
 
 
 def _modes(fits: list[FamilyFit]) -> list[FamilyFit]:
-    """Fits that differ, the most likely first, those that count."""
+    """Fits that differ, the most likely first."""
     found: list[FamilyFit] = []
     for fit in sorted(fits, key=lambda one: -one.log_evidence):
         if all(_differ(fit.family, fit.shapes, other.shapes) for other in found):

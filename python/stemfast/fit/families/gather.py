@@ -56,7 +56,10 @@ def gathered(
     tried: list[tuple[float, tuple[Placed, ...]]] = []
     for view in order:
         sizes = ideas[view][0].sizes_nm
-        found = [_best_pose(one, family, own, sizes) for one, own in zip(seen, ideas, strict=True)]
+        found = [
+            _best_pose(one, family, [idea.shapes[0] for idea in own], sizes)
+            for one, own in zip(seen, ideas, strict=True)
+        ]
         tried.append((sum(value for value, _ in found), tuple(at for _, at in found)))
     tried.sort(key=lambda pair: -pair[0])
     fits = [refined(seen, family, shapes, known) for _, shapes in tried[:_CLIMBED]]
@@ -65,18 +68,17 @@ def gathered(
 
 
 def _best_pose(
-    seen: Observation, family: ShapeFamily, ideas: Sequence[FamilyFit], sizes: Float
+    seen: Observation, family: ShapeFamily, poses: Sequence[Placed], sizes: Float
 ) -> tuple[float, Placed]:
-    """Log-likelihood and pose of the idea that shows a member of given sizes best."""
-    best: tuple[float, Placed] | None = None
-    for idea in ideas:
-        for quaternion in _names(family, idea.shapes[0].quaternion):
-            at = replace(idea.shapes[0], quaternion=quaternion, sizes_nm=sizes)
-            value = log_likelihood_of(seen, family, at)
-            if best is None or value > best[0]:
-                best = (value, at)
-    assert best is not None
-    return best
+    """Log-likelihood and pose of the one that shows a member of given sizes best."""
+    tried = [
+        replace(at, quaternion=quaternion, sizes_nm=sizes)
+        for at in poses
+        for quaternion in _names(family, at.quaternion)
+    ]
+    values = [log_likelihood_of([seen], family, [at]) for at in tried]
+    best = int(np.argmax(values))
+    return values[best], tried[best]
 
 
 def _names(family: ShapeFamily, quaternion: Float) -> list[Float]:
@@ -98,30 +100,19 @@ def _names(family: ShapeFamily, quaternion: Float) -> list[Float]:
 def _looked_again(fit: FamilyFit, glances: Sequence[Glance], known: Known) -> FamilyFit:
     """The fit with other poses of the views it does not explain, where those are better."""
     seen, family = fit.observations, fit.family
-    alone = replace(known, turns=None)
     off = [k for k, one in enumerate(fit.goodness) if one.beyond > _FAIR]
     shapes = list(fit.shapes)
     for view in off:
-        best = log_likelihood_of(seen[view], family, shapes[view]) + _CLEAR
+        best = log_likelihood_of([seen[view]], family, [shapes[view]]) + _CLEAR
         for at in posed(family, fit.sizes_nm, glances[view], _LOOKED):
-            trial = refined((seen[view],), family, (at,), alone, most=15).shapes[0]
-            value, there = _best_pose_of(seen[view], family, trial, fit.sizes_nm)
+            trial = refined((seen[view],), family, (at,), known.alone, most=15).shapes[0]
+            value, there = _best_pose(seen[view], family, [trial], fit.sizes_nm)
             if value > best:
                 best, shapes[view] = value, there
     if all(one is other for one, other in zip(shapes, fit.shapes, strict=True)):
         return fit
     other = refined(seen, family, tuple(shapes), known)
     return max(fit, other, key=lambda one: one.log_evidence)
-
-
-def _best_pose_of(
-    seen: Observation, family: ShapeFamily, trial: Placed, sizes: Float
-) -> tuple[float, Placed]:
-    found = [replace(trial, quaternion=q, sizes_nm=sizes)
-             for q in _names(family, trial.quaternion)]  # fmt: skip
-    values = [log_likelihood_of(seen, family, at) for at in found]
-    best = int(np.argmax(values))
-    return values[best], found[best]
 
 
 def turned_on(
@@ -152,10 +143,7 @@ def turned_on(
                     )
                     for k, others in enumerate(ideas)
                 )
-                value = sum(
-                    log_likelihood_of(one, family, at) for one, at in zip(seen, shapes, strict=True)
-                )
-                tried.append((value, shapes, before))
+                tried.append((log_likelihood_of(seen, family, shapes), shapes, before))
     tried.sort(key=lambda entry: -entry[0])
     fits = [
         refined(seen, family, shapes, known, before=before) for _, shapes, before in tried[:_TURNED]

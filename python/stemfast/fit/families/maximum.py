@@ -10,7 +10,8 @@ between the views are known.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -54,6 +55,11 @@ class Known:
     limit_nm: float
     turns: Turns | None = None
     dose_sd: float = 0.0
+
+    @property
+    def alone(self) -> Known:
+        """The same of one view by itself."""
+        return replace(self, turns=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +111,7 @@ class FamilyFit:
 
     @cached_property
     def goodness(self) -> tuple[Goodness, ...]:
-        """True for each image that the member explains."""
+        """Goodness of fit of each image."""
         used = round(self.family.n / len(self.shapes) + 5)
         return tuple(
             goodness(seen, electrons, used + len(seen.waves.variance))
@@ -277,8 +283,21 @@ def refined(
     return _Maximisation(observations, family, known).fit(shapes, first, most)
 
 
-def log_likelihood_of(seen: Observation, family: ShapeFamily, at: Placed) -> float:
-    """Of a member on a smooth film."""
-    calm = np.zeros(len(seen.waves.variance))
-    t = family.thickness(at, seen.x_nm, seen.y_nm)
-    return seen.log_likelihood(seen.through_optics(t, None, calm).electrons)
+def log_likelihood_of(
+    observations: Sequence[Observation], family: ShapeFamily, shapes: Sequence[Placed]
+) -> float:
+    """Log-likelihood of a member, placed in each view, on smooth films.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+    family : ShapeFamily
+    shapes : sequence of Placed
+        The member in each.
+    """
+    total = 0.0
+    for seen, at in zip(observations, shapes, strict=True):
+        calm = np.zeros(len(seen.waves.variance))
+        t = family.thickness(at, seen.x_nm, seen.y_nm)
+        total += seen.log_likelihood(seen.through_optics(t, None, calm).electrons)
+    return total

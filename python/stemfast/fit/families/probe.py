@@ -29,10 +29,12 @@ def with_family_probe(microscopes: Sequence[Microscope], fit: FamilyFit) -> list
     """
 
     def likelihood(blurred: Sequence[Observation]) -> float:
-        return sum(
-            log_likelihood_of(replace(seen, dose=seen.dose * scale), fit.family, at)
-            for seen, at, scale in zip(blurred, fit.shapes, fit.dose_scales.tolist(), strict=True)
-        )
+        scales = fit.dose_scales.tolist()
+        dosed = [
+            replace(seen, dose=seen.dose * scale)
+            for seen, scale in zip(blurred, scales, strict=True)
+        ]
+        return log_likelihood_of(dosed, fit.family, fit.shapes)
 
     return fitted_probe(microscopes, fit.observations, likelihood)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.families.gather import gathered, turned_on
-from stemfast.fit.families.glance import Glance, candidates, glance, grid, posed, turned_apart
+from stemfast.fit.families.glance import Glance, candidates, glance, posed, turned_apart
 from stemfast.fit.families.maximum import FamilyFit, Known, log_likelihood_of, refined
 from stemfast.fit.families.shape_family import Placed, ShapeFamily
 from stemfast.fit.families.shipped import FAMILIES, family_of
@@ -165,20 +165,11 @@ def compare_families(
 
 def _observed(image: ArrayLike, microscope: Microscope, seen: Glance, material: str) -> Observation:
     """An observation with room for whatever has the volume seen."""
-    thickness = seen.thickness.reshape(round(np.sqrt(seen.thickness.size)), -1)
-    reach = _reach(thickness) * float(np.cbrt(seen.volume_nm3))
     around = CutCuboid(
-        np.full(3, max(2.0 * reach, 1.0)), np.zeros(8), np.array([0.0, 0.0, 0.0, 1.0]),
+        np.full(3, max(2.0 * seen.reach_nm, 1.0)), np.zeros(8), np.array([0.0, 0.0, 0.0, 1.0]),
         seen.centre_nm, material,
     )  # fmt: skip
     return observe(image, microscope, around)
-
-
-def _reach(thickness: NDArray[np.float32]) -> float:
-    """How far from its centre a particle of volume 1 is seen."""
-    x, y, step = grid()
-    on = thickness > 0.05 * thickness.max()
-    return float(max(np.abs(x[on]).max(), np.abs(y[on]).max()) + 1.5 * step)
 
 
 def _joined(seen: tuple[Observation, ...], rows: int) -> tuple[Observation, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +24,6 @@ __all__ = [
     "candidates",
     "equivalent_quaternions",
     "glance",
-    "grid",
     "posed",
     "turned_apart",
 ]
@@ -54,8 +54,21 @@ class Glance:
     volume_nm3: float
     centre_nm: Float
 
+    @property
+    def size_nm(self) -> float:
+        """∛volume [nm]."""
+        return float(np.cbrt(self.volume_nm3))
 
-def grid() -> tuple[Float, Float, float]:
+    @property
+    def reach_nm(self) -> float:
+        """Farthest place along x or y from the centre where the particle is seen [nm]."""
+        x, y, step = _grid()
+        on = self.thickness.reshape(x.shape) > 0.05 * self.thickness.max()
+        farthest = float(max(np.abs(x[on]).max(), np.abs(y[on]).max()) + 1.5 * step)
+        return farthest * self.size_nm
+
+
+def _grid() -> tuple[Float, Float, float]:
     """Points x and y of the templates, and their distance, in ∛volume."""
     step = 2.0 * _REACH / _SIDE
     along = (np.arange(_SIDE) - 0.5 * (_SIDE - 1)) * step
@@ -87,7 +100,7 @@ def glance(image: ArrayLike, microscope: Microscope, material: str) -> Glance:
     centre = np.array([thickness.sum(axis=0) @ x, thickness.sum(axis=1) @ y]) / total
     volume = total * pixel**2
     size = float(np.cbrt(volume))
-    grid_x, grid_y, step = grid()
+    grid_x, grid_y, step = _grid()
     own = microscope.probe.sigma_nm / pixel
     wanted = math.sqrt(max((_BLUR_PX * step * size / pixel) ** 2 - own**2, 0.0))
     smooth = ndimage.gaussian_filter(thickness, wanted) if wanted > 0 else thickness
@@ -107,15 +120,14 @@ class _Templates:
     squares: NDArray[np.float32]
 
 
-_KEPT: dict[int, tuple[ShapeFamily, _Templates]] = {}
+#: Of each family for as long as it lives.
+_KEPT: WeakKeyDictionary[ShapeFamily, _Templates] = WeakKeyDictionary()
 
 
 def _templates(family: ShapeFamily) -> _Templates:
-    kept = _KEPT.get(id(family))
-    if kept is None or kept[0] is not family:
-        kept = (family, _made(family, family.shapes()))
-        _KEPT[id(family)] = kept
-    return kept[1]
+    if family not in _KEPT:
+        _KEPT[family] = _made(family, family.shapes())
+    return _KEPT[family]
 
 
 def _made(family: ShapeFamily, shapes: Float) -> _Templates:
@@ -126,7 +138,7 @@ def _made(family: ShapeFamily, shapes: Float) -> _Templates:
     most = max(_LEAST, min(_MOST, _TEMPLATES // len(shapes)))
     number = int(np.clip(_POSES / len(family.group), _LEAST, most))
     poses = random(number, seed=0).as_quat()
-    x, y, _ = grid()
+    x, y, _ = _grid()
     maps = np.empty((len(shapes) * number, _SIDE, _SIDE), np.float32)
     for k, sizes in enumerate(shapes):
         for j, pose in enumerate(poses):
@@ -157,7 +169,7 @@ def candidates(family: ShapeFamily, seen: Glance, most: int) -> list[Placed]:
 def _best(family: ShapeFamily, templates: _Templates, seen: Glance, most: int) -> list[Placed]:
     misfit = templates.squares - 2.0 * (templates.thickness @ seen.thickness)
     best = np.argsort(misfit)[:_LOOKED_AT]
-    size = float(np.cbrt(seen.volume_nm3))
+    size = seen.size_nm
     chosen: list[Placed] = []
     for k in best.tolist():
         at = Placed(templates.sizes[k] * size, templates.quaternions[k], seen.centre_nm)
@@ -180,7 +192,7 @@ def posed(family: ShapeFamily, sizes_nm: Float, seen: Glance, most: int) -> list
     most : int
         How many.
     """
-    size = float(np.cbrt(seen.volume_nm3))
+    size = seen.size_nm
     templates = _made(family, sizes_nm[None] / size)
     return _best(family, templates, seen, most)
 

@@ -13,15 +13,15 @@ import stemfast as sf
 from stemfast import recipes, units
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.kinds.family import Placement
-from stemfast.fit.kinds.shapes import compare, families
+from stemfast.fit.kinds.kind import Placement
+from stemfast.fit.kinds.shapes import compare, shape_kinds
 from stemfast.fit.kinds.solid_evidence import WavesOut, laplace, sampled
 from stemfast.fit.kinds.solid_fit import climb, expected_electrons, modes
 from stemfast.fit.kinds.solids import Box, Ellipse, Pyramid
 from stemfast.reference import pixel_centres
 from stemfast.studies.ceiling import ceiling
 
-KINDS = families(1.6, 1.2)
+KINDS = shape_kinds(1.6, 1.2)
 NAMES = ("tetrahedron", "cuboid", "ellipsoid")
 SCAN = sf.Scan(shape=(64, 64), pixel_size_nm=0.5)
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.image.likelihood import observe
-from stemfast.fit.kinds.family import Placement
-from stemfast.fit.kinds.shapes import REACH, compare, families
+from stemfast.fit.kinds.kind import Placement
+from stemfast.fit.kinds.shapes import REACH, compare, shape_kinds
 from stemfast.fit.kinds.solids import Box
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import prior_of
@@ -241,7 +241,7 @@ def truth_of(recipe: Recipe, scenes: Scenes, i: int) -> Placement:
         As for `stemfast.studies.ceiling.judge`.
     """
     settings = recipe.particle  # type: ignore[attr-defined]
-    kinds = families(settings.edge_ratio, settings.sphere_ratio)
+    kinds = shape_kinds(settings.edge_ratio, settings.sphere_ratio)
     label = int(scenes.labels[i])
     size = math.log(float(scenes.columns["diameter_nm"][i]))
     own = kinds[label].mean
@@ -284,7 +284,7 @@ def judge_shape(recipe: Recipe, scenes: Scenes, i: int) -> Verdict:
     )
     image = observe(taken.images, microscope, around, beam_nm=taken.truth.beam_nm)
     settings = recipe.particle  # type: ignore[attr-defined]
-    found = compare(image, families(settings.edge_ratio, settings.sphere_ratio), start, label)
+    found = compare(image, shape_kinds(settings.edge_ratio, settings.sphere_ratio), start, label)
     probability = found.probability
     deviance, pixels = image.deviance(found.fits[label][0].electrons)
     return Verdict(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fit.image.likelihood import Observation
-from stemfast.fit.kinds.family import Family, Placement
+from stemfast.fit.kinds.kind import Kind, Placement
 from stemfast.fit.kinds.solid_evidence import laplace, sampled
 from stemfast.fit.kinds.solid_fit import SolidFit, modes
 from stemfast.fit.kinds.solids import Box, Ellipse, Pyramid
@@ -19,7 +19,7 @@ __all__ = [
     "REACH",
     "Kinds",
     "compare",
-    "families",
+    "shape_kinds",
 ]
 
 Float: TypeAlias = NDArray[np.float64]
@@ -61,20 +61,20 @@ class Kinds:
 
 
 @cache
-def families(edge_ratio: float, sphere_ratio: float) -> tuple[Family, Family, Family]:
+def shape_kinds(edge_ratio: float, sphere_ratio: float) -> tuple[Kind, Kind, Kind]:
     """The three kinds: tetrahedra, cuboids and ellipsoids of at most these ratios of lengths."""
     return Pyramid(), Box(edge_ratio), Ellipse(sphere_ratio)
 
 
 def compare(
-    observation: Observation, kinds: tuple[Family, ...], start: Placement, label: int
+    observation: Observation, kinds: tuple[Kind, ...], start: Placement, label: int
 ) -> Kinds:
     """Fit each kind and compare their evidence.
 
     Parameters
     ----------
     observation : Observation
-    kinds : tuple of Family
+    kinds : tuple of Kind
     start : Placement
         The true one, of kind `label`: the others start at its place, with its volume.
     label : int

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.fit.image.likelihood import Observation
-from stemfast.fit.kinds.family import PLACE, Faceted, Family, Placement
+from stemfast.fit.kinds.kind import PLACE, Faceted, Kind, Placement
 from stemfast.fit.kinds.solid_fit import SolidFit
 from stemfast.fit.kinds.solids import Ellipse
 from stemfast.orientation import quaternion_product
@@ -37,32 +37,32 @@ _WIDEST_TURN = 0.5  # rad
 _CLOUD = 0.002  # of proportions that one draw of an ellipsoid's stands for
 
 
-def laplace(observation: Observation, family: Family, fits: Sequence[SolidFit]) -> float:
+def laplace(observation: Observation, kind: Kind, fits: Sequence[SolidFit]) -> float:
     """Logarithm of the evidence by Laplace's method.
 
     Parameters
     ----------
     observation : Observation
-    family : Family
+    kind : Kind
         The kind of solids.
     fits : sequence of SolidFit
         The maxima found, see `stemfast.fit.kinds.solid_fit.modes`.
     """
     parts = [
-        _ellipse(observation, family, fit)
-        if isinstance(family, Ellipse)
-        else _faceted(observation, family, fit)
+        _ellipse(observation, kind, fit)
+        if isinstance(kind, Ellipse)
+        else _faceted(observation, kind, fit)
         for fit in fits
     ]
     return _log_sum(np.array(parts))
 
 
-def _faceted(observation: Observation, family: Family, fit: SolidFit) -> float:
-    assert isinstance(family, Faceted)
+def _faceted(observation: Observation, kind: Kind, fit: SolidFit) -> float:
+    assert isinstance(kind, Faceted)
     waves = np.log(observation.waves.variance).sum()
-    volume = family.n * math.log(2 * math.pi) - np.linalg.slogdet(fit.information)[1] - waves
-    norm = -0.5 * family.n_proportions * math.log(2 * math.pi)
-    return fit.highest + 0.5 * float(volume) + norm + math.log(len(family.group)) - _ALL_POSES
+    volume = kind.n * math.log(2 * math.pi) - np.linalg.slogdet(fit.information)[1] - waves
+    norm = -0.5 * kind.n_proportions * math.log(2 * math.pi)
+    return fit.highest + 0.5 * float(volume) + norm + math.log(len(kind.group)) - _ALL_POSES
 
 
 class _Outlines:
@@ -73,13 +73,13 @@ class _Outlines:
     Each draw stands for a small cloud, so that a sharp likelihood does not fall between them.
     """
 
-    def __init__(self, observation: Observation, family: Ellipse, fit: SolidFit) -> None:
-        n = family.n
+    def __init__(self, observation: Observation, kind: Ellipse, fit: SolidFit) -> None:
+        n = kind.n
         joint, rest = fit.information[:n, :n], fit.information[n:, n:]
         across = fit.information[:n, n:]
         a = joint - across @ np.linalg.solve(rest, across.T) if len(rest) else joint.copy()
         own = slice(PLACE, n)
-        a[own, own] -= family.precision  # the draws are the prior
+        a[own, own] -= kind.precision  # the draws are the prior
         self.values = fit.at.values
         self.first = a[:PLACE, :PLACE]
         self.link = np.linalg.solve(self.first, a[:PLACE, own])
@@ -87,12 +87,12 @@ class _Outlines:
         values, vectors = np.linalg.eigh(0.5 * (b + b.T))
         b = (vectors * np.maximum(values, 1e-3)) @ vectors.T
         # At the fit the likelihood's slope holds that of the normal prior.
-        slope = family.precision @ (fit.at.values[PLACE:] - family.mean)
+        slope = kind.precision @ (fit.at.values[PLACE:] - kind.mean)
         self.shift = np.linalg.solve(b, slope)
         self.gain = 0.5 * float(slope @ self.shift)
         self.cloud = _CLOUD**2 * np.eye(3)
         self.covariance = np.linalg.inv(b)
-        self.height = fit.highest - family.log_prior(fit.at)
+        self.height = fit.highest - kind.log_prior(fit.at)
         waves = observation.waves.variance
         self.height -= 0.5 * float(np.log(waves).sum())
         self.height -= 0.5 * float(np.linalg.slogdet(rest)[1]) if len(rest) else 0.0
@@ -106,16 +106,16 @@ class _Outlines:
         return np.asarray(self.gain - 0.5 * distance - 0.5 * lost)
 
 
-def _ellipse(observation: Observation, family: Ellipse, fit: SolidFit) -> float:
-    around = _Outlines(observation, family, fit)
+def _ellipse(observation: Observation, kind: Ellipse, fit: SolidFit) -> float:
+    around = _Outlines(observation, kind, fit)
     place = 0.5 * PLACE * math.log(2 * math.pi) - 0.5 * np.linalg.slogdet(around.first)[1]
-    mean = _log_sum(around.log_weights(family.draws)) - math.log(len(family.draws))
+    mean = _log_sum(around.log_weights(kind.draws)) - math.log(len(kind.draws))
     return float(around.height + place + mean)
 
 
 def sampled(
     observation: Observation,
-    family: Family,
+    kind: Kind,
     fits: Sequence[SolidFit],
     n: int = 300,
     *,
@@ -126,7 +126,7 @@ def sampled(
     Parameters
     ----------
     observation : Observation
-    family : Family
+    kind : Kind
     fits : sequence of SolidFit
     n : int
         Draws.
@@ -139,15 +139,15 @@ def sampled(
         And the number of draws of equal weight that would be worth as much.
     """
     rng = np.random.default_rng(seed)
-    if isinstance(family, Ellipse):
-        places, log_density, waves_of = _draw_outlines(observation, family, fits[0], n, rng)
+    if isinstance(kind, Ellipse):
+        places, log_density, waves_of = _draw_outlines(observation, kind, fits[0], n, rng)
         prior = np.zeros(n)
     else:
-        assert isinstance(family, Faceted)
-        places, log_density, waves_of = _draw_faceted(observation, family, fits, n, rng)
-        prior = np.array([family.log_prior(at) for at in places]) - _ALL_POSES
-        prior -= 0.5 * family.n_proportions * math.log(2 * math.pi)
-    seen = [WavesOut(observation, family, fit) for fit in fits]
+        assert isinstance(kind, Faceted)
+        places, log_density, waves_of = _draw_faceted(observation, kind, fits, n, rng)
+        prior = np.array([kind.log_prior(at) for at in places]) - _ALL_POSES
+        prior -= 0.5 * kind.n_proportions * math.log(2 * math.pi)
+    seen = [WavesOut(observation, kind, fit) for fit in fits]
     heights = np.array(
         [
             seen[k].height(at) if np.isfinite(density) else -np.inf
@@ -163,10 +163,10 @@ def sampled(
 class WavesOut:
     """The likelihood of a placement, integrated over the film's waves, in which it is normal."""
 
-    def __init__(self, observation: Observation, family: Family, fit: SolidFit) -> None:
-        self.observation, self.family, self.waves = observation, family, fit.waves_nm
+    def __init__(self, observation: Observation, kind: Kind, fit: SolidFit) -> None:
+        self.observation, self.kind, self.waves = observation, kind, fit.waves_nm
         precision = 1.0 / observation.waves.variance
-        information = fit.information[family.n :, family.n :]
+        information = fit.information[kind.n :, kind.n :]
         self.pull = precision * self.waves
         self.norm = 0.5 * float(np.log(precision).sum())
         self.norm -= 0.5 * float((precision * self.waves**2).sum())
@@ -176,7 +176,7 @@ class WavesOut:
     def height(self, at: Placement) -> float:
         """Its logarithm."""
         observation = self.observation
-        t = self.family.thickness(at, observation.x_nm, observation.y_nm)
+        t = self.kind.thickness(at, observation.x_nm, observation.y_nm)
         seen = observation.through_optics(t, np.zeros((*t.shape, 0)), self.waves)
         slope = observation.gradient(seen)[:-1] - self.pull
         won = 0.5 * float(slope @ self.inverse @ slope)
@@ -185,13 +185,13 @@ class WavesOut:
 
 def _draw_outlines(
     observation: Observation,
-    family: Ellipse,
+    kind: Ellipse,
     fit: SolidFit,
     n: int,
     rng: np.random.Generator,
 ) -> tuple[list[Placement], Float, NDArray[np.intp]]:
-    around = _Outlines(observation, family, fit)
-    log_weights = around.log_weights(family.draws, _WIDER)
+    around = _Outlines(observation, kind, fit)
+    log_weights = around.log_weights(kind.draws, _WIDER)
     chance = np.exp(log_weights - log_weights.max())
     chance /= chance.sum()
     chosen = rng.choice(len(chance), size=n, p=chance)
@@ -200,32 +200,32 @@ def _draw_outlines(
     root = np.linalg.inv(np.linalg.cholesky(around.first)).T * _WIDER
     steps, log_student = _student(rng, n, PLACE)
     log_density += log_student - np.linalg.slogdet(root)[1]
-    off = family.draws[chosen] - around.values[PLACE:]
+    off = kind.draws[chosen] - around.values[PLACE:]
     middle = around.values[:PLACE] - off @ around.link.T
-    values = np.concatenate([middle + steps @ root.T, family.draws[chosen]], axis=1)
+    values = np.concatenate([middle + steps @ root.T, kind.draws[chosen]], axis=1)
     places = [Placement(fit.at.quaternion, row) for row in values]
     return places, log_density, np.zeros(n, np.intp)
 
 
 def _draw_faceted(
     observation: Observation,
-    family: Faceted,
+    kind: Faceted,
     fits: Sequence[SolidFit],
     n: int,
     rng: np.random.Generator,
 ) -> tuple[list[Placement], Float, NDArray[np.intp]]:
     """Draws around all maxima, and their density, that of all equivalents included."""
-    height = np.array([_faceted(observation, family, fit) for fit in fits])
+    height = np.array([_faceted(observation, kind, fit) for fit in fits])
     share = 0.9 * np.exp(height - _log_sum(height)) + 0.1 / len(fits)
-    roots = [_root(family, fit) for fit in fits]
+    roots = [_root(kind, fit) for fit in fits]
     chosen = rng.choice(len(fits), size=n, p=share)
-    steps, _ = _student(rng, n, family.n)
+    steps, _ = _student(rng, n, kind.n)
     change = np.einsum("nij,nj->ni", np.stack(roots)[chosen], steps)
-    places = [family.moved(fits[k].at, d) for k, d in zip(chosen.tolist(), change, strict=True)]
+    places = [kind.moved(fits[k].at, d) for k, d in zip(chosen.tolist(), change, strict=True)]
     values = np.stack([at.values for at in places])
-    turned = family.turned(np.stack([at.quaternion for at in places])).reshape(-1, 4)
-    own = family.permuted(values[:, PLACE:])  # (n, G, p)
-    shared = np.repeat(values[:, None, :PLACE], len(family.group), axis=1)
+    turned = kind.turned(np.stack([at.quaternion for at in places])).reshape(-1, 4)
+    own = kind.permuted(values[:, PLACE:])  # (n, G, p)
+    shared = np.repeat(values[:, None, :PLACE], len(kind.group), axis=1)
     all_values = np.concatenate([shared, own], axis=2).reshape(-1, values.shape[1])
     density = np.full((len(fits), n), -np.inf)
     for k, (fit, root) in enumerate(zip(fits, roots, strict=True)):
@@ -243,9 +243,9 @@ def _draw_faceted(
     return places, np.where(beyond, np.nan, total), chosen
 
 
-def _root(family: Faceted, fit: SolidFit) -> Float:
+def _root(kind: Faceted, fit: SolidFit) -> Float:
     """A root of the covariance of the draws around a maximum."""
-    covariance = np.linalg.inv(fit.information)[: family.n, : family.n]
+    covariance = np.linalg.inv(fit.information)[: kind.n, : kind.n]
     root = np.linalg.cholesky(covariance) * _WIDER
     widest = math.sqrt(float(np.linalg.eigvalsh(root[:3, :3] @ root[:3, :3].T)[-1]))
     root[:3] *= min(1.0, _WIDEST_TURN / widest)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stemfast.fit import levenberg_marquardt
 from stemfast.fit.cuboid.shape import compose
 from stemfast.fit.image.likelihood import Expected, Observation
-from stemfast.fit.kinds.family import PLACE, Family, Placement
+from stemfast.fit.kinds.kind import PLACE, Kind, Placement
 
 __all__ = ["SolidFit", "climb", "expected_electrons", "modes"]
 
@@ -59,26 +59,26 @@ class SolidFit:
 
 
 def expected_electrons(
-    observation: Observation, family: Family, at: Placement, waves_nm: Float, *, derivatives: bool
+    observation: Observation, kind: Kind, at: Placement, waves_nm: Float, *, derivatives: bool
 ) -> Expected:
     """Expected electrons of a placement, with derivatives on request.
 
     Parameters
     ----------
     observation : Observation
-    family : Family
+    kind : Kind
         The kind of solids.
     at : Placement
     waves_nm : (n,) float64
         How high each wave of the film is [nm].
     derivatives : bool
-        Whether to add the jacobian: by the family's parameters, the waves, and the logarithm of
+        Whether to add the jacobian: by the kind's parameters, the waves, and the logarithm of
         the dose.
     """
     if not derivatives:
-        t = family.thickness(at, observation.x_nm, observation.y_nm)
+        t = kind.thickness(at, observation.x_nm, observation.y_nm)
         return observation.through_optics(t, None, waves_nm)
-    t, slopes = family.thickness_and_jacobian(at, observation.x_nm, observation.y_nm)
+    t, slopes = kind.thickness_and_jacobian(at, observation.x_nm, observation.y_nm)
     return observation.through_optics(t, slopes, waves_nm)
 
 
@@ -99,41 +99,41 @@ class _Slopes:
 class _Climb:
     """Posterior of a solid's parameters and of the film's waves; see `Hill`."""
 
-    def __init__(self, observation: Observation, family: Family) -> None:
-        self.observation, self.family = observation, family
+    def __init__(self, observation: Observation, kind: Kind) -> None:
+        self.observation, self.kind = observation, kind
         self.wave_precision = 1.0 / observation.waves.variance
-        n, w = family.n, len(self.wave_precision)
+        n, w = kind.n, len(self.wave_precision)
         self.prior = np.zeros((n + w, n + w))
-        own = slice(family.turns + PLACE, n)
-        self.prior[own, own] = family.precision
+        own = slice(kind.turns + PLACE, n)
+        self.prior[own, own] = kind.precision
         self.prior[n:, n:] = np.diag(self.wave_precision)
         self.own = own
         self.floor = np.full(n + w, 1e-9)
-        self.floor[: family.turns] = _LEAST_TURN
-        self.floor[family.turns : family.turns + 2] = _LEAST_PLACE
-        self.floor[family.turns + 2] = _LEAST_SIZE
+        self.floor[: kind.turns] = _LEAST_TURN
+        self.floor[kind.turns : kind.turns + 2] = _LEAST_PLACE
+        self.floor[kind.turns + 2] = _LEAST_SIZE
         self.farthest = np.full(n + w, np.inf)
-        self.farthest[: family.turns] = _FARTHEST
-        self.farthest[family.turns + 2] = _FARTHEST
+        self.farthest[: kind.turns] = _FARTHEST
+        self.farthest[kind.turns + 2] = _FARTHEST
         self.farthest[own] = _FARTHEST_PROPORTION
 
     def value(self, state: _State) -> float:
         at, waves = state.at, state.waves
-        seen = expected_electrons(self.observation, self.family, at, waves, derivatives=False)
+        seen = expected_electrons(self.observation, self.kind, at, waves, derivatives=False)
         return self._objective(state, seen.electrons)
 
     def _objective(self, state: _State, electrons: Float) -> float:
         film = 0.5 * float((self.wave_precision * state.waves**2).sum())
-        return self.observation.log_likelihood(electrons) + self.family.log_prior(state.at) - film
+        return self.observation.log_likelihood(electrons) + self.kind.log_prior(state.at) - film
 
     def slopes(self, state: _State) -> _Slopes:
         at, waves = state.at, state.waves
-        seen = expected_electrons(self.observation, self.family, at, waves, derivatives=True)
+        seen = expected_electrons(self.observation, self.kind, at, waves, derivatives=True)
         gradient, information = self.observation.gradient_and_information(seen)
         gradient, information = gradient[:-1], information[:-1, :-1]  # the dose is known
         off = np.zeros(len(gradient))
-        off[self.own] = at.values[PLACE:] - self.family.mean
-        off[self.family.n :] = waves
+        off[self.own] = at.values[PLACE:] - self.kind.mean
+        off[self.kind.n :] = waves
         return _Slopes(
             self._objective(state, seen.electrons),
             gradient - self.prior @ off,
@@ -146,9 +146,9 @@ class _Climb:
         change = np.linalg.solve(damped, slopes.gradient).astype(np.float64)
         gain = float(slopes.gradient @ change)
         change *= min(1.0, float((self.farthest / np.maximum(np.abs(change), 1e-12)).min()))
-        there = self.family.moved(state.at, change[: self.family.n])
+        there = self.kind.moved(state.at, change[: self.kind.n])
         np.clip(there.values[PLACE:], -_BOUND, _BOUND, out=there.values[PLACE:])
-        return _State(there, state.waves + change[self.family.n :]), gain
+        return _State(there, state.waves + change[self.kind.n :]), gain
 
     def run(self, at: Placement) -> SolidFit:
         top = levenberg_marquardt.climb(
@@ -165,22 +165,22 @@ class _Climb:
         )
 
 
-def climb(observation: Observation, family: Family, start: Placement) -> SolidFit:
+def climb(observation: Observation, kind: Kind, start: Placement) -> SolidFit:
     """Climb from a placement to the nearest maximum.
 
     Parameters
     ----------
     observation : Observation
-    family : Family
+    kind : Kind
         The kind of solids.
     start : Placement
     """
-    return _Climb(observation, family).run(start)
+    return _Climb(observation, kind).run(start)
 
 
 def modes(
     observation: Observation,
-    family: Family,
+    kind: Kind,
     values: Float,
     starts: Sequence[Placement] = (),
     *,
@@ -192,7 +192,7 @@ def modes(
     Parameters
     ----------
     observation : Observation
-    family : Family
+    kind : Kind
     values : (3,) array
         Place and size to start from: those of the solid that is there.
     starts : sequence of Placement
@@ -200,10 +200,10 @@ def modes(
     climbs : int
         Random starts to follow.
     seed : int
-        Of the random starts: poses, and proportions as the family has them. Of many, those whose
-        image is most like the observed one are followed. A family without turns needs but one.
+        Of the random starts: poses, and proportions as the kind has them. Of many, those whose
+        image is most like the observed one are followed. A kind without turns needs but one.
     """
-    climbing = _Climb(observation, family)
+    climbing = _Climb(observation, kind)
     found: list[SolidFit] = []
     for start in [*starts, *_promising(climbing, values, climbs, seed)]:
         fit = climbing.run(start)
@@ -224,22 +224,22 @@ def _alike(observation: Observation, one: SolidFit, other: SolidFit) -> bool:
 
 
 def _promising(climbing: _Climb, values: Float, climbs: int, seed: int) -> list[Placement]:
-    family, observation = climbing.family, climbing.observation
+    kind, observation = climbing.kind, climbing.observation
     upright = np.array([0.0, 0.0, 0.0, 1.0])
-    middle = np.concatenate([values[:PLACE], family.mean])
-    if not family.turns:
+    middle = np.concatenate([values[:PLACE], kind.mean])
+    if not kind.turns:
         return [Placement(upright, middle)]
     rng = np.random.default_rng(seed)
     calm = np.zeros(len(climbing.wave_precision))
     ranked: list[tuple[float, Placement]] = []
     for _ in range(_TRIED):
         axis = rng.normal(size=4)
-        own = 0.7 * rng.normal(size=family.n_proportions)
+        own = 0.7 * rng.normal(size=kind.n_proportions)
         there = Placement(
             compose(np.zeros(3), axis / math.sqrt(float(axis @ axis))),
             np.concatenate([values[:PLACE], own]),
         )
-        seen = expected_electrons(observation, family, there, calm, derivatives=False)
+        seen = expected_electrons(observation, kind, there, calm, derivatives=False)
         ranked.append((observation.log_likelihood(seen.electrons), there))
     ranked.sort(key=lambda entry: -entry[0])
     return [there for _, there in ranked[:climbs]]

@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit.kinds.family import PLACE, Faceted, Family, Placement
+from stemfast.fit.kinds.kind import PLACE, Faceted, Kind, Placement
 
 __all__ = ["Box", "Ellipse", "Pyramid"]
 
@@ -116,7 +116,7 @@ class Box(Faceted):
         return np.asarray(np.einsum("gij,ni->ngj", np.abs(self.group), proportions))
 
 
-class Ellipse(Family):
+class Ellipse(Kind):
     """Ellipsoids, none of whose axes is more than `ratio` times another, by their outline.
 
     Attributes

@@ -19,7 +19,7 @@ from stemfast.fit.cuboid.shape import compose, rotation_matrix
 from stemfast.fit.cuboid.thickness import Planes, chords, chords_and_jacobian
 from stemfast.orientation import quaternion_product
 
-__all__ = ["PLACE", "Faceted", "Family", "Placement"]
+__all__ = ["PLACE", "Faceted", "Kind", "Placement"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class Placement:
     values: Float
 
 
-class Family(ABC):
+class Kind(ABC):
     """Solids of one kind.
 
     Attributes
@@ -87,7 +87,7 @@ class Family(ABC):
         return -0.5 * float(off @ self.precision @ off)
 
 
-class Faceted(Family):
+class Faceted(Kind):
     """Solids with plane faces.
 
     Attributes

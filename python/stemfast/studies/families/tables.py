@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from stemfast.fit.families.shipped import FAMILIES
+from stemfast.plots.figure import new_figure, save
 from stemfast.studies.families.trial import TASKS, FamilyReading
 from stemfast.studies.joint_figures import Coverage, Figure
 
@@ -17,7 +19,7 @@ _SURE = 0.9
 
 
 def confusions(readings: Sequence[FamilyReading]) -> dict[tuple[str, str], int]:
-    """How often each family was read as each other; not explained counts as a family.
+    """Counts of readings by true family and answer; not explained counts as a family.
 
     Examples
     --------
@@ -43,12 +45,13 @@ def table(readings: Sequence[FamilyReading]) -> str:
         own = [one for one in readings if one.task == task]
         if not own:
             continue
-        right = [one for one in own if one.answer == one.family and one.explained]
+        right = [one for one in own if one.right]
         wrong = [one.answer != one.family and one.probability > _SURE for one in own]
         lines.append(
-            f"| {task} | {len(own)} | {Figure.share([_right(one) for one in own])} | "
+            f"| {task} | {len(own)} | {Figure.share([one.right for one in own])} | "
             f"{Figure.share(wrong)} | {Figure.share([not one.explained for one in own])} | "
-            f"{_rms(right, sizes=True)} | {_rms(right, sizes=False)} | {_covered(right)} | "
+            f"{_rms([[one.off[name] for name in _sizes(one)] for one in right])} | "
+            f"{_rms([[one.off['volume']] for one in right])} | {_covered(right)} | "
             f"{np.median([one.seconds for one in own]):.1f} |"
         )
     for task in TASKS:
@@ -59,29 +62,20 @@ def table(readings: Sequence[FamilyReading]) -> str:
     return "\n".join(lines)
 
 
-def _right(one: FamilyReading) -> bool:
-    return one.answer == one.family and one.explained
+def _sizes(one: FamilyReading) -> list[str]:
+    """Names of the family's sizes, which come before its volume."""
+    return list(itertools.takewhile(lambda name: name != "volume", one.off))
 
 
-def _values(one: FamilyReading, *, sizes: bool) -> list[str]:
-    """Names of sizes, or the volume."""
-    if not sizes:
-        return ["volume"] if "volume" in one.off else []
-    return list(one.off)[: list(one.off).index("volume")] if "volume" in one.off else []
-
-
-def _rms(readings: Sequence[FamilyReading], *, sizes: bool) -> str:
-    squares = [
-        [np.mean([one.off[name] ** 2 for name in names])]
-        for one in readings
-        if (names := _values(one, sizes=sizes))
-    ]
-    return str(Figure.rms(np.sqrt(squares))) if squares else "–"
+def _rms(errors: Sequence[Sequence[float]]) -> str:
+    """Figure of relative errors, some of each particle."""
+    own = [[np.sqrt(np.mean(np.square(some)))] for some in errors]
+    return str(Figure.rms(own)) if own else "–"
 
 
 def _covered(readings: Sequence[FamilyReading]) -> str:
     groups = [
-        [one.off[name] / one.sd[name] for name in _values(one, sizes=True) if one.sd[name] > 0]
+        [one.off[name] / one.sd[name] for name in _sizes(one) if one.sd[name] > 0]
         for one in readings
     ]
     groups = [group for group in groups if group]
@@ -92,23 +86,17 @@ def _covered(readings: Sequence[FamilyReading]) -> str:
 
 
 def draw_confusion(readings: Sequence[FamilyReading], path: str | Path) -> Path:
-    """Picture of the confusions, a panel for each task, as PNG.
+    """Picture of the confusions, a panel for each task.
 
     Parameters
     ----------
     readings : sequence of FamilyReading
     path : str or Path
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Picture
-
-    from stemfast.atomic import write_bytes
-
     tasks = [task for task in TASKS if any(one.task == task for one in readings)]
     rows = [name for name in FAMILIES if any(one.family == name for one in readings)]
     columns = [*FAMILIES, "not explained"]
-    figure = Picture(figsize=(1.0 + 3.4 * len(tasks), 4.6), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.0 + 3.4 * len(tasks), 4.6, dpi=130)
     for k, task in enumerate(tasks):
         pairs = confusions([one for one in readings if one.task == task])
         counts = np.array([[pairs.get((row, column), 0) for column in columns] for row in rows])
@@ -121,9 +109,4 @@ def draw_confusion(readings: Sequence[FamilyReading], path: str | Path) -> Path:
         axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6)
         axes.set_yticks(range(len(rows)), rows if k == 0 else [""] * len(rows), fontsize=6)
         axes.set_title(task, fontsize=8)
-    from io import BytesIO
-
-    content = BytesIO()
-    figure.savefig(content, format="png")
-    write_bytes(path, content.getvalue())
-    return Path(path)
+    return save(figure, path)

@@ -28,7 +28,7 @@ __all__ = ["TASKS", "FamilyReading", "drawn", "read_families"]
 
 Float: TypeAlias = NDArray[np.float64]
 
-#: What is read: number of images, and whether the tilts between them are known.
+#: Readings by name: number of images, and whether the tilts between them are known.
 TASKS = {
     "1 image": (1, False),
     "2 images": (2, False),
@@ -74,6 +74,11 @@ class FamilyReading:
     off: dict[str, float]
     sd: dict[str, float]
     seconds: float
+
+    @property
+    def right(self) -> bool:
+        """True if the family was told, and explains the images."""
+        return self.explained and self.answer == self.family
 
 
 def drawn(family: ShapeFamily, seed: int, index: int) -> tuple[Float, Microscope]:

@@ -27,7 +27,7 @@ _ALIASES = {
     "1": "C1",
     "-1": "Ci",
 }
-#: What may be named; n is a number from 1 to 12.
+#: Names of point groups; n is a number from 1 to 12.
 GROUPS = ("Cn", "Cnv", "Cnh", "Dn", "Dnh", "Ci", "T", "Th", "Td", "O", "Oh", "I", "Ih", *_ALIASES)
 _MOST = 120
 

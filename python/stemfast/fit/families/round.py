@@ -36,7 +36,7 @@ class Round(ShapeFamily):
 
     @abstractmethod
     def crossed(self, sizes: Float, origin: Float, beam: Float) -> tuple[Float, Float, Float]:
-        """Where rays origin + s·beam meet a member: s at the exit and at the entry, and which do.
+        """Places s where rays origin + s·beam leave and enter a member, and which rays do.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class _Quadrics(Round):
     which: NDArray[np.intp]  # (3,) parameter of each semi-axis
 
     def crossed(self, sizes: Float, origin: Float, beam: Float) -> tuple[Float, Float, Float]:
-        """Where rays meet a member: roots of a quadratic equation."""
+        """Places where rays meet a member: roots of a quadratic equation."""
         axes = sizes[self.which]
         o, k = origin / axes, beam / axes
         a, b, c = float(k @ k), o @ k, (o * o).sum(axis=1) - 1.0
@@ -232,7 +232,7 @@ class Rods(Round):
         self.relabellings = tuple((matrix, np.arange(2)) for matrix in self.group)
 
     def crossed(self, sizes: Float, origin: Float, beam: Float) -> tuple[Float, Float, Float]:
-        """Where rays meet a member: the hull of what they share with its three pieces."""
+        """Places where rays meet a member: the hull of what they share with its three pieces."""
         radius, half = sizes.tolist()
         pieces = []
         for end in (-half, half):

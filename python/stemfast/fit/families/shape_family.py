@@ -101,7 +101,7 @@ class ShapeFamily(ABC):
         return not bool((np.linalg.det(self.group) < 0).any())
 
     def copies(self, *, turned: bool) -> float:
-        """How many poses look the same in one image, or, of known turns, in all.
+        """Number of poses that look the same in one image, or, of known turns, in all.
 
         Parameters
         ----------

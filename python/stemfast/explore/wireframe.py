@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stemfast.particles import Ellipsoid, Particle, Sphere
 from stemfast.particles.picture import far_to_near
+from stemfast.symmetry import CORNER_SIGNS
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -88,11 +89,10 @@ def box_corners(
     depths : ndarray, shape (8,)
         z along the beam [nm].
     hidden : ndarray of bool, shape (8,)
-        Which is behind all three of its faces.
+        True behind all three of its faces.
     """
-    bits = (np.arange(8)[:, None] >> np.arange(3)) & 1
-    points = pose.apply((bits - 0.5) * np.array(edges_nm))
-    towards = (2 * bits - 1) * pose.as_matrix()[2]  # z of the outward normals of its faces
+    points = pose.apply(0.5 * CORNER_SIGNS * np.array(edges_nm))
+    towards = CORNER_SIGNS * pose.as_matrix()[2]  # z of the outward normals of its faces
     return points[:, :2], points[:, 2], (towards > 0).all(axis=1)
 
 

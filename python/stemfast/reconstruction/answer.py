@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
     from stemfast.particles import Cuboid
+    from stemfast.reconstruction.families import FamilyReconstruction
 
-__all__ = ["NOT_EXPLAINED", "SURE", "ImageFit", "Reconstruction", "image_lines", "table"]
+__all__ = [
+    "NOT_EXPLAINED",
+    "SURE",
+    "ImageFit",
+    "Reconstruction",
+    "closing_lines",
+    "percent",
+    "table",
+]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -227,10 +236,7 @@ class Reconstruction:
 def table(answer: Reconstruction) -> str:
     """Text table: a line for each result, then the images, then assumptions and warnings."""
     lines = _particle(answer) if answer.explained else _unexplained(answer)
-    lines += ["", *image_lines(answer.images)]
-    for title, notes in (("assumed", answer.assumptions), ("warning", answer.warnings)):
-        lines += [f"{title}: {note}" for note in notes]
-    return "\n".join(lines)
+    return "\n".join([*lines, *closing_lines(answer)])
 
 
 def _line(name: str, value: str, sure: str = "") -> str:
@@ -240,7 +246,7 @@ def _line(name: str, value: str, sure: str = "") -> str:
 def _particle(answer: Reconstruction) -> list[str]:
     lines = [_line("shape", answer.shape_class), _corners(answer)]
     if answer.count:
-        lines.append(_line("which", answer.orbit, _percent(answer.orbit_probability)))
+        lines.append(_line("which", answer.orbit, percent(answer.orbit_probability)))
     for name, edge, sd in zip(
         "abc", sorted(answer.edges_nm, reverse=True), _sorted_errors(answer), strict=True
     ):
@@ -252,7 +258,7 @@ def _particle(answer: Reconstruction) -> list[str]:
         cut, sd = answer.cuts[corner], answer.cuts_sd[corner]
         depth = f"{cut:.3f} ± {sd:.3f} of its edges"
         lines.append(_line(f"cut of corner {corner}", depth, f"{cut * shortest:.2f} nm"))
-    hand = "" if answer.hand_probability is None else _percent(answer.hand_probability)
+    hand = "" if answer.hand_probability is None else percent(answer.hand_probability)
     lines.append(_line("handedness", answer.handedness, hand))
     lines.append(_line("misfit", f"{100 * answer.misfit:.1f} % of the signal", "explained"))
     return lines
@@ -263,15 +269,15 @@ def _corners(answer: Reconstruction) -> str:
     if len(possible) > 1:
         *first, last = sorted(possible)
         said = f"cannot be told: {', '.join(map(str, first))} or {last}"
-        sure = ", ".join(f"{count}: {_percent(likely[count])}" for count in possible)
+        sure = ", ".join(f"{count}: {percent(likely[count])}" for count in possible)
         return _line("deformed corners", said, sure)
     rivals = [
-        f"{count}: {_percent(likely[count])}"
+        f"{count}: {percent(likely[count])}"
         for count in likely.argsort()[::-1][1:4].tolist()
         if likely[count] >= 0.01
     ]
     said = f"{answer.count} ({', '.join(rivals)})" if rivals else f"{answer.count}"
-    return _line("deformed corners", said, _percent(float(likely[answer.count])))
+    return _line("deformed corners", said, percent(float(likely[answer.count])))
 
 
 def _unexplained(answer: Reconstruction) -> list[str]:
@@ -294,7 +300,15 @@ def _sorted_errors(answer: Reconstruction) -> list[float]:
     return [float(sd) for sd in answer.edges_sd_nm[order]]
 
 
-def image_lines(images: Sequence[ImageFit]) -> list[str]:
+def closing_lines(answer: Reconstruction | FamilyReconstruction) -> list[str]:
+    """End of the text table: the images, then assumptions and warnings."""
+    lines = ["", *_image_lines(answer.images)]
+    for title, notes in (("assumed", answer.assumptions), ("warning", answer.warnings)):
+        lines += [f"{title}: {note}" for note in notes]
+    return lines
+
+
+def _image_lines(images: Sequence[ImageFit]) -> list[str]:
     """Table of the images: misfit, verdict, weight and attention of each."""
     network = any(image.attention is not None for image in images)
     width = max(5, *(len(image.name) for image in images))
@@ -311,7 +325,8 @@ def image_lines(images: Sequence[ImageFit]) -> list[str]:
     return [*lines, ""]
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """Probability in words of a table."""
     if probability > 0.999:
         return "> 99.9 %"
     return f"{100 * probability:.1f} %"

@@ -17,7 +17,7 @@ from stemfast.fit.families.probe import with_family_gain, with_family_probe
 from stemfast.fit.families.shape_family import ShapeFamily
 from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.microscope import Microscope
-from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, image_lines
+from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, closing_lines, percent
 from stemfast.reconstruction.prepare import View
 from stemfast.reconstruction.summary import BLIND_PX, Known, believed, image_fits
 
@@ -101,10 +101,7 @@ class FamilyReconstruction:
 
     def __str__(self) -> str:
         lines = _particle(self) if self.explained else _unexplained(self)
-        lines += ["", *image_lines(self.images)]
-        for title, notes in (("assumed", self.assumptions), ("warning", self.warnings)):
-            lines += [f"{title}: {note}" for note in notes]
-        return "\n".join(lines)
+        return "\n".join([*lines, *closing_lines(self)])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, ready for JSON.
@@ -296,10 +293,9 @@ def _particle(answer: FamilyReconstruction) -> list[str]:
     chances = answer.probabilities
     ranked = sorted(chances, key=lambda name: -chances[name])
     rivals = ", ".join(
-        f"{name}: {100 * chances[name]:.1f} %" for name in ranked[1:4] if chances[name] >= _SHOWN
+        f"{name}: {percent(chances[name])}" for name in ranked[1:4] if chances[name] >= _SHOWN
     )
-    sure = 100 * chances[answer.family]
-    lines = [_line("family", answer.family, "> 99.9 %" if sure > 99.9 else f"{sure:.1f} %")]
+    lines = [_line("family", answer.family, percent(chances[answer.family]))]
     if rivals:
         lines.append(_line("or", rivals))
     for name, (value, sd) in answer.sizes_nm.items():

@@ -14,7 +14,7 @@ from stemfast import materials
 from stemfast.arguments import finite_number, positive_number
 from stemfast.describing import FeatureError
 from stemfast.fit.families.shape_family import ShapeFamily
-from stemfast.fit.families.shipped import FAMILIES, family_of
+from stemfast.fit.families.shipped import family_of
 from stemfast.fit.one_thread import one_thread
 from stemfast.image.taking import pixel_size_of, pixels_of
 from stemfast.micrograph.files.calibration import checked
@@ -44,7 +44,6 @@ Float: TypeAlias = NDArray[np.float64]
 
 #: Families whose members a cuboid with cut corners may be, and is then told more of.
 _CUBOIDS = ("cube", "cuboid", "truncated cube")
-_PLAIN = ("cube", "cuboid")
 # Seen along one of its faces, a cuboid that is deeper and brighter by as much looks the same.
 _ONE_DOSE = (
     "the dose is read off a single image: depths along the beam, and with them edges and volume, "
@@ -154,8 +153,9 @@ def reconstruct(
         if angles is None:
             raise ValueError("tilt_axis_deg: got an axis, but no tilts; expected tilts as well")
     spins = frame_spins(spin, n)
+    spinning = any(one is not None and one.any() for one in spins)
     families = None if family is None or family == "cuboid" else chosen_families(family)
-    if families is not None and any(one is not None and one.any() for one in spins):
+    if families is not None and spinning:
         raise ValueError("family: got a particle that spins, expected family='cuboid' then")
     given = _microscopes(microscope, pictures, sizes)
     tell("finding the particle in each image")
@@ -198,10 +198,11 @@ def reconstruct(
         cuboid, alone = _cuboid(case)
         # Of different particles, or of parts of one, no family is the answer.
         parts = not all(view.whole for view in views) or (alone is not None and all(alone))
-        if cuboid.explained or case.turning or parts or family is not None:
+        if cuboid.explained or spinning or parts or family is not None:
             return cuboid
         tell("no cuboid explains the images: trying other families")
-        others = [family_of(name) for name in FAMILIES if name not in _PLAIN]
+        uncut = family_of("cuboid")
+        others = [one for one in chosen_families("auto") if not uncut.holds(one)]
         other = _of_families(case, others)
         if other.explained:
             return other
@@ -249,10 +250,6 @@ class _Case:
     @property
     def dose_sd(self) -> float:
         return 0.0 if self.known.calibrated else DOSE_SD
-
-    @property
-    def turning(self) -> bool:
-        return any(one is not None and one.any() for one in self.spins)
 
 
 def _with_probe(case: _Case, scopes: Sequence[Microscope]) -> tuple[str, ...]:

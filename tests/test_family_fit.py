@@ -130,3 +130,17 @@ def test_comparisons_that_cannot_be_are_refused(octahedron_images):
 def test_a_sphere_on_a_coarse_grid_is_not_lost_to_families_that_hold_it():
     reading = _read(family_of("sphere"), "1 image", 0, 2, some(*FAMILIES))
     assert (reading.answer, reading.explained) == ("sphere", True)
+
+
+def test_a_start_that_breaks_down_does_not_take_the_comparison_with_it():
+    """A bar of even brightness, thinner than pixels and probe: some climbs end in no maximum."""
+    rng = np.random.default_rng(7)
+    x, y = np.meshgrid(np.arange(44) - 21.5, np.arange(44) - 21.5)
+    scope = SCOPE.replace(scan=sf.Scan(shape=x.shape, pixel_size_nm=0.5, dwell_us=10))
+    sphere = sf.simulate(sf.Sphere(5), sf.orientation.random(1, seed=0)[0], scope, seed=1)
+    bar = (np.abs(x) < rng.uniform(1, 2)) & (np.abs(y) < 9)
+    film = float(np.median(sphere))
+    image = rng.poisson(film + (float(sphere.max()) - film) * bar)
+    found = compare_families([image], [scope], some("cuboid", "sphere"))
+    assert not found.explained
+    assert sum(found.probability.values()) == pytest.approx(1.0)

@@ -158,8 +158,11 @@ def compare_families(
         report(f"refining: {name}")
         modes = _modes([refined(fine, one.family, one.shapes, known, before=one.before)
                         for one in fits[name][:_MODES]])  # fmt: skip
-        best[name] = modes[0]
         evidence[name] = _log_sum([mode.log_evidence for mode in modes])
+        if evidence[name] > -np.inf:
+            best[name] = modes[0]
+    if not best:
+        raise np.linalg.LinAlgError("no family has a maximum that the images hold")
     return FamilyComparison(best, evidence)
 
 
@@ -298,6 +301,8 @@ def _differ(family: ShapeFamily, one: tuple[Placed, ...], other: tuple[Placed, .
 
 
 def _log_sum(values: Sequence[float]) -> float:
-    near = np.array([value for value in values if value > max(values) - _NEGLIGIBLE])
-    top = float(near.max())
+    top = max(values)
+    near = np.array([value for value in values if value > top - _NEGLIGIBLE])
+    if not len(near):  # all are -inf
+        return top
     return top + float(np.log(np.exp(near - top).sum()))

@@ -24,7 +24,7 @@ from stemfast.fit.families.shape_family import Placed, ShapeFamily
 from stemfast.fit.image.goodness import Goodness, goodness
 from stemfast.fit.image.likelihood import Expected, Observation
 from stemfast.fit.joint.maximum import Maximisation
-from stemfast.fit.joint.parameters import State
+from stemfast.fit.joint.parameters import Slopes, State
 from stemfast.fit.levenberg_marquardt import climb
 from stemfast.fit.turns import Turns
 
@@ -81,7 +81,9 @@ class FamilyFit:
         Error bars of the poses [rad].
     turn_errors_rad : (K, 3) float64
         What the turns were off by [rad].
-    log_likelihood, log_evidence : float
+    log_likelihood : float
+    log_evidence : float
+        -inf where the images do not hold the member, so that it is no maximum.
     electrons : tuple of (rows, columns) float64
         Expected in each observation.
     dose_scales : (K,) float64
@@ -155,12 +157,35 @@ class _Maximisation(Maximisation):
         empty = tuple(np.zeros(len(seen.waves.variance)) for seen in self.observations)
         start = State((), before, np.zeros((k, 3)), empty, np.zeros(k))
         top = climb(self, parameters._posed(state_of(start, shapes)), most=most)
-        state, slopes = top.state, top.slopes
+        state, slopes, found = top.state, top.slopes, placed(top.state)
+        try:
+            evidence, shared, poses = self._laplace(state, slopes)
+        except np.linalg.LinAlgError:  # a climb that ended where the images hold nothing
+            n = parameters.n_shared
+            evidence, shared, poses = -np.inf, np.full((n, n), np.nan), np.full((k, 3), np.nan)
+        return FamilyFit(
+            family=family,
+            shapes=found,
+            before=state.before if parameters.turns is not None else found[0].quaternion,
+            covariance=shared[parameters.sizes, parameters.sizes],
+            at_limit=parameters.resting(state, slopes.shared)[parameters.sizes],
+            poses_sd_rad=poses,
+            turn_errors_rad=state.errors,
+            log_likelihood=slopes.value - parameters.log_prior(state),
+            log_evidence=evidence,
+            electrons=tuple(slopes.electrons),
+            dose_scales=np.exp(state.log_scales),
+            converged=top.converged,
+            observations=self.observations,
+        )
+
+    def _laplace(self, state: State, slopes: Slopes) -> tuple[float, Float, Float]:
+        """Evidence at a maximum, covariance of the shared parameters, error bars of poses [rad]."""
+        parameters, found = self.parameters, placed(state)
         every = np.arange(parameters.n_shared)
         reduced, back, volume = self._eliminated(slopes, every)
         is_size = np.zeros(parameters.n_shared, bool)
         is_size[parameters.sizes] = True
-        found = placed(state)
         ends = parameters.n_turn + np.flatnonzero(
             found[0].sizes_nm <= _END * found[0].sizes_nm.sum()
         )
@@ -187,21 +212,9 @@ class _Maximisation(Maximisation):
             self._covariance(view, state, shared, every, *eliminated)[:3, :3]
             for view, eliminated in enumerate(back)
         ]
-        return FamilyFit(
-            family=family,
-            shapes=found,
-            before=state.before if parameters.turns is not None else found[0].quaternion,
-            covariance=shared[parameters.sizes, parameters.sizes],
-            at_limit=parameters.resting(state, slopes.shared)[parameters.sizes],
-            poses_sd_rad=np.array([np.sqrt(np.maximum(c.diagonal(), 0.0)) for c in poses]),
-            turn_errors_rad=state.errors,
-            log_likelihood=slopes.value - parameters.log_prior(state),
-            log_evidence=evidence + _copies(family, k, turned=parameters.turns is not None),
-            electrons=tuple(slopes.electrons),
-            dose_scales=np.exp(state.log_scales),
-            converged=top.converged,
-            observations=self.observations,
-        )
+        errors = np.array([np.sqrt(np.maximum(c.diagonal(), 0.0)) for c in poses])
+        copies = _copies(self.family, len(found), turned=parameters.turns is not None)
+        return evidence + copies, shared, errors
 
     def _beyond_zero(
         self, state: State, highest: float, along: Float, back: list[tuple[Float, Float]]

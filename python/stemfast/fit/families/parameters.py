@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.fit.cuboid.shape import CutCuboid, compose
+from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.families.shape_family import POSE, Placed, ShapeFamily
 from stemfast.fit.joint.parameters import Parameters, State
 from stemfast.fit.prior import Prior
@@ -99,19 +99,8 @@ class FamilyParameters(Parameters):
         lost, most = float(old.sum() - sizes.sum()), _SMALLEST * float(old.sum())
         if lost > most:
             sizes = old + (sizes - old) * (most / lost)
-        shapes, waves = [], []
-        errors, scales = state.errors.copy(), state.log_scales.copy()
-        for view, (shape, change) in enumerate(zip(placed(state), steps, strict=True)):
-            turning = self._turning[view]
-            n_turn = turning.shape[1]
-            turn = turning @ change[:n_turn]
-            if self.turns is not None:
-                errors[view] = errors[view] + turn
-                turn = np.zeros(3)
-            place = shape.position_nm + change[n_turn : n_turn + 2]
-            shapes.append(shape.moved(turn, place, sizes))
-            waves.append(state.waves[view] + change[n_turn + 2 : -1])
-            scales[view] += change[-1]
-        before = compose(step[:3], state.before) if self.turns is not None else state.before
-        found = State((), before, errors, tuple(waves), scales)
-        return self._posed(state_of(found, tuple(shapes)))
+
+        def moved(shape: CutCuboid, turn: Float, place: Float) -> CutCuboid:
+            return cast("CutCuboid", cast("Placed", shape).moved(turn, place, sizes))
+
+        return self._carried(state, step[:3], steps, moved)

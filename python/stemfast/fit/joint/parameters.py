@@ -7,6 +7,7 @@ its own, or, where the turns between them are known, one for all with a small er
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -227,6 +228,32 @@ class Parameters:
         first = state.shapes[0]
         cuts[self.corners] = np.clip(first.cuts[self.corners] + shared[self.cuts], *self.prior.cut)
         edges = np.maximum(first.edges_nm + shared[self.edges], 0.5 * first.edges_nm)
+        return self._carried(
+            state,
+            shared[:3],
+            steps,
+            lambda shape, turn, place: shape.moved(turn, place, edges, cuts),
+        )
+
+    def _carried(
+        self,
+        state: State,
+        turned: Float,
+        steps: list[Float],
+        moved: Callable[[CutCuboid, Float, Float], CutCuboid],
+    ) -> State:
+        """A state after a change of the parameters of each view, and of the pose before turns.
+
+        Parameters
+        ----------
+        state : State
+        turned : (3,) float64
+            Turn of the pose before turns, where those are known [rad].
+        steps : list of (n,) float64
+            Changes of the parameters of each view.
+        moved : callable
+            Called as ``moved(shape, turn, place)`` for each view's shape.
+        """
         shapes, errors, waves, scales = [], state.errors.copy(), [], state.log_scales.copy()
         for view, (shape, change) in enumerate(zip(state.shapes, steps, strict=True)):
             turning = self._turning[view]
@@ -235,11 +262,10 @@ class Parameters:
             if self.turns is not None:
                 errors[view] = errors[view] + turn
                 turn = np.zeros(3)
-            place = shape.position_nm + change[n_turn : n_turn + 2]
-            shapes.append(shape.moved(turn, place, edges, cuts))
+            shapes.append(moved(shape, turn, shape.position_nm + change[n_turn : n_turn + 2]))
             waves.append(state.waves[view] + change[n_turn + 2 : -1])
             scales[view] += change[-1]
-        before = compose(shared[:3], state.before) if self.turns is not None else state.before
+        before = compose(turned, state.before) if self.turns is not None else state.before
         return self._posed(State(tuple(shapes), before, errors, tuple(waves), scales))
 
     def largest_turn(self, step: Float, steps: list[Float]) -> float:

@@ -48,6 +48,7 @@ _OTHER_NAMES = {
     "scale_bar_nm": "--scale-bar",
     "changes": "--set",
     "n_threads": "--threads",
+    "tasks": "--task",
     "Scan.shape": "--pixels",
     "Probe.fwhm_nm": "--probe-nm",
     "Film.thickness_nm": "--film-nm",

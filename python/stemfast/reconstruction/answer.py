@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
     from stemfast.particles import Cuboid
-    from stemfast.reconstruction.families import FamilyReconstruction
 
 __all__ = [
     "NOT_EXPLAINED",
@@ -236,7 +235,7 @@ class Reconstruction:
 def table(answer: Reconstruction) -> str:
     """Text table: a line for each result, then the images, then assumptions and warnings."""
     lines = _particle(answer) if answer.explained else _unexplained(answer)
-    return "\n".join([*lines, *closing_lines(answer)])
+    return "\n".join([*lines, *closing_lines(answer.images, answer.assumptions, answer.warnings)])
 
 
 def _line(name: str, value: str, sure: str = "") -> str:
@@ -300,12 +299,13 @@ def _sorted_errors(answer: Reconstruction) -> list[float]:
     return [float(sd) for sd in answer.edges_sd_nm[order]]
 
 
-def closing_lines(answer: Reconstruction | FamilyReconstruction) -> list[str]:
+def closing_lines(
+    images: Sequence[ImageFit], assumptions: Sequence[str], warnings: Sequence[str]
+) -> list[str]:
     """End of the text table: the images, then assumptions and warnings."""
-    lines = ["", *_image_lines(answer.images)]
-    for title, notes in (("assumed", answer.assumptions), ("warning", answer.warnings)):
-        lines += [f"{title}: {note}" for note in notes]
-    return lines
+    lines = ["", *_image_lines(images)]
+    lines += [f"assumed: {note}" for note in assumptions]
+    return lines + [f"warning: {note}" for note in warnings]
 
 
 def _image_lines(images: Sequence[ImageFit]) -> list[str]:

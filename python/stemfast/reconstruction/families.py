@@ -101,7 +101,8 @@ class FamilyReconstruction:
 
     def __str__(self) -> str:
         lines = _particle(self) if self.explained else _unexplained(self)
-        return "\n".join([*lines, *closing_lines(self)])
+        ending = closing_lines(self.images, self.assumptions, self.warnings)
+        return "\n".join([*lines, *ending])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, ready for JSON.

@@ -27,7 +27,16 @@ from stemfast.microscope import Microscope
 from stemfast.scattering import exponent
 from stemfast.simulation.batch import cuboid_thickness
 
-__all__ = ["Candidates", "Outline", "binned", "candidates", "misfits", "outline", "seen_thickness"]
+__all__ = [
+    "Candidates",
+    "Outline",
+    "binned",
+    "candidates",
+    "even_directions",
+    "misfits",
+    "outline",
+    "seen_thickness",
+]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -189,14 +198,25 @@ def _blur_px(observation: Observation) -> float:
     return math.sqrt(float(middle @ (np.arange(rows) - rows // 2) ** 2))
 
 
+def even_directions(count: int) -> Float:
+    """(count, 3) unit vectors, evenly over the sphere: a Fibonacci lattice.
+
+    Examples
+    --------
+    >>> even_directions(100).mean(axis=0).round(2).tolist()
+    [0.0, 0.0, 0.0]
+    """
+    number = np.arange(count) + 0.5
+    z = 1.0 - 2.0 * number / count
+    turn = np.pi * (1.0 + math.sqrt(5.0)) * number
+    radius = np.sqrt(1.0 - z * z)
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn), z], axis=1)
+
+
 @cache
 def _directions(count: int) -> Float:
     """(n, 3) unit vectors, evenly over the octant of positive x, y and z."""
-    number = np.arange(8 * count) + 0.5
-    z = 1.0 - 2.0 * number / (8 * count)
-    turn = np.pi * (1.0 + math.sqrt(5.0)) * number
-    radius = np.sqrt(1.0 - z * z)
-    points = np.stack([radius * np.cos(turn), radius * np.sin(turn), z], axis=1)
+    points = even_directions(8 * count)
     return np.asarray(points[(points > 0).all(axis=1)])
 
 

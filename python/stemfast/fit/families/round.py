@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stemfast.fit.cuboid.shape import rotation_matrix
 from stemfast.fit.families.groups import point_group
 from stemfast.fit.families.shape_family import POSE, Placed, ShapeFamily
+from stemfast.fit.templates import even_directions
 from stemfast.particles import Ellipsoid, Particle, Polyhedron
 from stemfast.particles.arguments import MaterialLike
 
@@ -86,15 +87,6 @@ class Round(ShapeFamily):
         return thickness, jacobian.reshape(*x_nm.shape, -1)
 
 
-def _sphere() -> Float:
-    """Points (n, 3) all over the sphere of radius 1."""
-    number = np.arange(_FACETS) + 0.5
-    z = 1.0 - 2.0 * number / _FACETS
-    turn = math.pi * (1.0 + math.sqrt(5.0)) * number
-    flat = np.sqrt(1.0 - z * z)
-    return np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
-
-
 def _of_volume(points: Float, volume: float, material: MaterialLike) -> Polyhedron:
     """Hull of points, scaled to a volume."""
     hull = Polyhedron.from_vertices(points)
@@ -111,7 +103,7 @@ def faceted(particle: Ellipsoid) -> Polyhedron:
     >>> round(solid.volume / Ellipsoid(semi_axes=(4, 5, 6)).volume, 9), len(solid.faces) > 300
     (1.0, True)
     """
-    points = _sphere() * np.array(particle.semi_axes)
+    points = even_directions(_FACETS) * np.array(particle.semi_axes)
     return _of_volume(points, particle.volume, particle.material)
 
 
@@ -281,7 +273,7 @@ class Rods(Round):
     def particle(self, sizes_nm: Float, material: str = "Au") -> Particle:
         """A member as a polyhedron of many facets, of the same volume."""
         radius, half = np.asarray(sizes_nm, np.float64).tolist()
-        points = radius * _sphere()
+        points = radius * even_directions(_FACETS)
         shift = np.array([0.0, 0.0, half])
         points = np.concatenate([points + shift, points - shift])
         return _of_volume(points, self.measures(sizes_nm)["volume"], material)

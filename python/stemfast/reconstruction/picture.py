@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stemfast.atomic import write_bytes
 from stemfast.image.scale_bar import scale_bar
+from stemfast.plots.figure import new_figure
 from stemfast.reconstruction.answer import NOT_EXPLAINED
 
 if TYPE_CHECKING:
@@ -44,15 +45,11 @@ def draw(answer: Reconstruction | FamilyReconstruction) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     n = len(answer.images)
     columns = max(n, 3)
     width = columns * _PANEL_INCHES + _LABEL_INCHES
     height = 3 * _PANEL_INCHES + 2 * _BAR_INCHES + 0.6
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height, dpi=_DPI)
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02)  # type: ignore[union-attr, call-arg]
     heights = [_PANEL_INCHES] * 3 + [_BAR_INCHES] * 2
     grid = figure.add_gridspec(5, n, height_ratios=heights)

@@ -1,14 +1,18 @@
-"""Tables of results: numbers of things in words, pandas, and notebooks."""
+"""Tables of results: numbers of things in words, CSV, JSON, pandas, and notebooks."""
 
 from __future__ import annotations
 
+import csv
 import html as markup
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["as_json", "counted", "dataframe", "html"]
+import numpy as np
+
+__all__ = ["as_json", "cell", "counted", "csv_text", "dataframe", "html"]
 
 Row = Mapping[str, Any]
 
@@ -24,6 +28,36 @@ def counted(n: int, what: str, many: str | None = None) -> str:
     ('1 particle', '3 particles', '0 bodies')
     """
     return f"{n} {what if n == 1 else many or what + 's'}"
+
+
+def cell(value: object) -> str:
+    """A value as files of tables hold it, "" where there is none.
+
+    Examples
+    --------
+    >>> cell(True), cell(0.25), cell(7), cell(None)
+    ('true', '0.25', '7', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def csv_text(names: Sequence[str], rows: Sequence[Row]) -> str:
+    """Columns of rows as CSV with a header; a value that a row has not is an empty cell.
+
+    Examples
+    --------
+    >>> csv_text(["particle", "px"], [{"particle": 1, "px": 20.5}, {"particle": 2}]).splitlines()
+    ['particle,px', '1,20.5', '2,']
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([cell(row.get(name)) for name in names] for row in rows)
+    return text.getvalue()
 
 
 def dataframe(rows: Sequence[Row]) -> Any:
@@ -84,10 +118,10 @@ def html(rows: Sequence[Row], caption: str = "") -> str:
 
 
 def _line(tag: str, cells: Sequence[object]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{_cell(cell)}</{tag}>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<{tag}>{_shown(value)}</{tag}>' for value in cells)}</tr>"
 
 
-def _cell(value: object) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return ""
     return markup.escape(f"{value:.4g}" if isinstance(value, float) else str(value))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from stemfast.atomic import write_text
 from stemfast.describing.description import Cell, Description, column_names
 from stemfast.micrograph.files.feature_error import FeatureError
+from stemfast.tables import csv_text
 
 __all__ = ["rows_of", "write_table"]
 
@@ -63,17 +62,5 @@ def write_table(path: str | Path, described: Sequence[Description | FeatureError
     if not target.parent.is_dir():
         raise FeatureError(f"{target}: no such folder {target.parent}, expected one that exists")
     rows = rows_of(described)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows(map(_cell, row.values()) for row in rows)
-    write_text(target, text.getvalue())
+    write_text(target, csv_text(list(rows[0]), rows))
     return target
-
-
-def _cell(value: Cell) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from stemfast.atomic import write_text
 from stemfast.finding.measured import FoundOne
+from stemfast.tables import csv_text
 
 __all__ = ["Row", "rows_of", "write_rows"]
 
@@ -127,17 +126,5 @@ def write_rows(path: str | Path, rows: Sequence[Row], *, with_nm: bool) -> Path:
     Path
     """
     names = [name for name in _COLUMNS if with_nm or not name.endswith(("_nm", "_nm2"))]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(names, rows))
     return Path(path)
-
-
-def _cell(value: Cell) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

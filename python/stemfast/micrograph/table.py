@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy.typing as npt
 from stemfast.atomic import write_text
 from stemfast.micrograph.files.error import MicrographError
 from stemfast.micrograph.find import FoundParticle
+from stemfast.tables import csv_text
 
 COLUMNS = (
     "particle",
@@ -164,11 +163,7 @@ def write_table(path: str | Path, rows: Sequence[Row]) -> Path:
     for n, row in enumerate(rows):
         if list(row) != names:
             raise MicrographError(f"rows[{n}]: got columns {list(row)}, expected {names}")
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([cell(row[name]) for name in names] for row in rows)
-    write_text(target, text.getvalue())
+    write_text(target, csv_text(names, rows))
     return target
 
 
@@ -196,16 +191,3 @@ def checked_probabilities(
     if not np.all((result >= 0) & (result <= 1)) or np.any(np.abs(result.sum(axis=1) - 1) > 1e-3):
         raise MicrographError("probabilities: expected numbers from 0 to 1, each row summing to 1")
     return result
-
-
-def cell(value: str | int | float | bool) -> str:
-    """A value as the table writes it.
-
-    Examples
-    --------
-    >>> cell(True), cell(0.25), cell(7)
-    ('true', '0.25', '7')
-    """
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -17,9 +17,10 @@ import numpy as np
 
 from stemfast.atomic import replacing
 from stemfast.finding.population import population
-from stemfast.micrograph.table import COLUMNS, CUT, cell
+from stemfast.micrograph.table import COLUMNS, CUT
 from stemfast.populations.part import Part, Row, headers, read_part
 from stemfast.populations.pictures import CHOICES, best_class, counts
+from stemfast.tables import cell
 
 __all__ = ["TABLE", "FileLine", "Gathered", "Pictured", "Sizes", "gather"]
 

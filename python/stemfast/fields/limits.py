@@ -23,7 +23,15 @@ __all__ = [
 ]
 
 _Name = Literal[
-    "monolayer", "carbon-black", "silica", "alumina", "zeolite", "graphene", "sparse", "large"
+    "monolayer",
+    "carbon-black",
+    "silica",
+    "powder",
+    "alumina",
+    "zeolite",
+    "graphene",
+    "sparse",
+    "large",
 ]
 _Range: TypeAlias = tuple[float, float]
 

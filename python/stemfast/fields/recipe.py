@@ -51,9 +51,10 @@ class FieldRecipe(Group):
     ----------
     kinds : tuple of str
         Kinds of field, one drawn for each: "monolayer" (nearly equal particles side by side),
-        "carbon-black", "silica", "alumina", "zeolite", "graphene" (particles on that support),
-        "sparse" (on a film), "large" (a few particles that fill much of the field). A kind that
-        is named twice comes twice as often.
+        "carbon-black", "silica", "powder", "alumina", "zeolite", "graphene" (particles on that
+        support; powder is a porous aggregate of grains as small as the particles), "sparse" (on
+        a film), "large" (a few particles that fill much of the field). A kind that is named twice
+        comes twice as often.
     rows, columns : int
         Size of the images [px].
     diameter_px : (float, float)

@@ -83,7 +83,8 @@ def depth_maps(
         rest = np.maximum(rest, np.float32(0.0))
         if chance.happens(0.6):  # out of focus, fluffy
             rest = blurred(rest, plan.diameter_nm / pixel * chance.between_log(0.03, 0.4))
-        rest *= _rough(chance, shape, pixel, chance.between(0.0, 0.15), plan.diameter_nm)
+        uneven = chance.between(*support.unevenness)
+        rest *= _rough(chance, shape, pixel, uneven, plan.diameter_nm)
     film = _film(chance, plan, path("C"), thick=support is None)
     return Depths(particles, rest, film, strongest), windows
 

@@ -19,7 +19,7 @@ from stemfast.fields.chance import Chance
 from stemfast.fields.shapes import library
 from stemfast.simulation.batch import rotated
 
-__all__ = ["SUPPORTS", "Support", "aggregate", "needles", "plates"]
+__all__ = ["SUPPORTS", "Support", "aggregate", "needles", "plates", "porous"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -36,11 +36,14 @@ class Support:
         One of `stemfast.materials`.
     surface : callable
         surface(chance, n) gives n points on it, (n, 3) [nm], and the outward normals there.
+    unevenness : (float, float)
+        Range of the relative rms of its thickness beyond that of its bodies.
     """
 
     bodies: Bodies
     material: str
     surface: Callable[[Chance, int], tuple[Floats, Floats]]
+    unevenness: tuple[float, float] = (0.0, 0.15)
 
     def __repr__(self) -> str:
         return f"Support of {self.material}: {len(self.bodies)} bodies"
@@ -84,21 +87,29 @@ def aggregate(
     if bumps:
         _roughen(chance, bodies, diameter, centre, bumps, extent_nm)
 
+    return Support(bodies, material, _round_surface(diameter, centre, extent_nm))
+
+
+def _round_surface(
+    diameter: Floats, centre: Floats, extent_nm: tuple[float, float]
+) -> Callable[[Chance, int], tuple[Floats, Floats]]:
+    """Points on the spheres that are in view; a sphere holds as many as it has surface."""
+    height, width = extent_nm
+
     def surface(own: Chance, n: int) -> tuple[Floats, Floats]:
         within = (np.abs(centre[:, 0]) < 0.5 * width + diameter) & (
             np.abs(centre[:, 1]) < 0.5 * height + diameter
         )
         rows = np.flatnonzero(within)
         if len(rows) == 0:
-            rows = np.arange(count)
-        # A sphere holds as many particles as it has surface.
+            rows = np.arange(len(diameter))
         share = np.cumsum(diameter[rows] ** 2)
         pick = np.searchsorted(share, share[-1] * own.uniform(n), side="right")
         sphere = rows[np.minimum(pick, len(rows) - 1)]
         normal = own.directions(n)
         return centre[sphere] + 0.5 * diameter[sphere, None] * normal, normal
 
-    return Support(bodies, material, surface)
+    return surface
 
 
 def _grown(chance: Chance, diameter: Floats, extent: tuple[float, float]) -> Floats:
@@ -153,6 +164,47 @@ def _roughen(
     place = centre[rows] + chance.directions(n) * (radius * diameter[rows])[:, None]
     weight = np.where(on_surface, 0.8, 0.9 * (chance.uniform(n) - 0.6))
     bodies.add_spheres(size, place, weight)
+
+
+def porous(
+    chance: Chance,
+    extent_nm: tuple[float, float],
+    *,
+    material: str,
+    grain_nm: tuple[float, float],
+    cover: float,
+) -> Support:
+    """Grains in loose clumps that touch: high-surface alumina, silica gel, fluffy carbon.
+
+    Parameters
+    ----------
+    chance : Chance
+    extent_nm : (float, float)
+        Height and width of the field [nm].
+    material : str
+    grain_nm : (float, float)
+        Range of the grains' median diameter, drawn in the logarithm [nm].
+    cover : float
+        Area of all grains' discs over that of the field: how thick the powder gets.
+    """
+    height, width = extent_nm
+    median, spread = chance.between_log(*grain_nm), chance.between(0.2, 0.5)
+    count = int(min(max(height * width * cover / (0.785 * median * median), 6.0), 2500.0))
+    diameter = chance.log_normal(median, spread, count)
+    # A clump holds more grains the larger its area; clumps differ by more than grains do.
+    clumps = max(2, min(count // 6, chance.whole(3, 60)))
+    across = chance.log_normal(1.0, 0.5, clumps)
+    across *= np.sqrt(height * width * chance.between(0.6, 3.0) / (0.785 * (across**2).sum()))
+    middle = _grown(chance, across, extent_nm)
+    share = np.cumsum(across**2)
+    pick = np.searchsorted(share, share[-1] * chance.uniform(count), side="right")
+    pick = np.minimum(pick, clumps - 1)
+    reach = 0.5 * across[pick] * np.sqrt(chance.uniform(count))
+    centre = middle[pick] + chance.directions(count) * reach[:, None]
+    bodies = Bodies()
+    # More grains than are drawn lie behind one another.
+    bodies.add_spheres(diameter, centre, np.full(count, chance.between_log(1.0, 6.0)))
+    return Support(bodies, material, _round_surface(diameter, centre, extent_nm), (0.02, 0.35))
 
 
 def plates(
@@ -279,6 +331,18 @@ def _silica(
     )
 
 
+def _powder(
+    chance: Chance, extent: tuple[float, float], size_nm: float, wide: _Wide = None
+) -> Support:
+    return porous(
+        chance,
+        extent,
+        material=chance.choice(("SiO2", "SiO2", "Al2O3", "Al2O3", "C", "TiO2", "CeO2")),
+        grain_nm=wide or (max(0.5 * size_nm, 1.5), max(3.0 * size_nm, 6.0)),
+        cover=chance.between_log(2.0, 14.0),
+    )
+
+
 def _alumina(
     chance: Chance, extent: tuple[float, float], size_nm: float, wide: _Wide = None
 ) -> Support:
@@ -315,6 +379,7 @@ def _graphene(
 SUPPORTS: dict[str, _Maker] = {
     "carbon-black": _carbon_black,
     "silica": _silica,
+    "powder": _powder,
     "alumina": _alumina,
     "zeolite": _zeolite,
     "graphene": _graphene,

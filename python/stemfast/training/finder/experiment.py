@@ -38,6 +38,9 @@ class FinderExperiment:
         Number and side [px] of the simulated fields that the network is judged on.
     network : FinderConfig
         Architecture.
+    start_from : str
+        "finder" for the weights that come with the package, or the folder of a run; by default
+        training begins at random.
     """
 
     steps: int = 3000
@@ -54,6 +57,7 @@ class FinderExperiment:
     test_fields: int = 300
     test_px: int = 384
     network: FinderConfig = field(default_factory=FinderConfig)
+    start_from: str = ""
 
     def recipe(self) -> FieldRecipe:
         """Fields that the network learns from."""
@@ -65,6 +69,9 @@ class FinderExperiment:
                 "carbon-black",
                 "silica",
                 "silica",
+                "powder",
+                "powder",
+                "powder",
                 "alumina",
                 "zeolite",
                 "graphene",
@@ -75,6 +82,7 @@ class FinderExperiment:
             columns=self.field_px,
             diameter_px=(6.0, 90.0),
             cover=(0.01, 0.35),
+            sigma=(0.1, 0.6),
         )
 
     def optimiser(self) -> optax.GradientTransformation:
@@ -119,6 +127,9 @@ class FinderExperiment:
                     f"the finder has no setting {key!r}; {hint}Its settings: {', '.join(known)}"
                 )
             kind = type(known[key])
+            if kind is str:
+                values[key] = raw
+                continue
             try:
                 values[key] = kind(json.loads(raw))
             except (ValueError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -285,6 +286,15 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch):
     resumed = run.train_finder(small, tmp_path / "cut", resume=True)
     first, second = flat(whole.model), flat(resumed.model)
     assert all(np.array_equal(first[name], second[name]) for name in first)
+
+    on = replace(small, start_from=str(tmp_path / "cut"))
+    graph, state = run.start(on)
+    begun = flat(nnx.merge(graph, state.params))
+    assert all(np.array_equal(begun[name], second[name]) for name in second)
+    with pytest.raises(ValueError, match="of another architecture"):
+        run.start(replace(small, start_from="finder"))
+    with pytest.raises(ValueError, match="expected 'finder' or the folder of a trained finder"):
+        run.start(replace(small, start_from=str(tmp_path / "none")))
 
 
 def test_a_labelled_image_says_what_it_is():

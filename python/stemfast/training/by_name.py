@@ -204,7 +204,9 @@ def _train_finder(
 
     images = read_folder(Path(own)) if own is not None else None
     # From the shipped weights on, a tenth of the steps is plenty.
-    start = FinderExperiment() if own is None else FinderExperiment(steps=400, learning_rate=3e-4)
+    start = FinderExperiment()
+    if own is not None:
+        start = FinderExperiment(steps=400, learning_rate=3e-4, start_from=FINDER)
     return train_finder(
         start.changed(list(changes)),
         folder,

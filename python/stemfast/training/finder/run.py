@@ -15,7 +15,7 @@ from flax import nnx
 from stemfast import atomic
 from stemfast.finding.network.reading import reader_of
 from stemfast.models.finder import Finder
-from stemfast.pretrained.finder import TrainedFinder
+from stemfast.pretrained.finder import TrainedFinder, is_finder, load_finder
 from stemfast.pretrained.shipped import load_pretrained
 from stemfast.training import checkpoint
 from stemfast.training.finder.experiment import FinderExperiment
@@ -30,17 +30,27 @@ __all__ = ["start", "train_finder"]
 _EVERY = 50  # steps between lines of metrics
 
 
-def start(experiment: FinderExperiment, *, shipped: bool = False) -> tuple[Any, FinderState]:
+def start(experiment: FinderExperiment) -> tuple[Any, FinderState]:
     """Structure of the network, and the state before the first step.
 
-    Parameters
-    ----------
-    experiment : FinderExperiment
-    shipped : bool
-        Begin with the weights that come with the package.
+    Raises
+    ------
+    ValueError
+        If `start_from` names no finder, or one of another architecture.
     """
-    if shipped:
-        model = load_pretrained("finder").model
+    earlier = experiment.start_from
+    if earlier:
+        if earlier != "finder" and not is_finder(Path(earlier)):
+            raise ValueError(
+                f"start_from is {earlier!r}, expected 'finder' or the folder of a trained finder"
+            )
+        model = (
+            load_pretrained("finder").model
+            if earlier == "finder"
+            else load_finder(Path(earlier)).model
+        )
+        if model.config != experiment.network:
+            raise ValueError(f"start_from: {earlier} is of another architecture")
     else:
         model = Finder(experiment.network, rngs=nnx.Rngs(experiment.seed))
     graph, params = nnx.split(model)
@@ -98,7 +108,7 @@ def train_finder(
     place.mkdir(parents=True, exist_ok=True)
     atomic.write_text(begun, json.dumps(experiment.described(), indent=2))
     learnt, held = (own or [])[::2], (own or [])[1::2]
-    graph, state = start(experiment, shipped=bool(own))
+    graph, state = start(experiment)
     before = score_on(reader_of(nnx.merge(graph, state.params)), held) if held else None
     seconds = 0.0
     if checkpoint.latest(place / "checkpoints") is not None:

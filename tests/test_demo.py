@@ -22,6 +22,7 @@ SMALL = demo.DemoSettings(
     batch_size=15,
     batch_fields=1,
     micrograph=Path("no such file.dm4"),
+    catalysts=Path("no such folder"),
 )
 
 
@@ -51,6 +52,11 @@ def test_the_demo_leaves_everything_it_promises(done):
         "micrograph/found/overlay.png",
         "micrograph/found/sizes.png",
         "simulated_field.hspy",
+        "match/conditions.toml",
+        "match/match.png",
+        "tilt_pair/reconstruct.json",
+        "tilt_pair/reconstruct.png",
+        "tilt_pair/particle.stl",
         "report.html",
         "report.json",
         "particles.csv",
@@ -74,6 +80,12 @@ def test_a_batch_is_reported_beside_its_truth(done):
     assert sum(one["true_share"] for one in shapes) == pytest.approx(1.0)
     assert all(one["low"] <= one["share"] <= one["high"] for one in shapes)
     assert "<th>Truth</th>" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_tilt_pair_is_reconstructed(done):
+    pair = done[1]["tilt_pair"]
+    assert pair["corners"] == pair["true_corners"]
+    assert pair["edges_nm"] == pytest.approx(pair["true_edges_nm"], abs=0.2)
 
 
 def test_training_validation_and_test_are_disjoint(done):

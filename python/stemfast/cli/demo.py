@@ -19,8 +19,9 @@ def demo(
     Example: [bold]stemfast demo --out demo[/bold]
 
     Makes labelled images of shapes and of deformed cuboids, trains a classifier on each, then
-    finds and classifies the particles of a micrograph, and reports a small batch of simulated ones
-    beside the truth (report.html). Tables and pictures land in the folder.
+    finds and classifies the particles of a micrograph, matches and reports a small batch of
+    simulated ones beside the truth (report.html), and reconstructs a cuboid from two tilts. Tables
+    and pictures land in the folder.
     """
     from stemfast.demo import run
 

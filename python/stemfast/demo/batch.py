@@ -1,4 +1,4 @@
-"""A fictitious batch: several simulated fields, found, classified and reported beside the truth."""
+"""A fictitious batch: simulated fields matched, classified and reported beside the truth."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from stemfast import atomic, micrograph
+from stemfast.fit.turns import Turns
 from stemfast.image import Image
+from stemfast.matching import match
+from stemfast.microscope import Microscope, Scan
+from stemfast.particles import Cuboid, Truncation
 from stemfast.populations import classify_folder
 from stemfast.populations.report import TRUTH
+from stemfast.reconstruction import Reconstruction, reconstruct, write_answer
+from stemfast.simulation.simulate import simulate
 
-__all__ = ["report_batch"]
+__all__ = ["report_batch", "report_real", "tilt_pair"]
 
 
 def report_batch(
     folder: Path, seed: int, fields: int, model: str | Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Simulate a batch, and write the report of it with its true shares.
+    """Simulate a batch, match its first field, and write the report with its true shares.
 
     Parameters
     ----------
     folder : Path
-        The fields are written to ``batch`` in it, the report to itself.
+        The fields are written to ``batch`` in it, conditions to ``match``, the report to itself.
     seed : int
     fields : int
         Number of fields.
@@ -48,6 +55,13 @@ def report_batch(
         truth.update(field.shapes)
         Image(field.image, field.pixel_size_nm, title=f"field {k}").save(batch / f"field{k}.hspy")
     say(f"\nbatch: {fields} SIMULATED fields of {sum(truth.values())} particles ({batch})")
+    matched = match(batch / "field0.hspy")
+    matched.save(folder / "match")
+    told = matched.conditions
+    say(
+        f"  its conditions, from the first field alone: probe {told.probe_fwhm}, "
+        f"background {told.background_level} ({folder / 'match'})"
+    )
     atomic.write_json(folder / TRUTH, dict(sorted(truth.items())))
     report = classify_folder(batch, folder, model=model)
     for one in report.content["shapes"]:
@@ -57,5 +71,67 @@ def report_batch(
                 f"{100 * one['high']:.1f} %), in truth {100 * one['true_share']:.1f} %"
             )
     say(f"  report {report.page}")
-    told = ("shape", "share", "low", "high", "true_share")
-    return {"shapes": [{name: one[name] for name in told} for one in report.content["shapes"]]}
+    columns = ("shape", "share", "low", "high", "true_share")
+    return {"shapes": [{name: one[name] for name in columns} for one in report.content["shapes"]]}
+
+
+def report_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Write the report of real micrographs, whose truth nobody knows.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``report.html``.
+    catalysts : Path
+        Folder of the micrographs.
+    say : callable
+        Prints a line.
+
+    Returns
+    -------
+    dict
+        Numbers of files and particles, and the shares.
+    """
+    report = classify_folder(catalysts, folder)
+    say(f"\nreal micrographs: {catalysts}")
+    for line in str(report).splitlines():
+        say(f"  {line}")
+    return {name: report.content[name] for name in ("files", "particles", "shapes")}
+
+
+def tilt_pair(folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Image a cuboid of the batch's kind at two tilts, and reconstruct it.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets the images, the answer and its picture.
+    seed : int
+        Of the noise.
+    say : callable
+        Prints a line.
+
+    Returns
+    -------
+    dict
+        Edges [nm] and number of deformed corners as found, and the true ones.
+    """
+    particle = Cuboid(edges=(14, 11, 9), corners={0: Truncation(0.35), 7: Truncation(0.35)})
+    scope = Microscope(scan=Scan(shape=(64, 64), pixel_size_nm=0.4, dwell_us=10))
+    tilts = [-20.0, 20.0]
+    poses = Turns.about_axis(tilts).rotations * Rotation.from_rotvec([0.5, 0.4, 0.3])
+    images = simulate(particle, poses, scope, seed=seed)
+    found = reconstruct(images, 0.4, tilts, tilt_axis_deg=0, microscope=scope, family="cuboid")
+    folder.mkdir(exist_ok=True)
+    write_answer(folder, found)
+    say(f"\ntilt pair: a SIMULATED cuboid at {tilts[0]:.0f} and {tilts[1]:.0f} degrees")
+    say("  in truth edges of 14, 11 and 9 nm, 2 corners cut")
+    for line in str(found).splitlines():
+        say(f"  {line}")
+    assert isinstance(found, Reconstruction)  # of the family that was asked for
+    return {
+        "edges_nm": np.round(found.edges_nm, 3).tolist(),
+        "true_edges_nm": list(particle.edges),
+        "corners": found.count,
+        "true_corners": len(particle.corners),
+    }

@@ -30,6 +30,8 @@ class DemoSettings(Settings):
         Simulated fields of the batch that is reported.
     micrograph : Path
         A real micrograph, used if it is there.
+    catalysts : Path
+        A folder of real micrographs, reported too if it is there.
     """
 
     train_per_class: Count = 1000
@@ -40,6 +42,7 @@ class DemoSettings(Settings):
     batch_size: Count = 64
     batch_fields: Count = 4
     micrograph: Path = Path("../shared/data/jeol_haadf_nanoparticles.dm4")
+    catalysts: Path = Path("../shared/data/real/catalysts")
 
     def splits(self, n_classes: int) -> dict[str, tuple[int, int]]:
         """Disjoint ranges of scene indices that hold these numbers of each class.

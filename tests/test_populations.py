@@ -22,7 +22,8 @@ from stemfast.dataset.lock import FileLock
 from stemfast.image import Image
 from stemfast.micrograph.table import CUT, UNLIKE
 from stemfast.populations import classify_folder, run, watch_folder, write_report
-from stemfast.populations.files import Settling, micrographs_in
+from stemfast.populations.files import Settling, micrographs_in, warnings_about
+from stemfast.populations.gather import TABLE
 from stemfast.populations.part import headers, part_path, read_part
 from stemfast.pretrained import save
 from stemfast.training import Experiment
@@ -187,7 +188,7 @@ def test_results_of_files_that_vanished_are_kept(settings, tmp_path):
 def test_a_file_that_vanishes_on_the_way_is_told(session, settings, tmp_path, monkeypatch):
     tasks = micrographs_in(session)
     gone = [*tasks, replace(tasks[0], name="gone.npy")]
-    monkeypatch.setattr(run, "micrographs_in", lambda folder: gone)
+    monkeypatch.setattr(run, "micrographs_in", lambda folder, subfolders: gone)
     report = classify_folder(session, tmp_path, **settings)
     assert {"file": "gone.npy", "why": "it is no longer there"} in report.content["failed"]
     assert report.content["files"]["read"] == 6
@@ -198,7 +199,7 @@ def test_a_file_that_is_being_written_is_not_taken_for_a_result(
 ):
     early = [replace(task, mtime_ns=task.mtime_ns - 1) for task in micrographs_in(session)]
     with monkeypatch.context() as patch:
-        patch.setattr(run, "micrographs_in", lambda folder: early[2:3])
+        patch.setattr(run, "micrographs_in", lambda folder, subfolders: early[2:3])
         report = classify_folder(session, tmp_path, **settings)
     assert "changed while it was read" in report.content["failed"][0]["why"]
     assert classify_folder(session, tmp_path, **settings).content["files"]["read"] == 6
@@ -366,6 +367,16 @@ def test_files_of_one_name_are_told_and_series_of_tia_count_once(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     names = [task.name for task in micrographs_in(tmp_path)]
     assert names == ["a.dm4", "a.jpg", "s_1.ser", "t.emi"]
+
+
+def test_files_of_subfolders_are_named_by_their_path_and_results_are_left_out(tmp_path):
+    for name in ("a.npy", "b/a.npy", "b/c/d.npy", ".hidden/e.npy", "done/f.npy", "done/" + TABLE):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert [task.name for task in micrographs_in(tmp_path)] == ["a.npy"]
+    names = [task.name for task in micrographs_in(tmp_path, subfolders=True)]
+    assert names == ["a.npy", "b/a.npy", "b/c/d.npy"]
+    assert warnings_about(names) == []
 
 
 def test_names_of_files_cannot_break_the_page(settings, tmp_path):

@@ -73,6 +73,14 @@ def classify(
             "Of images like those, one in a hundred is above 1; inf names every shape.",
         ),
     ] = 1.0,
+    subfolders: Annotated[
+        bool,
+        typer.Option(
+            "--subfolders",
+            rich_help_panel=FOLDERS,
+            help="Also read files in folders below it, but for folders of results.",
+        ),
+    ] = False,
     watch: Annotated[
         bool,
         typer.Option(
@@ -135,13 +143,12 @@ def classify(
         if labels is not None:
             raise ValueError(f"--labels is {labels}, which is of one image, and {file} is a folder")
         aside = partial(typer.echo, err=json)
-        report = (
-            _watched(file, dask, quiet_min, shared, aside) if watch else _folder(file, dask, shared)
-        )
+        shared |= {"dask": dask, "subfolders": subfolders}
+        report = _watched(file, quiet_min, shared, aside) if watch else _folder(file, shared)
         _end(report, as_json=json)
         return
-    if watch or dask is not None:
-        raise ValueError(f"--watch and --dask are for folders, and {file} is a file")
+    if watch or subfolders or dask is not None:
+        raise ValueError(f"--watch, --subfolders and --dask are for folders, and {file} is a file")
     from stemfast.classification import DEFAULT_MODEL, OVERLAY_FILE, TABLE_FILE
     from stemfast.classification import classify as classify_file
 
@@ -153,13 +160,14 @@ def classify(
     say_results(answer.table, words, as_json=json)
 
 
-def _folder(folder: Path, dask: str | None, shared: dict[str, Any]) -> Report:
+def _folder(folder: Path, shared: dict[str, Any]) -> Report:
     """Classify what is in a folder, with a progress bar."""
     from stemfast.dataset.progress import Progress
     from stemfast.populations import classify_folder
     from stemfast.populations.files import micrographs_in
 
-    with Progress("classifying", len(micrographs_in(folder))) as progress:
+    total = len(micrographs_in(folder, subfolders=shared["subfolders"]))
+    with Progress("classifying", total) as progress:
 
         def tell(part: Part) -> None:
             if part.header.failed:
@@ -169,7 +177,6 @@ def _folder(folder: Path, dask: str | None, shared: dict[str, Any]) -> Report:
         try:
             return classify_folder(
                 folder,
-                dask=dask,
                 begin=lambda total, done: progress.advance(done, 0),
                 tell=tell,
                 **shared,
@@ -180,7 +187,6 @@ def _folder(folder: Path, dask: str | None, shared: dict[str, Any]) -> Report:
 
 def _watched(
     folder: Path,
-    dask: str | None,
     quiet_min: float | None,
     shared: dict[str, Any],
     say: Callable[[str], None],
@@ -203,7 +209,7 @@ def _watched(
 
     quiet_s = float("inf") if quiet_min is None else 60.0 * quiet_min
     try:
-        return watch_folder(folder, dask=dask, quiet_s=quiet_s, begin=begin, tell=tell, **shared)
+        return watch_folder(folder, quiet_s=quiet_s, begin=begin, tell=tell, **shared)
     except KeyboardInterrupt:
         _stopped(done)
 

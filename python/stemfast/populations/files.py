@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from stemfast.micrograph.files.formats import SUFFIXES
+from stemfast.populations.gather import TABLE
 from stemfast.populations.one_file import state_of
 from stemfast.populations.part import Task
 
@@ -15,8 +16,8 @@ __all__ = ["Settling", "micrographs_in", "warnings_about"]
 _UNCHANGED = 2  # looks at a file that must find the same size and time as the one before
 
 
-def micrographs_in(folder: Path) -> list[Task]:
-    """Files of a folder that can be read by their suffix, by name; subfolders are left out.
+def micrographs_in(folder: Path, *, subfolders: bool = False) -> list[Task]:
+    """Files of a folder that can be read by their suffix, by name.
 
     Of TIA's files the ``.emi`` is left out where its ``.ser`` files lie beside it: they hold the
     same image.
@@ -24,6 +25,9 @@ def micrographs_in(folder: Path) -> list[Task]:
     Parameters
     ----------
     folder : Path
+    subfolders : bool
+        Also those in folders below it, named by their path from it, but for hidden folders and
+        folders of results, which hold a table of particles.
 
     Returns
     -------
@@ -34,17 +38,21 @@ def micrographs_in(folder: Path) -> list[Task]:
     FileNotFoundError, NotADirectoryError
         If there is no such folder.
     """
-    tasks = []
-    for path in folder.iterdir():
-        name = path.name
-        if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-            continue
-        try:
-            if path.is_dir() and path.suffix.lower() != ".zspy":
-                continue
-            tasks.append(state_of(path))
-        except OSError:
-            continue  # it vanished between the listing and the look at it
+    tasks, folders = [], [folder]
+    while folders:
+        here = folders.pop()
+        for path in here.iterdir():
+            known = path.suffix.lower() in SUFFIXES
+            try:
+                if path.name.startswith("."):
+                    continue
+                if path.is_dir() and path.suffix.lower() != ".zspy":
+                    if subfolders and not path.is_symlink() and not (path / TABLE).exists():
+                        folders.append(path)
+                elif known:
+                    tasks.append(state_of(path, path.relative_to(folder).as_posix()))
+            except OSError:
+                continue  # it vanished between the listing and the look at it
     series = {re.sub(r"_\d+\.ser$", "", t.name) for t in tasks if t.name.endswith(".ser")}
     kept = [t for t in tasks if not (t.name.endswith(".emi") and t.name[:-4] in series)]
     return sorted(kept, key=lambda task: task.name)

@@ -26,8 +26,8 @@ GONE = "it is no longer there"
 CHANGED = "it changed while it was read: run the command again when it is complete"
 
 
-def state_of(path: Path) -> Task:
-    """A file as it is now.
+def state_of(path: Path, name: str = "") -> Task:
+    """A file as it is now, under its own name if no other is given.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def state_of(path: Path) -> Task:
         If it is not there.
     """
     now = path.stat()
-    return Task(path.name, now.st_size, now.st_mtime_ns)
+    return Task(name or path.name, now.st_size, now.st_mtime_ns)
 
 
 def failure(task: Task, settings: RunSettings, why: str) -> Part:

@@ -40,6 +40,7 @@ def classify_folder(
     folder: str | Path,
     out: str | Path | None = None,
     *,
+    subfolders: bool = False,
     dask: str | None = None,
     begin: Callable[[int, int], None] = lambda total, done: None,
     tell: Tell = lambda part: None,
@@ -50,9 +51,11 @@ def classify_folder(
     Parameters
     ----------
     folder : str or Path
-        Files in it are read if their suffix is one of an image; subfolders are not.
+        Files in it are read if their suffix is one of an image.
     out : str or Path, optional
         Folder for the results, made if missing; ``<name of the folder>-shapes`` if None.
+    subfolders : bool
+        Also read files in folders below it, but for folders of results.
     dask : str, optional
         Address of a Dask scheduler, or ``"local:N"`` for N processes on this machine. Workers must
         see the folder under the same name.
@@ -80,7 +83,7 @@ def classify_folder(
         If another run writes to `out`.
     """
     run = _run(folder, out, settings)
-    tasks = micrographs_in(run.folder)
+    tasks = micrographs_in(run.folder, subfolders=subfolders)
     if not tasks:
         raise ValueError(f"{folder}: this folder holds no file that can be read as an image")
     with _alone(run), _workers(run, dask) as parts:
@@ -96,6 +99,7 @@ def watch_folder(
     folder: str | Path,
     out: str | Path | None = None,
     *,
+    subfolders: bool = False,
     dask: str | None = None,
     quiet_s: float = float("inf"),
     poll_s: float = POLL_S,
@@ -112,7 +116,7 @@ def watch_folder(
 
     Parameters
     ----------
-    folder, out, dask, begin, tell
+    folder, out, subfolders, dask, begin, tell
         As for `classify_folder`. The folder may be empty at first.
     quiet_s : float
         End when nothing came or changed for this long [s].
@@ -138,11 +142,11 @@ def watch_folder(
     run, looks = _run(folder, out, settings), Settling()
     with _alone(run), _workers(run, dask) as parts:
         done, reports = _done(run), _Reports(run.out, report_every_s)
-        before = micrographs_in(run.folder)
+        before = micrographs_in(run.folder, subfolders=subfolders)
         begin(len(before), sum(task in done for task in before))
         quiet_from = time.monotonic()
         while True:
-            now = micrographs_in(run.folder)
+            now = micrographs_in(run.folder, subfolders=subfolders)
             busy = now != before
             for part in parts(task for task in looks.complete(now) if task not in done):
                 done.add(part.header.task)

@@ -34,7 +34,8 @@ demo: $(VENV)/.installed-all
 
 # Each file of tests stays in one process: what it trains for all of its tests is trained once.
 test: check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --pyargs tests stemfast
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	    --no-loadscope-reorder --pyargs tests stemfast
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check $(PY)

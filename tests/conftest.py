@@ -10,6 +10,29 @@ COMPILED = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
+#: Files that take half a minute and more begin first, so that no process ends long after another.
+LONG = (
+    "test_ground_truth_run.py",
+    "test_demo.py",
+    "test_reconstruct_spin.py",
+    "test_explore_browser.py",
+    "test_examples.py",
+    "test_find_real.py",
+    "test_ground_truth_shipped.py",
+    "test_corner_classifier.py",
+    "test_training_run.py",
+    "test_features_command.py",
+    "test_readme.py",
+    "test_refine_sets.py",
+    "test_populations_cluster.py",
+    "test_cluster.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files of tests first; the order is kept otherwise."""
+    rank = {name: k for k, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
 
 
 def pytest_configure(config: pytest.Config) -> None:

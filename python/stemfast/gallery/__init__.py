@@ -45,9 +45,8 @@ def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
 
     Examples
     --------
-    >>> import tempfile
-    >>> [path.name for path in write(tempfile.mkdtemp())][:3]
-    ['gallery.png', 'shapes.png', 'corners.png']
+    >>> write("pictures")[0].name  # doctest: +SKIP
+    'gallery.png'
     """
     out = Path(folder)
     if out.exists() and not out.is_dir():

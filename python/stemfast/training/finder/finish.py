@@ -120,6 +120,7 @@ def card_text(trained: TrainedFinder) -> str:
         f"{card['parameters']:,} weights.",
         f"- Seed {experiment['seed']}; training, validation and test fields come from ranges that "
         "never meet.",
+        *_began_from(experiment.get("start_from")),
         *([f"- {card['remark']}"] if "remark" in card else []),
         "",
         "## Limits",
@@ -137,6 +138,13 @@ def card_text(trained: TrainedFinder) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _began_from(earlier: str | None) -> list[str]:
+    if not earlier:
+        return []
+    named = "the finder that shipped before" if earlier == "finder" else f"`{earlier}`"
+    return [f"- It began from the weights of {named}."]
 
 
 def _own_lines(own: dict[str, Any] | None) -> list[str]:

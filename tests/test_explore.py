@@ -340,12 +340,19 @@ def test_a_run_is_followed_while_its_last_line_is_being_written(tmp_path):
 
 
 def test_a_reconstruction_is_asked_for_as_on_the_command_line():
-    asked = Asked((Path("a.dm3"),), tilts_deg=degrees("-40 0, 40"), tilt_axis_deg=90.0, views=3)
+    asked = Asked(
+        (Path("a.dm3"),),
+        tilts_deg=degrees("-40 0, 40"),
+        tilt_axis_deg=90.0,
+        views=3,
+        family="truncated cube",
+    )
     words = shlex.split(reconstruct_command(asked))[1:]
     command = typer.main.get_command(app).commands["reconstruct"]
     given = command.make_context("reconstruct", words[1:]).params
     assert given["tilt"] == [-40, 0, 40]
     assert (given["tilt_axis_deg"], given["views"]) == (90, 3)
+    assert given["family"] == ["truncated cube"]
     with pytest.raises(ValueError, match="tilts are 'flat', expected degrees such as"):
         degrees("flat")
     with pytest.raises(ValueError, match="tilts are given and poses are said to be unknown"):

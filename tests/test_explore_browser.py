@@ -162,6 +162,10 @@ def test_reconstruct_fits_an_image_and_shows_it_beside_the_measured_one(
     saved.value.save_as(folder / "particle.zip")
     with zipfile.ZipFile(folder / "particle.zip") as files:
         assert {"reconstruct.json", "reconstruct.png", "particle.stl"} <= set(files.namelist())
+    page.get_by_label("It may be").select_option("sphere")
+    page.get_by_role("button", name="Reconstruct").click()
+    reader.says("None of 1 families explains these images")
+    reader.says("--family sphere")
 
 
 def test_sets_are_browsed_and_a_run_is_followed_as_it_goes_on(reader, folder):

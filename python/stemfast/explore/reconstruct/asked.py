@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from stemfast.explore.job import Tell
 
 if TYPE_CHECKING:
-    from stemfast.reconstruction import ImageFit, Reconstruction
+    from stemfast.reconstruction import FamilyReconstruction, ImageFit, Reconstruction
 
-__all__ = ["Asked", "Solved", "command", "compared", "degrees", "solve"]
+__all__ = ["Asked", "Solved", "command", "compared", "degrees", "families", "solve"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Asked:
     material : str
     contrast, method : str
         As for `stemfast.find`.
+    family : str or None
+        As for `stemfast.reconstruct`.
     """
 
     files: tuple[Path, ...]
@@ -50,6 +52,7 @@ class Asked:
     material: str = "Au"
     contrast: str = "auto"
     method: str = "auto"
+    family: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +62,13 @@ class Solved:
     Attributes
     ----------
     asked : Asked
-    answer : Reconstruction
+    answer : Reconstruction or FamilyReconstruction
     notes : tuple of str
         Decisions taken while the images were read.
     """
 
     asked: Asked
-    answer: Reconstruction
+    answer: Reconstruction | FamilyReconstruction
     notes: tuple[str, ...]
 
 
@@ -96,7 +99,7 @@ def solve(asked: Asked, tell: Tell) -> Solved:
     ValueError, TypeError, OSError
         If files cannot be read, show no particle, or something does not go together.
     """
-    from stemfast.reconstruction import Reconstruction, read_series, reconstruct
+    from stemfast.reconstruction import read_series, reconstruct
 
     if asked.unknown_poses and asked.tilts_deg:
         raise ValueError("tilts are given and poses are said to be unknown, expected one of them")
@@ -117,11 +120,18 @@ def solve(asked: Asked, tell: Tell) -> Solved:
         material=asked.material,
         energy_kev=series.energy_kev,
         names=series.names,
-        family="cuboid",
+        family=asked.family,
         report=lambda doing: tell(doing, -1.0),
     )
-    assert isinstance(answer, Reconstruction)  # of a cuboid, as asked
     return Solved(asked, answer, series.notes)
+
+
+def families() -> list[tuple[str, str]]:
+    """Choices of ``stemfast reconstruct --family``, "" for its default, and their words."""
+    from stemfast.fit.families.shipped import FAMILIES
+
+    usual = [("", "cuboid, else any other"), ("auto", "any, all compared")]
+    return [*usual, ("cuboid", "cuboid"), *((n, n) for n in FAMILIES if n != "cuboid")]
 
 
 def compared(image: ImageFit) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -146,9 +156,9 @@ def command(asked: Asked) -> str:
     Examples
     --------
     >>> command(Asked((Path("tilts.dm3"),), tilt_axis_deg=90, tilts_deg=(-5, 5)))
-    'stemfast reconstruct tilts.dm3 --family cuboid --tilt -5 --tilt 5 --tilt-axis-deg 90'
+    'stemfast reconstruct tilts.dm3 --tilt -5 --tilt 5 --tilt-axis-deg 90'
     """
-    words = ["stemfast", "reconstruct", *map(str, asked.files), "--family", "cuboid"]
+    words = ["stemfast", "reconstruct", *map(str, asked.files)]
     options = {
         "--pixel-size-nm": asked.pixel_size_nm,
         "--views": asked.views,
@@ -165,7 +175,8 @@ def command(asked: Asked) -> str:
         ("--material", asked.material, "Au"),
         ("--contrast", asked.contrast, "auto"),
         ("--method", asked.method, "auto"),
+        ("--family", asked.family, None),
     ):
-        if choice != usual:
+        if choice is not None and choice != usual:
             words += [option, choice]
     return shlex.join(words)

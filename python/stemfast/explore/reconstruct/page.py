@@ -31,6 +31,7 @@ from stemfast.explore.reconstruct.asked import (
     command,
     compared,
     degrees,
+    families,
     solve,
 )
 from stemfast.explore.tab import Tab
@@ -46,11 +47,12 @@ from stemfast.explore.widgets import (
     packed,
 )
 from stemfast.explore.wireframe import dragged
+from stemfast.particles import Cuboid
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
-    from stemfast.reconstruction import Reconstruction
+    from stemfast.reconstruction import FamilyReconstruction, Reconstruction
 
 __all__ = ["reconstruct_page"]
 
@@ -67,7 +69,7 @@ def reconstruct_page(document: Any, tab: Tab, files: Sequence[Path]) -> UIElemen
 class _Page:
     def __init__(self, document: Any, tab: Tab, files: Sequence[Path]) -> None:
         self._tab = tab
-        self._answer: Reconstruction | None = None
+        self._answer: Reconstruction | FamilyReconstruction | None = None
         self._message = Message()
         self._work = Follow(document, tab, "reconstruct", self._message, self._show)
         self._drawing = Drawing(self._begin, self._drag)
@@ -139,6 +141,9 @@ class _Page:
         )
         for select in (self._contrast, self._method):
             select.width = half
+        self._family = Select(
+            title="It may be", value=asked.family or "", options=families(), width=_WIDE
+        )
         button = Button(label="Reconstruct", button_type="primary", width=_WIDE)
         button.on_click(lambda *_: self._start())
         return group(
@@ -148,6 +153,7 @@ class _Page:
             self._tilts,
             Row(self._axis, self._material),
             Row(self._contrast, self._method),
+            self._family,
             self._unknown,
             button,
             note(_ABOUT),
@@ -171,6 +177,7 @@ class _Page:
             self._material.value,
             self._contrast.value,
             self._method.value,
+            self._family.value or None,
         )
 
     def _start(self) -> None:
@@ -200,7 +207,8 @@ class _Page:
     def _draw(self) -> None:
         if self._answer is not None:
             particle = self._answer.particle
-            self._drawing.show(particle, self._pose, particle.corners)
+            cut = particle.corners if isinstance(particle, Cuboid) else ()
+            self._drawing.show(particle, self._pose, cut)
 
     def _compare(self) -> None:
         """Show one image beside what the answer makes of it, and the particle in its pose."""
@@ -236,7 +244,6 @@ class _Page:
 _TITLES = ("measured [e⁻]", "re-simulated [e⁻]", "difference, in units of the noise")
 _HINT = "Drag to turn. Deformed corners are red. The pose is that of the image below."
 _ABOUT = (
-    "The particle is fitted as a cuboid with cut corners; whatever else is called not explained, "
-    "and <code>stemfast reconstruct --family auto</code> tries the other families. "
-    "A fit takes seconds to minutes."
+    "First come cuboids with cut corners; where none explains the images, the other families are "
+    "tried. A particle of no family is called not explained. A fit takes seconds to minutes."
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 import shlex
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +24,9 @@ from typer.testing import CliRunner
 import stemfast as sf
 from stemfast.cli import app
 from stemfast.explore.job import Job
+from stemfast.explore.read.fitting import fit
 from stemfast.explore.read.reading import Wanted, merged, named, read, split, up_to_date
+from stemfast.explore.read.report import write_page
 from stemfast.explore.reconstruct.asked import Asked, degrees, solve
 from stemfast.explore.reconstruct.asked import command as reconstruct_command
 from stemfast.explore.sets.browsing import (
@@ -36,7 +41,9 @@ from stemfast.explore.sets.following import read_run
 from stemfast.explore.simulate.scene import SHAPES, Scene, turned
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tabs
+from stemfast.explore.widgets import packed
 from stemfast.explore.wireframe import box_corners, wireframe
+from stemfast.populations.settings import settings_for
 
 SCENES = [
     Scene(pixels=48, pixel_size_nm=0.7, corners={7: ("truncate", 0.3), 2: ("displace", -1.5)}),
@@ -196,17 +203,24 @@ def test_what_cannot_be_done_by_hand_is_said(spheres):
         split(spheres, small, quiet)
 
 
-def test_shapes_are_named_with_what_the_network_saw_and_corrected_by_hand(spheres, tmp_path):
+def named_by(class_names, reading):
+    """Shapes as a network of these classes names them that takes all for the first."""
+
     class Network:
         reads_portraits = True
-        class_names = ("sphere", "cuboid")
 
         def read(self, views):
-            return SimpleNamespace(probabilities=np.tile([0.9, 0.1], (len(views), 1)), novelty=None)
+            chances = [0.9] + [0.1 / (len(class_names) - 1)] * (len(class_names) - 1)
+            return SimpleNamespace(probabilities=np.tile(chances, (len(views), 1)), novelty=None)
 
+    Network.class_names = class_names
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("stemfast.classification.load_model", lambda model: Network())
-        told = named(spheres, "open-shapes", quiet)
+        return named(reading, "open-shapes", quiet)
+
+
+def test_shapes_are_named_with_what_the_network_saw_and_corrected_by_hand(spheres, tmp_path):
+    told = named_by(("sphere", "cuboid"), spheres)
     assert told.shapes.views.shape[0] == 3
     assert [told.shape(label) for label in (1, 2, 3)] == ["sphere"] * 3
     by_hand = replace(told, corrected={2: "cuboid"}, deleted=frozenset({1}))
@@ -215,6 +229,32 @@ def test_shapes_are_named_with_what_the_network_saw_and_corrected_by_hand(sphere
     )
     assert [(row["particle"], row["shape"]) for row in rows] == [("1", "cuboid"), ("2", "sphere")]
     assert rows[0]["not_sure_because"] == "by hand"
+
+
+def test_a_particle_is_fitted_and_the_fit_is_saved_and_reported(spheres, tmp_path):
+    small = min(spheres.found, key=lambda one: one.area).label
+    fitted = fit(spheres, small, "sphere", "Au", quiet)
+    (radius, sd), *_ = fitted.answer.sizes_nm.values()
+    assert fitted.answer.explained
+    assert radius == pytest.approx(6, abs=4 * sd)
+    image = fitted.answer.images[0]
+    assert np.corrcoef(image.measured.ravel(), image.expected.ravel())[0, 1] > 0.9
+    other = replace(spheres, found=replace(spheres.found))
+    assert fitted.into(other) is other
+    with pytest.raises(ValueError, match="name the shapes first"):
+        write_page(tmp_path, spheres, "open-shapes")
+    first = 1 if small != 1 else 2
+    shown = named_by(settings_for()[1].class_names, fitted.into(spheres))
+    shown = replace(shown, corrected={small: "cuboid"}, deleted=frozenset({first}))
+    number = 1 + [n for n in (1, 2, 3) if n != first].index(small)
+    page = write_page(tmp_path, shown, "open-shapes")
+    assert f"Particle {number}, fitted" in page.read_text()
+    content = json.loads((tmp_path / "report.json").read_text())
+    counted = {one["shape"]: one["counted"] for one in content["shapes"] if one["counted"]}
+    assert counted == {"cuboid": 1, settings_for()[1].class_names[0]: 1}
+    assert "the shapes of 1 particles were given by hand" in content["file_list"][0]["notes"]
+    with zipfile.ZipFile(io.BytesIO(packed(shown.save(tmp_path / "all")))) as files:
+        assert {f"particle-{number}/reconstruct.json", "shapes.csv"} <= set(files.namelist())
 
 
 def test_a_job_tells_its_progress_and_stops_when_asked():

@@ -112,6 +112,9 @@ def test_read_finds_particles_and_links_the_table_with_the_image(reader, microgr
     page.mouse.click(*at)
     reader.says(f"Particle {smallest + 1}")
     assert page.evaluate(f"{table}.selected.indices") == [smallest]
+    page.get_by_label("It may be").select_option("sphere")
+    page.get_by_role("button", name="Fit", exact=True).click()
+    reader.says("% of the signal")
     page.get_by_role("button", name="Delete").click()
     reader.says("3 whole particles")
     with page.expect_download() as saved:

@@ -60,11 +60,11 @@ def note(text: str) -> Div:
 
 
 def packed(folder: Path) -> bytes:
-    """The files of a folder as a zip archive."""
+    """The files of a folder and of those in it as a zip archive."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as into:
-        for path in sorted(folder.iterdir()):
-            into.write(path, path.name)
+        for path in sorted(folder.rglob("*")):
+            into.write(path, path.relative_to(folder))
     return archive.getvalue()
 
 

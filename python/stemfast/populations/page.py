@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from stemfast.populations.charts import histogram, interval
 from stemfast.populations.gather import Gathered, Pictured
 from stemfast.populations.pictures import CHOICES
 
-__all__ = ["page"]
+__all__ = ["Added", "page"]
 
 _HERE = Path(__file__).parent
 #: Nothing is fetched, whatever a file's name holds.
@@ -22,7 +24,16 @@ Content = dict[str, Any]
 Cell = tuple[str, str | float | int]  # as shown, and to sort by
 
 
-def page(content: Content, gathered: Gathered) -> str:
+@dataclass(frozen=True)
+class Added:
+    """A section of a page under a heading: a picture, and words below it."""
+
+    title: str
+    png: bytes
+    words: str
+
+
+def page(content: Content, gathered: Gathered, added: Sequence[Added] = ()) -> str:
     """The page.
 
     Parameters
@@ -31,6 +42,8 @@ def page(content: Content, gathered: Gathered) -> str:
         All of its numbers, as in ``report.json``.
     gathered : Gathered
         Its pictures, and its list of particles.
+    added : sequence of Added
+        Sections beside these.
 
     Returns
     -------
@@ -44,6 +57,7 @@ def page(content: Content, gathered: Gathered) -> str:
         _shares(content),
         _sizes(content),
         _pictures(gathered),
+        *map(_section, added),
         _particles(gathered),
         _files(content),
         _failed(content["failed"]),
@@ -177,6 +191,14 @@ def _figure(one: Pictured) -> str:
         f'<figure><img alt="{escape(label)}" src="data:image/jpeg;base64,{one.jpeg}">'
         f"<figcaption>{escape(label)}{novelty}<br>{one.diameter_nm:.3g} nm<br>"
         f"{escape(one.file)}, {one.particle}</figcaption></figure>"
+    )
+
+
+def _section(one: Added) -> str:
+    picture = base64.b64encode(one.png).decode("ascii")
+    return (
+        f'<h2>{escape(one.title)}</h2><div class="scroll"><img alt="{escape(one.title)}" '
+        f'src="data:image/png;base64,{picture}"><pre>{escape(one.words)}</pre></div>'
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
 from stemfast.populations.about import About, read_about
 from stemfast.populations.files import warnings_about
 from stemfast.populations.gather import MOST_LISTED, TABLE, Gathered, Sizes, gather
-from stemfast.populations.page import page
+from stemfast.populations.page import Added, page
 from stemfast.populations.pictures import CHOICES
 from stemfast.populations.prevalence import Prevalence, prevalence
 from stemfast.untrusted import json_object
@@ -69,7 +70,7 @@ class Report:
         return "\n".join(lines)
 
 
-def write_report(folder: str | Path) -> Report:
+def write_report(folder: str | Path, added: Sequence[Added] = ()) -> Report:
     """Write table and report of what ``stemfast classify FOLDER`` has done so far.
 
     Where the folder holds a file ``truth.json`` with the true number of each shape, as of a
@@ -79,6 +80,8 @@ def write_report(folder: str | Path) -> Report:
     ----------
     folder : str or Path
         Folder of the results.
+    added : sequence of Added
+        More sections of the page.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def write_report(folder: str | Path) -> Report:
         )
     content = _content(about, gathered, _true_shares(out / TRUTH))
     write_json(out / JSON, content)
-    write_text(out / PAGE, page(content, gathered))
+    write_text(out / PAGE, page(content, gathered, added))
     return Report(content, out / PAGE, out / JSON, out / TABLE)
 
 

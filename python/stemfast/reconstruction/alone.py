@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.finding.artefacts.damage import repair
-from stemfast.finding.detection import Detection
 from stemfast.finding.find import search
 from stemfast.finding.hand_labels import detection_of
 
-__all__ = ["alone"]
+__all__ = ["alone", "only"]
 
 Image = NDArray[np.float32]
 
@@ -67,28 +66,63 @@ def alone(
     else:
         detection, told = detection_of(labels, mended.image, contrast)
         notes += told
-    bright = mended.image
-    if detection.contrast == "dark":
-        bright = np.asarray(bright.max() + bright.min() - bright, np.float32)
-        if contrast == "auto":
-            notes.append("the particle is dark, its negative is taken (contrast)")
+    bright = _bright(mended.image, detection.contrast)
+    if detection.contrast == "dark" and contrast == "auto":
+        notes.append("the particle is dark, its negative is taken (contrast)")
     n = len(detection)
     if n < 1 or (n == 1 and labels is None):
         return bright, notes
     if n > 1:
         word = "labelled" if labels is not None else "found"
         notes.append(f"{n} particles {word}; the largest one is taken")
-    return _film_elsewhere(bright, detection, touching=labels is None), notes
+    own = detection.labels == _largest(detection.labels, n)
+    if labels is None:
+        own = _with_touching(bright, detection.labels, own)
+    return _film_elsewhere(bright, detection.labels, own), notes
 
 
-def _film_elsewhere(image: Image, detection: Detection, *, touching: bool) -> Image:
-    """The image with film in place of everything but the largest particle."""
+def only(image: Image, labels: NDArray[np.int32], label: int, contrast: str) -> Image:
+    """One of the particles that were found: bright, and film in place of the others.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (rows, columns)
+        Without damage.
+    labels : ndarray of int32, shape (rows, columns)
+    label : int
+        Which of them is kept.
+    contrast : {"bright", "dark"}
+        Of a dark particle the negative is taken.
+
+    Returns
+    -------
+    ndarray of float32
+        The part of the image that holds the particle and three quarters of its size on each side.
+
+    Examples
+    --------
+    >>> rows, cols = np.indices((96, 96))
+    >>> labels = np.int32((np.hypot(rows - 30, cols - 30) < 12) + 2 * (rows > 48) * (cols > 30))
+    >>> left = only(np.float32(40.0 * (labels > 0)), labels, 1, "bright")
+    >>> left.shape, float(left[20, 20]), float(left[-1, -1])
+    ((57, 57), 40.0, 0.0)
+    """
+    own = labels == label
+    window = _around_it(own)
+    return _film_elsewhere(_bright(image[window], contrast), labels[window], own[window])
+
+
+def _bright(image: Image, contrast: str) -> Image:
+    """The image, or its negative where particles are dark."""
+    if contrast == "bright":
+        return image
+    return np.asarray(image.max() + image.min() - image, np.float32)
+
+
+def _film_elsewhere(image: Image, labels: NDArray[np.int32], own: NDArray[np.bool_]) -> Image:
+    """The image with film in place of everything but one particle."""
     from scipy import ndimage
 
-    labels = detection.labels
-    own = labels == _largest(labels, len(detection))
-    if touching:
-        own = _with_touching(image, labels, own)
     window = _around_it(own)
     own, values = own[window], image[window]
     beyond = ndimage.distance_transform_edt(~own)

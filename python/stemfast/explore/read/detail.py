@@ -1,13 +1,17 @@
-"""The chosen particle with its shape probabilities, and a histogram of all sizes."""
+"""The chosen particle with its shape probabilities and its fit, and a histogram of all sizes."""
 
 from __future__ import annotations
+
+import html
 
 import numpy as np
 from bokeh.models import Column, ColumnDataSource, Div, FactorRange, Row
 from bokeh.plotting import figure
 
 from stemfast.explore.read.reading import Reading
+from stemfast.explore.reconstruct.asked import compared
 from stemfast.explore.view import ImageRow, image_figure
+from stemfast.explore.widgets import flow
 from stemfast.finding.picture import size_bins
 
 __all__ = ["Detail", "Histogram"]
@@ -17,7 +21,7 @@ _SIDE = 176
 
 
 class Detail:
-    """The particle, what the network saw of it, and the probabilities of its shapes."""
+    """The particle, what the network saw of it, its shapes' probabilities, and its fit."""
 
     def __init__(self) -> None:
         self._crop = ImageRow(["particle"], ["grey"], side=_SIDE)
@@ -43,19 +47,31 @@ class Detail:
         self._words = Div(text=_NONE, width=2 * _SIDE)
         self._pictures = Row(self._crop.figures[0], self._view.figures[0], visible=False)
         self._chances.visible = False
-        self.layout = Column(self._words, self._pictures, self._chances)
+        self._compared = ImageRow(_COMPARED, ("e⁻", "e⁻", "σ"), side=_SIDE)
+        for one in self._compared.figures:
+            one.toolbar_location = None
+        self._answer = Div()
+        self._fit = Column(flow(*self._compared.figures), self._answer, visible=False)
+        self._fit.width = 2 * _SIDE + 20
+        self.layout = Column(self._words, self._pictures, self._chances, self._fit)
 
     def show(self, reading: Reading | None, labels: list[int]) -> None:
         """Show one particle; of several say how many they are."""
         one_of_them = reading is not None and len(labels) == 1
         self._pictures.visible = one_of_them
         self._chances.visible = one_of_them and reading is not None and reading.shapes is not None
+        self._fit.visible = one_of_them and reading is not None and labels[0] in reading.fits
         if reading is None or not one_of_them:
             count = f"{len(labels)} particles are chosen." if labels else _NONE
             self._words.text = count
             return
         label = labels[0]
         self._show_crop(reading, label)
+        if label in reading.fits:
+            answer = reading.fits[label]
+            image = answer.images[0]
+            self._compared.show(*compared(image), pixel_size=image.pixel_size_nm)
+            self._answer.text = f'<pre style="{_PRE}">{html.escape(str(answer))}</pre>'
         shapes = reading.shapes
         self._view.figures[0].visible = shapes is not None
         doubt = ""
@@ -126,4 +142,6 @@ class Histogram:
         }
 
 
+_COMPARED = ("measured", "re-simulated", "difference [σ]")
+_PRE = f"white-space:pre-wrap;max-width:{2 * _SIDE + 20}px;font-size:11px;margin:0"
 _NONE = "Choose a particle in the image or in the table."

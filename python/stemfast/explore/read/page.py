@@ -21,8 +21,10 @@ from bokeh.models import (
     UIElement,
 )
 
+from stemfast import materials
 from stemfast.explore.follow import Follow
 from stemfast.explore.read.detail import Detail, Histogram
+from stemfast.explore.read.fitting import Fitted, fit
 from stemfast.explore.read.opening import Opening
 from stemfast.explore.read.particles import Particles
 from stemfast.explore.read.reading import (
@@ -34,6 +36,8 @@ from stemfast.explore.read.reading import (
     split,
     up_to_date,
 )
+from stemfast.explore.read.report import PAGE, write_page
+from stemfast.explore.reconstruct.asked import families
 from stemfast.explore.tab import Tab
 from stemfast.explore.widgets import (
     CodeBox,
@@ -90,7 +94,13 @@ class _Page:
             flow(
                 Column(self._opening.layout, self._work.layout),
                 self._particles.layout,
-                Column(self._detail.layout, self._choices(), self._hands(), self._histogram.layout),
+                Column(
+                    self._detail.layout,
+                    self._fits(),
+                    self._choices(),
+                    self._hands(),
+                    self._histogram.layout,
+                ),
             ),
             self._command.layout,
             sizing_mode="stretch_width",
@@ -100,6 +110,17 @@ class _Page:
         if files and self._reading is None and "read" not in tab.jobs:
             self._attempt(self._open)
         self._work.resume()
+
+    def _fits(self) -> UIElement:
+        half = _WIDE // 2 - 6
+        self._family = Select(title="It may be", value="auto", options=families(), width=_WIDE)
+        self._material = Select(
+            title="Material", value="Au", options=list(materials.names()), width=half
+        )
+        button = Button(label="Fit", width=half, align="end")
+        button.on_click(partial(self._attempt, self._fit))
+        about = note("The chosen particle is fitted and simulated again: seconds to minutes.")
+        return group("Fit", self._family, Row(self._material, button), about)
 
     def _choices(self) -> UIElement:
         self._confidence = Slider(
@@ -133,7 +154,10 @@ class _Page:
             ).button,
             Download("Save all", self._everything, self._message, 84).button,
         ]
-        return group("By hand", Row(*made), Row(name, self._shape), Row(*saves), note(_HAND))
+        report = Download("Save report", self._report, self._message, 134).button
+        return group(
+            "By hand", Row(*made), Row(name, self._shape), Row(*saves), report, note(_HAND)
+        )
 
     def _attempt(self, what: Callable[[], None], event: Any = None) -> None:
         """Do what a widget asks for; say why where it cannot be done."""
@@ -147,8 +171,11 @@ class _Page:
         self._tab.kept[_WANTED] = wanted
         self._work.start(lambda tell: read(wanted, tell))
 
-    def _finish(self, answer: Reading) -> None:
-        self._replace(up_to_date(answer, self._reading))
+    def _finish(self, answer: Reading | Fitted) -> None:
+        if isinstance(answer, Reading):
+            self._replace(up_to_date(answer, self._reading))
+        elif self._reading is not None:
+            self._replace(answer.into(self._reading))
 
     def _replace(self, reading: Reading) -> None:
         """Show another reading, and keep the one before for Undo."""
@@ -228,6 +255,11 @@ class _Page:
         reading = self._found()
         self._work.start(lambda tell: named(reading, _MODEL, tell))
 
+    def _fit(self) -> None:
+        reading, labels = self._chosen(1)
+        family, material = self._family.value or None, self._material.value
+        self._work.start(lambda tell: fit(reading, labels[0], family, material, tell))
+
     def _correct(self, shape: str) -> None:
         if not shape or self._reading is None:
             return
@@ -249,6 +281,10 @@ class _Page:
                 return name, save(self._found(), Path(folder) / name).read_bytes()
 
         return make
+
+    def _report(self) -> tuple[str, bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            return PAGE, write_page(Path(folder), self._found(), _MODEL).read_bytes()
 
     def _everything(self) -> tuple[str, bytes]:
         with tempfile.TemporaryDirectory() as folder:
@@ -280,5 +316,5 @@ def command(wanted: Wanted) -> str:
 
 _HAND = (
     "Choose with a click, with Shift several, or in the table. Saved is what counts. "
-    "Shapes are named by the network open-shapes."
+    "Shapes are named by the network open-shapes; the report is of shapes, sizes and fits."
 )

@@ -18,6 +18,7 @@ from stemfast.finding.table import Row, write_rows
 
 if TYPE_CHECKING:
     from stemfast.classification import Classification
+    from stemfast.reconstruction import FamilyReconstruction, Reconstruction
 
 __all__ = ["Reading", "Wanted", "merged", "named", "read", "split", "up_to_date"]
 
@@ -57,6 +58,8 @@ class Reading:
         What a network says of the shapes.
     corrected : mapping of int to str
         Shapes by label that were corrected by hand.
+    fits : mapping of int to Reconstruction or FamilyReconstruction
+        Answers of fits by label.
     """
 
     found: Found
@@ -66,6 +69,9 @@ class Reading:
     deleted: frozenset[int] = frozenset()
     shapes: Classification | None = None
     corrected: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    fits: Mapping[int, Reconstruction | FamilyReconstruction] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     @property
     def scale(self) -> float:
@@ -117,6 +123,12 @@ class Reading:
             return self.corrected[label]
         return "" if self.shapes is None else str(self.shapes.table[label - 1]["shape"])
 
+    @property
+    def saved_fits(self) -> dict[int, Reconstruction | FamilyReconstruction]:
+        """Answers of the fits of what counts, by the numbers that `chosen` gives."""
+        kept = [one.label for one, counted in zip(self.found, self.counts, strict=True) if counted]
+        return {n: self.fits[one] for n, one in enumerate(kept, start=1) if one in self.fits}
+
     def shape_rows(self) -> list[dict[str, Any]]:
         """Rows of `stemfast classify`'s table of the particles that count, with corrections."""
         if self.shapes is None:
@@ -144,7 +156,10 @@ class Reading:
         return path
 
     def save(self, folder: Path) -> Path:
-        """Write what counts: the files of `Found.save`, and ``shapes.csv`` where shapes are known.
+        """Write what counts.
+
+        That is the files of `Found.save`, ``shapes.csv`` where shapes are known, and a folder
+        ``particle-N`` for each that was fitted.
 
         Returns
         -------
@@ -152,11 +167,14 @@ class Reading:
             The folder.
         """
         from stemfast.micrograph import write_table
+        from stemfast.reconstruction import write_answer
 
         self.chosen().save(folder)
         rows = self.shape_rows()
         if rows:
             write_table(folder / "shapes.csv", rows)
+        for number, answer in self.saved_fits.items():
+            write_answer(folder / f"particle-{number}", answer)
         return folder
 
 
@@ -263,7 +281,7 @@ def split(reading: Reading, label: int, tell: Tell) -> Reading:
 def _measured(reading: Reading, labels: NDArray[np.int32], tell: Tell) -> Reading:
     """The same reading with other labels; particles that did not change keep their confidence.
 
-    What a network said belongs to the particles that there were, and is gone.
+    What a network or a fit said belongs to the particles that there were, and is gone.
     """
     from stemfast.finding.find import find_in
 
@@ -280,4 +298,5 @@ def _measured(reading: Reading, labels: NDArray[np.int32], tell: Tell) -> Readin
         deleted=frozenset(),
         shapes=None,
         corrected=MappingProxyType({}),
+        fits=MappingProxyType({}),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -23,6 +24,7 @@ from typer.testing import CliRunner
 
 import stemfast as sf
 from stemfast.cli import app
+from stemfast.dataset import stream
 from stemfast.explore.job import Job
 from stemfast.explore.read.fitting import fit
 from stemfast.explore.read.reading import Wanted, merged, named, read, split, up_to_date
@@ -38,12 +40,15 @@ from stemfast.explore.sets.browsing import (
     value_range,
 )
 from stemfast.explore.sets.following import read_run
+from stemfast.explore.sets.judged import confusion_png, find_mistakes
 from stemfast.explore.simulate.scene import SHAPES, Scene, turned
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tabs
 from stemfast.explore.widgets import packed
 from stemfast.explore.wireframe import box_corners, wireframe
 from stemfast.populations.settings import settings_for
+from stemfast.pretrained import save
+from untrained import SMALL, by_chance
 
 SCENES = [
     Scene(pixels=48, pixel_size_nm=0.7, corners={7: ("truncate", 0.3), 2: ("displace", -1.5)}),
@@ -377,6 +382,40 @@ def test_a_run_is_followed_while_its_last_line_is_being_written(tmp_path):
     run = read_run(tmp_path)
     assert run.curves == {"loss": ([128.0], [2.0]), "accuracy": ([128.0], [0.25])}
     assert "128 of 512 (25 %); loss 2, accuracy 0.25" in str(run)
+
+
+def test_the_images_that_a_run_gets_wrong_are_its_own_test_images(tmp_path):
+    trained = by_chance()
+    save(tmp_path, trained)
+    assert confusion_png(tmp_path) == ""
+    found = find_mistakes(tmp_path, 150, quiet)
+    recipe = SMALL.make_recipe()
+    with stream(recipe, seed=SMALL.seed, batch_size=150, stop=150, split="test") as batches:
+        batch = next(batches)
+    answer = trained.predict(batch.images).probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(answer != batch.labels)
+    assert found.read == 150
+    assert 75 < len(wrong) < 150
+    assert np.array_equal(found.images, batch.images[wrong])
+    assert np.array_equal(found.truth, batch.labels[wrong])
+    assert np.array_equal(found.answer, answer[wrong])
+    numbers = found.of_kind("any")
+    assert sorted(numbers) == list(range(len(wrong)))
+    assert (np.diff(found.probability[numbers]) <= 0).all()
+    kind, words = found.choices()[1]
+    assert words == f"{kind} ({len(found.of_kind(kind))})"
+    assert {found.kinds[n] for n in found.of_kind(kind).tolist()} == {kind}
+    judgement = {
+        "class_names": list(found.class_names),
+        "confusion": np.eye(9, dtype=int).tolist(),
+        "balanced_accuracy": 1.0,
+        "images": 9,
+    }
+    (tmp_path / "evaluation.json").write_text(json.dumps(judgement))
+    assert base64.b64decode(confusion_png(tmp_path)).startswith(b"\x89PNG")
+    (tmp_path / "evaluation.json").write_text('{"confusion": [[1]]}')
+    with pytest.raises(ValueError, match="evaluation.json is damaged"):
+        confusion_png(tmp_path)
 
 
 def test_a_reconstruction_is_asked_for_as_on_the_command_line():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 import zipfile
@@ -13,6 +14,8 @@ from scipy.spatial.transform import Rotation
 import stemfast as sf
 from browser import Reader, chromium, explorer
 from stemfast.explore.simulate.scene import Scene
+from stemfast.pretrained import save
+from untrained import by_chance
 
 pytest.importorskip("bokeh", reason="needs the explorer: pip install 'stemfast[explore]'")
 
@@ -192,6 +195,14 @@ def test_sets_are_browsed_and_a_run_is_followed_as_it_goes_on(reader, folder):
     with metrics.open("a") as file:
         file.write('{"images": 256, "loss": 1.5, "accuracy": 0.5}\n')
     reader.says("run: 256; loss 1.5, accuracy 0.5")
+    save(run, by_chance())
+    judgement = {"class_names": list("ab"), "confusion": [[8, 2], [1, 9]]}
+    judgement |= {"balanced_accuracy": 0.85, "images": 20}
+    (run / "evaluation.json").write_text(json.dumps(judgement))
+    page.get_by_alt_text("confusion matrix").wait_for()
+    page.get_by_role("button", name="Find mistakes").click()
+    reader.says("of 1000 test images are wrong")
+    reader.says("→")
 
 
 def test_files_come_from_the_browser_but_none_that_it_cannot_hold(reader, micrograph, folder):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from bokeh.models import (
     Button,
     Column,
     ColumnDataSource,
-    Div,
     RangeSlider,
     Select,
     Slider,
@@ -26,21 +24,20 @@ from stemfast.explore.sets.browsing import (
     ANY,
     Choice,
     chosen,
-    mosaic,
     numeric_columns,
     open_set,
     value_range,
 )
 from stemfast.explore.sets.following import read_run
+from stemfast.explore.sets.judged_view import Judged
+from stemfast.explore.sets.pictures import SHOWN, Pictures
 from stemfast.explore.tab import Tab
-from stemfast.explore.view import ImageRow
 from stemfast.explore.widgets import Message, flow, group, listen, note
 
 __all__ = ["sets_page"]
 
 _SET, _RUN = "set", "run"
 _WIDE, _SIDE = 280, 560
-_ACROSS, _SHOWN = 6, 24
 _EVERY_MS = 2000
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
@@ -73,9 +70,7 @@ class _Browse:
         listen(self._column, "value", self._new_column)
         listen(self._between, "value", lambda values: self._show())
         listen(self._first, "value", lambda number: self._show())
-        self._picture = ImageRow(["images"], ["grey"], side=_SIDE)
-        self._picture.figures[0].visible = False
-        self._words = Div(width=_SIDE)
+        self._pictures = Pictures()
         self.layout = Column(
             self._message.div,
             flow(
@@ -88,7 +83,7 @@ class _Browse:
                     self._between,
                     self._first,
                 ),
-                Column(self._picture.figures[0], self._words),
+                self._pictures.layout,
             ),
             sizing_mode="stretch_width",
         )
@@ -136,20 +131,16 @@ class _Browse:
         low, high = self._between.value
         numbers = chosen(data, Choice(self._label.value, self._column.value, (low, high)))
         self._setting = True
-        last = max(len(numbers) - _SHOWN, 0)
+        last = max(len(numbers) - SHOWN, 0)
         self._first.update(end=max(last, 1), value=min(self._first.value, last))
         self._setting = False
-        shown = numbers[self._first.value :][:_SHOWN]
-        self._picture.figures[0].visible = bool(len(shown))
-        if not len(shown):
-            self._words.text = "No image suits this choice."
-            return
+        shown = numbers[self._first.value :][:SHOWN]
         images, labels = data[shown]
-        self._picture.show(mosaic(np.asarray(images), _ACROSS))
         names = [data.class_names[label] for label in np.atleast_1d(labels)]
-        self._picture.name(f"{len(numbers):,} images suit; {shown[0]} to {shown[-1]} are shown")
-        rows = [" · ".join(names[k : k + _ACROSS]) for k in range(0, len(names), _ACROSS)]
-        self._words.text = "<br>".join(map(html.escape, rows))
+        title = "No image suits this choice."
+        if len(shown):
+            title = f"{len(numbers):,} images suit; {shown[0]} to {shown[-1]} are shown"
+        self._pictures.show(title, np.asarray(images), names)
 
 
 class _FollowRun:
@@ -176,12 +167,14 @@ class _FollowRun:
         }
         for made in self._figures.values():
             made.toolbar.logo = None
+        self._judged = Judged(document, tab, self._message)
         self.layout = Column(
             self._message.div,
             flow(
                 group("Training run", self._path, button, note(_ABOUT)),
                 Column(*self._figures.values()),
             ),
+            self._judged.layout,
             sizing_mode="stretch_width",
         )
         if path:
@@ -201,6 +194,11 @@ class _FollowRun:
         try:
             run = read_run(Path(text))
         except OSError as error:
+            self._message.error(in_words(error))
+            return
+        try:
+            self._judged.read(Path(text))
+        except (ValueError, OSError) as error:
             self._message.error(in_words(error))
             return
         if str(run) == self._message.said:

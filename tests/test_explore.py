@@ -310,6 +310,42 @@ def test_work_of_a_closed_tab_stops_but_not_of_one_that_was_reloaded():
     assert job.wait(10).stopped
 
 
+def test_text_waits_until_a_slider_rests_however_late_its_values_come():
+    models = pytest.importorskip("bokeh.models")
+    from stemfast.explore.view import Pace
+
+    class Document:
+        def __init__(self):
+            self.ticks, self.timers = [], []
+
+        def on_event(self, event, told):
+            pass
+
+        def add_next_tick_callback(self, told):
+            self.ticks.append(told)
+
+        def add_timeout_callback(self, told, ms):
+            self.timers.append((told, ms))
+            return self.timers[-1]
+
+        def remove_timeout_callback(self, timer):
+            self.timers.remove(timer)
+
+    document, done = Document(), []
+    source = models.ColumnDataSource({})
+    pace = Pace(document, lambda: done.append("image"), lambda: done.append("text"), source)
+    for n in range(3):
+        pace.want()
+        assert document.timers == []
+        document.ticks.pop()()
+        time.sleep(0.1)
+        pace.seen.data = {"n": [n + 1]}
+    ((settle, ms),) = document.timers
+    assert ms >= 200
+    settle()
+    assert done == ["image"] * 3 + ["text"]
+
+
 def test_a_port_that_is_taken_gives_the_next():
     pytest.importorskip("bokeh")
     from stemfast.explore.server import HOST, free_port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,6 +141,7 @@ class Pace:
         self._document, self._draw, self._settle = document, draw, settle
         self._timer: Any = None
         self._waits, self._wanted = False, False
+        self._asked_at = time.monotonic()
         seen = ColumnDataSource({"n": [0]}, name="seen")
         last.js_on_change(
             "data",
@@ -155,23 +157,32 @@ class Pace:
     def want(self) -> None:
         """Draw soon."""
         self._wanted = True
+        self._keep_waiting()
         if not self._waits:
             self._waits = True
+            self._asked_at = time.monotonic()
             self._document.add_next_tick_callback(self._now)
 
     def _now(self) -> None:
         self._wanted = False
         self._draw()
 
-    def _seen(self) -> None:
-        self._waits = False
+    def _keep_waiting(self) -> None:
+        """Put off what can wait: there is more to draw."""
         if self._timer is not None:
             self._document.remove_timeout_callback(self._timer)
             self._timer = None
+
+    def _seen(self) -> None:
+        self._waits = False
+        self._keep_waiting()
         if self._wanted:
             self.want()
         else:
-            self._timer = self._document.add_timeout_callback(self._settled, _SETTLED_MS)
+            # On a machine that is slow or busy, the next value of a slider comes late.
+            took_ms = 1e3 * (time.monotonic() - self._asked_at)
+            pause_ms = max(_SETTLED_MS, round(2 * took_ms))
+            self._timer = self._document.add_timeout_callback(self._settled, pause_ms)
 
     def _settled(self) -> None:
         self._timer = None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+import typer
 
+from stemfast.cli import app
 from stemfast.cli.particle import Shape, build, pose
 from stemfast.image import files as image_file
+from stemfast.studies.match_trial import Trial
 
 COMMANDS = ["info", "simulate", "gallery", "demo", "classify", "report"]
 
@@ -338,3 +343,16 @@ def test_simulate_writes_the_truth(stemfast, tmp_path):
     wrong = stemfast("simulate", "cube.npy", "--truth", "truth.txt")
     assert wrong.exit_code == 2
     assert "truth.txt must end in .npz" in wrong.stderr
+
+
+def test_every_study_that_prints_a_table_prints_json(stemfast, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = Trial(0, "sparse", False, False, {"gain": 2.0}, {"gain": 2.1}, {"gain": 0.2}, {}, 1.0)
+    (tmp_path / "known.jsonl").write_text(json.dumps(asdict(one)) + "\n")
+    done = stemfast("study", "match", "-n", "1", "--out", "known.jsonl", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout) == [asdict(one)]
+    assert "| `gain` | 1 of 1 |" in done.stderr
+    studies = typer.main.get_command(app).commands["study"].commands
+    for name, command in studies.items():
+        assert "--json" in [word for option in command.params for word in option.opts], name

@@ -8,6 +8,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,9 @@ def dataframe(rows: Sequence[Row]) -> Any:
 
 
 def as_json(value: Any) -> str:
-    """Results as JSON for other programs; numbers that are not finite, which it has not, are null.
+    """Results as JSON for other programs: numbers, words, mappings, arrays and dataclasses.
+
+    Numbers that are not finite, which it has not, are null.
 
     Examples
     --------
@@ -89,6 +92,8 @@ def as_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if hasattr(value, "tolist"):  # NumPy's numbers and arrays

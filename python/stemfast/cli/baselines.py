@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from stemfast.cli.options import AsJson, say_results
 
 if TYPE_CHECKING:
     from stemfast.training import Evaluation
@@ -43,6 +46,7 @@ def baselines(
         Path | None,
         typer.Option(metavar="FILE", help="JSON to write. Default: baselines-RECIPE.json."),
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Train baselines for a network: boosted trees on features, and two layers on pixels.
 
@@ -62,7 +66,7 @@ def baselines(
     path = out or Path(f"baselines-{recipe}.json")
     if not path.parent.is_dir():
         raise ValueError(f"--out is {path}, but there is no folder {path.parent}")
-    found = methods.both(chosen, images, n, seed, say=_say)
+    found = methods.both(chosen, images, n, seed, say=partial(_say, aside=json))
     record = {
         "format": FORMAT,
         "command": shlex.join(["stemfast", *sys.argv[1:]]),
@@ -74,8 +78,8 @@ def baselines(
         "baselines": found,
     }
     atomic.write_json(path, record)
-    typer.echo(f"wrote {path}")
+    say_results(record, f"wrote {path}", as_json=json)
 
 
-def _say(name: str, judged: Evaluation, seconds: float) -> None:
-    typer.echo(f"{name}: {judged}, {seconds:.0f} s")
+def _say(name: str, judged: Evaluation, seconds: float, *, aside: bool) -> None:
+    typer.echo(f"{name}: {judged}, {seconds:.0f} s", err=aside)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from stemfast.cli.options import AsJson, say_results
+
 
 def compare(
     runs: Annotated[
@@ -18,6 +20,7 @@ def compare(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where to write table, figures and picture.")
     ] = Path("compared-runs"),
+    json: AsJson = False,
 ) -> None:
     """Put finished training runs side by side: variants, seeds, numbers of images.
 
@@ -32,4 +35,4 @@ def compare(
 
     found = finished.read(runs)
     files = finished.write(out, found, more={"command": shlex.join(["stemfast", *sys.argv[1:]])})
-    typer.echo(f"{found}\n" + "\n".join(map(str, files)))
+    say_results(found.to_dict(), f"{found}\n" + "\n".join(map(str, files)), as_json=json)

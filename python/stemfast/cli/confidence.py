@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemfast.cli.options import Images, ReadingProgress, Seed
+from stemfast.cli.options import AsJson, Images, ReadingProgress, Seed, say_results
 
 if TYPE_CHECKING:
     from stemfast.studies.trials.confidence import ConfidenceTrial
@@ -24,6 +24,7 @@ def confidence(
             "Default confidence-SEED.jsonl.",
         ),
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Reconstruct cuboids from one image each, at poses that hide corners, and judge the answers.
 
@@ -40,8 +41,7 @@ def confidence(
     path = out or Path(f"confidence-{seed}.jsonl")
     with ReadingProgress(n * len(KINDS)) as progress:
         result = judged(dict.fromkeys(KINDS, n), seed=seed, path=path, report=progress)
-    typer.echo(_table(result))
-    typer.echo(f"wrote {path}")
+    say_results(result.sights, f"{_table(result)}\nwrote {path}", as_json=json)
 
 
 def _table(result: ConfidenceTrial) -> str:

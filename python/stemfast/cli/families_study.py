@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemfast.cli.options import Seed
+from stemfast.cli.options import AsJson, Seed, say_results
 
 if TYPE_CHECKING:
     from stemfast.studies.families.trial import FamilyReading
@@ -42,6 +42,7 @@ def families_study(
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Picture of the confusions.")
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Tell families of shapes apart on simulated particles of conditions 'standard'.
 
@@ -63,6 +64,7 @@ def families_study(
 
     rivals = names if only else None
     readings = read_families(names, tasks, n, seed=seed, path=file, rivals=rivals, report=tell)
-    typer.echo(table(readings))
+    words = table(readings)
     if picture is not None:
-        typer.echo(f"wrote {draw_confusion(readings, picture)}")
+        words += f"\nwrote {draw_confusion(readings, picture)}"
+    say_results(readings, words, as_json=json)

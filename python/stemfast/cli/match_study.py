@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stemfast.cli.options import Seed
+from stemfast.cli.options import AsJson, Seed, say_results
 
 
 def match_study(
@@ -21,6 +21,7 @@ def match_study(
             "Default match-study-SEED.jsonl.",
         ),
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Compare what 'stemfast match' tells of simulated fields with the truth.
 
@@ -37,4 +38,5 @@ def match_study(
         if done % max(n // 10, 1) == 0:
             typer.echo(f"{done} of {n} fields", err=True)
 
-    typer.echo(table(trial(n, seed, file, progress=tell)))
+    trials = trial(n, seed, file, progress=tell)
+    say_results(trials, table(trials), as_json=json)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemfast.cli.options import (
+    AsJson,
     Conditions,
     Images,
     ReadingProgress,
@@ -16,6 +17,7 @@ from stemfast.cli.options import (
     Size,
     numbers,
     record_option,
+    say_results,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def refine(
         ),
     ] = None,
     out: Annotated[Path | None, record_option("refine")] = None,
+    json: AsJson = False,
 ) -> None:
     """Read test images by fitting the particle to them, from the images alone.
 
@@ -83,6 +86,7 @@ def refine(
             views=views,
             kind=kind,
             out=out,
+            as_json=json,
         )
         return
     if task not in CORNER_TASKS:
@@ -104,8 +108,7 @@ def refine(
     path = out or Path(f"refine-{task}-{conditions}.jsonl")
     with ReadingProgress(n) as progress:
         result = trial(recipe, n, seed=seed, network=trained, path=path, report=progress)
-    typer.echo(_table(result))
-    typer.echo(f"wrote {path}")
+    say_results(result.readings, f"{_table(result)}\nwrote {path}", as_json=json)
 
 
 def _table(result: FitTrial) -> str:
@@ -150,6 +153,7 @@ def _refine_sets(
     views: str | None,
     kind: str | None,
     out: Path | None,
+    as_json: bool,
 ) -> None:
     """Fit sets of images of one particle and print the table; parameters are the command's."""
     from stemfast import recipes
@@ -176,14 +180,13 @@ def _refine_sets(
         readings = read_sets(
             recipe, n, counts, seed=seed, network=trained, path=path, report=progress
         )
-    typer.echo(f"{n} particles, {_KINDS[chosen]}; 95 % intervals\n")
-    typer.echo(joint_figures.table(readings))
+    words = [f"{n} particles, {_KINDS[chosen]}; 95 % intervals\n", joint_figures.table(readings)]
     wrong = [reading for reading in readings if reading.missed is not None]
-    typer.echo(f"\nwrong answers of the fit: {len(wrong)} of {len(readings)}")
+    words.append(f"\nwrong answers of the fit: {len(wrong)} of {len(readings)}")
     for one in wrong:
         said = "more" if (one.missed or 0.0) > 0 else "less"
-        typer.echo(
+        words.append(
             f"  particle {one.index % 2**40}, {one.views} images: the truth is e^"
             f"{abs(one.missed or 0.0):.1f} times {said} probable"
         )
-    typer.echo(f"wrote {path}")
+    say_results(readings, "\n".join([*words, f"wrote {path}"]), as_json=as_json)

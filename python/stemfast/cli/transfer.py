@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemfast.cli.options import AsJson, say_results
+
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
     from stemfast.transfer import SplitImages
@@ -150,6 +152,7 @@ def compare(
     seed: Seed = 0,
     cache: Cache = None,
     out: TableFolder = Path("comparison"),
+    json: AsJson = False,
 ) -> None:
     """Transfer learning, our network from scratch and our pretrained one, in one table.
 
@@ -175,8 +178,7 @@ def compare(
         say=_say,
     )
     table.write(out)
-    typer.echo(str(table))
-    typer.echo(f"wrote {out}")
+    say_results(table.to_dict(), f"{table}\nwrote {out}", as_json=json)
 
 
 def _recipe(

@@ -90,15 +90,18 @@ class BackboneComparison:
         title = f"{what}: {self.images}, the same for every row"
         return "\n".join([title, "", *lines, *(["", *self.notes] if self.notes else [])])
 
-    def write(self, folder: Path) -> None:
-        """Write the table and its numbers into a folder, made if missing."""
-        folder.mkdir(parents=True, exist_ok=True)
-        numbers = {
+    def to_dict(self) -> dict[str, Any]:
+        """The same, of plain Python types for JSON."""
+        return {
             "images": self.images.source,
             "rows": [asdict(row) for row in self.rows],
             "notes": list(self.notes),
         }
-        atomic.write_json(folder / NUMBERS_FILE, numbers)
+
+    def write(self, folder: Path) -> None:
+        """Write the table and its numbers into a folder, made if missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic.write_json(folder / NUMBERS_FILE, self.to_dict())
         atomic.write_text(folder / TABLE_FILE, f"{self}\n")
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -356,3 +357,33 @@ def test_every_study_that_prints_a_table_prints_json(stemfast, tmp_path, monkeyp
     studies = typer.main.get_command(app).commands["study"].commands
     for name, command in studies.items():
         assert "--json" in [word for option in command.params for word in option.opts], name
+
+
+def test_find_opens_napari_with_what_was_found_or_says_what_is_missing(
+    stemfast, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    rows, cols = np.indices((64, 64))
+    spot = np.float32(10 + 40.0 * (np.hypot(rows - 30, cols - 34) < 9))
+    np.save("spot.npy", spot)
+    words = ("find", "spot.npy", "--pixel-size-nm", "0.5", "--method", "classical", "--napari")
+    monkeypatch.setattr("stemfast.finding.layers.find_spec", lambda name: None)
+    missing = stemfast(*words)
+    assert missing.exit_code == 2
+    assert "napari is not installed: pip install 'napari[all]'" in missing.stderr
+    assert not (tmp_path / "found").exists()
+    seen = []
+    viewer = SimpleNamespace(add_layer=seen.append)
+    napari = SimpleNamespace(
+        Viewer=lambda: viewer,
+        layers=SimpleNamespace(Layer=SimpleNamespace(create=lambda *layer: layer)),
+        run=lambda: seen.append("shown"),
+    )
+    monkeypatch.setattr("stemfast.finding.layers.find_spec", lambda name: napari)
+    monkeypatch.setitem(sys.modules, "napari", napari)
+    assert stemfast(*words).exit_code == 0
+    (image, about, kind), (labels, _, other), last = seen
+    assert (kind, other, last) == ("image", "labels", "shown")
+    assert about["scale"] == (0.5, 0.5)
+    assert labels.max() == 1
+    assert image.shape == labels.shape == spot.shape

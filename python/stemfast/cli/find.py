@@ -26,6 +26,7 @@ from stemfast.cli.options import (
 
 if TYPE_CHECKING:
     from stemfast.finding import Found
+    from stemfast.finding.layers import Layer
     from stemfast.finding.table import Row
 
 
@@ -45,6 +46,9 @@ def find(
     ] = None,
     index: Index = None,
     dataset: DatasetChoice = None,
+    napari: Annotated[
+        bool, typer.Option("--napari", help="Open images and labels in napari when all is written.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Find every particle of micrographs: where it is, how large, how sure.
@@ -54,23 +58,32 @@ def find(
     Writes particles.csv, one row per particle of all files, sizes.png, and for each file labels.tif
     (0 = none), overlay.png and sizes.png, in a subfolder of its own where there are several files.
     Sizes are in nm where the scale is known (from the file, --pixel-size-nm or --scale-bar), else
-    in px.
+    in px. With --napari, which is installed apart (pip install 'napari[all]'), napari shows each
+    image with its labels and their table.
     """
     from stemfast.finding.files import checked_folder
+    from stemfast.finding.layers import needed_napari, show
 
     bar_nm = checked_search(pixel_size_nm, scale_bar, contrast, method)
     if probe_fwhm_nm is not None and not 0 < probe_fwhm_nm < float("inf"):
         raise ValueError(f"--probe-fwhm-nm is {probe_fwhm_nm:g}, expected a positive number of nm")
+    if napari:
+        needed_napari()
     checked_folder(out)
     paths = micrographs(files)
+
+    layers: list[Layer] = []
 
     def search(path: Path, tell: Callable[[str, float], None]) -> Found:
         from stemfast.finding.find import find_in
         from stemfast.finding.source import source_of
 
         source = source_of(path, pixel_size_nm, scale_bar_nm=bar_nm, index=index, dataset=dataset)
-        return find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, progress=tell)
+        found = find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, progress=tell)
+        layers.extend(found.to_napari() if napari else ())
+        return found
 
+    failed = 0
     if len(paths) == 1:
         with _bar(1) as tell:
             found = search(paths[0], tell)
@@ -78,8 +91,12 @@ def find(
         _say(found, aside=json)
         words = f"wrote {out}: particles.csv, labels.tif, overlay.png, sizes.png"
         say_results([{"file": str(paths[0]), **row} for row in found.table], words, as_json=json)
-        return
-    _many(paths, out, search, as_json=json)
+    else:
+        failed = _many(paths, out, search, as_json=json)
+    if napari:
+        show(layers)
+    if failed:
+        raise typer.Exit(2)
 
 
 def micrographs(names: Sequence[str]) -> list[Path]:
@@ -129,8 +146,8 @@ def _many(
     search: Callable[[Path, Callable[[str, float], None]], Found],
     *,
     as_json: bool,
-) -> None:
-    """Search one file after the other; what cannot be read is told and left out."""
+) -> int:
+    """Search one file after the other; how many cannot be read, are told and left out."""
     from stemfast.finding.files import save_all
     from stemfast.finding.population import joined
 
@@ -159,7 +176,7 @@ def _many(
     say_results(rows, words, as_json=as_json)
     if failed:
         typer.echo(f"{failed} of {len(paths)} files left out", err=True)
-        raise typer.Exit(2)
+    return failed
 
 
 def _folders(paths: Sequence[Path], out: Path) -> list[Path]:

@@ -353,3 +353,26 @@ def test_files_that_cannot_be_mapped(tmp_path):
     mapped = _core.map_file(os.fsencode(tmp_path / "file"))
     assert bytes(mapped) == b"stem"
     assert not mapped.flags.writeable
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of HyperSpy's own
+def test_a_set_is_a_lazy_signal_of_hyperspy_that_reads_what_is_asked_for(
+    folder, truth, monkeypatch
+):
+    pytest.importorskip("hyperspy", reason="needs HyperSpy, the extra [test]")
+    data, taken = dataset.open(folder), []
+    take = dataset.Dataset._take
+    monkeypatch.setattr(dataset.Dataset, "_take", lambda self, n: taken.append(n) or take(self, n))
+    signal = data.to_hyperspy()
+    assert signal._lazy
+    assert sum(map(len, taken)) == 0
+    axes = signal.axes_manager
+    assert [axis.name for axis in axes._axes] == ["image", "y", "x"]
+    assert axes.signal_axes[0].scale == pytest.approx(data.pixel_size_nm)
+    assert axes.signal_axes[0].offset == pytest.approx(-15.5 * data.pixel_size_nm)
+    assert np.array_equal(signal.inav[77].data.compute(), truth[0][77])
+    assert sum(map(len, taken)) <= 7
+    assert np.array_equal(signal.data.compute(), truth[0])
+    whole = data.split("test").to_hyperspy(lazy=False)
+    assert not whole._lazy
+    assert np.array_equal(whole.data, truth[0][90:])

@@ -159,6 +159,39 @@ class Dataset:
         shard, row = self._locate(index)
         return self._shards[shard].row(row)
 
+    def to_hyperspy(self, *, lazy: bool = True) -> Any:
+        """All images as a HyperSpy signal with axes in nm; labels are in ``labels``.
+
+        Parameters
+        ----------
+        lazy : bool
+            Read images when they are asked for, through Dask, a chunk for each shard. Otherwise
+            all of them are read now.
+
+        Returns
+        -------
+        hyperspy.signals.Signal2D or LazySignal2D
+            With one navigation axis, ``image``, and a second, ``view``, for sets of several views.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If HyperSpy is not installed: it comes with the extra ``field``.
+        """
+        from stemfast.image.exchange import stack_signal
+
+        images: Any
+        if lazy:
+            import dask.array
+
+            sizes = np.diff(self._starts_list).tolist()
+            chunks = (tuple(sizes), *((n,) for n in self.image_shape))
+            parts = _Images(self)
+            images = dask.array.from_array(parts, chunks=chunks, name=False)  # type: ignore[no-untyped-call]
+        else:
+            images = self[:].images
+        return stack_signal(images, self.pixel_size_nm, self.directory.resolve().name)
+
     def split(self, name: str) -> Dataset:
         """The part called `name` in the manifest, for example ``"test"``."""
         return Dataset(self.directory, name, n_threads=self._n_threads)
@@ -238,6 +271,18 @@ class Dataset:
     def __repr__(self) -> str:
         part = "" if self._split is None else f", split={self._split!r}"
         return f"Dataset({str(self.directory)!r}{part}): {len(self)} images of {self.class_names}"
+
+
+class _Images:
+    """The images of a set as an array whose parts are read when they are taken."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self.shape = (len(data), *data.image_shape)
+        self.dtype, self.ndim = np.dtype(data.manifest.dtype), len(self.shape)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        return self._data[key[0]].images[(..., *key[1:])]
 
 
 def _opened(directory: Path, split: str | None, n_threads: int) -> Dataset:

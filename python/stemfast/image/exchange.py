@@ -10,6 +10,7 @@ import numpy as np
 from stemfast.image.facts import Imaged
 
 _STACK_AXES = ("image", "frame")
+_SET_AXES = ("image", "view")  # of a data set: K views of one particle
 
 
 def to_hyperspy(image: Imaged) -> Any:
@@ -38,6 +39,19 @@ def to_xarray(image: Imaged) -> Any:
         name=image.title or None,
         attrs={"units": image.unit, "pixel_size_nm": size, **image.metadata},
     )
+
+
+def stack_signal(images: Any, pixel_size_nm: float, title: str) -> Any:
+    """HyperSpy's `Signal2D` of a stack (N, H, W) or (N, K, H, W), lazy where it is Dask's."""
+    from hyperspy.signals import Signal2D
+
+    names = (*_SET_AXES[: images.ndim - 2], "y", "x")
+    axes = [
+        _axis(name, n, pixel_size_nm, number)
+        for number, (name, n) in enumerate(zip(names, images.shape, strict=True))
+    ]
+    signal = Signal2D(images, axes=axes, metadata={"General": {"title": title}})
+    return signal if isinstance(images, np.ndarray) else signal.as_lazy()
 
 
 def as_signal(image: Imaged, data: Any, title: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Judged:
         self._state: tuple[Path, float] | None = None
         self._mistakes: Mistakes | None = None
         self._work = Follow(document, tab, "mistakes", message, self._show)
-        self._matrix = Div(sizing_mode="stretch_width", max_width=560)
+        self._matrix = Div(sizing_mode="stretch_width", min_width=300, max_width=560)
         button = Button(label="Find mistakes", width=_WIDE)
         button.on_click(lambda *_: self._find())
         self._kind = Select(title="Truth → answer", options=[ANY], value=ANY, width=_WIDE)
@@ -109,7 +109,7 @@ class Judged:
         self._first.update(end=max(len(numbers) - SHOWN, 1), visible=len(numbers) > SHOWN)
         shown = numbers[self._first.value :][:SHOWN]
         kinds, chances = mistakes.kinds, 100 * mistakes.probability
-        names = [f"{kinds[n]} ({chances[n]:.0f} %)" for n in shown.tolist()]
+        names = [f"{kinds[n]} ({chances[n]:.0f}\N{NO-BREAK SPACE}%)" for n in shown.tolist()]
         self._pictures.show(
             f"{len(numbers)} mistakes, the surest first", mistakes.images[shown], names
         )

@@ -157,7 +157,7 @@ class _FollowRun:
         self._figures = {
             part: figure(
                 title=part,
-                width=_SIDE,
+                sizing_mode="stretch_width",
                 height=240,
                 tools="pan,wheel_zoom,reset",
                 x_axis_label="images",
@@ -172,7 +172,12 @@ class _FollowRun:
             self._message.div,
             flow(
                 group("Training run", self._path, button, note(_ABOUT)),
-                Column(*self._figures.values()),
+                Column(
+                    *self._figures.values(),
+                    sizing_mode="stretch_width",
+                    min_width=300,
+                    max_width=_SIDE,
+                ),
             ),
             self._judged.layout,
             sizing_mode="stretch_width",

@@ -16,6 +16,7 @@ __all__ = ["SHOWN", "Pictures"]
 
 SHOWN = 24  # images at once
 _ACROSS, _SIDE = 6, 560
+_GRID = f"display:grid;grid-template-columns:repeat({_ACROSS},1fr);gap:2px 6px;font-size:12px"
 
 
 class Pictures:
@@ -43,5 +44,5 @@ class Pictures:
             return
         self._row.show(mosaic(images, _ACROSS))
         self._row.name(title)
-        rows = [" · ".join(names[k : k + _ACROSS]) for k in range(0, len(names), _ACROSS)]
-        self._words.text = "<br>".join(map(html.escape, rows))
+        cells = "".join(f"<span>{html.escape(name)}</span>" for name in names)
+        self._words.text = f'<div style="{_GRID}">{cells}</div>'

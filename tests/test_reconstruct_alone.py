@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 import stemfast as sf
 from stemfast.micrograph import MicrographError
 from stemfast.reconstruction import read_series
-from stemfast.reconstruction.alone import alone
+from stemfast.reconstruction.alone import alone, only
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 
@@ -42,6 +42,22 @@ def test_film_takes_the_place_of_the_others():
     assert np.array_equal(left[LARGE], image[LARGE])
     assert left[SMALL].mean() == pytest.approx(100, abs=1.5)
     assert left[SMALL].std() == pytest.approx(2, abs=1)
+
+
+def test_one_of_those_that_were_found_is_left_also_where_labels_are_too_small():
+    neighbour, label = disc(40, 78, 8), disc(40, 78, 3)
+    far = disc(40, 100, 9)
+    image = picture(LARGE, neighbour, far)
+    labels = np.int32(2 * LARGE + label + 3 * disc(40, 100, 5))
+    left = only(image, labels, 2, "bright")
+    first = 40 - 12 - 19, 50 - 12 - 19  # three quarters of its 25 px around it
+    rows, columns = (slice(at, at + n) for at, n in zip(first, left.shape, strict=True))
+    own = LARGE[rows, columns]
+    assert left.shape == (63, 63)
+    assert np.array_equal(left[own], image[rows, columns][own])
+    assert left[(neighbour | far)[rows, columns]].max() < 115
+    dark = only(-image, labels, 2, "dark")
+    assert np.array_equal(dark[own] - dark.min(), left[own] - left.min())
 
 
 def test_a_whole_particle_goes_before_a_larger_one_that_is_cut():

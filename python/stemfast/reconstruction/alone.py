@@ -15,9 +15,11 @@ Image = NDArray[np.float32]
 
 _RIM_PX = 3  # that blur adds to a label
 _AROUND = 0.75  # of the particle's size, on each side
+_NEIGHBOURS = 1.5  # the same, where particles may be whose corners reach into what is kept
 _LEAST_AROUND_PX = 12
 _CENTRAL = 0.2
 _FEW_PIXELS = 30
+_BRIGHTEST, _CLIP_ROUNDS = 6.0, 3  # of film, in standard deviations above its mean
 _SMOOTHING_PX = 1.5  # of noise, where pieces hang together
 
 
@@ -108,8 +110,9 @@ def only(image: Image, labels: NDArray[np.int32], label: int, contrast: str) -> 
     ((57, 57), 40.0, 0.0)
     """
     own = labels == label
-    window = _around_it(own)
-    return _film_elsewhere(_bright(image[window], contrast), labels[window], own[window])
+    wide = _around_it(own, _NEIGHBOURS)
+    left = _film_elsewhere(_bright(image[wide], contrast), labels[wide], own[wide])
+    return left[_around_it(own[wide], _AROUND)]
 
 
 def _bright(image: Image, contrast: str) -> Image:
@@ -123,26 +126,30 @@ def _film_elsewhere(image: Image, labels: NDArray[np.int32], own: NDArray[np.boo
     """The image with film in place of everything but one particle."""
     from scipy import ndimage
 
-    window = _around_it(own)
+    window = _around_it(own, _NEIGHBOURS)
     own, values = own[window], image[window]
+    near = np.zeros(own.shape, np.bool_)
+    near[_around_it(own, _AROUND)] = True
     beyond = ndimage.distance_transform_edt(~own)
     other = (labels[window] > 0) & ~own
-    clear = ~ndimage.binary_dilation(other, iterations=_RIM_PX) if other.any() else ~other
-    film = values[clear & (beyond > _RIM_PX)]
+    apart = ndimage.distance_transform_edt(~other) if other.any() else np.full(own.shape, np.inf)
+    film = values[(apart > _RIM_PX) & (beyond > _RIM_PX) & near]
     if film.size < _FEW_PIXELS:
         return image
+    for _ in range(_CLIP_ROUNDS):  # thin corners of neighbours reach beyond their labels
+        film = film[film <= film.mean() + _BRIGHTEST * film.std()]
     result = np.random.default_rng(1).choice(film, size=image.shape)
     # Its own blurred rim belongs to it, also where a neighbour's reaches.
-    kept = clear | ((beyond <= _RIM_PX) & ~other)
-    result[window] = np.where(kept, values, result[window])
+    kept = (apart > np.maximum(beyond, _RIM_PX)) | ((beyond <= _RIM_PX) & ~other)
+    result[window] = np.where(kept & near, values, result[window])
     return np.asarray(result, np.float32)
 
 
-def _around_it(own: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns of a particle and what is around it."""
+def _around_it(own: NDArray[np.bool_], share: float) -> tuple[slice, slice]:
+    """Rows and columns of a particle and what is around it, on each side a share of its size."""
     sides = [np.flatnonzero(own.any(axis=axis)) for axis in (1, 0)]
     size = max(int(np.ptp(side)) + 1 for side in sides)
-    around = max(round(_AROUND * size), _LEAST_AROUND_PX)
+    around = max(round(share * size), round(share / _AROUND * _LEAST_AROUND_PX))
     rows, columns = (slice(max(0, int(s[0]) - around), int(s[-1]) + 1 + around) for s in sides)
     return rows, columns
 

@@ -69,13 +69,16 @@ def micrograph(folder: Path) -> Path:
 
 
 def read(reader: Reader) -> None:
-    """Particles of a simulated micrograph, named, one of them chosen."""
+    """Particles of a simulated micrograph, named, one of them chosen and fitted."""
     page = reader.page
     reader.says("9 whole particles")
     page.get_by_role("button", name="Name the shapes").click()
     page.locator(".slick-row", has_text="sphere").first.wait_for()
-    page.locator(".slick-row").nth(2).locator(".slick-cell").first.click()
+    page.locator(".slick-row").nth(1).locator(".slick-cell").first.click()
     reader.says("Particle ")
+    page.get_by_label("It may be").select_option("sphere")
+    page.get_by_role("button", name="Fit", exact=True).click()
+    reader.says("% of the signal")
 
 
 def reconstruct(reader: Reader) -> None:
@@ -108,7 +111,7 @@ def tilts(folder: Path) -> None:
 
 PAGES = {
     "Simulate": (simulate, 900),
-    "Read": (read, 1180),
+    "Read": (read, 1480),
     "Reconstruct": (reconstruct, 960),
     "Data sets and runs": (sets, 760),
 }

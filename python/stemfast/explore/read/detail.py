@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import numpy as np
 from bokeh.models import Column, ColumnDataSource, Div, FactorRange, Row
@@ -71,7 +72,8 @@ class Detail:
             answer = reading.fits[label]
             image = answer.images[0]
             self._compared.show(*compared(image), pixel_size=image.pixel_size_nm)
-            self._answer.text = f'<pre style="{_PRE}">{html.escape(str(answer))}</pre>'
+            narrow = re.sub(" {3,}", "   ", str(answer))  # there is no room for its columns
+            self._answer.text = f'<pre style="{_PRE}">{html.escape(narrow)}</pre>'
         shapes = reading.shapes
         self._view.figures[0].visible = shapes is not None
         doubt = ""

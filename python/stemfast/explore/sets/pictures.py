@@ -16,6 +16,7 @@ __all__ = ["SHOWN", "Pictures"]
 
 SHOWN = 24  # images at once
 _ACROSS, _SIDE = 6, 560
+_WHOLE = ".bk-clearfix { display: block; width: 100%; }"
 _GRID = f"display:grid;grid-template-columns:repeat({_ACROSS},1fr);gap:2px 6px;font-size:12px"
 
 
@@ -27,7 +28,7 @@ class Pictures:
         self._figure = self._row.figures[0]
         self._figure.update(sizing_mode="scale_width", aspect_ratio=_SIDE / (_SIDE + 34))
         self._figure.visible = False
-        self._words = Div(sizing_mode="stretch_width")
+        self._words = Div(sizing_mode="stretch_width", stylesheets=[_WHOLE])
         self.layout = Column(
             self._figure,
             self._words,

@@ -48,12 +48,12 @@ class Detail:
         self._words = Div(text=_NONE, width=2 * _SIDE)
         self._pictures = Row(self._crop.figures[0], self._view.figures[0], visible=False)
         self._chances.visible = False
-        self._compared = ImageRow(_COMPARED, ("e⁻", "e⁻", "σ"), side=_SIDE)
+        self._compared = ImageRow(_COMPARED, ("e⁻", "e⁻", "σ"), side=_SIDE - 6)
         for one in self._compared.figures:
             one.toolbar_location = None
         self._answer = Div()
         self._fit = Column(flow(*self._compared.figures), self._answer, visible=False)
-        self._fit.width = 2 * _SIDE + 20
+        self._fit.width = 2 * _SIDE + 10
         self.layout = Column(self._words, self._pictures, self._chances, self._fit)
 
     def show(self, reading: Reading | None, labels: list[int]) -> None:
@@ -145,5 +145,5 @@ class Histogram:
 
 
 _COMPARED = ("measured", "re-simulated", "difference [σ]")
-_PRE = f"white-space:pre-wrap;max-width:{2 * _SIDE + 20}px;font-size:11px;margin:0"
+_PRE = f"white-space:pre-wrap;max-width:{2 * _SIDE}px;font-size:11px;margin:0"
 _NONE = "Choose a particle in the image or in the table."

@@ -97,9 +97,11 @@ def test_what_the_command_line_cannot_say_is_told_and_in_the_code():
         drift_nm_s=(0, 30),
         jitter_pm=250,
         roughness_nm=0.7,
+        support="sphere",
     )
     assert not_on_the_command_line(scene) == [
         "the film's roughness",
+        "the support",
         "spin",
         "drift",
         "row jitter",
@@ -108,6 +110,21 @@ def test_what_the_command_line_cannot_say_is_told_and_in_the_code():
     exec(code, said := {})
     assert np.array_equal(said["taken"].images, scene.take().images)
     assert not np.array_equal(said["taken"].images, Scene(pixels=48, pixel_size_nm=0.7).take())
+
+
+def test_a_support_lies_behind_the_particle_and_is_in_the_code():
+    bare = Scene("sphere", (9,), pixels=48, pixel_size_nm=0.7, turn_deg=(0, 0, 0))
+    for kind, size, deepest in (("sphere", 30.0, 30.0), ("plate", 12.0, 12.0)):
+        scene = replace(bare, support=kind, support_nm=size, support_material="SiO2")
+        taken = scene.take()
+        maps = taken.truth.thickness_nm
+        assert maps["SiO2"].max() == pytest.approx(deepest, rel=1e-3)
+        assert (maps["SiO2"] > 0).all() == (kind == "plate")
+        assert np.array_equal(scene.thickness_nm(taken), bare.thickness_nm(bare.take()))
+        exec(python_code(scene).rpartition("\n")[0], said := {})
+        assert np.array_equal(said["taken"].images, taken.images)
+    with pytest.raises(ValueError, match="a plate would spin with the particle"):
+        replace(scene, spin_rad_s=(0, 1.0, 0))
 
 
 def test_every_shape_is_taken_and_drawn():
@@ -149,6 +166,7 @@ def test_a_drag_turns_about_the_axes_of_the_image():
         ({"shape": "cube"}, "shape is 'cube', expected one of cuboid, sphere"),
         ({"size_nm": (3, 4)}, "size_nm has 2 lengths, expected 3 for a cuboid"),
         ({"shape": "sphere", "size_nm": (9,), "corners": {1: ("round", 1)}}, "corners are a cub"),
+        ({"support": "wood"}, "support is 'wood', expected one of none, sphere, plate"),
         ({"dwell_us": float("nan")}, "expected finite numbers, got nan"),
     ],
 )

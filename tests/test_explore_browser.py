@@ -88,6 +88,8 @@ def test_simulate_follows_the_widgets_and_saves_what_it_shows(reader, tmp_path):
     scene = Scene("sphere", (20,), turn_deg=(0, 0, 0))
     assert np.array_equal(image.image, scene.take().images)
     assert image.pixel_size_nm == pytest.approx(0.2)
+    page.get_by_label("Support behind it").select_option("plate")
+    reader.says("The command line does not know the support.")
 
 
 def read(reader, path):

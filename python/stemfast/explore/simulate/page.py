@@ -23,6 +23,7 @@ import stemfast as sf
 from stemfast import materials
 from stemfast.explore.drawing import Drawing
 from stemfast.explore.simulate.scene import EDITS, SHAPES, Scene, angles_deg, turned
+from stemfast.explore.simulate.support import NONE, SUPPORTS
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tab
 from stemfast.explore.view import ImageRow, Pace
@@ -49,6 +50,7 @@ _DOSE = (
     ("film_nm", "Carbon film [nm]", 0, 50, 0.5),
     ("roughness_nm", "Its roughness [nm]", 0, 5, 0.1),
 )
+_SUPPORT = (("support_nm", "Diameter or thickness [nm]", 1, 120, 1),)
 _MOTION = (
     ("jitter_pm", "Row jitter [pm]", 0, 500, 5),
     ("seed", "Seed", 0, 99, 1),
@@ -74,7 +76,7 @@ class _Page:
         self._python, self._command = CodeBox("Python"), CodeBox("Command line")
         controls = (
             self._particle_controls(),
-            Column(self._pose_controls(), group("Dose and film", *self._sliders(_DOSE))),
+            Column(self._pose_controls(), self._film_controls()),
             group("Microscope", self._pixels(), *self._sliders(_MICROSCOPE)),
             self._motion_controls(),
         )
@@ -237,6 +239,17 @@ class _Page:
         from scipy.spatial.transform import Rotation
 
         self._turn(angles_deg(Rotation.random()))
+
+    def _film_controls(self) -> UIElement:
+        scene = self._scene
+        support = Select(title="Support behind it", value=scene.support, options=list(SUPPORTS))
+        material = Select(title="Of", value=scene.support_material, options=list(materials.names()))
+        support.width = material.width = _WIDE // 2 - 6
+        more = Column(*self._sliders(_SUPPORT), visible=scene.support != NONE)
+        listen(support, "value", lambda new: self._change(support=new))
+        listen(support, "value", lambda new: more.update(visible=new != NONE))
+        listen(material, "value", lambda new: self._change(support_material=new))
+        return group("Dose, film and support", *self._sliders(_DOSE), Row(support, material), more)
 
     def _motion_controls(self) -> UIElement:
         scene = self._scene

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemfast as sf
+from stemfast.explore.simulate.support import NONE, SUPPORTS, support_behind
 from stemfast.explore.wireframe import dragged
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ class Scene:
         Angle of a bright-field detector in place of it; 0 for none.
     film_nm, roughness_nm : float
         Of the carbon film.
+    support : str
+        One of `SUPPORTS`, which lies behind the particle.
+    support_nm : float
+        Diameter of a sphere, thickness of a plate [nm].
+    support_material : str
     drift_nm_s : (float, float)
         Of the beam over the specimen along x and y.
     jitter_pm : float
@@ -106,7 +112,8 @@ class Scene:
     Raises
     ------
     ValueError
-        If the shape is unknown or has another number of lengths, or corners are not a cuboid's.
+        If shape or support are unknown, the shape has another number of lengths, corners are not a
+        cuboid's, or a plate would spin.
 
     Examples
     --------
@@ -135,6 +142,9 @@ class Scene:
     bright_field_mrad: float = 0.0
     film_nm: float = 5.0
     roughness_nm: float = 0.0
+    support: str = NONE
+    support_nm: float = 30.0
+    support_material: str = "C"
     drift_nm_s: Numbers = (0.0, 0.0)
     jitter_pm: float = 0.0
     seed: int = 0
@@ -150,6 +160,10 @@ class Scene:
             )
         if self.corners and self.shape != "cuboid":
             raise ValueError(f"corners are a cuboid's, and the shape is {self.shape}")
+        if self.support not in SUPPORTS:
+            raise ValueError(f"support is {self.support!r}, expected one of {', '.join(SUPPORTS)}")
+        if self.support == "plate" and any(self.spin_rad_s):
+            raise ValueError("support: a plate would spin with the particle, expected a sphere")
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, tuple):
@@ -189,6 +203,32 @@ class Scene:
             if angle:
                 whole = Rotation.from_euler(axis, angle, degrees=True) * whole
         return whole
+
+    def support_body(self) -> tuple[sf.Particle, float]:
+        """The support, and the depth of its middle [nm]."""
+        field_nm = self.pixels * self.pixel_size_nm
+        return support_behind(
+            self.particle(), self.support, self.support_nm, self.support_material, field_nm
+        )
+
+    def specimen(self) -> sf.Specimen:
+        """The particle in its pose, and the support where there is one.
+
+        Raises
+        ------
+        ValueError
+            If lengths or edits make none.
+        """
+        from scipy.spatial.transform import Rotation
+
+        if self.support == NONE:
+            return sf.Specimen([self.particle()], [(0, 0, 0)], self.orientation())
+        body, depth_nm = self.support_body()
+        return sf.Specimen(
+            [self.particle(), body],
+            [(0, 0, 0), (0, 0, depth_nm)],
+            Rotation.concatenate([self.orientation(), Rotation.identity()]),
+        )
 
     def microscope(self) -> sf.Microscope:
         """The microscope.
@@ -232,9 +272,8 @@ class Scene:
             If settings make no particle or no microscope.
         """
         return sf.simulate(
-            self.particle(),
-            self.orientation(),
-            self.microscope(),
+            self.specimen(),
+            microscope=self.microscope(),
             seed=self.seed,
             spin_rad_s=self.spin_rad_s if any(self.spin_rad_s) else None,
             n_threads=1 if self.pixels <= 512 else 0,
@@ -243,9 +282,11 @@ class Scene:
         )
 
     def thickness_nm(self, taken: sf.Simulation) -> NDArray[np.float32]:
-        """Thickness of the particle alone, without the film, of an image that was taken [nm]."""
-        maps = taken.truth.thickness_nm
-        return next(one for name, one in maps.items() if name != "film")
+        """Thickness of the particle's material, without film and support, of an image [nm].
+
+        A support of the same material counts with it.
+        """
+        return taken.truth.thickness_nm[self.material]
 
 
 def turned(turn_deg: Numbers, dx_deg: float, dy_deg: float) -> Numbers:

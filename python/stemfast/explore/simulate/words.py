@@ -6,6 +6,8 @@ import shlex
 from dataclasses import fields
 
 from stemfast.explore.simulate.scene import BY_EDGE, Numbers, Scene
+from stemfast.explore.simulate.support import NONE
+from stemfast.particles import Cuboid
 
 __all__ = ["command_line", "not_on_the_command_line", "python_code"]
 
@@ -68,6 +70,7 @@ def not_on_the_command_line(scene: Scene) -> list[str]:
     """Names of what the scene has and the command line has no option for."""
     told = {
         "the film's roughness": scene.roughness_nm,
+        "the support": scene.support != NONE,
         "spin": any(scene.spin_rad_s),
         "drift": any(scene.drift_nm_s),
         "row jitter": scene.jitter_pm,
@@ -91,8 +94,9 @@ def python_code(scene: Scene) -> str:
     taken.image().save("image.tif")
     """
     turns = [(axis, a) for axis, a in zip("xyz", scene.turn_deg, strict=True) if a]
+    supported = scene.support != NONE
     lines = ["import stemfast as sf"]
-    if turns:
+    if turns or supported:
         lines.append("from scipy.spatial.transform import Rotation")
     lines += ["", f"particle = {_particle(scene)}"]
     if turns:
@@ -101,10 +105,14 @@ def python_code(scene: Scene) -> str:
             turn = f'Rotation.from_euler("{axis}", {_number(angle)}, degrees=True)'
             code = f"{turn} * ({code})" if " * " in code else f"{turn} * {code}" if code else turn
         lines.append(f"pose = {code}")
+    if supported:
+        lines += _specimen(scene, "pose" if turns else "Rotation.identity()")
     lines += ["microscope = sf.Microscope("]
     lines += [f"    {part}," for part in _microscope(scene)]
     lines.append(")")
     words = ["particle", *(["pose", "microscope"] if turns else ["microscope=microscope"])]
+    if supported:
+        words = ["specimen", "microscope=microscope"]
     words.append(f"seed={scene.seed}")
     if any(scene.spin_rad_s):
         words.append(f"spin_rad_s={_numbers(scene.spin_rad_s)}")
@@ -132,6 +140,23 @@ def _particle(scene: Scene) -> str:
             edge, height = map(_number, size)
             return f"sf.HexagonalPrism(edge={edge}, height={height}, {material})"
     return f"sf.{BY_EDGE[scene.shape].__name__}(edge={_number(size[0])}, {material})"
+
+
+def _specimen(scene: Scene, pose: str) -> list[str]:
+    """Lines that put the particle before its support."""
+    body, depth_nm = scene.support_body()
+    material = f'material="{scene.support_material}"'
+    made = f"sf.Sphere(radius={_number(scene.support_nm / 2)}, {material})"
+    if isinstance(body, Cuboid):
+        made = f"sf.Cuboid(edges={_numbers(body.edges)}, {material})"
+    return [
+        f"support = {made}",
+        "specimen = sf.Specimen(",
+        "    [particle, support],",
+        f"    [(0, 0, 0), (0, 0, {_number(depth_nm)})],",
+        f"    Rotation.concatenate([{pose}, Rotation.identity()]),",
+        ")",
+    ]
 
 
 def _microscope(scene: Scene) -> list[str]:

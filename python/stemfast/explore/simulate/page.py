@@ -67,6 +67,7 @@ class _Page:
         self._tab = tab
         self._scene: Scene = tab.kept.get(_KEPT, Scene())
         self._taken: sf.Simulation | None = None
+        self._drawn: tuple[Any, ...] = ()
         self._start = self._scene.turn_deg  # where a drag began
         self._setting = False  # while widgets are told values, they do not tell them back
         self._by_name: dict[str, Slider] = {}
@@ -107,7 +108,10 @@ class _Page:
     def _draw(self) -> None:
         scene = self._scene
         try:
-            self._drawing.show(scene.particle(), scene.orientation(), scene.corners)
+            particle = (scene.shape, scene.size_nm, scene.corners, scene.turn_deg)
+            if particle != self._drawn:  # a drawing costs the browser as much as an image
+                self._drawing.show(scene.particle(), scene.orientation(), scene.corners)
+                self._drawn = particle
             taken = scene.take()
         except (ValueError, MemoryError) as error:
             self._message.error(" ".join(str(error).split()))

@@ -125,8 +125,9 @@ def card_text(trained: TrainedFinder) -> str:
         "",
         "## Limits",
         "",
-        "- It learnt from simulated fields alone. Branched, concave or very long particles are not "
-        "star-convex and come out in part or in pieces.",
+        *([] if "own" in card else ["- It learnt from simulated fields alone."]),
+        "- Branched, concave or very long particles are not star-convex and come out in part or in "
+        "pieces.",
         "- Its score orders detections; it is no probability.",
         "- What it finds on labelled real images is in docs/find.md.",
         "",
@@ -143,7 +144,7 @@ def card_text(trained: TrainedFinder) -> str:
 def _began_from(earlier: str | None) -> list[str]:
     if not earlier:
         return []
-    named = "the finder that shipped before" if earlier == "finder" else f"`{earlier}`"
+    named = "the finder that shipped then" if earlier == "finder" else f"`{earlier}`"
     return [f"- It began from the weights of {named}."]
 
 
@@ -152,6 +153,7 @@ def _own_lines(own: dict[str, Any] | None) -> list[str]:
         return []
     return [
         f"On {own['images']} images of the user's ({own['particles']} particles) that were held "
-        f"out: F1 {own['before']:.3f} before they were learnt from, {own['after']:.3f} after.",
+        f"out: F1 {own['before']:.3f} before it learnt from as many others, {own['after']:.3f} "
+        "after.",
         "",
     ]

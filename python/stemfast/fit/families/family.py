@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from stemfast.fit.cuboid.shape import rotation_matrix
 from stemfast.fit.cuboid.thickness import Planes, chords, chords_and_jacobian
 from stemfast.fit.families.claims import check_symmetry, depths_of, group_of, orbit
+from stemfast.fit.families.groups import relabellings
 from stemfast.fit.families.halfspaces import checked_closed, is_member, measures_of, solid_of
 from stemfast.fit.families.shape_family import POSE, Placed, ShapeFamily
-from stemfast.fit.families.symmetry import relabellings
 from stemfast.particles import Polyhedron
 from stemfast.particles.geometry.solid import Solid
 

@@ -19,7 +19,11 @@ def families_study(
     ] = 10,
     family: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Families to draw from; repeat it. Default: all."),
+        typer.Option(
+            metavar="NAME",
+            help="Families to draw from, such as cube, 'cube with Pd core' or 'hollow cube' (of "
+            "gold); repeat it. Default: all.",
+        ),
     ] = None,
     task: Annotated[
         list[str] | None,

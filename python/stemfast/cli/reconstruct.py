@@ -108,6 +108,14 @@ def reconstruct(
             "octahedron; repeat it. Default: cuboid, and the others where it explains nothing.",
         ),
     ] = None,
+    core: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Material of a core inside, or void: families are compared with it and without. "
+            "--material is that of the shell.",
+        ),
+    ] = None,
     probe_fwhm_nm: Annotated[
         float | None,
         typer.Option(metavar="NM", help="Width of the probe. Default: read off the images."),
@@ -164,6 +172,7 @@ def reconstruct(
             energy_kev=energy_kev or series.energy_kev,
             names=series.names,
             family=family[0] if family and len(family) == 1 else family,
+            core=core,
             report=tell,
         )
     words = [str(answer)]

@@ -55,7 +55,7 @@ def log_evidence(
     information: Float,
     is_cut: NDArray[np.bool_],
     cuts: Float,
-    limits: tuple[float, float],
+    limits: tuple[float, float | Float],
     prior_precision: Float,
 ) -> float:
     """Logarithm of the evidence, but for the prior density of poses, places and edges.
@@ -70,7 +70,7 @@ def log_evidence(
         Which parameters are cuts.
     cuts : (k,) float64
         Their values.
-    limits : (float, float)
+    limits : (float, float or (k,) float64)
         Of the cuts, whose prior is even between them.
     prior_precision : (n,) float64
         Of the parameters with a normal prior, 0 for the others.
@@ -92,9 +92,9 @@ def log_evidence(
     total += 0.5 * n_other * math.log(2 * math.pi) - float(np.log(diagonal[:n_other]).sum())
     known = prior_precision[prior_precision > 0]
     total += 0.5 * float(np.log(known).sum()) - 0.5 * len(known) * math.log(2 * math.pi)
-    low, high = limits
-    steps = zip(gradient[is_cut].tolist(), diagonal[n_other:].tolist(), cuts.tolist(), strict=True)
-    for slope, root, cut in steps:
+    low, upper = limits[0], limits[1] + np.zeros(len(cuts))
+    steps = np.stack([gradient[is_cut], diagonal[n_other:], cuts, upper], axis=1)
+    for slope, root, cut, high in steps.tolist():
         inside = low < cut < high
         total += log_integral(0.0 if inside else slope, root**2, low - cut, high - cut)
         total -= math.log(high - low)

@@ -15,6 +15,7 @@ from stemfast.fit.families.family import Family
 from stemfast.fit.families.measures import Measures, measured
 from stemfast.fit.families.probe import with_family_gain, with_family_probe
 from stemfast.fit.families.shape_family import ShapeFamily
+from stemfast.fit.families.shelled import Shelled, shelled
 from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.microscope import Microscope
 from stemfast.reconstruction.answer import NOT_EXPLAINED, ImageFit, closing_lines, percent
@@ -49,9 +50,10 @@ class FamilyReconstruction:
     particle : Particle
         The most likely particle, in its own axes.
     sizes_nm : dict of str to (float, float)
-        The family's parameters [nm].
+        The family's parameters, of the outer solid [nm].
     measures : Measures
-        Volume, surface, areas and shares of it by type of facet, mean edges by types.
+        Volume, surface, areas and shares of it by type of facet, mean edges by types; what is
+        inside, if something is.
     images : tuple of ImageFit
         How each image fits.
     assumptions, warnings : tuple of str
@@ -130,6 +132,13 @@ class FamilyReconstruction:
             "facet_shares": pairs(own.shares),
             "edges": pairs(own.edges_nm, "_nm"),
         }
+        if own.inside:
+            volumes = {name: pair for name, pair in own.inside.items() if _is_volume(name)}
+            lengths = {name: pair for name, pair in own.inside.items() if not _is_volume(name)}
+            shape["inside"] = pairs(lengths, "_nm") | pairs(volumes, "_nm3")
+            shape["volumes_nm3"] = {
+                str(name): volume for name, volume in self.particle.volumes.items()
+            }
         said: dict[str, Any] = {
             "explained": self.explained,
             "shape_class": self.shape_class,
@@ -147,23 +156,41 @@ class FamilyReconstruction:
         }
 
 
-def chosen_families(family: object) -> list[ShapeFamily]:
-    """Families that were asked for, all for "auto".
+def chosen_families(
+    family: object, core: str | None = None, material: str = "Au"
+) -> list[ShapeFamily]:
+    """Families that were asked for, all for "auto", each without and with a core if one is.
 
     Parameters
     ----------
     family : str or Family or sequence of these
+    core : str, optional
+        Material of the core, or "void".
+    material : str
+        Of the shell.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no such family.
+        If there is no such family, or the core is of no material or of the shell's.
 
     Examples
     --------
-    >>> [one.name for one in chosen_families("octahedron")]
-    ['octahedron']
+    >>> [one.name for one in chosen_families("octahedron", "Pd")]
+    ['octahedron', 'octahedron with Pd core']
     """
+    found = _named_families(family)
+    if core is not None:
+        names = {one.name for one in found}
+        inside = [shelled(one, core) for one in found if not isinstance(one, Shelled)]
+        found += [one for one in inside if one.name not in names]
+    for one in found:
+        if isinstance(one, Shelled):
+            one.check_shell(material)
+    return found
+
+
+def _named_families(family: object) -> list[ShapeFamily]:
     if isinstance(family, str) and family == "auto":
         return [family_of(name) for name in FAMILIES]
     many = isinstance(family, Sequence) and not isinstance(family, str)
@@ -261,7 +288,7 @@ def summarise_family(
         family=fit.family.name,
         probabilities=found.probability,
         particle=fit.family.particle(fit.sizes_nm, known.material),
-        sizes_nm=dict(zip(fit.family.parameters, pairs, strict=True)),
+        sizes_nm=dict(zip(_outer(fit.family).parameters, pairs, strict=False)),
         measures=measured(fit.family, fit.sizes_nm, covariance),
         images=images,
         assumptions=known.assumptions,
@@ -271,9 +298,20 @@ def summarise_family(
 
 def _outwards(family: ShapeFamily) -> Float:
     """Change of the sizes that moves every face outwards by 1 nm, as nearly as can be."""
+    if isinstance(family, Shelled):
+        outwards = _outwards(family.outer)
+        return np.append(outwards, outwards.sum())
     if isinstance(family, Family):
         return np.asarray(np.linalg.pinv(family.depths).sum(axis=1))
     return np.ones(family.n)
+
+
+def _outer(family: ShapeFamily) -> ShapeFamily:
+    return family.outer if isinstance(family, Shelled) else family
+
+
+def _is_volume(name: str) -> bool:
+    return name.endswith("volume")
 
 
 def _form(kind: str) -> str:
@@ -304,6 +342,9 @@ def _particle(answer: FamilyReconstruction) -> list[str]:
     own = answer.measures
     lines.append(_line("volume", f"{own.volume_nm3[0]:.0f} ± {own.volume_nm3[1]:.0f} nm³"))
     lines.append(_line("surface", f"{own.surface_nm2[0]:.1f} ± {own.surface_nm2[1]:.1f} nm²"))
+    for name, (value, sd) in own.inside.items():
+        said = f"{value:.1f} ± {sd:.1f} nm³" if _is_volume(name) else _lengths(value, sd)
+        lines.append(_line(name, said))
     for kind, (area, sd) in own.areas_nm2.items():
         share, share_sd = own.shares[kind]
         said = f"{100 * share:.1f} ± {100 * share_sd:.1f} % of the surface"

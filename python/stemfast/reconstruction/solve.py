@@ -66,6 +66,7 @@ def reconstruct(
     energy_kev: float | None = None,
     names: Sequence[str] | None = None,
     family: str | ShapeFamily | Sequence[str | ShapeFamily] | None = None,
+    core: str | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Reconstruction | FamilyReconstruction:
     """Estimate the particle that 1 to 16 images show: its size and corners, with error bars.
@@ -109,6 +110,9 @@ def reconstruct(
         "cuboid" for those with cut corners alone, "auto" for all families at once, the name of
         one, such as "truncated octahedron", a `stemfast.fit.families.family.Family`, or several
         that are compared.
+    core : str, optional
+        Material of a core that there may be, or "void" for a hollow particle: every family that is
+        compared (all, if none is named) is so with it and without. `material` is that of the shell.
     report : callable, optional
         Told in words what is being done.
 
@@ -154,9 +158,15 @@ def reconstruct(
             raise ValueError("tilt_axis_deg: got an axis, but no tilts; expected tilts as well")
     spins = frame_spins(spin, n)
     spinning = any(one is not None and one.any() for one in spins)
-    families = None if family is None or family == "cuboid" else chosen_families(family)
+    if core is not None:
+        families: list[ShapeFamily] | None = chosen_families(family or "auto", core, material)
+    else:
+        plain = family is None or family == "cuboid"
+        families = None if plain else chosen_families(family, material=material)
     if families is not None and spinning:
-        raise ValueError("family: got a particle that spins, expected family='cuboid' then")
+        raise ValueError(
+            "family, core: got a particle that spins, expected family='cuboid' and no core then"
+        )
     given = _microscopes(microscope, pictures, sizes)
     tell("finding the particle in each image")
     views = [
@@ -209,7 +219,7 @@ def reconstruct(
         nearest = f"of other families {other.family} is the nearest, and does not explain them"
         return replace(cuboid, warnings=(*cuboid.warnings, nearest))
     found = _of_families(case, families)
-    if family != "auto" or (found.explained and found.family not in _CUBOIDS):
+    if core is not None or family != "auto" or (found.explained and found.family not in _CUBOIDS):
         return found
     cuboid, _ = _cuboid(case)
     return cuboid if cuboid.explained else found

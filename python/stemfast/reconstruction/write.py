@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_folder", "write_answer"]
 
-JSON_FILE, PICTURE_FILE, STL_FILE = "reconstruct.json", "reconstruct.png", "particle.stl"
+JSON_FILE, PICTURE_FILE = "reconstruct.json", "reconstruct.png"
+# The outer surface, and that of a core or void.
+STL_FILES = "particle.stl", "inside.stl"
 
 
 def check_folder(folder: str | Path) -> Path:
@@ -47,7 +49,8 @@ def check_folder(folder: str | Path) -> Path:
 def write_answer(folder: str | Path, answer: Reconstruction | FamilyReconstruction) -> list[Path]:
     """Write JSON, picture, and the solid as STL, into a folder that is made if it is not there.
 
-    Of a particle that is not explained there is no solid; one of an earlier answer is removed.
+    Of a core or a void there is a second STL. Of a particle that is not explained there is none;
+    one of an earlier answer is removed.
 
     Returns
     -------
@@ -62,12 +65,13 @@ def write_answer(folder: str | Path, answer: Reconstruction | FamilyReconstructi
     text = json.dumps(answer.to_dict(), indent=2, allow_nan=False) + "\n"
     made = {JSON_FILE: text.encode(), PICTURE_FILE: png_bytes(answer)}
     if answer.explained:
-        made[STL_FILE] = stl_bytes(_solid(answer), "stemfast reconstruct, lengths in nm")
+        for name, solid in zip(STL_FILES, _solids(answer), strict=False):
+            made[name] = stl_bytes(solid, "stemfast reconstruct, lengths in nm")
     if target.exists():
         for name, content in made.items():
             write_bytes(target / name, content)
-        if STL_FILE not in made:
-            (target / STL_FILE).unlink(missing_ok=True)
+        for name in set(STL_FILES) - set(made):
+            (target / name).unlink(missing_ok=True)
     else:
         with new_folder(target) as partial:
             for name, content in made.items():
@@ -75,10 +79,13 @@ def write_answer(folder: str | Path, answer: Reconstruction | FamilyReconstructi
     return [target / name for name in made]
 
 
-def _solid(answer: Reconstruction | FamilyReconstruction) -> Particle:
-    """The particle with faces: of a round one, of many facets."""
+def _solids(answer: Reconstruction | FamilyReconstruction) -> list[Particle]:
+    """The particle and what is inside, with faces: of a round one, of many facets."""
     from stemfast.fit.families.round import faceted
-    from stemfast.particles import Ellipsoid
+    from stemfast.particles import CoreShell, Ellipsoid, Hollow
 
     particle = answer.particle
-    return faceted(particle) if isinstance(particle, Ellipsoid) else particle
+    solids = [particle]
+    if isinstance(particle, CoreShell | Hollow):
+        solids = [layer.shape for layer in particle.layers]
+    return [faceted(solid) if isinstance(solid, Ellipsoid) else solid for solid in solids]

@@ -125,6 +125,7 @@ def compare_families(
             raise ValueError(f"{name}: got {count}, expected {k}, one for each image")
     if len({family.name for family in rivals}) < len(rivals):
         raise ValueError("families: got two of the same name, expected different names")
+    rivals = [family.under(microscopes, material) for family in rivals]
     report("looking at each image")
     glances = [glance(*pair, material) for pair in zip(images, microscopes, strict=True)]
     fine = tuple(
@@ -261,7 +262,7 @@ def _crossed(
     that of the simpler one is not lost to a pose that only the other found.
     """
     best = max((own[0] for own in fits.values()), key=lambda fit: fit.log_evidence)
-    volume = best.family.measures(best.sizes_nm)["volume"]
+    volume = best.family.seen_volume(best.sizes_nm)
     for family in rivals:
         if family is best.family:
             continue

@@ -35,6 +35,7 @@ Float: TypeAlias = NDArray[np.float64]
 # How a size at 0 is followed: first step over the size, growth of steps, and where it ends.
 _FIRST, _FACTOR, _GONE, _POINTS = 4e-3, 1.6, 8.0, 400
 _END = 1e-3  # of the sum of all sizes, that is none
+_HARDLY = 0.5  # logarithm of likelihood by which a size without a slope at 0 differs from none
 _ALL_POSES = math.log(8.0 * math.pi**2)
 
 
@@ -157,6 +158,10 @@ class _Maximisation(Maximisation):
         empty = tuple(np.zeros(len(seen.waves.variance)) for seen in self.observations)
         start = State((), before, np.zeros((k, 3)), empty, np.zeros(k))
         top = climb(self, parameters._posed(state_of(start, shapes)), most=most)
+        for size in family.flat:
+            gone = self._without(top.state, size)
+            if self.value(gone) > top.slopes.value - _HARDLY:
+                top = climb(self, gone, most=most)
         state, slopes, found = top.state, top.slopes, placed(top.state)
         try:
             evidence, shared, poses = self._laplace(state, slopes)
@@ -179,6 +184,13 @@ class _Maximisation(Maximisation):
             observations=self.observations,
         )
 
+    def _without(self, state: State, size: int) -> State:
+        """The state with a size at 0."""
+        step = np.zeros(self.parameters.n_shared)
+        step[self.parameters.sizes.start + size] = -placed(state)[0].sizes_nm[size]
+        still = [np.zeros(len(own)) for own in self.parameters.own_precision]
+        return self.parameters.moved(state, step, still)
+
     def _laplace(self, state: State, slopes: Slopes) -> tuple[float, Float, Float]:
         """Evidence at a maximum, covariance of the shared parameters, error bars of poses [rad]."""
         parameters, found = self.parameters, placed(state)
@@ -190,13 +202,15 @@ class _Maximisation(Maximisation):
             found[0].sizes_nm <= _END * found[0].sizes_nm.sum()
         )
         free = np.setdiff1d(every, ends)
+        inside = free[free >= parameters.n_turn] - parameters.n_turn
+        highest = self.family.highest(found[0].sizes_nm, parameters.limit_nm)
         evidence = log_evidence(
             slopes.value + volume,
             slopes.shared[free],
             reduced[np.ix_(free, free)],
             is_size[free],
-            found[0].sizes_nm[free[free >= parameters.n_turn] - parameters.n_turn],
-            (0.0, parameters.limit_nm),
+            found[0].sizes_nm[inside],
+            (0.0, highest[inside]),
             parameters.precision[free],
         )
         shared = np.zeros_like(reduced)
@@ -205,8 +219,9 @@ class _Maximisation(Maximisation):
         for end in ends.tolist():
             along = np.zeros(parameters.n_shared)
             along[free], along[end] = -inner @ reduced[free, end], 1.0
-            mass, square = self._beyond_zero(state, slopes.value, along, back)
-            evidence += math.log(mass / parameters.limit_nm)
+            most = float(highest[end - parameters.n_turn])
+            mass, square = self._beyond_zero(state, slopes.value, along, back, most)
+            evidence += math.log(mass / most)
             shared += square * np.outer(along, along)
         poses = [
             self._covariance(view, state, shared, every, *eliminated)[:3, :3]
@@ -217,9 +232,14 @@ class _Maximisation(Maximisation):
         return evidence + copies, shared, errors
 
     def _beyond_zero(
-        self, state: State, highest: float, along: Float, back: list[tuple[Float, Float]]
+        self,
+        state: State,
+        highest: float,
+        along: Float,
+        back: list[tuple[Float, Float]],
+        most: float,
     ) -> tuple[float, float]:
-        """Integral of the posterior over a size from 0 on [nm], and its mean square [nm²].
+        """Integral of the posterior over a size from 0 to most [nm], and its mean square [nm²].
 
         A facet that only just appears changes an image by the square of its size and more, so that
         there is no slope at 0: the posterior is followed, the other parameters along with it.
@@ -228,8 +248,8 @@ class _Maximisation(Maximisation):
         steps = [-by_shared @ along for _, by_shared in back]
         reach = _FIRST * float(placed(state)[0].sizes_nm.sum())
         far, logs = [0.0], [0.0]
-        while logs[-1] > -_GONE and far[-1] < parameters.limit_nm:
-            u = reach if len(far) == 1 else _FACTOR * far[-1]
+        while logs[-1] > -_GONE and far[-1] < most:
+            u = min(reach if len(far) == 1 else _FACTOR * far[-1], most)
             own = []
             for view, change in enumerate(steps):
                 full = np.zeros(len(parameters.own_precision[view]))
@@ -293,6 +313,7 @@ def refined(
     if any(seen.turned is not None for seen in observations):
         raise ValueError("family: got a particle that spins during the scan, expected cuboids then")
     first = shapes[0].quaternion if before is None else before
+    observations = tuple(family.seen(one) for one in observations)
     return _Maximisation(observations, family, known).fit(shapes, first, most)
 
 
@@ -312,5 +333,6 @@ def log_likelihood_of(
     for seen, at in zip(observations, shapes, strict=True):
         calm = np.zeros(len(seen.waves.variance))
         t = family.thickness(at, seen.x_nm, seen.y_nm)
-        total += seen.log_likelihood(seen.through_optics(t, None, calm).electrons)
+        optics = family.seen(seen)
+        total += optics.log_likelihood(optics.through_optics(t, None, calm).electrons)
     return total

@@ -7,7 +7,7 @@ measures on both sides of the fit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -37,6 +37,8 @@ class Measures:
         Of the surface.
     edges_nm : dict of str to (float, float)
         Mean length of the edges between two types, as "100/111".
+    inside : dict of str to (float, float)
+        Sizes [nm] and volumes [nm³] of core or void and shell, as "core volume"; else empty.
     """
 
     volume_nm3: tuple[float, float]
@@ -44,6 +46,7 @@ class Measures:
     areas_nm2: dict[str, tuple[float, float]]
     shares: dict[str, tuple[float, float]]
     edges_nm: dict[str, tuple[float, float]]
+    inside: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def measured(family: ShapeFamily, sizes_nm: Float, covariance: Float) -> Measures:
@@ -63,7 +66,7 @@ def measured(family: ShapeFamily, sizes_nm: Float, covariance: Float) -> Measure
     >>> [round(value, 3) for value in found.volume_nm3], found.shares["100"]
     ([1000.0, 60.0], (1.0, 0.0))
     """
-    here = _with_shares(family.measures(sizes_nm))
+    here = _all(family, sizes_nm)
     names = list(here)
     step = _STEP * float(np.abs(sizes_nm).max())
     jacobian = np.zeros((len(names), family.n))
@@ -71,7 +74,7 @@ def measured(family: ShapeFamily, sizes_nm: Float, covariance: Float) -> Measure
         low, high = sizes_nm.copy(), sizes_nm.copy()
         low[k], high[k] = max(sizes_nm[k] - step, 0.0), sizes_nm[k] + step
         try:
-            before, after = (_with_shares(family.measures(one)) for one in (low, high))
+            before, after = (_all(family, one) for one in (low, high))
         except ValueError:  # beyond the last member
             continue
         width = float(high[k] - low[k])
@@ -92,12 +95,16 @@ def measured(family: ShapeFamily, sizes_nm: Float, covariance: Float) -> Measure
         areas_nm2={kind: pairs[kind] for kind in types},
         shares={kind: pairs[f"share of {kind}"] for kind in types},
         edges_nm={name: pair for name, pair in pairs.items() if "/" in name},
+        inside={name: pairs[name] for name in family.inside(sizes_nm)},
     )
 
 
-def _with_shares(found: dict[str, float]) -> dict[str, float]:
+def _all(family: ShapeFamily, sizes_nm: Float) -> dict[str, float]:
+    """Measures by name, shares of the surface too, and those of what is inside."""
+    found = family.measures(sizes_nm)
     types = [name for name in found if name not in _SIZES and "/" not in name]
-    return found | {f"share of {kind}": found[kind] / found["surface"] for kind in types}
+    shares = {f"share of {kind}": found[kind] / found["surface"] for kind in types}
+    return found | shares | family.inside(sizes_nm)
 
 
 def energies(family: Family, sizes_nm: Float, covariance: Float) -> dict[str, tuple[float, float]]:

@@ -58,7 +58,7 @@ class FamilyParameters(Parameters):
         dose_sd: float,
         turns: Turns | None,
     ) -> None:
-        self.n_sizes, self.limit_nm = family.n, limit_nm
+        self.family, self.n_sizes, self.limit_nm = family, family.n, limit_nm
         super().__init__(variances, 0, Prior(dose_sd=dose_sd), turns)
         n = self.n_turn + family.n
         self.n_shared = n
@@ -89,7 +89,8 @@ class FamilyParameters(Parameters):
         rests = self.known.copy()
         sizes, push = placed(state)[0].sizes_nm, shared[self.sizes]
         at_end = (sizes <= 0.0) & (push < 0)
-        rests[self.sizes] = at_end | ((sizes >= self.limit_nm) & (push > 0))
+        highest = self.family.highest(sizes, self.limit_nm)
+        rests[self.sizes] = at_end | ((sizes >= highest) & (push > 0))
         return rests
 
     def moved(self, state: State, step: Float, steps: list[Float]) -> State:
@@ -99,6 +100,7 @@ class FamilyParameters(Parameters):
         lost, most = float(old.sum() - sizes.sum()), _SMALLEST * float(old.sum())
         if lost > most:
             sizes = old + (sizes - old) * (most / lost)
+        sizes = np.minimum(sizes, self.family.highest(sizes, self.limit_nm))
 
         def moved(shape: CutCuboid, turn: Float, place: Float) -> CutCuboid:
             return cast("CutCuboid", cast("Placed", shape).moved(turn, place, sizes))

@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 from stemfast.fit.cuboid.shape import compose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scipy.spatial.transform import Rotation
 
+    from stemfast.fit.image.likelihood import Observation
+    from stemfast.microscope import Microscope
     from stemfast.particles import Particle
 
 __all__ = ["Placed", "ShapeFamily"]
@@ -83,12 +87,15 @@ class ShapeFamily(ABC):
     relabellings : tuple of ((3, 3) float64, (P,) int64)
         Rotations and reflections that make another member of one, and the parameters of that:
         ``sizes[order]``. The first leaves all as it is.
+    flat : tuple of int
+        Parameters at 0 of which images have no slope, as of a core that only just appears.
     """
 
     name: str
     parameters: tuple[str, ...]
     group: Float
     relabellings: tuple[tuple[Float, NDArray[np.intp]], ...]
+    flat: tuple[int, ...] = ()
 
     @property
     def n(self) -> int:
@@ -121,6 +128,26 @@ class ShapeFamily(ABC):
         """
         return other is self
 
+    def under(self, microscopes: Sequence[Microscope], material: str) -> ShapeFamily:
+        """The same as microscopes see it in a material; of one material it looks always alike."""
+        return self
+
+    def seen(self, observation: Observation) -> Observation:
+        """An observation as one of this family's members, which may hold other materials."""
+        return observation
+
+    def highest(self, sizes_nm: Float, limit_nm: float) -> Float:
+        """Largest value of each size (P,) beside the others, where none exceeds a limit [nm]."""
+        return np.full(self.n, limit_nm)
+
+    def seen_volume(self, sizes_nm: Float) -> float:
+        """Volume that a member's brightness tells [nm³]."""
+        return self.measures(sizes_nm)["volume"]
+
+    def inside(self, sizes_nm: Float) -> dict[str, float]:
+        """Sizes [nm] and volumes [nm³] of what is inside a member, by name; empty if nothing is."""
+        return {}
+
     @abstractmethod
     def thickness(self, at: Placed, x_nm: Float, y_nm: Float) -> Float:
         """Thickness along the beam at (x, y) [nm], in the shape of x_nm."""
@@ -139,4 +166,4 @@ class ShapeFamily(ABC):
 
     @abstractmethod
     def shapes(self) -> Float:
-        """Sizes (m, P) of members of volume 1 nm³ that stand for all, to start fits from."""
+        """Sizes (m, P) of members of `seen_volume` 1 nm³ that stand for all, to start fits from."""

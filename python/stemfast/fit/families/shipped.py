@@ -13,6 +13,7 @@ union of five convex wedges, whose chords add up.
 from __future__ import annotations
 
 import math
+import re
 from functools import cache
 from itertools import product
 
@@ -21,6 +22,7 @@ import numpy as np
 from stemfast.fit.families.family import Family
 from stemfast.fit.families.round import Ellipsoids, Rods, Spheres
 from stemfast.fit.families.shape_family import ShapeFamily
+from stemfast.fit.families.shelled import VOID, shelled
 
 __all__ = ["FAMILIES", "cut_cubes", "family_of"]
 
@@ -159,12 +161,18 @@ FAMILIES = {
 
 @cache
 def family_of(name: str) -> ShapeFamily:
-    """A family that comes with stemfast.
+    """A family that comes with stemfast, also with a core or a void inside.
+
+    Parameters
+    ----------
+    name : str
+        Such as "cube", "cube with Pd core" or "hollow cube", see
+        `stemfast.fit.families.Shelled`.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is none of that name, or the core is of no known material.
 
     Examples
     --------
@@ -173,6 +181,9 @@ def family_of(name: str) -> ShapeFamily:
     >>> round(shape["volume"], 3), round(shape["100"] / shape["surface"], 3)
     (32.0, 0.224)
     """
+    inside = re.fullmatch("hollow (.+)|(.+) with (.+) core", name)
+    if inside:
+        return shelled(family_of(inside[1] or inside[2]), inside[3] or VOID)
     if name not in FAMILIES:
         raise ValueError(f"family: got {name!r}, expected one of {', '.join(FAMILIES)}")
     return FAMILIES[name]()

@@ -63,8 +63,8 @@ def table(readings: Sequence[FamilyReading]) -> str:
 
 
 def _sizes(one: FamilyReading) -> list[str]:
-    """Names of the family's sizes, which come before its volume."""
-    return list(itertools.takewhile(lambda name: name != "volume", one.off))
+    """Names of the sizes, inner ones too, which come before volumes."""
+    return list(itertools.takewhile(lambda name: not name.endswith("volume"), one.off))
 
 
 def _rms(errors: Sequence[Sequence[float]]) -> str:
@@ -94,8 +94,9 @@ def draw_confusion(readings: Sequence[FamilyReading], path: str | Path) -> Path:
     path : str or Path
     """
     tasks = [task for task in TASKS if any(one.task == task for one in readings)]
-    rows = [name for name in FAMILIES if any(one.family == name for one in readings)]
-    columns = [*FAMILIES, "not explained"]
+    named = dict.fromkeys([*FAMILIES, *(one.family for one in readings)])
+    rows = [name for name in named if any(one.family == name for one in readings)]
+    columns = [*named, "not explained"]
     figure = new_figure(1.0 + 3.4 * len(tasks), 4.6, dpi=130)
     for k, task in enumerate(tasks):
         pairs = confusions([one for one in readings if one.task == task])

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stemfast.fit.families.compare import FamilyComparison, compare_families
 from stemfast.fit.families.measures import measured
 from stemfast.fit.families.shape_family import ShapeFamily
+from stemfast.fit.families.shelled import Shelled
 from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.turns import Turns
@@ -39,6 +40,7 @@ TASKS = {
 _TILTS_DEG = (-45.0, -15.0, 15.0, 45.0)
 _LEAST, _LEAST_AXIS = 0.25, 0.6  # of the largest parameter; of axes and edges
 _SHARE = (0.2, 0.3)  # ∛volume over the field
+_INNER = (0.4, 0.85)  # size of a core or void over that of the particle
 _DIGITS = 6
 
 
@@ -58,7 +60,7 @@ class FamilyReading:
         Of the true family.
     explained : bool
     off, sd : dict of str to float
-        Errors and error bars of the sizes as shares of ∛volume, and of volume and facet areas as
+        Errors and error bars of the sizes as shares of ∛volume, and of volumes and facet areas as
         shares of these, of the fit of the true family; empty where it came into no question.
     seconds : float
         Time on one core [s].
@@ -97,9 +99,12 @@ def drawn(family: ShapeFamily, seed: int, index: int) -> tuple[Float, Microscope
     scope = scenes.microscope(0)
     rng = np.random.default_rng([seed, index, 18])
     free = len(family.relabellings) > len(family.group)
-    sizes = rng.uniform(_LEAST_AXIS if free else _LEAST, 1.0, family.n)
+    outer = family.n - isinstance(family, Shelled)
+    sizes = rng.uniform(_LEAST_AXIS if free else _LEAST, 1.0, outer)
     field = min(scope.scan.shape) * scope.scan.pixel_size_nm
     wanted = field * rng.uniform(*_SHARE)
+    if isinstance(family, Shelled):
+        sizes = np.append(sizes, sizes.sum() * rng.uniform(*_INNER))
     return sizes * wanted / np.cbrt(family.measures(sizes)["volume"]), scope
 
 
@@ -171,7 +176,9 @@ def _read(
     from stemfast.simulation.simulate import simulate
 
     views, tilted = TASKS[task]
-    number = 1000 * index + list(FAMILIES).index(family.name)
+    # A particle with a core stands like the same one without.
+    plain = family.outer if isinstance(family, Shelled) else family
+    number = 1000 * index + list(FAMILIES).index(plain.name)
     sizes, scope = drawn(family, seed, number)
     poses = random(views, seed=seed, first_index=16 * number)
     turns = None
@@ -212,10 +219,17 @@ def _errors(
     order = min(orders, key=lambda one: float(np.abs(fit.sizes_nm[one] - sizes).max()))
     errors = (fit.sizes_nm[order] - sizes) / size
     bars = np.sqrt(fit.covariance.diagonal())[order] / size
-    off = dict(zip(family.parameters, errors.tolist(), strict=True))
-    sd = dict(zip(family.parameters, bars.tolist(), strict=True))
+    names = family.outer.parameters if isinstance(family, Shelled) else family.parameters
+    off = dict(zip(names, errors.tolist(), strict=False))
+    sd = dict(zip(names, bars.tolist(), strict=False))
     measures = measured(family, fit.sizes_nm, fit.covariance)
     pairs = {"volume": measures.volume_nm3, **measures.areas_nm2}
+    # Inner sizes as shares of ∛volume, volumes of core and shell as shares of these.
+    truth |= family.inside(sizes)
+    inside = measured(family, fit.sizes_nm[order], fit.covariance[np.ix_(order, order)]).inside
+    for name, (value, error) in inside.items():
+        over = truth[name] if name.endswith("volume") else size
+        off[name], sd[name] = (value - truth[name]) / over, error / over
     for name, (value, error) in pairs.items():
         if truth.get(name, 0.0) > 0:
             off[name] = value / truth[name] - 1.0

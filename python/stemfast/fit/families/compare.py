@@ -153,15 +153,15 @@ def compare_families(
     _crossed(coarse, medium, rivals, fits, quick, known)
     last = {name: own[0].log_evidence for name, own in fits.items()}
     chosen = _nearest(last, _LAST, k * _CLOSE)
-    best: dict[str, FamilyFit] = {}
-    evidence = {family.name: -np.inf for family in rivals}
+    modes: dict[str, list[FamilyFit]] = {}
     for name in chosen:
         report(f"refining: {name}")
-        modes = _modes([refined(fine, one.family, one.shapes, known, before=one.before)
-                        for one in fits[name][:_MODES]])  # fmt: skip
-        evidence[name] = _log_sum([mode.log_evidence for mode in modes])
-        if evidence[name] > -np.inf:
-            best[name] = modes[0]
+        modes[name] = _modes([refined(fine, one.family, one.shapes, known, before=one.before)
+                              for one in fits[name][:_MODES]])  # fmt: skip
+    _simplified(fine, modes, known)
+    evidence = {family.name: -np.inf for family in rivals}
+    evidence |= {name: _log_sum([mode.log_evidence for mode in own]) for name, own in modes.items()}
+    best = {name: own[0] for name, own in modes.items() if evidence[name] > -np.inf}
     if not best:
         raise np.linalg.LinAlgError("no family has a maximum that the images hold")
     return FamilyComparison(best, evidence)
@@ -280,6 +280,21 @@ def _crossed(
             continue
         fit = refined(medium, family, fit.shapes, known, before=fit.before)
         fits[family.name] = _modes([*(own or []), fit])
+
+
+def _simplified(
+    fine: tuple[Observation, ...], modes: dict[str, list[FamilyFit]], known: Known
+) -> None:
+    """Fit what the best family holds from its poses too, on the finest grid.
+
+    Of many views one may rest at a pose beside the best, which then counts against its family.
+    """
+    best = max((own[0] for own in modes.values()), key=lambda fit: fit.log_evidence)
+    for own in modes.values():
+        family = own[0].family
+        if family is not best.family and best.family.holds(family):
+            shapes = tuple(replace(at, sizes_nm=own[0].sizes_nm) for at in best.shapes)
+            own[:] = _modes([*own, refined(fine, family, shapes, known, before=best.before)])
 
 
 def _modes(fits: list[FamilyFit]) -> list[FamilyFit]:

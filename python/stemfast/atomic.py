@@ -1,7 +1,8 @@
 """Files that are either whole or absent: write beside, flush to disk, rename.
 
 A reader never sees half a file under its final name, whatever stops the writer: an exception,
-Ctrl-C, a kill or a power cut.
+Ctrl-C, a kill or a power cut. What a killed writer left beside goes when somebody next writes into
+the folder.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -43,8 +45,38 @@ def _flush(path: Path) -> None:
 
 def _beside(final: Path) -> Path:
     # Machines that share a folder, and threads of a process, must not share the name.
+    _remove_orphans(final.parent)
     unique = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
     return final.with_name(f".{final.name}.{unique}.tmp")
+
+
+_seen: set[Path] = set()
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Remove what processes of this machine that no longer run left in a folder, once a process."""
+    if os.name == "nt" or folder in _seen or not folder.is_dir():
+        return
+    _seen.add(folder)
+    name = re.compile(rf"\..+\.{re.escape(platform.node())}-(\d+)-[0-9a-f]{{8}}\.tmp")
+    for leftover in folder.iterdir():
+        found = name.fullmatch(leftover.name)
+        if found is None or _runs(int(found[1])):
+            continue
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 @contextmanager
@@ -118,8 +150,12 @@ def replacing_in(folder: str | Path) -> Iterator[Path]:
     draft.mkdir()
     try:
         yield draft
-        for file in sorted(draft.iterdir()):
+        files = sorted(draft.iterdir())
+        for file in files:
+            _flush(file)
+        for file in files:
             os.replace(file, target / file.name)
+        _flush(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -106,9 +106,9 @@ def test_what_a_killed_writer_left_goes_away(tmp_path):
 def test_two_writers_are_one_too_many(tmp_path):
     plan = FieldPlan(RECIPE, 4, {"train": (0, 1)})
     folder = write_fields(tmp_path / "set", plan)
-    lock = FileLock(folder / ".writing")
+    lock = FileLock(folder / ".lock")
     assert lock.acquire()
-    with pytest.raises(ValueError, match="is being written by another process"):
+    with pytest.raises(FileExistsError, match="another run writes to"):
         write_fields(folder, plan)
     lock.release()
     write_fields(folder, plan)

@@ -131,7 +131,7 @@ def test_one_table_of_all_files_and_a_report_of_it(undisturbed):
     assert sum(one["share"] for one in told["shapes"]) == pytest.approx(1.0)
     assert report.failed == 1
     assert not list(out.rglob("*.tmp"))
-    assert not (out / run.LOCK).exists()
+    assert not (out / ".lock").exists()
 
 
 def test_the_page_needs_nothing_else(undisturbed):
@@ -256,7 +256,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(
 
 
 def test_a_second_run_in_the_same_folder_is_refused(session, settings, tmp_path):
-    other = FileLock(tmp_path / run.LOCK)
+    other = FileLock(tmp_path / ".lock")
     assert other.acquire()
     with pytest.raises(FileExistsError, match="another run writes to"):
         classify_folder(session, tmp_path, **settings)

@@ -13,7 +13,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FileLock", "held"]
+__all__ = ["FileLock", "alone", "held"]
 
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
 
@@ -97,3 +97,36 @@ def held(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder of results, made if missing, against a second run.
+
+    Where the block raises before anything is in a folder that was made for it, the folder goes.
+
+    Raises
+    ------
+    FileExistsError
+        If another run holds it.
+    OSError
+        If it cannot be made or written to.
+    """
+    there = folder.is_dir()
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = lock.acquire()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+    if not free:
+        raise FileExistsError(
+            f"another run writes to {folder} now: wait for it, or give another folder with --out"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+        if not there:
+            with suppress(OSError):  # results are in it
+                folder.rmdir()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stemfast.dataset.interrupt import Interrupts
-from stemfast.dataset.lock import FileLock
+from stemfast.dataset.lock import alone
 from stemfast.populations.about import About, write_about
 from stemfast.populations.files import Settling, micrographs_in
 from stemfast.populations.one_file import classify_on_worker, classify_one, failure
@@ -26,7 +26,6 @@ from stemfast.populations.settings import NetworkCard, RunSettings, settings_for
 
 __all__ = ["classify_folder", "watch_folder"]
 
-LOCK = ".lock"
 KILLED = "several workers died of it: out of memory?"
 POLL_S = 2.0
 REPORT_EVERY_S = 60.0
@@ -224,17 +223,10 @@ def _done(run: _Run) -> set[Task]:
 @contextmanager
 def _alone(run: _Run) -> Iterator[None]:
     """The folder of results, made, described, and locked against a second run."""
-    (run.out / FOLDER).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.out / LOCK)
-    if not lock.acquire():
-        raise FileExistsError(
-            f"another run writes to {run.out} now: wait for it, or give another folder with --out"
-        )
-    try:
+    with alone(run.out):
+        (run.out / FOLDER).mkdir(exist_ok=True)
         write_about(run.out, About(run.folder.resolve().name, run.settings, run.card))
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

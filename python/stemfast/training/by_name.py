@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stemfast.arguments import did_you_mean
+from stemfast.dataset.lock import alone
 from stemfast.training import experiment as experiments
 from stemfast.training import run
 from stemfast.training.experiment import Experiment
@@ -88,7 +89,7 @@ def train(
     ValueError
         If there is no such experiment, or an argument has no effect on it.
     FileExistsError
-        If `folder` holds a run and `resume` is False.
+        If `folder` holds a run and `resume` is False, or another run writes to it now.
     FileNotFoundError
         If there is nothing to resume.
     """
@@ -106,9 +107,10 @@ def train(
     place = Path("runs") / name if folder is None else Path(folder)
     if experiment == FINDER:
         _refuse_for_finder(minutes, device, tensorboard, like)
-        return _train_finder(
-            place, changes, own, resume=resume, workers=n_threads, command=command, say=say
-        )
+        with alone(place):
+            return _train_finder(
+                place, changes, own, resume=resume, workers=n_threads, command=command, say=say
+            )
     if own is not None:
         raise ValueError(f"own is for the finder, expected it left out for {name!r}")
     if isinstance(experiment, str):
@@ -120,17 +122,18 @@ def train(
     start: Callable[..., Any] = run.train
     if isinstance(experiment, GroundTruthExperiment):
         from stemfast.training.reconstruction.run import train as start
-    return start(
-        experiment,
-        place,
-        minutes=minutes,
-        resume=resume,
-        device=device,
-        n_threads=n_threads,
-        checkpoint_s=checkpoint_s,
-        tensorboard=tensorboard,
-        command=command,
-    )
+    with alone(place):
+        return start(
+            experiment,
+            place,
+            minutes=minutes,
+            resume=resume,
+            device=device,
+            n_threads=n_threads,
+            checkpoint_s=checkpoint_s,
+            tensorboard=tensorboard,
+            command=command,
+        )
 
 
 def chosen_experiment(name: str, like: Path | None, sets: Sequence[str]) -> Any:

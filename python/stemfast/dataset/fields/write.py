@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from stemfast.dataset.fields.card import Content, card
 from stemfast.dataset.fields.parquet import write_parquet
 from stemfast.dataset.fields.plan import FieldPlan, Place
 from stemfast.dataset.fields.record import Record, grey_levels, recorded
-from stemfast.dataset.lock import FileLock
+from stemfast.dataset.lock import alone
 from stemfast.fields import Field
 from stemfast.image import Image
 
@@ -57,8 +56,9 @@ def write_fields(
     Raises
     ------
     ValueError
-        If the folder holds something else or another process writes there, or `workers` is not at
-        least 1.
+        If the folder holds something else, or `workers` is not at least 1.
+    FileExistsError
+        If another run writes there.
     ModuleNotFoundError
         If Pillow, pyarrow or, for TIFF, RosettaSciIO is needed and not installed.
 
@@ -77,22 +77,10 @@ def write_fields(
     if parquet:
         import pyarrow.parquet  # noqa: F401 - missed before any work starts
     plan.claim(where)
-    with _alone(where):
+    with alone(where):  # annotations are of what one writer finds there
         _write_missing(where, plan, workers, advance)
         _annotate(where, plan, parquet=parquet)
     return where
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Hold the folder's lock: annotations are of what one writer finds there."""
-    lock = FileLock(directory / ".writing")
-    if not lock.acquire():
-        raise ValueError(f"{directory} is being written by another process: wait until it is done")
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _write_missing(

@@ -1,7 +1,8 @@
 """Errors and Ctrl-C on the command line: one line on stderr, and an exit code.
 
 Ctrl-C ends the process with code 130 also where compiled code holds the main thread: a second
-thread waits for the signal, gives Python a moment, then ends the process.
+thread waits for the signal, gives Python a moment, then ends the process. The signals of a
+scheduler (SIGTERM) and of a terminal that closes (SIGHUP) stop a command in the same way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 import typer
@@ -221,11 +223,19 @@ def show_warning(
     typer.echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
+_ORDERS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 def watch() -> None:
-    """Start to watch for Ctrl-C. Call once, in the main thread."""
+    """Start to watch for Ctrl-C and its like. Call once, in the main thread."""
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    for number in _ORDERS:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_unwatch)
     # The thread holds both ends open for as long as the process lives.
     threading.Thread(target=_wait, args=(receiver, sender), daemon=True).start()
 
@@ -236,14 +246,25 @@ def leave() -> NoReturn:
     Without the interpreter's usual farewell: XLA cannot cancel what its threads are doing, and
     they crash when the interpreter is torn down under them.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the terminal is gone
+            stream.flush()
     os._exit(STOPPED)
 
 
+def _unwatch() -> None:
+    """Let a forked process end of itself: the socket is its parent's, whom it would stop."""
+    signal.set_wakeup_fd(-1)
+    for number in _ORDERS:
+        if signal.getsignal(number) is signal.default_int_handler:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _wait(receiver: socket.socket, sender: socket.socket) -> None:
-    while signal.SIGINT not in receiver.recv(1):
+    stops = {signal.SIGINT, *_ORDERS}
+    while stops.isdisjoint(receiver.recv(1)):
         pass
     time.sleep(_MOMENT_S)
-    os.write(2, b"stopped\n")
+    with suppress(OSError):
+        os.write(2, b"stopped\n")
     os._exit(STOPPED)

@@ -121,6 +121,20 @@ def join(directory: Path, plan: Plan) -> None:
             plan.header.write_to(directory / PLAN_FILE)
 
 
+def check_there(directory: Path) -> None:
+    """Refuse to add a shard to a data set that somebody removed while it was written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither its plan nor its manifest: the shard would be nobody's.
+    """
+    if not any((directory / name).is_file() for name in (PLAN_FILE, MANIFEST_FILE)):
+        raise FileNotFoundError(
+            errno.ENOENT, "the data set was removed while it was written", str(directory)
+        )
+
+
 def _folded(directory: Path) -> dict[str, ShardEntry]:
     path = directory / MANIFEST_FILE
     if not path.is_file():

@@ -195,6 +195,7 @@ class _Writer:
                     sha256=sha256,
                 )
                 entry.write_to(entry_path(self.directory, shard))
+                folder.check_there(self.directory)
         except FileNotFoundError:
             # Where there are no locks, another writer may have finished the set under our hands.
             if folder.entry(self.directory, shard) is None:

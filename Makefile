@@ -18,12 +18,13 @@ SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 PY := python tests bench examples
 
-.PHONY: help demo test check fuzz sanitize bench format docs docs-links architecture clean
+.PHONY: help demo test check fuzz faults sanitize bench format docs docs-links architecture clean
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '3,4s/^# *//p' Makefile
 	@echo "make sanitize  the core's tests under AddressSanitizer and UBSan"
+	@echo "make faults    commands killed, on full disks, in folders that vanish"
 	@echo "make bench     speed, against what is being beaten"
 	@echo "make docs      the documentation site, in build/docs"
 	@echo "make format    ruff and clang-format, in place"
@@ -45,6 +46,9 @@ check: $(VENV)/.installed-test
 
 fuzz: $(VENV)/.installed-test
 	STEMFAST_FUZZ_CALLS=10000 $(BIN)/python -m pytest -q tests/test_random_calls.py
+
+faults: $(VENV)/.installed-test
+	$(BIN)/python tests/faults.py
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest bench --benchmark-only

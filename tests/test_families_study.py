@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -19,13 +20,28 @@ def test_a_study_reads_goes_on_and_draws(tmp_path):
     assert "| 1 image | 2 | 100.0" in first.output
     assert picture.read_bytes()[:4] == b"\x89PNG"
     before = file.read_text()
-    readings = read_families(["octahedron", "cube"], ["1 image"], 1, path=file)
+    names = ["octahedron", "cube"]
+    readings = read_families(names, ["1 image"], 1, path=file, rivals=names)
     assert file.read_text() == before  # what is there is not done again
     assert confusions(readings) == {("octahedron", "octahedron"): 1, ("cube", "cube"): 1}
     for reading in readings:
         # Two-sided at five standard errors, one length each: by chance once in a million.
         (name,) = [one for one in reading.off if one.startswith(("half", "distance"))]
         assert abs(reading.off[name]) < 5 * reading.sd[name]
+
+
+@pytest.mark.parametrize("study", ["families", "match", "confidence"])
+def test_a_record_of_something_else_is_refused_by_name(tmp_path, study):
+    file = tmp_path / "a.npy"
+    np.save(file, np.arange(300, dtype=">f8"))
+    before = file.read_bytes()
+    result = CliRunner().invoke(app, ["study", study, "--out", str(file)])
+    assert result.exit_code == 2
+    assert (
+        f"a.npy is no record of stemfast {'' if study == 'confidence' else 'study '}"
+        in result.stderr
+    )
+    assert file.read_bytes() == before
 
 
 def test_tasks_that_are_none_are_refused(tmp_path):

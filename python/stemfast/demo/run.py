@@ -23,7 +23,7 @@ from stemfast.dataset import Dataset
 from stemfast.demo.batch import report_batch, report_real, tilt_pair
 from stemfast.demo.settings import DemoSettings
 from stemfast.finding import find
-from stemfast.finding.files import LABELS
+from stemfast.finding.files import LABELS, checked_folder
 from stemfast.image import Image
 from stemfast.micrograph.families import holds
 
@@ -170,6 +170,8 @@ def run(
     ------
     ValueError
         If a data set in `directory` was made with another seed or other settings.
+    NotADirectoryError
+        If `directory` is a file.
 
     Notes
     -----
@@ -182,7 +184,7 @@ def run(
     """
     from stemfast import gallery
 
-    folder, sizes = Path(directory), settings or DemoSettings()
+    folder, sizes = checked_folder(directory), settings or DemoSettings()
     console = Console(highlight=False, markup=False, soft_wrap=True)
     say = console.print
     began = time.perf_counter()

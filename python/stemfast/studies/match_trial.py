@@ -7,11 +7,10 @@ smoothing, JPEG), after which nobody can tell the electrons.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from stemfast.matching import match
 from stemfast.matching.sizes import range_of
 from stemfast.matching.transfer_curve import film_mask
 from stemfast.micrograph.files.error import MicrographError
+from stemfast.studies.record import Record
 
 __all__ = ["MEASURED", "Summary", "Trial", "summaries", "table", "trial"]
 
@@ -79,6 +79,11 @@ class Trial:
     why: dict[str, str]
     seconds: float
 
+    @property
+    def key(self) -> int:
+        """Key of the field within a record."""
+        return self.index
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -126,17 +131,18 @@ def trial(
     Returns
     -------
     list of Trial
+
+    Raises
+    ------
+    ValueError
+        If the file is no record of this command and seed.
     """
-    file = Path(path)
-    known: dict[int, Trial] = {}
-    if file.exists():
-        lines = file.read_text(encoding="utf-8").splitlines()
-        known = {one.index: one for one in (Trial(**json.loads(line)) for line in lines)}
+    record = Record(Path(path), "study match", Trial)
+    known = record.resume({"seed": seed})
     for index in range(n):
         if index not in known:
             known[index] = _matched(seed, index)
-            with file.open("a", encoding="utf-8") as record:
-                record.write(json.dumps(asdict(known[index])) + "\n")
+            record.append(known[index])
         if progress is not None:
             progress(index + 1)
     return [known[index] for index in range(n)]

@@ -6,10 +6,11 @@ A record is a file of JSON lines: one that says what the run is of, then one for
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from stemfast.fit.image.goodness import LEAST_P
 from stemfast.fit.tasks import check_recipe
@@ -46,7 +47,17 @@ class Entry:
         return self.index
 
 
-T = TypeVar("T", bound=Entry)
+class Kept(Protocol):
+    """A dataclass that a record keeps, one line each."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> Any: ...
+
+
+T = TypeVar("T", bound=Kept)
+E = TypeVar("E", bound=Entry)
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ class Record(Generic[T]):
         with self.file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(line) + "\n")
 
-    def resume(self, settings: dict[str, Any]) -> dict[int, T]:
+    def resume(self, settings: dict[str, Any]) -> dict[Any, T]:
         """Entries of a run in the file, by key; starts the file if there is none.
 
         Parameters
@@ -88,7 +99,8 @@ class Record(Generic[T]):
             If the file is no record, of another run, or damaged; it is then left as it is.
         """
         head = {"format": f"stemfast {self.command} 1", **settings}
-        text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
+        content = self.file.read_bytes() if self.file.exists() else b""
+        text = content.decode("utf-8", "replace")
         if not text:
             self._write(head)
             return {}
@@ -109,8 +121,7 @@ class Record(Generic[T]):
         rest = others.pop()
         entries = [self._entry(line, number) for number, line in enumerate(others, start=2)]
         if rest:  # a kill cut the last line short
-            with self.file.open("r+", encoding="utf-8") as lines:
-                lines.truncate(len(text.encode("utf-8")) - len(rest.encode("utf-8")))
+            os.truncate(self.file, content.rindex(b"\n") + 1)
         return {entry.key: entry for entry in entries}
 
     def _entry(self, line: str, number: int) -> T:
@@ -148,15 +159,15 @@ def _differing(found: object, wanted: object) -> str:
 
 
 def read_test_images(
-    read: Callable[[Scenes], T],
+    read: Callable[[Scenes], E],
     recipe: Recipe,
     n: int,
     *,
     seed: int,
-    record: Record[T] | None,
-    report: Callable[[T, int], None] | None,
+    record: Record[E] | None,
+    report: Callable[[E, int], None] | None,
     **settings: Any,
-) -> tuple[T, ...]:
+) -> tuple[E, ...]:
     """Read test images of a recipe, but for those that a record holds already.
 
     Parameters

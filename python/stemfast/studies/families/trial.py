@@ -6,10 +6,9 @@ member of a family. The fit knows the microscope; poses are unknown, or those of
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +23,7 @@ from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.turns import Turns
 from stemfast.microscope import Microscope
+from stemfast.studies.record import Record
 
 __all__ = ["TASKS", "FamilyReading", "drawn", "read_families"]
 
@@ -76,6 +76,11 @@ class FamilyReading:
     off: dict[str, float]
     sd: dict[str, float]
     seconds: float
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """Key of the reading within a record."""
+        return self.index, self.family, self.task
 
     @property
     def right(self) -> bool:
@@ -139,7 +144,7 @@ def read_families(
     Raises
     ------
     ValueError
-        If there is no such family or task.
+        If there is no such family or task, or the file is no record of this seed and these rivals.
     """
     for task in tasks:
         if task not in TASKS:
@@ -147,12 +152,8 @@ def read_families(
     compared = [family_of(name) for name in (rivals or FAMILIES)]
     for name in names:
         family_of(name)
-    file = Path(path)
-    known: dict[tuple[int, str, str], FamilyReading] = {}
-    if file.exists():
-        lines = file.read_text(encoding="utf-8").splitlines()
-        every = [FamilyReading(**json.loads(line)) for line in lines]
-        known = {(one.index, one.family, one.task): one for one in every}
+    record = Record(Path(path), "study families", FamilyReading)
+    known = record.resume({"seed": seed, "rivals": None if rivals is None else list(rivals)})
     found = []
     for index in range(n):
         for name in names:
@@ -160,8 +161,7 @@ def read_families(
                 key = (index, name, task)
                 if key not in known:
                     known[key] = _read(family_of(name), task, seed, index, compared)
-                    with file.open("a", encoding="utf-8") as record:
-                        record.write(json.dumps(asdict(known[key])) + "\n")
+                    record.append(known[key])
                 found.append(known[key])
                 if report is not None:
                     report(known[key], len(found))

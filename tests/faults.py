@@ -284,12 +284,13 @@ def _unreadable(file: Path) -> str:
     return ""
 
 
-def hidden(out: Path) -> list[str]:
-    """What is left of files that were never finished."""
+def hidden(out: Path, *, locks: bool = True) -> list[str]:
+    """What is left of files that were never finished, and of locks that are empty files."""
     return [
         f"{file.name} is left over"
         for file in sorted(out.parent.rglob("*"))
-        if file.name.startswith(".") or "tmp" in file.suffix
+        if (file.name.startswith(".") and (locks or not file.name.endswith("lock")))
+        or "tmp" in file.suffix
     ]
 
 
@@ -341,7 +342,7 @@ class Trials:
             gone = before - {file.name for file in out.rglob(self.job.kept)}
             wrong += [f"{name} is gone" for name in sorted(gone)]
             if number != signal.SIGKILL:
-                wrong += hidden(out)
+                wrong += hidden(out, locks=False)
             if ended.code == 0:
                 break
         return wrong + self.finish(out)

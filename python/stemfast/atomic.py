@@ -147,8 +147,8 @@ def replacing_in(folder: str | Path) -> Iterator[Path]:
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     draft = _beside(target / "draft")
-    draft.mkdir()
     try:
+        draft.mkdir()
         yield draft
         files = sorted(draft.iterdir())
         for file in files:
@@ -187,8 +187,8 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     if not final.parent.is_dir():
         raise FileNotFoundError(f"the folder {final.parent} does not exist")
     temporary = _beside(final)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         yield temporary
         for part in temporary.rglob("*"):
             _flush(part)

@@ -122,12 +122,12 @@ def join(directory: Path, plan: Plan) -> None:
 
 
 def check_there(directory: Path) -> None:
-    """Refuse to add a shard to a data set that somebody removed while it was written.
+    """Refuse to go on with a data set that somebody removed while it was written.
 
     Raises
     ------
     FileNotFoundError
-        If there is neither its plan nor its manifest: the shard would be nobody's.
+        If there is neither its plan nor its manifest.
     """
     if not any((directory / name).is_file() for name in (PLAN_FILE, MANIFEST_FILE)):
         raise FileNotFoundError(

@@ -91,9 +91,9 @@ def _same_file(descriptor: int, path: Path) -> bool:
 def held(path: Path) -> Iterator[None]:
     """Hold a lock for the length of a block, after waiting for it."""
     lock = FileLock(path)
-    while not lock.acquire():
-        time.sleep(0.02)
     try:
+        while not lock.acquire():
+            time.sleep(0.02)
         yield
     finally:
         lock.release()
@@ -115,18 +115,22 @@ def alone(folder: Path) -> Iterator[None]:
     there = folder.is_dir()
     lock = FileLock(folder / ".lock")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        free = lock.acquire()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from error
-    if not free:
-        raise FileExistsError(
-            f"another run writes to {folder} now: wait for it, or give another folder with --out"
-        )
-    try:
+        if not _made_and_locked(folder, lock):
+            raise FileExistsError(
+                f"another run writes to {folder} now: wait for it, or give another folder with "
+                "--out"
+            )
         yield
     finally:
         lock.release()
         if not there:
             with suppress(OSError):  # results are in it
                 folder.rmdir()
+
+
+def _made_and_locked(folder: Path, lock: FileLock) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return lock.acquire()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error

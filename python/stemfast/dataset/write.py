@@ -97,6 +97,7 @@ class _Writer:
         self.n_threads, self.advance = n_threads, advance
         self._stopped = Event()
         self._held: set[FileLock] = set()
+        self._stored: list[ShardPlan] = []
         self._buffers: list[NDArray[Any]] = []
         self._piece = max(1, FIRST_PIECE_PIXELS // math.prod(plan.recipe.image_shape))
 
@@ -128,6 +129,7 @@ class _Writer:
                     storing.popleft().result()
         for future in storing:
             future.result()
+        self._check_there()
 
     def _resize_pieces(self, took_s: float) -> None:
         """Make the next pieces larger or smaller. The images do not depend on it."""
@@ -195,14 +197,25 @@ class _Writer:
                     sha256=sha256,
                 )
                 entry.write_to(entry_path(self.directory, shard))
-                folder.check_there(self.directory)
         except FileNotFoundError:
             # Where there are no locks, another writer may have finished the set under our hands.
             if folder.entry(self.directory, shard) is None:
                 raise
+        self._stored.append(shard)
+        self._check_there()
         assert claim.images is not None
         self._buffers.append(claim.images)
         self._release(claim.lock)
+
+    def _check_there(self) -> None:
+        """Take back the shards of this run if somebody removed the set: they would be nobody's."""
+        try:
+            folder.check_there(self.directory)
+        except FileNotFoundError:
+            for shard in self._stored:
+                (self.directory / shard.file).unlink(missing_ok=True)
+                entry_path(self.directory, shard).unlink(missing_ok=True)
+            raise
 
 
 def _ahead(pool: ThreadPoolExecutor, items: Iterator[_T]) -> Iterator[_T]:

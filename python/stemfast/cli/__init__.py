@@ -119,6 +119,8 @@ def main() -> None:
     keep_compiled()
     try:
         app(prog_name="stemfast")
+    except KeyboardInterrupt:  # before there was a command to stop
+        leave()
     except SystemExit as ended:
         if ended.code == STOPPED:
             leave()

@@ -51,6 +51,7 @@ _OTHER_NAMES = {
     "changes": "--set",
     "n_threads": "--threads",
     "tasks": "--task",
+    "pixel_size_nm": "--pixel-size",
     "Scan.shape": "--pixels",
     "Probe.fwhm_nm": "--probe-nm",
     "Film.thickness_nm": "--film-nm",
@@ -234,6 +235,7 @@ def watch() -> None:
     for number in _ORDERS:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
             signal.signal(number, signal.default_int_handler)
+    sys.unraisablehook = _tell_unraisable
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_unwatch)
     # The thread holds both ends open for as long as the process lives.
@@ -250,6 +252,14 @@ def leave() -> NoReturn:
         with suppress(OSError):  # the terminal is gone
             stream.flush()
     os._exit(STOPPED)
+
+
+def _tell_unraisable(dropped: sys.UnraisableHookArgs) -> None:
+    """Report what destructors and callbacks raise; a Ctrl-C that they dropped is sent again."""
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def _unwatch() -> None:

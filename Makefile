@@ -46,7 +46,7 @@ check: $(VENV)/.installed-test
 
 fuzz: $(VENV)/.installed-test
 	STEMFAST_FUZZ_CALLS=10000 STEMFAST_HASH_IMAGES=1000 $(BIN)/python -m pytest -q \
-	    tests/test_random_calls.py tests/test_image_hashes.py
+	    tests/test_random_calls.py tests/test_random_commands.py tests/test_image_hashes.py
 
 faults: $(VENV)/.installed-test
 	$(BIN)/python tests/faults.py

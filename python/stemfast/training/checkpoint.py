@@ -64,6 +64,11 @@ def save(folder: Path, state: Stepped, seconds: float) -> None:
         Its step is the checkpoint's name; one that is there already stays.
     seconds : float
         Training took so far [s].
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be written, as on a full disk; nothing of it is left.
     """
     import orbax.checkpoint as ocp
 
@@ -71,8 +76,15 @@ def save(folder: Path, state: Stepped, seconds: float) -> None:
     if step in _steps(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer() as writer:
-        writer.save((folder / str(step)).absolute(), _content(state, seconds))
+    try:
+        with ocp.StandardCheckpointer() as writer:
+            writer.save((folder / str(step)).absolute(), _content(state, seconds))
+    except (OSError, ValueError) as error:
+        for unfinished in folder.glob(f"{step}.orbax-checkpoint-tmp*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise
     for old in _steps(folder)[:-KEPT]:
         shutil.rmtree(folder / str(old))
 

@@ -279,6 +279,7 @@ def test_a_command_works_or_says_why(place, name, chosen, cut):
     assert not changed, told
     if len(tried) == 1 and err != usual(name):
         came = [word.partition("=")[0][:40] for word in words[-tried[0].takes :] if word.strip()]
+        came = [word.encode("utf-8", "backslashreplace").decode() for word in came]
         assert any(one in err for one in (tried[0].name, *came)), f"not named: {told}"
     if name != "dataset create" and "left out" not in err:  # some of several files
         assert not new, told

@@ -114,6 +114,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_go_on(folder, tmp_pat
 MISTAKES = {
     "no such file": (["{}/c.npy"], "there is no file"),
     "nearly": (["{}/a.npz"], "did you mean"),
+    "no name": ([""], "FILE is ''"),
     "no match": (["{}/*.dm4"], "no file matches"),
     "contrast": (["{}/a.npy", "--contrast", "brigth"], "did you mean bright"),
     "scale bar": (["{}/a.npy", "--scale-bar", "50"], "--scale-bar is '50'"),

@@ -111,6 +111,8 @@ def micrographs(names: Sequence[str]) -> list[Path]:
 
     paths: list[Path] = []
     for name in names:
+        if not name:
+            raise ValueError("FILE is '', expected files, folders or patterns")
         path = Path(name)
         if path.is_dir() and path.suffix.lower() != ".zspy":
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)

@@ -1,7 +1,9 @@
 """What the whole test run needs."""
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -54,6 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ |= {"JAX_COMPILATION_CACHE_DIR": str(cache.mkdir("jax")), **COMPILED}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> Iterator[None]:
+    """Leave what a file of tests made out of later garbage collections.
+
+    JAX keeps millions of objects for what it compiled, and each collection would look at all of
+    them: a second and more late in the run, and reading a micrograph collects.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from stemfast.cli import app
 from stemfast.cli.particle import Shape, build, pose
 from stemfast.image import files as image_file
 from stemfast.studies.match_trial import Trial
+from stemfast.studies.record import Record
 
 COMMANDS = ["info", "simulate", "gallery", "demo", "classify", "report"]
 
@@ -349,9 +350,11 @@ def test_simulate_writes_the_truth(stemfast, tmp_path):
 def test_every_study_that_prints_a_table_prints_json(stemfast, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one = Trial(0, "sparse", False, False, {"gain": 2.0}, {"gain": 2.1}, {"gain": 0.2}, {}, 1.0)
-    (tmp_path / "known.jsonl").write_text(json.dumps(asdict(one)) + "\n")
+    record = Record(tmp_path / "known.jsonl", "study match", Trial)
+    record.resume({"seed": 0})
+    record.append(one)
     done = stemfast("study", "match", "-n", "1", "--out", "known.jsonl", "--json")
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout) == [asdict(one)]
     assert "| `gain` | 1 of 1 |" in done.stderr
     studies = typer.main.get_command(app).commands["study"].commands

@@ -103,7 +103,7 @@ def test_predict_resamples_and_says_how(network, tmp_path):
     assert len([line for line in said.splitlines() if "fine.npy," in line]) == 3
     code, said = stemfast("predict", network, tmp_path / "fine.npy", "--pixel-size", -1)
     assert code == 2
-    assert "pixel_size_nm is -1" in said
+    assert "--pixel-size is -1" in said
 
 
 def test_predict_takes_the_pixel_size_that_a_data_set_says(network, tmp_path):
@@ -171,7 +171,7 @@ def test_predict_refuses_what_the_network_cannot_read(network, tmp_path, content
         (("predict", "finder", "x.npy"), "use 'stemfast find'"),
         (("predict", "ground-truth", "x.npy"), "use 'stemfast reconstruct'"),
         (("predict", "count", "x.npy"), "there is no such file"),
-        (("predict", "count", "x.npy", "--pixel-size", "nan"), "pixel_size_nm is nan"),
+        (("predict", "count", "x.npy", "--pixel-size", "nan"), "--pixel-size is nan"),
         (("predict", "count", "x.npy", "--sets", "2"), "coverage is 2"),
     ],
 )

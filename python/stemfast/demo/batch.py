@@ -11,6 +11,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from stemfast import atomic, micrograph
+from stemfast.finding import find
+from stemfast.finding.files import OVERLAY, TABLE, save_all
+from stemfast.finding.population import joined
+from stemfast.finding.table import Row
 from stemfast.fit.turns import Turns
 from stemfast.image import Image
 from stemfast.matching import match
@@ -21,7 +25,7 @@ from stemfast.populations.report import TRUTH
 from stemfast.reconstruction import Reconstruction, reconstruct, write_answer
 from stemfast.simulation.simulate import simulate
 
-__all__ = ["report_batch", "report_real", "tilt_pair"]
+__all__ = ["report_batch", "search_real", "tilt_pair"]
 
 
 def report_batch(
@@ -75,13 +79,15 @@ def report_batch(
     return {"shapes": [{name: one[name] for name in columns} for one in report.content["shapes"]]}
 
 
-def report_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Write the report of real micrographs, whose truth nobody knows.
+def search_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Find the particles of real micrographs, and write tables and pictures.
+
+    They have no scale, so sizes are in px, and their shapes are not named.
 
     Parameters
     ----------
     folder : Path
-        Gets ``report.html``.
+        Gets a table and a histogram of all, and a folder of each with its outlines.
     catalysts : Path
         Folder of the micrographs.
     say : callable
@@ -90,13 +96,23 @@ def report_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> di
     Returns
     -------
     dict
-        Numbers of files and particles, and the shares.
+        Particles found in each file.
     """
-    report = classify_folder(catalysts, folder)
-    say(f"\nreal micrographs: {catalysts}")
-    for line in str(report).splitlines():
-        say(f"  {line}")
-    return {name: report.content[name] for name in ("files", "particles", "shapes")}
+    paths = sorted(catalysts.glob("*.jpg"))
+    say(f"\nreal micrographs of catalysts: {len(paths)} in {catalysts}")
+    rows: list[Row] = []
+    sizes, counts = [], {}
+    for path in paths:
+        found = find(path)
+        found.save(folder / path.stem, table=False)
+        rows += [{"file": path.name, **row} for row in found.table]
+        sizes.append(found.sizes)
+        counts[path.name] = len(found)
+    for unit, those in joined(sizes).items():
+        say(f"  all files in {unit}: {those}")
+    save_all(folder, rows, joined(sizes))
+    say(f"  table {folder / TABLE}, outlines {folder}/*/{OVERLAY}")
+    return counts
 
 
 def tilt_pair(folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:

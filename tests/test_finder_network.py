@@ -294,7 +294,8 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="of another architecture"):
         run.start(replace(small, start_from="finder"))
     with pytest.raises(ValueError, match="expected 'finder' or the folder of a trained finder"):
-        run.start(replace(small, start_from=str(tmp_path / "none")))
+        run.train_finder(replace(small, start_from=str(tmp_path / "none")), tmp_path / "unmade")
+    assert not (tmp_path / "unmade").exists()
 
 
 def test_a_labelled_image_says_what_it_is():

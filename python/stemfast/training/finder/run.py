@@ -38,25 +38,24 @@ def start(experiment: FinderExperiment) -> tuple[Any, FinderState]:
     ValueError
         If `start_from` names no finder, or one of another architecture.
     """
-    earlier = experiment.start_from
-    if earlier:
-        if earlier != "finder" and not is_finder(Path(earlier)):
-            raise ValueError(
-                f"start_from is {earlier!r}, expected 'finder' or the folder of a trained finder"
-            )
-        model = (
-            load_pretrained("finder").model
-            if earlier == "finder"
-            else load_finder(Path(earlier)).model
-        )
-        if model.config != experiment.network:
-            raise ValueError(f"start_from: {earlier} is of another architecture")
-    else:
-        model = Finder(experiment.network, rngs=nnx.Rngs(experiment.seed))
-    graph, params = nnx.split(model)
+    graph, params = nnx.split(_first_network(experiment))
     return graph, FinderState(
         jnp.zeros((), jnp.int32), params, params, experiment.optimiser().init(params)
     )
+
+
+def _first_network(experiment: FinderExperiment) -> Finder:
+    earlier = experiment.start_from
+    if not earlier:
+        return Finder(experiment.network, rngs=nnx.Rngs(experiment.seed))
+    if earlier != "finder" and not is_finder(Path(earlier)):
+        raise ValueError(
+            f"start_from is {earlier!r}, expected 'finder' or the folder of a trained finder"
+        )
+    found = load_pretrained("finder") if earlier == "finder" else load_finder(Path(earlier))
+    if found.model.config != experiment.network:
+        raise ValueError(f"start_from: {earlier} is of another architecture")
+    return found.model
 
 
 def train_finder(
@@ -86,8 +85,8 @@ def train_finder(
     checkpoint_s : float
         Time between checkpoints [s].
     own : list of Labelled, optional
-        Images of the user's. Half of them are learnt from beside simulated fields, from the
-        shipped network's weights on; the other half are held out, and scored before and after.
+        Images of the user's. Half of them are learnt from beside simulated fields; the other half
+        are held out, and scored before and after.
     command : str
         What the user typed, for the model card.
     say : callable
@@ -105,10 +104,10 @@ def train_finder(
         raise ValueError(f"{place} {problem}, or choose another --out")
     if resume:
         experiment = FinderExperiment.from_description(json.loads(begun.read_text("utf-8")))
+    graph, state = start(experiment)
     place.mkdir(parents=True, exist_ok=True)
     atomic.write_text(begun, json.dumps(experiment.described(), indent=2))
     learnt, held = (own or [])[::2], (own or [])[1::2]
-    graph, state = start(experiment)
     before = score_on(reader_of(nnx.merge(graph, state.params)), held) if held else None
     seconds = 0.0
     if checkpoint.latest(place / "checkpoints") is not None:

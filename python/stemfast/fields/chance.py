@@ -74,6 +74,12 @@ class Chance:
         """`n` indices of 0 … count − 1, (n,)."""
         return distributions.pick(count, self.uniform(n))
 
+    def by_weight(self, n: int, weight: Floats) -> Ints:
+        """`n` indices of weights, each as often as its weight says, (n,)."""
+        summed = np.cumsum(weight)
+        found = np.searchsorted(summed, summed[-1] * self.uniform(n), side="right")
+        return np.asarray(np.minimum(found, len(summed) - 1), np.int64)
+
     def normal(self, n: int) -> Floats:
         """Standard normal numbers, (n,)."""
         u = self.uniform(2 * n)

@@ -103,9 +103,7 @@ def _round_surface(
         rows = np.flatnonzero(within)
         if len(rows) == 0:
             rows = np.arange(len(diameter))
-        share = np.cumsum(diameter[rows] ** 2)
-        pick = np.searchsorted(share, share[-1] * own.uniform(n), side="right")
-        sphere = rows[np.minimum(pick, len(rows) - 1)]
+        sphere = rows[own.by_weight(n, diameter[rows] ** 2)]
         normal = own.directions(n)
         return centre[sphere] + 0.5 * diameter[sphere, None] * normal, normal
 
@@ -196,9 +194,7 @@ def porous(
     across = chance.log_normal(1.0, 0.5, clumps)
     across *= np.sqrt(height * width * chance.between(0.6, 3.0) / (0.785 * (across**2).sum()))
     middle = _grown(chance, across, extent_nm)
-    share = np.cumsum(across**2)
-    pick = np.searchsorted(share, share[-1] * chance.uniform(count), side="right")
-    pick = np.minimum(pick, clumps - 1)
+    pick = chance.by_weight(count, across**2)
     reach = 0.5 * across[pick] * np.sqrt(chance.uniform(count))
     centre = middle[pick] + chance.directions(count) * reach[:, None]
     bodies = Bodies()
@@ -286,9 +282,7 @@ def _flat_surface(bodies: Bodies, half: float) -> Callable[[Chance, int], tuple[
     flat = bodies.taken(np.arange(len(bodies)))
 
     def surface(own: Chance, n: int) -> tuple[Floats, Floats]:
-        share = np.cumsum(flat.scale[:, 0] * flat.scale[:, 1])
-        pick = np.searchsorted(share, share[-1] * own.uniform(n), side="right")
-        row = np.minimum(pick, len(flat) - 1)
+        row = own.by_weight(n, flat.scale[:, 0] * flat.scale[:, 1])
         u = own.uniform(3 * n).reshape(3, n)
         side = np.where(u[2] < 0.5, -1.0, 1.0)
         local = np.stack([(2 * u[0] - 1) * half, (2 * u[1] - 1) * half, 0.403 * side], axis=1)

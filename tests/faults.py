@@ -109,7 +109,7 @@ JOBS = {
 
 @dataclass
 class Ended:
-    """How a command ended: its exit code, or minus the signal that ended it, and its words."""
+    """End of a command: its exit code, or minus the signal that ended it, and its words."""
 
     code: int
     said: str
@@ -285,7 +285,7 @@ def _unreadable(file: Path) -> str:
 
 
 def hidden(out: Path, *, locks: bool = True) -> list[str]:
-    """What is left of files that were never finished, and of locks that are empty files."""
+    """Leftovers of files that were never finished, and of locks that are empty files."""
     return [
         f"{file.name} is left over"
         for file in sorted(out.parent.rglob("*"))

@@ -44,6 +44,8 @@ def test_the_demo_leaves_everything_it_promises(done):
         "shapes_confusion.png",
         "deformed_confusion.png",
         "gallery/gallery.png",
+        "gallery/shapes.png",
+        "gallery/corners.png",
         "gallery/rotation.gif",
         "micrograph/particles.csv",
         "micrograph/overlay.png",

@@ -191,14 +191,14 @@ def names(folder: Path) -> dict[str, int]:
 
 @functools.cache
 def usual(name: str) -> str:
-    """What a command says of its base words."""
+    """Words that a command prints for its base words."""
     said = run([*name.split(), *BASES[name].split()])[2]
     restored(Path.cwd())
     return said
 
 
 def restored(there: Path) -> tuple[set[str], set[str]]:
-    """What was changed, and what was new, in the folder, which is now as it was."""
+    """Files changed and files new in the folder, which is put back as it was."""
     pristine = there.parent / "pristine"
     was, now = names(pristine), names(there)
     new = set(now) - set(was)

@@ -45,8 +45,12 @@ def write(folder: str | PathLike[str], *, seed: int = 0) -> list[Path]:
 
     Examples
     --------
-    >>> write("pictures")[0].name  # doctest: +SKIP
-    'gallery.png'
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile(suffix=".png") as file:
+    ...     write(file.name)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: folder must be a folder, and ...png is a file
     """
     out = Path(folder)
     if out.exists() and not out.is_dir():

@@ -182,7 +182,7 @@ def chosen_families(
     found = _named_families(family)
     if core is not None:
         names = {one.name for one in found}
-        inside = [shelled(one, core) for one in found if not isinstance(one, Shelled)]
+        inside = [shelled(one, core) for one in found if one.outer is one]
         found += [one for one in inside if one.name not in names]
     for one in found:
         if isinstance(one, Shelled):
@@ -288,7 +288,7 @@ def summarise_family(
         family=fit.family.name,
         probabilities=found.probability,
         particle=fit.family.particle(fit.sizes_nm, known.material),
-        sizes_nm=dict(zip(_outer(fit.family).parameters, pairs, strict=False)),
+        sizes_nm=dict(zip(fit.family.outer.parameters, pairs, strict=False)),
         measures=measured(fit.family, fit.sizes_nm, covariance),
         images=images,
         assumptions=known.assumptions,
@@ -298,16 +298,12 @@ def summarise_family(
 
 def _outwards(family: ShapeFamily) -> Float:
     """Change of the sizes that moves every face outwards by 1 nm, as nearly as can be."""
-    if isinstance(family, Shelled):
+    if family.outer is not family:
         outwards = _outwards(family.outer)
         return np.append(outwards, outwards.sum())
     if isinstance(family, Family):
         return np.asarray(np.linalg.pinv(family.depths).sum(axis=1))
     return np.ones(family.n)
-
-
-def _outer(family: ShapeFamily) -> ShapeFamily:
-    return family.outer if isinstance(family, Shelled) else family
 
 
 def _is_volume(name: str) -> bool:

@@ -103,6 +103,11 @@ class ShapeFamily(ABC):
         return len(self.parameters)
 
     @property
+    def outer(self) -> ShapeFamily:
+        """Family of the outer surface: itself, where nothing is inside."""
+        return self
+
+    @property
     def chiral(self) -> bool:
         """True if no reflection leaves the members as they are."""
         return not bool((np.linalg.det(self.group) < 0).any())

@@ -80,7 +80,7 @@ class Shelled(ShapeFamily):
     def __init__(self, outer: ShapeFamily, core: str) -> None:
         if isinstance(outer, Shelled):
             raise TypeError(f"outer: {outer.name!r} has a {outer.what} already, expected none")
-        self.outer, self.core = outer, _checked(core)
+        self._outer, self.core = outer, _checked(core)
         self.what: str = VOID if core == VOID else "core"
         self.name = f"hollow {outer.name}" if core == VOID else f"{outer.name} with {core} core"
         self.parameters = (*outer.parameters, f"sum of {self.what} sizes")
@@ -91,6 +91,11 @@ class Shelled(ShapeFamily):
         self.contrast = 0.0 if core == VOID else None
         self._curve: ScatteringCurve | None = None
         self._known: dict[tuple[str, Collection], Shelled] = {}
+
+    @property
+    def outer(self) -> ShapeFamily:
+        """Family of the outer surface, and of the inner one."""
+        return self._outer
 
     def under(self, microscopes: Sequence[Microscope], material: str) -> Shelled:
         """The same under microscopes, with a shell of a material.

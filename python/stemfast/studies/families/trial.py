@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from stemfast.fit.families.compare import FamilyComparison, compare_families
 from stemfast.fit.families.measures import measured
 from stemfast.fit.families.shape_family import ShapeFamily
-from stemfast.fit.families.shelled import Shelled
 from stemfast.fit.families.shipped import FAMILIES, family_of
 from stemfast.fit.one_thread import one_thread
 from stemfast.fit.turns import Turns
@@ -104,11 +103,10 @@ def drawn(family: ShapeFamily, seed: int, index: int) -> tuple[Float, Microscope
     scope = scenes.microscope(0)
     rng = np.random.default_rng([seed, index, 18])
     free = len(family.relabellings) > len(family.group)
-    outer = family.n - isinstance(family, Shelled)
-    sizes = rng.uniform(_LEAST_AXIS if free else _LEAST, 1.0, outer)
+    sizes = rng.uniform(_LEAST_AXIS if free else _LEAST, 1.0, family.outer.n)
     field = min(scope.scan.shape) * scope.scan.pixel_size_nm
     wanted = field * rng.uniform(*_SHARE)
-    if isinstance(family, Shelled):
+    if family.outer is not family:
         sizes = np.append(sizes, sizes.sum() * rng.uniform(*_INNER))
     return sizes * wanted / np.cbrt(family.measures(sizes)["volume"]), scope
 
@@ -177,8 +175,7 @@ def _read(
 
     views, tilted = TASKS[task]
     # A particle with a core stands like the same one without.
-    plain = family.outer if isinstance(family, Shelled) else family
-    number = 1000 * index + list(FAMILIES).index(plain.name)
+    number = 1000 * index + list(FAMILIES).index(family.outer.name)
     sizes, scope = drawn(family, seed, number)
     poses = random(views, seed=seed, first_index=16 * number)
     turns = None
@@ -219,7 +216,7 @@ def _errors(
     order = min(orders, key=lambda one: float(np.abs(fit.sizes_nm[one] - sizes).max()))
     errors = (fit.sizes_nm[order] - sizes) / size
     bars = np.sqrt(fit.covariance.diagonal())[order] / size
-    names = family.outer.parameters if isinstance(family, Shelled) else family.parameters
+    names = family.outer.parameters
     off = dict(zip(names, errors.tolist(), strict=False))
     sd = dict(zip(names, bars.tolist(), strict=False))
     measures = measured(family, fit.sizes_nm, fit.covariance)

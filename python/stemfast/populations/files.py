@@ -38,21 +38,20 @@ def micrographs_in(folder: Path, *, subfolders: bool = False) -> list[Task]:
     FileNotFoundError, NotADirectoryError
         If there is no such folder.
     """
-    tasks, folders = [], [folder]
-    while folders:
-        here = folders.pop()
-        for path in here.iterdir():
-            known = path.suffix.lower() in SUFFIXES
-            try:
-                if path.name.startswith("."):
-                    continue
-                if path.is_dir() and path.suffix.lower() != ".zspy":
-                    if subfolders and not path.is_symlink() and not (path / TABLE).exists():
-                        folders.append(path)
-                elif known:
-                    tasks.append(state_of(path, path.relative_to(folder).as_posix()))
-            except OSError:
-                continue  # it vanished between the listing and the look at it
+    entries, tasks = list(folder.iterdir()), []
+    while entries:
+        path = entries.pop()
+        known = path.suffix.lower() in SUFFIXES
+        if path.name.startswith(".") or not (known or subfolders):
+            continue
+        try:
+            if path.is_dir() and path.suffix.lower() != ".zspy":
+                if subfolders and not path.is_symlink() and not (path / TABLE).exists():
+                    entries += path.iterdir()
+            elif known:
+                tasks.append(state_of(path, path.relative_to(folder).as_posix()))
+        except OSError:
+            continue  # it vanished between the listing and the look at it, or may not be read
     series = {re.sub(r"_\d+\.ser$", "", t.name) for t in tasks if t.name.endswith(".ser")}
     kept = [t for t in tasks if not (t.name.endswith(".emi") and t.name[:-4] in series)]
     return sorted(kept, key=lambda task: task.name)

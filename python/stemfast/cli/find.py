@@ -27,7 +27,6 @@ from stemfast.cli.options import (
 if TYPE_CHECKING:
     from stemfast.finding import Found
     from stemfast.finding.layers import Layer
-    from stemfast.finding.table import Row
 
 
 def find(
@@ -150,12 +149,10 @@ def _many(
     as_json: bool,
 ) -> int:
     """Search one file after the other; how many cannot be read, are told and left out."""
-    from stemfast.finding.files import save_all
-    from stemfast.finding.population import joined
+    from stemfast.finding.found import FoundInAll
 
     folders = _folders(paths, out)
-    rows: list[Row] = []
-    sizes, failed = [], 0
+    gathered, failed = FoundInAll(), 0
     with _bar(len(paths)) as tell:
         for number, path in enumerate(paths):
             tell.next(path.name)
@@ -167,15 +164,13 @@ def _many(
                 continue
             found.save(folders[number], table=False)
             _say(found, aside=as_json)
-            rows += [{"file": str(path), **row} for row in found.table]
-            sizes.append(found.sizes)
+            gathered.add(str(path), found)
     if failed == len(paths):
         raise ValueError(f"none of the {failed} files could be searched")
-    for unit, those in joined(sizes).items():
+    for unit, those in gathered.save(out).items():
         typer.echo(f"all files in {unit}: {those}", err=as_json)
-    save_all(out, rows, joined(sizes))
     words = f"wrote {out}: particles.csv, sizes.png, and a folder for each file"
-    say_results(rows, words, as_json=as_json)
+    say_results(gathered.table, words, as_json=as_json)
     if failed:
         typer.echo(f"{failed} of {len(paths)} files left out", err=True)
     return failed

@@ -22,8 +22,7 @@ from stemfast.dataset.lock import FileLock
 from stemfast.image import Image
 from stemfast.micrograph.table import CUT, UNLIKE
 from stemfast.populations import classify_folder, run, watch_folder, write_report
-from stemfast.populations.files import Settling, micrographs_in, warnings_about
-from stemfast.populations.gather import TABLE
+from stemfast.populations.files import Settling, micrographs_in
 from stemfast.populations.part import headers, part_path, read_part
 from stemfast.pretrained import save
 from stemfast.training import Experiment
@@ -360,23 +359,6 @@ def test_mixed_scales_contrasts_and_copies_are_told(network, tmp_path):
         {"pixel_size_nm": 0.5, "files": 3},
         {"pixel_size_nm": 2.0, "files": 1},
     ]
-
-
-def test_files_of_one_name_are_told_and_series_of_tia_count_once(tmp_path):
-    for name in ("a.dm4", "a.jpg", "s.emi", "s_1.ser", "t.emi"):
-        (tmp_path / name).write_bytes(b"x")
-    names = [task.name for task in micrographs_in(tmp_path)]
-    assert names == ["a.dm4", "a.jpg", "s_1.ser", "t.emi"]
-
-
-def test_files_of_subfolders_are_named_by_their_path_and_results_are_left_out(tmp_path):
-    for name in ("a.npy", "b/a.npy", "b/c/d.npy", ".hidden/e.npy", "done/f.npy", "done/" + TABLE):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    assert [task.name for task in micrographs_in(tmp_path)] == ["a.npy"]
-    names = [task.name for task in micrographs_in(tmp_path, subfolders=True)]
-    assert names == ["a.npy", "b/a.npy", "b/c/d.npy"]
-    assert warnings_about(names) == []
 
 
 def test_names_of_files_cannot_break_the_page(settings, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -49,9 +50,20 @@ def address():
         threads_per_worker=1,
         memory_limit=0,
         dashboard_address=None,
+        scheduler_kwargs=cluster_module.ANY_PORT,
         silence_logs=50,
     ) as running:
         yield running.scheduler_address
+
+
+def test_two_clusters_of_one_machine_do_not_mind_each_other():
+    """Dask serves its state on port 8787 unless told otherwise, and warns where that is taken."""
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # somebody has it already
+            taken.bind(("", 8787))
+            taken.listen()
+        with cluster_module.connected("local:1") as (client, _):
+            assert client.submit(int, 1).result() == 1
 
 
 def test_a_scheduler_elsewhere_gives_the_bytes_of_the_serial_run(address, tmp_path, serial):

@@ -34,6 +34,8 @@ WAITING = 3
 #: How long a network file system may take to show a file that another machine wrote [s].
 PATIENCE_S = 15.0
 ANSWER_S = 10.0
+#: Settings of a scheduler whose state is served on a free port, whatever else runs on the machine.
+ANY_PORT = {"dashboard_address": "127.0.0.1:0"}
 
 
 def write_with_dask(
@@ -147,6 +149,7 @@ def connected(address: str, n_threads: int = 0) -> Iterator[tuple[Any, int]]:
             threads_per_worker=1,
             memory_limit=0,  # the images of two shards; nothing that grows
             dashboard_address=None,
+            scheduler_kwargs=ANY_PORT,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         dask.Client(cluster, set_as_default=False) as client,

@@ -17,19 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from stemfast.micrograph import FoundParticle, portraits
+from stemfast.micrograph.families import coarse_shapes
 from stemfast.pretrained import TrainedClassifier, load, load_pretrained
 
 HERE = Path(__file__).resolve().parents[1]
 FOLDER = HERE.parent / "shared/data/real/emps"
 TRUTH = HERE / "tests/emps_shapes.json"
-ROUND = ("sphere", "ellipsoid", "irregular", "core-shell", "hollow")
-COARSE = {
-    **dict.fromkeys(ROUND, "round"),
-    "cuboid": "square",
-    "rod": "rod",
-    "hexagonal plate": "plate",
-    "triangular plate": "plate",
-}
 
 
 def particles(name: str) -> tuple[np.ndarray, list[FoundParticle]]:
@@ -48,14 +41,6 @@ def particles(name: str) -> tuple[np.ndarray, list[FoundParticle]]:
     return -image, whole
 
 
-def coarse(network: TrainedClassifier, chances: np.ndarray) -> list[str]:
-    """Likeliest coarse shape of each particle, by the sums of its classes."""
-    kinds = [COARSE.get(name, "other") for name in network.class_names]
-    names = sorted(set(kinds))
-    sums = np.stack([chances[:, np.array(kinds) == name].sum(axis=1) for name in names], axis=1)
-    return [names[k] for k in sums.argmax(axis=1)]
-
-
 def main(network: TrainedClassifier) -> tuple[int, int]:
     """Print the table; right answers and particles."""
     right = total = 0
@@ -66,7 +51,7 @@ def main(network: TrainedClassifier) -> tuple[int, int]:
             continue
         views = portraits(image, whole)
         chances = network.probabilities(views)
-        kinds = coarse(network, chances)
+        kinds = [kind for kind, _ in coarse_shapes(network.class_names, chances, whole)]
         likely = Counter(network.class_names[k] for k in chances.argmax(axis=1))
         own = sum(kind == truth for kind in kinds)
         right, total = right + own, total + len(whole)

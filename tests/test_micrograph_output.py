@@ -10,6 +10,7 @@ import pytest
 
 from stemfast.micrograph import (
     NOT_SURE,
+    FoundParticle,
     FoundParticles,
     Micrograph,
     MicrographError,
@@ -19,6 +20,7 @@ from stemfast.micrograph import (
     table_rows,
     write_table,
 )
+from stemfast.micrograph.families import coarse_shapes
 from stemfast.micrograph.placing import place_labels
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
@@ -55,7 +57,7 @@ def test_the_table_says_where_how_large_and_what(
         rows = list(csv.DictReader(lines))
     assert list(rows[0]) == [
         "particle", "row_px", "col_px", "x_nm", "y_nm", "equivalent_diameter_nm", "area_nm2",
-        "on_border", "shape", "probability", "not_sure_because", "novelty", *NAMES,
+        "on_border", "shape", "probability", "not_sure_because", "novelty", "coarse_shape", *NAMES,
     ]  # fmt: skip
     assert [row["shape"] for row in rows] == ["sphere", "tetrahedron", "cuboid", "sphere"]
     assert [float(row["probability"]) for row in rows] == [0.7, 0.9, 0.6, 1.0]
@@ -191,3 +193,20 @@ def test_labels_cover_neither_each_other_nor_what_is_taken() -> None:
     assert overlap.max() < 1e-9
     assert every[:, :2].min() >= 0
     assert every[:, 2:].max() <= 199
+
+
+def test_outlines_of_hollow_particles_are_those_of_their_pixels() -> None:
+    rows, cols = np.indices((120, 120))
+    turned = (rows - 30) * np.cos(0.4) + (cols - 90) * np.sin(0.4)
+    across = (cols - 90) * np.cos(0.4) - (rows - 30) * np.sin(0.4)
+    labels = np.zeros((120, 120), np.int32)
+    labels[np.hypot(rows - 30.3, cols - 29.6) < 12] = 1
+    labels[np.maximum(abs(turned), abs(across)) < 11] = 2
+    labels[60:66, 20:60] = 3
+    labels[80:86, 80:86] = 4
+    boxes = [(18, 18, 43, 43), (10, 70, 50, 111), (60, 20, 66, 60), (80, 80, 86, 86)]
+    few = [FoundParticle(k + 1, box, 1.0, False, labels) for k, box in enumerate(boxes)]
+    chances = np.array([[0.05, 0.15, 0.0, 0.8]] * 4)
+    said = coarse_shapes(["sphere", "cuboid", "octahedron", "hollow"], chances, few)
+    # The last is too small for its pixels to tell.
+    assert said == [("round", 0.85), ("square", 0.95), ("rod", 0.8), ("square", 0.75)]

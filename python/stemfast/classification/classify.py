@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.classification.answer import Classification
 from stemfast.classification.network import DEFAULT_MODEL, known_model, load_model, shown
-from stemfast.micrograph.families import names_of
-from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
+from stemfast.micrograph.families import COARSE, coarse_shapes, names_of
+from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
 
 if TYPE_CHECKING:
     from stemfast.finding import Found
@@ -186,7 +186,13 @@ def classify_found(
     likely = np.array([chance for _, chance in names])
     doubts = _doubts(found, likely, novelty, min_probability, max_novelty)
     rows = micrograph.table_rows(
-        found, network.class_names, chances, doubts=doubts, novelty=novelty, names=names
+        found,
+        network.class_names,
+        chances,
+        doubts=doubts,
+        novelty=novelty,
+        names=names,
+        coarse=_outlines(network.class_names, chances, found, doubts, min_probability),
     )
     told = (*answer.notes, *notes)
     return Classification(answer, found, network.class_names, rows, doubts, told, views)
@@ -211,6 +217,24 @@ def checked_limits(min_probability: float, max_novelty: float) -> None:
         raise ValueError(f"min_probability is {min_probability}, expected a number of 0 … 1")
     if not max_novelty > 0.0:
         raise ValueError(f"max_novelty is {max_novelty}, expected a positive number or inf")
+
+
+def _outlines(
+    class_names: tuple[str, ...],
+    chances: NDArray[np.float64],
+    found: FoundParticles,
+    doubts: tuple[str, ...],
+    min_probability: float,
+) -> list[str] | None:
+    """Coarse shapes of outlines that are sure; none of networks that name no shapes."""
+    if not any(name in shapes for shapes in COARSE.values() for name in class_names):
+        return None
+    return [
+        name if chance >= min_probability and doubt not in (CUT, UNLIKE) else NOT_SURE
+        for (name, chance), doubt in zip(
+            coarse_shapes(class_names, chances, found), doubts, strict=True
+        )
+    ]
 
 
 def _doubts(

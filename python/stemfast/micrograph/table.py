@@ -26,6 +26,7 @@ COLUMNS = (
     "probability",
     "not_sure_because",
     "novelty",
+    "coarse_shape",
 )
 """Columns before the classes' own: see `table_rows`."""
 
@@ -46,6 +47,7 @@ def table_rows(
     doubts: Sequence[str] | None = None,
     novelty: npt.ArrayLike | None = None,
     names: Sequence[tuple[str, float]] | None = None,
+    coarse: Sequence[str] | None = None,
 ) -> list[dict[str, str | int | float | bool]]:
     """One row per particle: where it is, how large, and what shape with what probability.
 
@@ -63,6 +65,9 @@ def table_rows(
     names : sequence of (str, float), length n, optional
         Name and probability of each particle where it is not that of the most probable shape; see
         `stemfast.micrograph.families.names_of`.
+    coarse : sequence of str, length n, optional
+        Coarse shape of each particle's outline; see
+        `stemfast.micrograph.families.coarse_shapes`.
 
     Returns
     -------
@@ -71,8 +76,8 @@ def table_rows(
         being 0), ``x_nm``, ``y_nm`` (centroid [nm] from the centre of the image, x to the right,
         y down), ``equivalent_diameter_nm``, ``area_nm2``, ``on_border``, ``shape`` (the most
         probable or its family, or "not sure" where there is a doubt), ``probability`` (that of the
-        shape or family), ``not_sure_because`` (the doubt), ``novelty`` ("" if not known), and the
-        probability of every shape under its name.
+        shape or family), ``not_sure_because`` (the doubt), ``novelty`` ("" if not known),
+        ``coarse_shape`` ("" if not known), and the probability of every shape under its name.
 
     Raises
     ------
@@ -100,8 +105,9 @@ def table_rows(
     rows: list[dict[str, str | int | float | bool]] = []
     if names is None:
         names = [(class_names[k], float(c[k])) for c in chances for k in (int(np.argmax(c)),)]
-    for particle, chance, reason, new, (name, likely) in zip(
-        found, chances, reasons, strange, names, strict=True
+    outlines = [""] * len(found) if coarse is None else list(coarse)
+    for particle, chance, reason, new, (name, likely), outline in zip(
+        found, chances, reasons, strange, names, outlines, strict=True
     ):
         row, col = particle.centroid
         height, width = particle.labels.shape
@@ -119,6 +125,7 @@ def table_rows(
                 "probability": likely,
                 "not_sure_because": reason,
                 "novelty": "" if np.isnan(new) else float(new),
+                "coarse_shape": outline,
                 **{n: float(p) for n, p in zip(class_names, chance, strict=True)},
             }
         )

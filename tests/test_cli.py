@@ -205,6 +205,8 @@ MISTAKES = [
         "same corner twice",
     ),
     (["simulate", "c.npy", "--shape", "sphere", "--corner", "7:round:1"], "the shape is sphere"),
+    (["simulate", "c.npy", "--support", "sphere"], "such as sphere:40:SiO2, got 'sphere'"),
+    (["simulate", "c.npy", "--support", "plate:0"], "--support plate:0: expected a size above 0"),
     (["simulate", "c.npy", "--turn", "w:30"], "such as x:30, got 'w:30'"),
     (["simulate", "c.npy", "--turn", "x:ten"], "expected a number, got 'ten'"),
     (["simulate", "c.npy", "--turn", "x:3", "--random"], "exclude each other"),

@@ -32,6 +32,7 @@ SCENES = [
     Scene("ellipsoid", (20, 11, 9), pixels=48, pixel_size_nm=0.6, bright_field_mrad=25),
     Scene("hexagonal-prism", (8, 9), pixels=48, energy_kev=100, turn_deg=(0, 40, 20)),
     Scene("truncated-octahedron", (20,), pixels=48, probe_nm=1.3, current_pa=50, dwell_us=2.2),
+    Scene("icosahedron", (9,), pixels=48, support="sphere", support_material="SiO2"),
 ]
 
 
@@ -65,7 +66,6 @@ def test_what_the_command_line_cannot_say_is_told_and_in_the_code():
     )
     assert not_on_the_command_line(scene) == [
         "the film's roughness",
-        "the support",
         "spin",
         "drift",
         "row jitter",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from stemfast.particles import Particle
     from stemfast.particles.corner_edits import CornerEdit
+    from stemfast.particles.specimen import Specimen
 
 
 class Shape(StrEnum):
@@ -114,6 +115,49 @@ def build(shape: Shape, size: str | None, corners: Sequence[str], material: str)
             return sf.Icosahedron(edge=edge, material=material)
         case Shape.DECAHEDRON:
             return sf.Decahedron(edge=edge, material=material)
+
+
+def before_support(
+    particle: Particle, orientation: Rotation, text: str, field_nm: float
+) -> Specimen:
+    """The particle in its pose before a support.
+
+    Parameters
+    ----------
+    particle : Particle
+    orientation : scipy.spatial.transform.Rotation
+    text : str
+        Such as ``"sphere:40:SiO2"``: kind, diameter or thickness [nm], and material, carbon if it
+        is left out.
+    field_nm : float
+        Side of the field [nm].
+
+    Raises
+    ------
+    ValueError
+        If the support cannot be read.
+
+    Examples
+    --------
+    >>> from scipy.spatial.transform import Rotation
+    >>> cube = build(Shape.CUBOID, "20", [], "Pt")
+    >>> before_support(cube, Rotation.identity(), "plate:10", 50).particles[1]
+    Cuboid(edges=(100, 100, 10) nm, material='C')
+    """
+    from stemfast.particles.support import NONE, SUPPORTS, supported
+
+    kind, _, rest = text.partition(":")
+    size, _, material = rest.partition(":")
+    if kind not in SUPPORTS or kind == NONE or not size:
+        raise ValueError(
+            "--support expects KIND:NM or KIND:NM:MATERIAL with the kinds "
+            f"{' and '.join(name for name in SUPPORTS if name != NONE)}, such as sphere:40:SiO2, "
+            f"got {text!r}"
+        )
+    size_nm = _number(size, f"--support {text}")
+    if not size_nm > 0.0:
+        raise ValueError(f"--support {text}: expected a size above 0 nm")
+    return supported(particle, orientation, kind, size_nm, material or "C", field_nm)
 
 
 def pose(turns: Sequence[str], at_random: bool, seed: int) -> Rotation:

@@ -113,6 +113,15 @@ def simulate(
             help="Thickness of the carbon film; 0 for none.",
         ),
     ] = 5.0,
+    support: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:NM[:MATERIAL]",
+            rich_help_panel=_PARTICLE,
+            help="A support behind it: sphere:40:SiO2 is a ball of 40 nm, plate:15 a plate of "
+            "carbon, 15 nm thick.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(metavar="N", help="Same seed, same electrons and same random turn.")
     ] = 0,
@@ -132,7 +141,7 @@ def simulate(
     Prints what it did: the particle, its volume, and the dose.
     """
     import stemfast as sf
-    from stemfast.cli.particle import build, pose
+    from stemfast.cli.particle import before_support, build, pose
     from stemfast.image import files as image_file
 
     image_file.check_path(out)
@@ -152,7 +161,12 @@ def simulate(
         film=sf.Film(thickness_nm=film_nm),
     )
     orientation = pose(turn or (), random, seed)
-    taken = sf.simulate(particle, orientation, microscope, seed=seed, return_truth=True)
+    height, width = microscope.scan.field_nm
+    if support is None:
+        taken = sf.simulate(particle, orientation, microscope, seed=seed, return_truth=True)
+    else:
+        specimen = before_support(particle, orientation, support, max(height, width))
+        taken = sf.simulate(specimen, microscope=microscope, seed=seed, return_truth=True)
     taken.image().save(out)
     if truth is not None:
         taken.truth.save(truth)
@@ -163,7 +177,6 @@ def simulate(
         f"{microscope.electrons_per_pixel:.0f} e⁻/px; pixel values {low} to {high}\n"
         f"wrote {written}"
     )
-    height, width = microscope.scan.field_nm
     if 2 * particle.bounding_radius > min(height, width):
         typer.echo(
             f"note: turned so that it is longest, the particle is wider than the field of "

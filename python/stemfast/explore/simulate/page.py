@@ -23,11 +23,11 @@ import stemfast as sf
 from stemfast import materials
 from stemfast.explore.drawing import Drawing
 from stemfast.explore.simulate.scene import EDITS, SHAPES, Scene, angles_deg, turned
-from stemfast.explore.simulate.support import NONE, SUPPORTS
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tab
 from stemfast.explore.view import ImageRow, Pace
 from stemfast.explore.widgets import CodeBox, Download, Message, flow, group, listen, note
+from stemfast.particles.support import NONE, SUPPORTS
 
 __all__ = ["simulate_page"]
 

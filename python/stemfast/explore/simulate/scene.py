@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemfast as sf
-from stemfast.explore.simulate.support import NONE, SUPPORTS, support_behind
 from stemfast.explore.wireframe import dragged
+from stemfast.particles.support import NONE, SUPPORTS, support_behind, supported
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -219,15 +219,15 @@ class Scene:
         ValueError
             If lengths or edits make none.
         """
-        from scipy.spatial.transform import Rotation
-
         if self.support == NONE:
             return sf.Specimen([self.particle()], [(0, 0, 0)], self.orientation())
-        body, depth_nm = self.support_body()
-        return sf.Specimen(
-            [self.particle(), body],
-            [(0, 0, 0), (0, 0, depth_nm)],
-            Rotation.concatenate([self.orientation(), Rotation.identity()]),
+        return supported(
+            self.particle(),
+            self.orientation(),
+            self.support,
+            self.support_nm,
+            self.support_material,
+            self.pixels * self.pixel_size_nm,
         )
 
     def microscope(self) -> sf.Microscope:

@@ -6,8 +6,8 @@ import shlex
 from dataclasses import fields
 
 from stemfast.explore.simulate.scene import BY_EDGE, Numbers, Scene
-from stemfast.explore.simulate.support import NONE
 from stemfast.particles import Cuboid
+from stemfast.particles.support import NONE
 
 __all__ = ["command_line", "not_on_the_command_line", "python_code"]
 
@@ -58,6 +58,9 @@ def command_line(scene: Scene, file: str = "image.tif") -> str:
     for axis, angle in zip("xyz", scene.turn_deg, strict=True):
         if angle:
             words += ["--turn", f"{axis}:{_number(angle)}"]
+    if scene.support != NONE:
+        size = _number(scene.support_nm)
+        words += ["--support", f"{scene.support}:{size}:{scene.support_material}"]
     if scene.pixels != _USUAL["pixels"]:
         words += ["--pixels", str(scene.pixels), str(scene.pixels)]
     for name in _OPTIONS:
@@ -70,7 +73,6 @@ def not_on_the_command_line(scene: Scene) -> list[str]:
     """Names of what the scene has and the command line has no option for."""
     told = {
         "the film's roughness": scene.roughness_nm,
-        "the support": scene.support != NONE,
         "spin": any(scene.spin_rad_s),
         "drift": any(scene.drift_nm_s),
         "row jitter": scene.jitter_pm,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -156,9 +158,28 @@ def test_two_cores(benchmark, race, report, images, what):
     benchmark.pedantic(run, args=(2,), rounds=3)
 
 
-def test_one_image(benchmark, race, report):
-    pose, out = Rotation.random(rng=4), np.empty((128, 128), np.float32)
-    seconds = race({"stemfast": lambda: sf.thickness(CUT, pose, n_threads=1, out=out)}, rounds=200)
-    assert out.max() > 10
-    report.add("one call for one thickness map, 128²", f"{seconds['stemfast'] * 1e6:.0f} µs in all")
-    benchmark.pedantic(lambda: sf.thickness(CUT, pose, n_threads=1, out=out), rounds=50)
+@pytest.mark.parametrize("what", ["thickness", "image"])
+def test_one_call(benchmark, race, report, what):
+    """Take few images of 64², and of one pixel: what a call costs before the core works."""
+
+    def call(images: int, side: int) -> Callable[[], sf.Image]:
+        scope = sf.Microscope(
+            scan=sf.Scan(shape=(side, side), pixel_size_nm=FIELD_NM / 64),
+            probe=sf.Probe(fwhm_nm=0.5 * min(1.0, side / 64)),
+        )
+        poses = sf.orientation.random(images, seed=4)
+        if what == "thickness":
+            return lambda: sf.thickness(CUT, poses, scope.scan, n_threads=1)
+        return lambda: sf.simulate(CUT, poses, scope, seed=1, n_threads=1)
+
+    calls = {(n, side): call(n, side) for n in (1, 8, 64) for side in (64, 1)}
+    assert np.asarray(calls[64, 64]()).max() > 10
+    names = {f"{n} of {side}²": run for (n, side), run in calls.items()}
+    micros = {name: value * 1e6 for name, value in race(names, rounds=200).items()}
+    for n in (1, 8, 64):
+        whole, checks = micros[f"{n} of 64²"], micros[f"{n} of 1²"]
+        report.add(
+            f"one call: {what}, {n} of 64²",
+            f"{whole:.0f} µs, {checks:.0f} µs of it before the core",
+        )
+    benchmark.pedantic(calls[1, 64], rounds=50)

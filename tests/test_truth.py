@@ -383,6 +383,7 @@ def test_memory_is_refused_before_it_is_taken(monkeypatch):
 
     truth = call("series", return_truth=True).truth
     monkeypatch.setattr(arguments, "free_memory", lambda: 1000)
+    monkeypatch.setattr(arguments, "_NOT_ASKED_FOR", 0)
     for name in ("thickness_nm", "expected_electrons", "time_s"):
         with pytest.raises(MemoryError, match="are free"):
             getattr(truth, name)

@@ -75,7 +75,7 @@ class Batch:
     @property
     def image_of_body(self) -> Int:
         """Image index of each placed body."""
-        return np.repeat(np.arange(self.n_images), np.diff(self.image_offset))
+        return np.arange(self.n_images).repeat(self.image_offset[1:] - self.image_offset[:-1])
 
     def repeated(self, times: int) -> Batch:
         """Return a batch that shows each image so many times in a row."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeAlias, TypeVar
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,42 @@ from stemfast import _core
 from stemfast.microscope import Instability, Microscope
 
 Records: TypeAlias = NDArray[np.void]
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+
+
+class Remembered(Generic[Given, Found]):
+    """A function of an immutable object that is worked out once in that object's life.
+
+    Objects are told apart by identity: to compare settings or particles takes longer than the core
+    takes for an image.
+
+    Parameters
+    ----------
+    function : callable
+        Of one object that can be referred to weakly. Callers must not change what it returns.
+
+    Examples
+    --------
+    >>> film_of = Remembered(lambda scope: film_column([scope]))
+    >>> scope = Microscope()
+    >>> film_of(scope) is film_of(scope)
+    True
+    """
+
+    def __init__(self, function: Callable[[Given], Found]) -> None:
+        self._function = function
+        self._kept: dict[int, tuple[ref[Given], Found]] = {}
+
+    def __call__(self, given: Given) -> Found:
+        """Return what the function makes of it."""
+        key = id(given)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0]() is given:
+            return kept[1]
+        found = self._function(given)
+        self._kept[key] = ref(given, lambda _: self._kept.pop(key, None)), found
+        return found
 
 
 def film_column(scopes: Sequence[Microscope]) -> Records:

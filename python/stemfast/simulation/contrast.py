@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -57,29 +58,31 @@ def image_contrast(
     filmed : (n,) bool
         Whether each image has a film.
     """
-    known: dict[tuple[Collection, str | Material], ScatteringCurve] = {}
-
-    def curve(collection: Collection, material: str | Material) -> ScatteringCurve:
-        key = (collection, material)
-        if key not in known:
-            known[key] = materials.get(material).scattering_curve(collection)
-        return known[key]
-
     table = [
-        [curve(collection, material) for material in (*batch.materials, film)]
+        _strengths_and_curves(collection, (*batch.materials, film))
         for collection, film in zip(collections, films, strict=True)
     ]
-    strength = np.array([[1.0 / one.mean_free_path_nm for one in row] for row in table])
+    strength = np.concatenate([row[0] for row in table])
     image = batch.image_of_body
     own = strength[pick[image], batch.material]
     film_strength = np.where(filmed, strength[pick, -1], 0.0)
     strongest = np.full(len(pick), len(batch.materials))
     # In order of strength, so that the strongest body of an image writes last.
-    order = np.argsort(own, kind="stable")
+    order = own.argsort(kind="stable")
     order = order[own[order] > film_strength[image[order]]]
     strongest[image[order]] = batch.material[order]
-    records = np.stack([curve_records(row) for row in table])
-    return Contrast(batch.weight * own, np.ascontiguousarray(records[pick, strongest]))
+    records = np.concatenate([row[1] for row in table])
+    return Contrast(batch.weight * own, records[pick, strongest])
+
+
+@lru_cache(maxsize=64)
+def _strengths_and_curves(
+    collection: Collection, substances: tuple[str | Material, ...]
+) -> tuple[Float, Records]:
+    """1/Λ [1/nm] and the curve of each of m materials, (1, m)."""
+    known = {one: materials.get(one).scattering_curve(collection) for one in set(substances)}
+    curves = [known[one] for one in substances]
+    return np.array([[1.0 / one.mean_free_path_nm for one in curves]]), curve_records(curves)[None]
 
 
 def curve_records(curves: Sequence[ScatteringCurve]) -> Records:

@@ -6,26 +6,28 @@ Everything about these that can be wrong is found here, before any work starts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stemfast.arguments import require_memory, vectors
 from stemfast.orientation import quaternions
 from stemfast.particles import Particle
+from stemfast.particles.arguments import MaterialLike
 from stemfast.particles.geometry.body import Body, EllipsoidBody
 from stemfast.particles.geometry.body_table import BodyTable, offsets_of
 from stemfast.particles.specimen import Specimen
-from stemfast.simulation.batch import Batch, Float, Poses, Shown, composed, multiplied, rotated
+from stemfast.simulation.batch import Batch, Float, Int, Poses, Shown, composed, multiplied, rotated
+from stemfast.simulation.columns import Remembered
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
 
 _NO_TURN = (0.0, 0.0, 0.0, 1.0)
-_BODY_BYTES = 300  # of a particle in an image, while its pose is found
+_BODY_BYTES = 300  # of a body in an image, while its pose is found
 
 
 def lay_out(
@@ -62,10 +64,11 @@ def lay_out(
         **other_lengths,
     }
     n = common_length(lengths)
-    most = max(len(item.particles) if isinstance(item, Specimen) else 1 for item in shown)
-    require_memory(_BODY_BYTES * max(n, 1) * most, f"the poses of {max(n, 1)} images")
-    turn, shift = np.broadcast_to(turn, (max(n, 1), 4)), np.broadcast_to(shift, (max(n, 1), 3))
-    return _place(shown, turn, shift, single=n == 0)
+    alone = shown[0] if len(shown) == 1 else None
+    scenes = _one_particle(alone) if isinstance(alone, Particle) else _scenes(shown)
+    n_images = max(n, 1)
+    require_memory(_BODY_BYTES * n_images * scenes.most, f"the poses of {n_images} images")
+    return _place(scenes, turn, shift, n_images, single=n == 0)
 
 
 def common_length(lengths: dict[str, int]) -> int:
@@ -107,53 +110,90 @@ def _as_list(particles: Shown | Sequence[Shown]) -> tuple[list[Shown], bool]:
     return shown, True
 
 
-def _place(shown: list[Shown], turn: Float, shift: Float, *, single: bool) -> Batch:
+@dataclass(frozen=True, eq=False)
+class _Scenes:
+    """Scenes before they are posed: one row for each body of each, scene after scene."""
+
+    table: BodyTable
+    materials: tuple[MaterialLike, ...]
+    offset: Int
+    """(scenes + 1,) first row of each scene, and the number of all."""
+    shape: NDArray[np.int32]
+    weight: Float
+    particle: Int
+    inner: Poses | None
+    """Pose of each body's particle within its scene; None where all stand at the origin."""
+    turned: Float | None
+    """Turn that each body lacks, see `_upright`."""
+
+    @property
+    def most(self) -> int:
+        """Largest number of bodies in a scene."""
+        return int(np.diff(self.offset).max())
+
+
+def _scenes(shown: Sequence[Shown]) -> _Scenes:
     members = [s.particles if isinstance(s, Specimen) else (s,) for s in shown]
     distinct: dict[int, Particle] = {id(p): p for group in members for p in group}
     number = {key: i for i, key in enumerate(distinct)}
     bodies = [particle.bodies() for particle in distinct.values()]
     first_body = np.array(list(accumulate(map(len, bodies), initial=0)))
-    materials = tuple(
-        particle.material if body.material is None else body.material
-        for particle, own in zip(distinct.values(), bodies, strict=True)
-        for body in own
-    )
     weights = np.array([body.weight for own in bodies for body in own])
+    upright, turned = _upright([body for own in bodies for body in own])
 
-    # One row per placed particle, first for the listed scenes …
-    n = len(turn)
     particle = np.array([number[id(p)] for group in members for p in group])
-    size = np.array([len(group) for group in members])
-    scene = np.repeat(np.arange(len(shown)), size)
-    inner = _inner_poses(shown) if any(isinstance(s, Specimen) for s in shown) else None
-    # … then for the images, of which all may show the same scene.
-    if len(shown) == 1 and n > 1:
-        particle, scene = np.tile(particle, n), np.repeat(np.arange(n), size[0])
-        if inner is not None:
-            inner = np.tile(inner[0], (n, 1)), np.tile(inner[1], (n, 1))
-    q, p = turn[scene], shift[scene]
-    if inner is not None:
-        q, p = composed(q, p, inner)
-
+    scene = np.repeat(np.arange(len(shown)), [len(group) for group in members])
+    in_scene = np.arange(len(particle)) - np.searchsorted(scene, scene)
     count = np.diff(first_body)[particle]
     row = np.repeat(np.arange(len(particle)), count)
     within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    bodies_per_image = np.bincount(scene[row], minlength=n)
-    bodies_upright, turned = _upright([body for own in bodies for body in own])
     shape = (first_body[particle][row] + within).astype(np.int32)
-    in_image = np.arange(len(particle)) - np.searchsorted(scene, scene)
-    return Batch(
-        table=BodyTable.of(bodies_upright),
-        image_offset=offsets_of(bodies_per_image),
-        shape=shape,
-        position=np.ascontiguousarray(p[row]),
-        orientation=np.ascontiguousarray(
-            q[row] if turned is None else multiplied(q[row], turned[shape])
+    inner = _inner_poses(shown) if any(isinstance(s, Specimen) for s in shown) else None
+    return _Scenes(
+        table=BodyTable.of(upright),
+        materials=tuple(
+            particle.material if body.material is None else body.material
+            for particle, own in zip(distinct.values(), bodies, strict=True)
+            for body in own
         ),
+        offset=offsets_of(np.bincount(scene[row], minlength=len(shown))),
+        shape=shape,
         weight=weights[shape],
-        materials=materials,
+        particle=in_scene[row],
+        inner=None if inner is None else (inner[0][row], inner[1][row]),
+        turned=None if turned is None else turned[shape],
+    )
+
+
+_one_particle = Remembered[Particle, _Scenes](lambda particle: _scenes([particle]))
+
+
+def _place(scenes: _Scenes, turn: Float, shift: Float, n: int, *, single: bool) -> Batch:
+    """Pose the scenes of n images: a single scene for all of them, or one for each."""
+    each = len(scenes.shape)
+    if len(scenes.offset) == 2:
+        offset, row = np.arange(n + 1) * each, np.arange(n * each) % each
+        image = np.arange(n * each) // each
+    else:
+        offset, row = scenes.offset, np.arange(each)
+        image = np.repeat(np.arange(n), np.diff(offset))
+    q = turn[image] if len(turn) > 1 else turn.repeat(len(image), axis=0)
+    p = shift[image] if len(shift) > 1 else shift.repeat(len(image), axis=0)
+    if scenes.inner is not None:
+        q, p = composed(q, p, (scenes.inner[0][row], scenes.inner[1][row]))
+    if scenes.turned is not None:
+        q = multiplied(q, scenes.turned[row])
+    shape = scenes.shape[row]
+    return Batch(
+        table=scenes.table,
+        image_offset=offset,
+        shape=shape,
+        position=p,
+        orientation=q,
+        weight=scenes.weight[row],
+        materials=scenes.materials,
         material=shape,
-        particle=in_image[row],
+        particle=scenes.particle[row],
         single=single,
     )
 
@@ -181,7 +221,7 @@ def _turned_back(turn: tuple[float, float, float, float], point: Float) -> Float
     return back
 
 
-def _inner_poses(shown: list[Shown]) -> Poses:
+def _inner_poses(shown: Sequence[Shown]) -> Poses:
     q = [s.quaternions if isinstance(s, Specimen) else [[0.0, 0.0, 0.0, 1.0]] for s in shown]
     p = [s.positions_nm if isinstance(s, Specimen) else [[0.0, 0.0, 0.0]] for s in shown]
     return np.concatenate(q), np.concatenate(p)

@@ -19,7 +19,7 @@ from stemfast.arguments import index, one_of, vectors
 from stemfast.microscope import Scan
 from stemfast.orientation import quaternions
 from stemfast.simulation.batch import Batch
-from stemfast.simulation.columns import stray_column
+from stemfast.simulation.columns import Remembered, stray_column
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -209,30 +209,53 @@ def scan_columns(
     paths, _ = path_list(motion.pose_path)
     if paths and spin.any():
         raise ValueError("spin_rad_s and pose_path both turn the particles, expected one of them")
-    strays = any(scan.instability.moves for scan in scans)
-    if engine == "voxel" and (strays or (per_pixel and (spin.any() or paths))):
+    straying = [scan for scan in scans if scan.instability.moves]
+    if engine == "voxel" and (straying or (per_pixel and (spin.any() or paths))):
         raise ValueError(
             "engine='voxel' keeps the beam on its grid and a pose for a whole row: "
             "expected engine='exact' with an instability or pose_per='pixel'"
         )
-    for scan in scans:
+    for scan in straying:
         _require_in_field(scan, frames)
-        _require_few_turns(scan, frames, spin)
+    if motion.spin_rad_s is not None:
+        for scan in scans:
+            _require_few_turns(scan, frames, spin)
     series = np.arange(n) // frames
-    own = [paths[i if len(paths) > 1 else 0] for i in series] if paths else []
-    ends = np.cumsum([0, *(len(path.times_s) for path in own)])
     return {
         "oversample": index("oversample", oversample, minimum=1, maximum=64),
         "pose_per_pixel": per_pixel,
-        "pixel_size": np.array([s.pixel_size_nm for s in scans])[pick],
-        "dwell": np.array([s.dwell_us for s in scans])[pick] * 1e-6,
-        "flyback": np.array([s.flyback_us for s in scans])[pick] * 1e-6,
-        "stray": stray_column([scan.instability for scan in scans])[pick],
+        **{name: column[pick] for name, column in _each_scan(scans).items()},
         "frame": np.arange(n) % frames,
-        "spin": np.ascontiguousarray(spin[series if len(spin) > 1 else np.zeros(n, np.int64)]),
-        "path_offset": ends if own else np.zeros(n + 1, np.int64),
-        "path_time": np.concatenate([path.times_s for path in own] or [np.zeros(0)]),
-        "path_turn": np.concatenate([path.quaternions for path in own] or [np.zeros((0, 4))]),
+        "spin": spin[series] if len(spin) > 1 else spin.repeat(n, axis=0),
+        **_path_columns([paths[i if len(paths) > 1 else 0] for i in series] if paths else [], n),
+    }
+
+
+def _each_scan(scans: Sequence[Scan]) -> dict[str, NDArray[Any]]:
+    return _of_one_scan(scans[0]) if len(scans) == 1 else _of_scans(scans)
+
+
+def _of_scans(scans: Sequence[Scan]) -> dict[str, NDArray[Any]]:
+    return {
+        "pixel_size": np.array([s.pixel_size_nm for s in scans]),
+        "dwell": np.array([s.dwell_us for s in scans]) * 1e-6,
+        "flyback": np.array([s.flyback_us for s in scans]) * 1e-6,
+        "stray": stray_column([scan.instability for scan in scans]),
+    }
+
+
+_of_one_scan = Remembered[Scan, dict[str, NDArray[Any]]](lambda scan: _of_scans([scan]))
+
+
+def _path_columns(paths: Sequence[PosePath], n: int) -> dict[str, NDArray[Any]]:
+    """Poses that each of n images goes through, or of none of them."""
+    if not paths:
+        nothing = np.zeros(n + 1, np.int64)
+        return {"path_offset": nothing, "path_time": np.zeros(0), "path_turn": np.zeros((0, 4))}
+    return {
+        "path_offset": np.cumsum([0, *(len(path.times_s) for path in paths)]),
+        "path_time": np.concatenate([path.times_s for path in paths]),
+        "path_turn": np.concatenate([path.quaternions for path in paths]),
     }
 
 

@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stemfast.microscope import Microscope
+from stemfast.scattering import Collection
 from stemfast.simulation.batch import Batch, Int
-from stemfast.simulation.columns import film_column
+from stemfast.simulation.columns import Remembered, film_column
 from stemfast.simulation.contrast import Contrast, image_contrast
 from stemfast.simulation.motion import drift_reach_nm
+
+_USUAL = Microscope()
 
 
 def microscope_list(
@@ -30,7 +34,7 @@ def microscope_list(
     (0, 3)
     """
     if microscope is None:
-        return [Microscope()], 0
+        return [_USUAL], 0
     if isinstance(microscope, Microscope):
         return [microscope], 0
     if not isinstance(microscope, Sequence):
@@ -77,6 +81,11 @@ def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]
     >>> columns["gain"].tolist(), columns["film"].shape
     ([1.0, 1.0, 1.0], (3,))
     """
+    each = _of_one_microscope(scopes[0]) if len(scopes) == 1 else _of_microscopes(scopes)
+    return {name: column[pick] for name, column in each.items()}
+
+
+def _of_microscopes(scopes: Sequence[Microscope]) -> dict[str, NDArray[Any]]:
     columns: dict[str, Callable[[Microscope], object]] = {
         "probe_sigma": lambda m: m.probe.sigma_nm / m.scan.pixel_size_nm,
         "electrons": lambda m: m.electrons_per_pixel,
@@ -91,9 +100,15 @@ def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]
         "slabs": lambda m: m.probe.slabs,
         "decay": lambda m: m.detector.decay_us * 1e-6,
     }
-    numbers = {name: np.array([value(m) for m in scopes])[pick] for name, value in columns.items()}
+    numbers = {name: np.array([value(m) for m in scopes]) for name, value in columns.items()}
     bright = np.array([scope.bright_field is not None for scope in scopes], np.uint8)
-    return numbers | {"film": film_column(scopes)[pick], "bright_field": bright[pick]}
+    return numbers | {"film": film_column(scopes), "bright_field": bright}
+
+
+_of_one_microscope = Remembered[Microscope, dict[str, NDArray[Any]]](
+    lambda scope: _of_microscopes([scope])
+)
+_collection = Remembered[Microscope, Collection](lambda scope: scope.collection)
 
 
 def contrast_of(batch: Batch, scopes: Sequence[Microscope], pick: Int) -> Contrast:
@@ -108,7 +123,7 @@ def contrast_of(batch: Batch, scopes: Sequence[Microscope], pick: Int) -> Contra
     """
     return image_contrast(
         batch,
-        [scope.collection for scope in scopes],
+        [_collection(scope) for scope in scopes],
         [scope.film.material for scope in scopes],
         pick,
         np.array([scope.film.thickness_nm > 0 for scope in scopes])[pick],
@@ -143,12 +158,15 @@ def require_focused(scopes: Sequence[Microscope], batch: Batch, pick: Int) -> No
 def require_film(scopes: Sequence[Microscope], frames: int) -> None:
     """Refuse a drift that carries the beam to where the film's wedge has run out."""
     for scope in scopes:
-        film, drift = scope.film, np.array(drift_reach_nm(scope.scan, frames))
+        film = scope.film
+        if film.wedge_nm_per_um == 0:
+            continue
+        drift = np.array(drift_reach_nm(scope.scan, frames))
         angle = np.radians(film.wedge_direction_deg)
         uphill = film.wedge_nm_per_um * 1e-3 * np.array([np.cos(angle), np.sin(angle)])
         half = np.array(scope.scan.field_nm[::-1]) / 2
         thinnest = film.thickness_nm - np.abs(uphill) @ half + min(0.0, float(uphill @ drift))
-        if film.wedge_nm_per_um != 0 and drift.any() and thinnest < 3 * film.roughness_nm:
+        if drift.any() and thinnest < 3 * film.roughness_nm:
             raise ValueError(
                 "scan.instability.drift_nm_s moves the beam to where the film is "
                 f"{thinnest:.3g} nm thin, expected at least 3 film.roughness_nm: lower it or "

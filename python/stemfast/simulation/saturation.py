@@ -59,11 +59,11 @@ def report(
     >>> with pytest.warns(SaturationWarning, match="2 pixels of 1 image "):
     ...     report(np.array([[2, 0]]), 64, Detector(bits=8), "warn", stacklevel=2)
     """
+    bits = detector.bits
+    if action == "ignore" or bits is None or not clipped.any():
+        return
     above, below = clipped.sum(axis=0)
     all_pixels = pixels * len(clipped)
-    bits = detector.bits
-    if action == "ignore" or bits is None:
-        return
     parts = []
     if above:
         cure = "lower detector.gain or the dose" + (", or take bits=16" if bits == 8 else "")

@@ -51,6 +51,7 @@ PosePer: TypeAlias = Literal["row", "pixel"]
 Float: TypeAlias = NDArray[np.float64]
 
 _ENGINES = ("exact", "voxel")
+_USUAL_SCAN = Scan()
 
 
 @overload
@@ -318,7 +319,7 @@ def thickness(
     """
     if scan is not None and not isinstance(scan, Scan):
         raise TypeError(f"scan must be a Scan, got {type(scan).__name__}")
-    grid = Scan() if scan is None else scan
+    grid = _USUAL_SCAN if scan is None else scan
     numbers = {
         "seed": seed_value(seed),
         "first_index": index("first_index", first_index, maximum=2**48 - 1),

@@ -30,15 +30,14 @@ inline std::string shape_text(const py::array& a) {
 
 // Throws unless the array has this shape; −1 stands for any length.
 inline void require_shape(const py::array& a, std::initializer_list<std::int64_t> shape, const char* name) {
-  bool same = a.ndim() == static_cast<py::ssize_t>(shape.size());
-  std::string expected = "(";
-  py::ssize_t d = 0;
+  const bool same = std::equal(shape.begin(), shape.end(), a.shape(), a.shape() + a.ndim(),
+                               [](std::int64_t n, py::ssize_t own) { return n < 0 || n == own; });
+  if (same) return;
+  std::string expected;
   for (const std::int64_t n : shape) {
-    expected += (d != 0 ? ", " : "") + (n < 0 ? std::string("any") : std::to_string(n));
-    if (same && n >= 0 && a.shape(d) != n) same = false;
-    ++d;
+    expected += (expected.empty() ? "" : ", ") + (n < 0 ? std::string("any") : std::to_string(n));
   }
-  require(same, std::string(name) + " has shape " + shape_text(a) + ", expected " + expected + ")");
+  throw ArgumentError(std::string(name) + " has shape " + shape_text(a) + ", expected (" + expected + ")");
 }
 
 template <class T>
@@ -49,9 +48,11 @@ std::span<const T> values(const Array<T>& a) {
 // The memory of an output array: contiguous, aligned, writeable.
 template <class T>
 T* writable(py::array& a, std::initializer_list<std::int64_t> shape, const char* name) {
-  require(py::isinstance<py::array_t<T>>(a), std::string(name) + " has dtype " +
-                                                 py::str(a.dtype()).cast<std::string>() + ", expected " +
-                                                 py::str(py::dtype::of<T>()).cast<std::string>());
+  if (!py::isinstance<py::array_t<T>>(a)) {
+    const auto text = [](const py::dtype& dtype) { return py::str(dtype).cast<std::string>(); };
+    throw ArgumentError(std::string(name) + " has dtype " + text(a.dtype()) + ", expected " +
+                        text(py::dtype::of<T>()));
+  }
   require((a.flags() & py::array::c_style) != 0, std::string(name) + " is not C-contiguous");
   require(a.writeable(), std::string(name) + " is read-only");
   require_shape(a, shape, name);

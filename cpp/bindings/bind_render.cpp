@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "arrays.hpp"
@@ -13,7 +14,7 @@ namespace {
 void require_offsets(std::span<const std::int64_t> offsets, std::int64_t total, const char* name) {
   bool good = !offsets.empty() && offsets.front() == 0 && offsets.back() == total;
   for (std::size_t i = 1; good && i < offsets.size(); ++i) good = offsets[i - 1] <= offsets[i];
-  require(good, std::string(name) + " must rise from 0 to " + std::to_string(total));
+  if (!good) throw ArgumentError(std::string(name) + " must rise from 0 to " + std::to_string(total));
 }
 
 std::int64_t longest(std::span<const std::int64_t> offsets) {
@@ -80,22 +81,24 @@ class Scenes {
     const ShapeTable& t = batch_.shapes;
     const auto count = [s](std::span<const std::int64_t> o) { return o[s + 1] - o[s]; };
     const std::int64_t planes = count(t.plane_offset), vertices = count(t.vertex_offset);
-    const std::string name = "shape " + std::to_string(shape);
-    require(t.kind[s] <= 2, name + " is of kind " + std::to_string(t.kind[s]) + ", expected 0, 1 or 2");
+    const auto needs = [shape](bool holds, const std::string_view what) {
+      if (!holds) throw ArgumentError("shape " + std::to_string(shape) + std::string(what));
+    };
+    if (t.kind[s] > 2) needs(false, " is of kind " + std::to_string(t.kind[s]) + ", expected 0, 1 or 2");
     switch (static_cast<ShapeKind>(t.kind[s])) {
       case ShapeKind::convex:
-        require(planes >= 4 && vertices >= 4, name + ": a convex body needs four planes and vertices");
+        needs(planes >= 4 && vertices >= 4, ": a convex body needs four planes and vertices");
         break;
       case ShapeKind::ellipsoid:
-        require(planes == 3 && vertices == 1, name + ": an ellipsoid has three planes and one vertex");
+        needs(planes == 3 && vertices == 1, ": an ellipsoid has three planes and one vertex");
         break;
       case ShapeKind::mesh:
-        require(vertices >= 4, name + ": a mesh needs four vertices");
+        needs(vertices >= 4, ": a mesh needs four vertices");
         for (auto i = 3 * t.triangle_offset[s]; i < 3 * t.triangle_offset[s + 1]; ++i) {
           const std::int32_t v = t.triangles[static_cast<std::size_t>(i)];
           if (v < 0 || v >= vertices) {
-            throw ArgumentError(name + " has a triangle with vertex " + std::to_string(v) + " of " +
-                                std::to_string(vertices));
+            needs(false,
+                  " has a triangle with vertex " + std::to_string(v) + " of " + std::to_string(vertices));
           }
         }
         break;

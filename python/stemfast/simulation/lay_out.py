@@ -125,11 +125,8 @@ class _Scenes:
     """Pose of each body's particle within its scene; None where all stand at the origin."""
     turned: Float | None
     """Turn that each body lacks, see `_upright`."""
-
-    @property
-    def most(self) -> int:
-        """Largest number of bodies in a scene."""
-        return int(np.diff(self.offset).max())
+    most: int
+    """Largest number of bodies in a scene."""
 
 
 def _scenes(shown: Sequence[Shown]) -> _Scenes:
@@ -148,6 +145,7 @@ def _scenes(shown: Sequence[Shown]) -> _Scenes:
     row = np.repeat(np.arange(len(particle)), count)
     within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     shape = (first_body[particle][row] + within).astype(np.int32)
+    each = np.bincount(scene[row], minlength=len(shown))
     inner = _inner_poses(shown) if any(isinstance(s, Specimen) for s in shown) else None
     return _Scenes(
         table=BodyTable.of(upright),
@@ -156,12 +154,13 @@ def _scenes(shown: Sequence[Shown]) -> _Scenes:
             for particle, own in zip(distinct.values(), bodies, strict=True)
             for body in own
         ),
-        offset=offsets_of(np.bincount(scene[row], minlength=len(shown))),
+        offset=offsets_of(each),
         shape=shape,
         weight=weights[shape],
         particle=in_scene[row],
         inner=None if inner is None else (inner[0][row], inner[1][row]),
         turned=None if turned is None else turned[shape],
+        most=int(each.max()),
     )
 
 
@@ -171,14 +170,14 @@ _one_particle = Remembered[Particle, _Scenes](lambda particle: _scenes([particle
 def _place(scenes: _Scenes, turn: Float, shift: Float, n: int, *, single: bool) -> Batch:
     """Pose the scenes of n images: a single scene for all of them, or one for each."""
     each = len(scenes.shape)
-    if len(scenes.offset) == 2:
+    row: Int | slice = slice(None)
+    offset = scenes.offset
+    if n > 1 and len(offset) == 2:
         offset, row = np.arange(n + 1) * each, np.arange(n * each) % each
-        image = np.arange(n * each) // each
-    else:
-        offset, row = scenes.offset, np.arange(each)
-        image = np.repeat(np.arange(n), np.diff(offset))
-    q = turn[image] if len(turn) > 1 else turn.repeat(len(image), axis=0)
-    p = shift[image] if len(shift) > 1 else shift.repeat(len(image), axis=0)
+    q, p = (
+        a.repeat(offset[1:] - offset[:-1] if len(a) > 1 else offset[-1], axis=0)
+        for a in (turn, shift)
+    )
     if scenes.inner is not None:
         q, p = composed(q, p, (scenes.inner[0][row], scenes.inner[1][row]))
     if scenes.turned is not None:

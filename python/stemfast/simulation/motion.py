@@ -220,14 +220,15 @@ def scan_columns(
     if motion.spin_rad_s is not None:
         for scan in scans:
             _require_few_turns(scan, frames, spin)
-    series = np.arange(n) // frames
     return {
         "oversample": index("oversample", oversample, minimum=1, maximum=64),
         "pose_per_pixel": per_pixel,
         **{name: column[pick] for name, column in _each_scan(scans).items()},
         "frame": np.arange(n) % frames,
-        "spin": spin[series] if len(spin) > 1 else spin.repeat(n, axis=0),
-        **_path_columns([paths[i if len(paths) > 1 else 0] for i in series] if paths else [], n),
+        "spin": spin.repeat(frames if len(spin) > 1 else n, axis=0),
+        **_path_columns(
+            [paths[i // frames if len(paths) > 1 else 0] for i in range(n)] if paths else [], n
+        ),
     }
 
 

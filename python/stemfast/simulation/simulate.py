@@ -366,8 +366,8 @@ def _plan(
         "n_threads": index("n_threads", n_threads, maximum=4096),
     }
     batch = lay_out(particles, orientations, positions_nm, lengths).repeated(motion.frames)
-    images = np.arange(batch.n_images) // motion.frames
-    pick = images if series else np.zeros_like(images)
+    n = batch.n_images
+    pick = np.arange(n) // motion.frames if series else np.zeros(n, np.int64)
     how = scan_columns(batch, scans, pick, motion=motion, oversample=oversample, engine=engine)
     return _Plan(batch, how, pick, run)
 

@@ -114,6 +114,16 @@ def test_chords_are_taken_where_the_beam_is(name, oversample):
     assert np.abs(image - sf.thickness(SOLIDS[name], pose, scan())).max() > 1.0
 
 
+def test_quotients_are_rounded_as_a_division_rounds_them():
+    """Random pairs, and those with digits next to a power of two, where rounding is hardest."""
+    rng = np.random.default_rng(8)
+    a, b = rng.choice([-1.0, 1.0], (2, 100_000)) * 2.0 ** rng.uniform(-40, 40, (2, 100_000))
+    near = 1.0 + np.arange(-150, 150) * 2.0**-52
+    a, b = np.append(a, np.repeat(near, 300)), np.append(b, np.tile(near, 300))
+    assert (_core.quotients(a, b) == a / b).all()
+    assert (_core.quotients(a, np.full_like(a, 6.0)) == a / 6.0).all()
+
+
 @pytest.mark.parametrize("name", SOLIDS)
 @pytest.mark.parametrize("instability", [sf.Instability(), SHAKY])
 def test_every_pixel_may_have_its_own_pose(name, instability):

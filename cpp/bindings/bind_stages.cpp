@@ -118,6 +118,14 @@ Array<double> multiply(const Array<std::int32_t>& counts, double excess, std::ui
   return charge;
 }
 
+Array<double> quotients(const Array<double>& a, const Array<double>& b) {
+  require_shape(a, {-1}, "a");
+  require_shape(b, {a.size()}, "b");
+  Array<double> out(a.size());
+  kernels().quotients(a.data(), b.data(), a.size(), out.mutable_data());
+  return out;
+}
+
 Array<float> fade(const Array<float>& charge, double decay, double dwell, double flyback) {
   require_shape(charge, {-1, -1}, "charge");
   require(decay > 0.0, "decay must be positive, got " + std::to_string(decay));
@@ -176,6 +184,7 @@ void bind_stages(py::module_& m) {
         py::arg("index"));
   m.def("fade", &fade, py::arg("charge"), py::kw_only(), py::arg("decay"), py::arg("dwell"),
         py::arg("flyback"));
+  m.def("quotients", &quotients, py::arg("a"), py::arg("b"));
   m.def("haar_orientations", &haar_orientations, py::arg("seed"), py::arg("first_index"), py::arg("n"));
   m.def("uniforms", &uniforms, py::arg("seed"), py::arg("index"), py::arg("stage"), py::arg("draws"));
   m.def(

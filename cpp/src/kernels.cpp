@@ -13,6 +13,7 @@
 #include "stemfast/probe.hpp"
 #include "stemfast/pulses.hpp"
 #include "stemfast/quaternion.hpp"
+#include "stemfast/quotient.hpp"
 #include "stemfast/rng.hpp"
 #include "stemfast/tail.hpp"
 
@@ -97,6 +98,10 @@ void add_tail(float* image, std::int64_t rows, std::int64_t columns, double gamm
               [](std::int64_t n, const auto& work) { work(Range{0, n}); });
 }
 
+void quotients(const double* a, const double* b, std::int64_t n, double* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = quotient(a[i], b[i], 1.0 / b[i]);
+}
+
 void multiply_all(const std::int32_t* counts, std::int64_t n, double excess, const RandomKey& key,
                   double* charge) {
   const Stream pulses(key.seed, key.first_index, static_cast<std::uint32_t>(Stage::excess_noise));
@@ -148,6 +153,7 @@ extern const Kernels table = {
     .add_tail = add_tail,
     .multiply = multiply_all,
     .fade = fade,
+    .quotients = quotients,
     .haar_orientations = haar_orientations,
     .uniforms = uniforms,
 };

@@ -142,8 +142,8 @@ void scan_path(const Batch& batch, std::int64_t image, double* time, double* x, 
   const BeamPath beam(batch, image);
   const PosePath path(batch.scan, image);
   const ScanClock clock = clock_of(batch.scan, image);
+  beam.rows({0, rows}, x, y);
   for (std::int64_t i = 0; i < rows; ++i) {
-    beam.row(i, x + i * columns, y + i * columns);
     for (std::int64_t j = 0; j < columns; ++j) {
       time[i * columns + j] = clock.row_start(i) + static_cast<double>(j) * clock.dwell;
       const Quaternion q = !path.moves()               ? Quaternion{}

@@ -71,9 +71,7 @@ class FilmLayer {
         continue;
       }
       make_room(rows.size() * columns);
-      for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-        beam.row(r, &x_[at(r - rows.begin, columns)], &y_[at(r - rows.begin, columns)]);
-      }
+      beam.rows(rows, x_.data(), y_.data());
       surface_.add_at(x_.data(), y_.data(), rows.size() * columns, first);
     }
   }
@@ -84,21 +82,20 @@ class FilmLayer {
     const SinCos uphill = sin_cos_turns(film.wedge_direction / 360.0);
     const double along_x = film.wedge * uphill.cosine, along_y = film.wedge * uphill.sine;
     const HoleEdge edge(film);
-    make_room(columns);
-    for (std::int64_t i = band.begin; i < band.end; ++i, depth += columns) {
-      beam.row(i, x_.data(), y_.data());
+    make_room(BeamPath::at_once * columns);
+    for (std::int64_t i = band.begin; i < band.end; i += BeamPath::at_once) {
+      const Range rows{i, std::min(i + BeamPath::at_once, band.end)};
+      const auto n = static_cast<std::size_t>(rows.size() * columns);
+      beam.rows(rows, x_.data(), y_.data());
       if (film.wedge != 0.0) {
-        for (std::int64_t j = 0; j < columns; ++j) {
-          const auto k = static_cast<std::size_t>(j);
-          depth[j] += static_cast<float>(along_y * y_[k] + along_x * x_[k]);
+        for (std::size_t k = 0; k < n; ++k) {
+          depth[k] += static_cast<float>(along_y * y_[k] + along_x * x_[k]);
         }
       }
       if (film.has_edge()) {
-        for (std::int64_t j = 0; j < columns; ++j) {
-          const auto k = static_cast<std::size_t>(j);
-          depth[j] *= edge.cover(x_[k], y_[k]);
-        }
+        for (std::size_t k = 0; k < n; ++k) depth[k] *= edge.cover(x_[k], y_[k]);
       }
+      depth += n;
     }
   }
 
@@ -106,10 +103,6 @@ class FilmLayer {
   // at most: the thinnest part of the field is at least three rms thick.
   static void clip(float* depth, std::int64_t n) {
     for (std::int64_t j = 0; j < n; ++j) depth[j] = depth[j] > 0.0f ? depth[j] : 0.0f;
-  }
-
-  static std::size_t at(std::int64_t row, std::int64_t columns) {
-    return static_cast<std::size_t>(row * columns);
   }
 
   void make_room(std::int64_t n) {

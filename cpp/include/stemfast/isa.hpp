@@ -5,3 +5,11 @@
 #if !defined(STEMFAST_ISA)
 #define STEMFAST_ISA isa_plain
 #endif
+
+// A small function of an inner loop, which is vector code only where the call is gone; left to itself the
+// compiler stops putting calls away in a large file.
+#if defined(__GNUC__)
+#define STEMFAST_INLINE [[gnu::always_inline]] inline
+#else
+#define STEMFAST_INLINE inline
+#endif

@@ -70,6 +70,9 @@ struct Kernels {
   void (*fade)(float* charge, std::int64_t rows, std::int64_t columns, double decay, double dwell,
                double flyback);
 
+  // a/b of n pairs, the way that inner loops divide.
+  void (*quotients)(const double* a, const double* b, std::int64_t n, double* out);
+
   // double (n, 4), orientations first_index … first_index + n − 1
   void (*haar_orientations)(const RandomKey&, std::int64_t n, double* out);
   // double (n, draws) in [0, 1): draws of `stage` for each image index

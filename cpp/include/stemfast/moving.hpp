@@ -10,15 +10,26 @@
 #include "stemfast/body.hpp"
 #include "stemfast/isa.hpp"
 #include "stemfast/mesh.hpp"
+#include "stemfast/quotient.hpp"
 
 namespace stemfast {
 inline namespace STEMFAST_ISA {
 
-// The beams of one row: where each passes [nm], and the body's rotation at its time.
+// Where each beam of one row passes [nm].
 struct BeamRow {
   const double* x;
   const double* y;
-  const double* rotation[9];  // each of n numbers; row-major elements of the matrices
+};
+
+// The body's rotation at the time of beam j, element e of nine by rows: one for the whole row, or each its
+// own.
+struct OneRotation {
+  Matrix3 matrix;
+  double operator()(std::size_t e, std::int64_t) const { return matrix[e / 3][e % 3]; }
+};
+struct RotationOfEach {
+  std::array<const double*, 9> element;
+  double operator()(std::size_t e, std::int64_t j) const { return element[e][j]; }
 };
 
 class MovingChords {
@@ -33,17 +44,18 @@ class MovingChords {
   void limit(const Slab& slab) { slab_ = slab; }
 
   // out[j] += weight · chord of beam j, for the beams of `reach`.
-  void accumulate(const Solid& solid, const Vector3& position, const BeamRow& beams, Range reach,
-                  float weight, float* out) {
+  template <class Rotation>
+  void accumulate(const Solid& solid, const Vector3& position, const Rotation& rotation, const BeamRow& beams,
+                  Range reach, float weight, float* out) {
     inside_ = slab_.seen_from(position[2]);
     if (solid.kind == ShapeKind::mesh) {
-      mesh(solid, position, beams, reach);
+      mesh(solid, position, rotation, beams, reach);
     } else {
-      into_body_frame(position, beams, reach);
+      into_body_frame(position, rotation, beams, reach);
       if (solid.kind == ShapeKind::convex) {
-        convex(solid, beams, reach);
+        convex(solid, rotation, reach);
       } else {
-        ellipsoid(solid, beams, reach);
+        ellipsoid(solid, rotation, reach);
       }
     }
     for (std::int64_t j = reach.begin; j < reach.end; ++j) {
@@ -53,24 +65,71 @@ class MovingChords {
 
  private:
   // A beam in the body's frame starts at Rᵀ(r − position), z = 0, and runs along the third row of R.
-  void into_body_frame(const Vector3& position, const BeamRow& beams, Range reach) {
+  template <class Rotation>
+  void into_body_frame(const Vector3& position, const Rotation& rotation, const BeamRow& beams, Range reach) {
+    const double px = position[0], py = position[1];
+    const double *x = beams.x, *y = beams.y;
     for (std::size_t k = 0; k < 3; ++k) {
-      const double *rx = beams.rotation[k], *ry = beams.rotation[3 + k];
       double* origin = origin_[k].data();
       for (std::int64_t j = reach.begin; j < reach.end; ++j) {
-        origin[j] = rx[j] * (beams.x[j] - position[0]) + ry[j] * (beams.y[j] - position[1]);
+        origin[j] = rotation(k, j) * (x[j] - px) + rotation(3 + k, j) * (y[j] - py);
       }
     }
   }
 
-  void convex(const Solid& solid, const BeamRow& beams, Range reach) {
-    constexpr double far = Slab::far, parallel = 1e-12;
+  // Below this |cosine| between a beam and a face's normal the face lets the beam pass whole or not at all.
+  static constexpr double parallel = 1e-12;
+
+  template <class Rotation>
+  void convex(const Solid& solid, const Rotation& rotation, Range reach) {
     double *leave = leave_.data(), *enter = enter_.data(), *path = path_.data();
     for (std::int64_t j = reach.begin; j < reach.end; ++j) {
       leave[j] = inside_.high;
       enter[j] = inside_.low;
     }
-    const double *u = beams.rotation[6], *v = beams.rotation[7], *w = beams.rotation[8];
+    pass_faces(solid, rotation, reach);
+    for (std::int64_t j = reach.begin; j < reach.end; ++j) {
+      const double chord = leave[j] - enter[j];
+      path[j] = chord > 0.0 ? chord : 0.0;
+    }
+  }
+
+  // The beams are parallel in the body's frame: each face lets all of them out, or in, and divides by one
+  // number.
+  void pass_faces(const Solid& solid, const OneRotation& rotation, Range reach) {
+    double *leave = leave_.data(), *enter = enter_.data();
+    const double u = rotation(6, 0), v = rotation(7, 0), w = rotation(8, 0);
+    const double *ox = origin_[0].data(), *oy = origin_[1].data(), *oz = origin_[2].data();
+    for (std::size_t f = 0; f + 3 < solid.planes.size(); f += 4) {
+      const double nx = solid.planes[f], ny = solid.planes[f + 1], nz = solid.planes[f + 2],
+                   d = solid.planes[f + 3];
+      const double along = nx * u + ny * v + nz * w;
+      const auto room = [=](std::int64_t j) { return d - (nx * ox[j] + ny * oy[j] + nz * oz[j]); };
+      if (std::abs(along) < parallel) {
+        for (std::int64_t j = reach.begin; j < reach.end; ++j) {
+          leave[j] = room(j) < 0.0 ? -Slab::far : leave[j];
+        }
+        continue;
+      }
+      const double inverse = 1.0 / along;
+      if (along > 0.0) {
+        for (std::int64_t j = reach.begin; j < reach.end; ++j) {
+          const double z = quotient(room(j), along, inverse);
+          leave[j] = z < leave[j] ? z : leave[j];
+        }
+      } else {
+        for (std::int64_t j = reach.begin; j < reach.end; ++j) {
+          const double z = quotient(room(j), along, inverse);
+          enter[j] = z > enter[j] ? z : enter[j];
+        }
+      }
+    }
+  }
+
+  void pass_faces(const Solid& solid, const RotationOfEach& rotation, Range reach) {
+    constexpr double far = Slab::far;
+    double *leave = leave_.data(), *enter = enter_.data();
+    const double *u = rotation.element[6], *v = rotation.element[7], *w = rotation.element[8];
     const double *ox = origin_[0].data(), *oy = origin_[1].data(), *oz = origin_[2].data();
     for (std::size_t f = 0; f + 3 < solid.planes.size(); f += 4) {
       const double nx = solid.planes[f], ny = solid.planes[f + 1], nz = solid.planes[f + 2],
@@ -80,27 +139,23 @@ class MovingChords {
         const double room = d - (nx * ox[j] + ny * oy[j] + nz * oz[j]);
         const bool upright = std::abs(along) < parallel;
         const double z = room / (upright ? 1.0 : along);
-        // An upright face lets the beam pass whole or not at all.
         const double exit = upright ? (room < 0.0 ? -far : far) : (along > 0.0 ? z : far);
         const double entry = upright ? -far : (along > 0.0 ? -far : z);
         leave[j] = exit < leave[j] ? exit : leave[j];
         enter[j] = entry > enter[j] ? entry : enter[j];
       }
     }
-    for (std::int64_t j = reach.begin; j < reach.end; ++j) {
-      const double chord = leave[j] - enter[j];
-      path[j] = chord > 0.0 ? chord : 0.0;
-    }
   }
 
   // |S⁻¹(o + z·u − c)| = 1, a quadratic equation in z.
-  void ellipsoid(const Solid& solid, const BeamRow& beams, Range reach) {
+  template <class Rotation>
+  void ellipsoid(const Solid& solid, const Rotation& rotation, Range reach) {
     const std::array<double, 3> scale{1.0 / solid.planes[3], 1.0 / solid.planes[7], 1.0 / solid.planes[11]};
     double* path = path_.data();
     for (std::int64_t j = reach.begin; j < reach.end; ++j) {
       double a = 0.0, b = 0.0, c = -1.0;
       for (std::size_t k = 0; k < 3; ++k) {
-        const double along = beams.rotation[6 + k][j] * scale[k];
+        const double along = rotation(6 + k, j) * scale[k];
         const double from = (origin_[k][static_cast<std::size_t>(j)] - solid.vertices[k]) * scale[k];
         a += along * along;
         b += along * from;
@@ -120,9 +175,11 @@ class MovingChords {
   }
 
   // Beam by beam: the mesh is posed for it and crossed by the one line that holds it.
-  void mesh(const Solid& solid, const Vector3& position, const BeamRow& beams, Range reach) {
+  template <class Rotation>
+  void mesh(const Solid& solid, const Vector3& position, const Rotation& rotation, const BeamRow& beams,
+            Range reach) {
     for (std::int64_t j = reach.begin; j < reach.end; ++j) {
-      if (j == reach.begin || turned(beams, j)) pose_mesh(solid, beams, j);
+      if (j == reach.begin || turned(rotation, j)) pose_mesh(solid, rotation, j);
       const double x = beams.x[j] - position[0], y = beams.y[j] - position[1];
       double path = 0.0;
       Span span;
@@ -138,16 +195,18 @@ class MovingChords {
     }
   }
 
-  static bool turned(const BeamRow& beams, std::int64_t j) {
-    for (const double* element : beams.rotation) {
+  static bool turned(const OneRotation&, std::int64_t) { return false; }
+  static bool turned(const RotationOfEach& rotation, std::int64_t j) {
+    for (const double* element : rotation.element) {
       if (element[j] != element[j - 1]) return true;
     }
     return false;
   }
 
-  void pose_mesh(const Solid& solid, const BeamRow& beams, std::int64_t j) {
+  template <class Rotation>
+  void pose_mesh(const Solid& solid, const Rotation& rotation, std::int64_t j) {
     points_.clear();
-    const auto r = [&](std::size_t k) { return beams.rotation[k][j]; };
+    const auto r = [&](std::size_t e) { return rotation(e, j); };
     for (std::size_t v = 0; v + 2 < solid.vertices.size(); v += 3) {
       const double* p = &solid.vertices[v];
       points_.push_back({r(0) * p[0] + r(1) * p[1] + r(2) * p[2], r(3) * p[0] + r(4) * p[1] + r(5) * p[2],

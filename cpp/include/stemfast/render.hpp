@@ -29,9 +29,7 @@ class ThicknessRows {
     mesh_.reserve(batch.shapes.max_vertices, columns);
     voxels_.reserve(batch.shapes.max_vertices, batch.shapes.max_planes, columns);
     moving_.reserve(batch.shapes.max_vertices, batch.scan.columns);
-    for (auto* v : {&beam_x_, &beam_y_, &sample_x_, &sample_y_}) {
-      v->resize(static_cast<std::size_t>(batch.scan.columns));
-    }
+    for (auto* v : {&sample_x_, &sample_y_}) v->resize(static_cast<std::size_t>(batch.scan.columns));
     for (auto& v : turned_) v.resize(static_cast<std::size_t>(batch.scan.columns));
     fine_row_.resize(batch.scan.oversample > 1 ? static_cast<std::size_t>(columns) : 0);
   }
@@ -53,10 +51,13 @@ class ThicknessRows {
     const BeamPath beam(batch_, image);
     const PosePath turn(batch_.scan, image);
     if (beam.strays() || (batch_.scan.pose_per_pixel && turn.moves())) {
-      for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-        beam.row(i, beam_x_.data(), beam_y_.data());
+      constexpr std::int64_t at_once = BeamPath::at_once;
+      for (auto* v : {&beam_x_, &beam_y_}) v->resize(static_cast<std::size_t>(at_once * batch_.scan.columns));
+      for (std::int64_t i = rows.begin; i < rows.end; i += at_once) {
+        const Range some{i, std::min(i + at_once, rows.end)};
+        beam.rows(some, beam_x_.data(), beam_y_.data());
         for (std::size_t b = first; b < last; ++b) {
-          add_moving(turn, image, i, b, depth + (i - rows.begin) * batch_.scan.columns);
+          add_moving(turn, image, some, b, depth + (i - rows.begin) * batch_.scan.columns);
         }
       }
       return;
@@ -107,11 +108,24 @@ class ThicknessRows {
     return {matrix(orientation_of(b)), {p[0], p[1], p[2]}};
   }
 
-  // The beams of the row that can meet a ball of this radius.
-  Range beams_near(const Vector3& position, double radius) const {
+  // What a moving beam can meet of a body: its box where it stands still, a ball about it where it turns;
+  // and a pixel around that, which samples within a pixel and rounding never use up.
+  Box within_reach(const PosePath& turn, const Solid& solid, const Pose& pose, double pixel) const {
+    const double radius = bounding_radius(solid);
+    Box box{pose.position, pose.position};
+    if (!turn.moves()) box = bounding_box(solid, pose);
+    for (std::size_t k = 0; k < 3; ++k) {
+      box.low[k] -= turn.moves() ? radius + pixel : pixel;
+      box.high[k] += turn.moves() ? radius + pixel : pixel;
+    }
+    return box;
+  }
+
+  // The beams of one row that can meet it.
+  Range beams_near(const Box& box, const BeamRow& beams) const {
     const auto near = [&](std::int64_t j) {
-      const auto k = static_cast<std::size_t>(j);
-      return std::abs(beam_x_[k] - position[0]) <= radius && std::abs(beam_y_[k] - position[1]) <= radius;
+      const double x = beams.x[j], y = beams.y[j];
+      return box.low[0] <= x && x <= box.high[0] && box.low[1] <= y && y <= box.high[1];
     };
     Range reach{0, batch_.scan.columns};
     while (!reach.empty() && !near(reach.begin)) ++reach.begin;
@@ -119,18 +133,38 @@ class ThicknessRows {
     return reach;
   }
 
-  void add_moving(const PosePath& turn, std::int64_t image, std::int64_t i, std::size_t b, float* row) {
+  void add_moving(const PosePath& turn, std::int64_t image, Range rows, std::size_t b, float* depth) {
     const Solid solid = solid_of(batch_.shapes, batch_.bodies.shape[b]);
     const Pose pose = pose_of(b);
     const double pixel = batch_.scan.pixel_size[static_cast<std::size_t>(image)];
-    const Range reach = beams_near(pose.position, bounding_radius(solid) + pixel);
-    if (reach.empty()) return;
-    turn_beams(turn, i, b, reach);
-    BeamRow beams{sample_x_.data(), sample_y_.data(), {}};
-    for (std::size_t k = 0; k < 9; ++k) beams.rotation[k] = turned_[k].data();
+    const Box box = within_reach(turn, solid, pose, pixel);
+    const std::int64_t columns = batch_.scan.columns;
+    for (std::int64_t i = rows.begin; i < rows.end; ++i, depth += columns) {
+      const auto start = static_cast<std::size_t>((i - rows.begin) * columns);
+      const BeamRow beams{beam_x_.data() + start, beam_y_.data() + start};
+      const Range reach = beams_near(box, beams);
+      if (reach.empty()) continue;
+      const auto weight = static_cast<float>(batch_.bodies.weight[b]);
+      if (turn.moves() && batch_.scan.pose_per_pixel) {
+        turn_beams(turn, i, b, reach);
+        RotationOfEach rotation;
+        for (std::size_t e = 0; e < 9; ++e) rotation.element[e] = turned_[e].data();
+        add_samples(solid, pose.position, rotation, beams, reach, pixel, weight, depth);
+      } else {
+        const Quaternion given = orientation_of(b);
+        const OneRotation rotation{turn.moves() ? matrix(normalised(turn.at_row(i) * given)) : pose.rotation};
+        add_samples(solid, pose.position, rotation, beams, reach, pixel, weight, depth);
+      }
+    }
+  }
+
+  // The samples within each pixel, which share its time.
+  template <class Rotation>
+  void add_samples(const Solid& solid, const Vector3& position, const Rotation& rotation,
+                   const BeamRow& beams, Range reach, double pixel, float weight, float* row) {
     const std::int64_t s = batch_.scan.oversample;
-    const float weight = static_cast<float>(batch_.bodies.weight[b]) / static_cast<float>(s * s);
-    // Sub-samples share their pixel's time.
+    const float share = weight / static_cast<float>(s * s);
+    const BeamRow samples{sample_x_.data(), sample_y_.data()};
     for (std::int64_t sub = 0; sub < s * s; ++sub) {
       const auto offset = [&](std::int64_t k) {
         return ((static_cast<double>(k) + 0.5) / static_cast<double>(s) - 0.5) * pixel;
@@ -138,23 +172,16 @@ class ThicknessRows {
       const double dx = offset(sub % s), dy = offset(sub / s);
       for (std::int64_t j = reach.begin; j < reach.end; ++j) {
         const auto k = static_cast<std::size_t>(j);
-        sample_x_[k] = beam_x_[k] + dx;
-        sample_y_[k] = beam_y_[k] + dy;
+        sample_x_[k] = beams.x[j] + dx;
+        sample_y_[k] = beams.y[j] + dy;
       }
-      moving_.accumulate(solid, pose.position, beams, reach, weight, row);
+      moving_.accumulate(solid, position, rotation, samples, reach, share, row);
     }
   }
 
-  // The body's rotation at each beam's time.
+  // The body's rotation at the time of each beam.
   void turn_beams(const PosePath& turn, std::int64_t i, std::size_t b, Range reach) {
     const Quaternion given = orientation_of(b);
-    if (!turn.moves() || !batch_.scan.pose_per_pixel) {
-      const Matrix3 m = matrix(turn.moves() ? normalised(turn.at_row(i) * given) : given);
-      for (std::size_t k = 0; k < 9; ++k) {
-        std::fill(turned_[k].begin() + reach.begin, turned_[k].begin() + reach.end, m[k / 3][k % 3]);
-      }
-      return;
-    }
     // A constant spin advances by one product a pixel, which over a row costs a few ulp.
     Quaternion q = normalised(turn.at_pixel(i, reach.begin) * given);
     const Quaternion step = turn.steady() ? turn.pixel_step() : Quaternion{};

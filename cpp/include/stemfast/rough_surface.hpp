@@ -16,6 +16,7 @@
 
 #include "stemfast/isa.hpp"
 #include "stemfast/lattice_noise.hpp"
+#include "stemfast/quotient.hpp"
 #include "stemfast/rng.hpp"
 #include "stemfast/roughness_spectrum.hpp"
 #include "stemfast/scan.hpp"
@@ -24,17 +25,24 @@
 namespace stemfast {
 inline namespace STEMFAST_ISA {
 
-// A place among the nodes of the finest lattice: the first of four nodes and their B-spline weights.
+// Weights of the cubic B-splines of four nodes, at a fraction f of the way from the second to the third.
+STEMFAST_INLINE std::array<float, 4> spline_weights(double f) {
+  const auto sixth = [](double x) { return static_cast<float>(quotient(x, 6.0, 1.0 / 6.0)); };
+  const double g = 1.0 - f;
+  return {sixth(g * g * g), sixth((3.0 * f - 6.0) * f * f + 4.0), sixth((3.0 * g - 6.0) * g * g + 4.0),
+          sixth(f * f * f)};
+}
+
+// A place among the nodes of the finest lattice: the first of four nodes and their weights.
 struct SplineTaps {
   std::int64_t first;
   std::array<float, 4> weight;
 };
 
 inline SplineTaps spline_taps(double place) {
-  const double node = std::floor(place), f = place - node, g = 1.0 - f;
+  const double node = std::floor(place);
   return {to_integer(node, -(std::int64_t{1} << 53), std::int64_t{1} << 53) - 1,
-          {static_cast<float>(g * g * g / 6.0), static_cast<float>(((3.0 * f - 6.0) * f * f + 4.0) / 6.0),
-           static_cast<float>(((3.0 * g - 6.0) * g * g + 4.0) / 6.0), static_cast<float>(f * f * f / 6.0)}};
+          spline_weights(place - node)};
 }
 
 class RoughSurface {
@@ -104,24 +112,53 @@ class RoughSurface {
   void add_some(const double* x, const double* y, std::int64_t n, float* depth) const {
     const Nodes& nodes = nodes_[0];
     const std::int64_t height = nodes.y.size();
+    double node_x[at_once], node_y[at_once];
     std::int64_t first[at_once];
-    float across[4][at_once], down[at_once][4];
+    float across[4][at_once], down[4][at_once], column[at_once][4];
+    place(x, origin_x_, n, node_x, across);
+    place(y, origin_y_, n, node_y, down);
+    // Whole numbers as double, which vector code turns into integers once, not twice.
+    const auto pitch = static_cast<double>(height);
+    const auto left = static_cast<double>(nodes.x.begin + 1), top = static_cast<double>(nodes.y.begin + 1);
     for (std::int64_t j = 0; j < n; ++j) {
-      const SplineTaps column = place_x(x[j]), row = place_y(y[j]);
-      first[j] = (column.first - nodes.x.begin) * height + (row.first - nodes.y.begin);
-      for (std::size_t k = 0; k < 4; ++k) {
-        across[k][j] = column.weight[k];
-        down[j][k] = row.weight[k];
-      }
+      first[j] = static_cast<std::int64_t>((node_x[j] - left) * pitch + (node_y[j] - top));
     }
+    const float* corner = coefficient_.data();
+    // Point by point, the four nodes along y side by side …
     for (std::int64_t j = 0; j < n; ++j) {
-      const float* c0 = coefficient_.data() + first[j];
+      const float* c0 = corner + first[j];
       const float *c1 = c0 + height, *c2 = c1 + height, *c3 = c2 + height;
-      const float w0 = across[0][j], w1 = across[1][j], w2 = across[2][j], w3 = across[3][j];
-      float along[4];
-      for (int k = 0; k < 4; ++k)
-        along[k] = down[j][k] * ((w0 * c0[k] + w1 * c1[k]) + (w2 * c2[k] + w3 * c3[k]));
-      depth[j] += (along[0] + along[1]) + (along[2] + along[3]);
+      // Each sum in loops of its own, which is what the compiler sees as four lanes.
+      float before[4], after[4];
+      add_product(across[0][j], c0, across[1][j], c1, before);
+      add_product(across[2][j], c2, across[3][j], c3, after);
+      for (int k = 0; k < 4; ++k) column[j][k] = before[k] + after[k];
+    }
+    // … then the points side by side.
+    for (std::int64_t j = 0; j < n; ++j) {
+      depth[j] += (down[0][j] * column[j][0] + down[1][j] * column[j][1]) +
+                  (down[2][j] * column[j][2] + down[3][j] * column[j][3]);
+    }
+  }
+
+  STEMFAST_INLINE static void add_product(float a, const float* x, float b, const float* y, float* sum) {
+    float ax[4], by[4];
+    for (int k = 0; k < 4; ++k) ax[k] = a * x[k];
+    for (int k = 0; k < 4; ++k) by[k] = b * y[k];
+    for (int k = 0; k < 4; ++k) sum[k] = ax[k] + by[k];
+  }
+
+  // The second of the nodes at each of n places along one axis, and the weights of all four.
+  void place(const double* at, double origin, std::int64_t n, double* node, float (*weight)[at_once]) const {
+    const double scale = scale_;
+    for (std::int64_t j = 0; j < n; ++j) {
+      const double place = (at[j] + origin) * scale;
+      node[j] = std::floor(place);
+      const auto [w0, w1, w2, w3] = spline_weights(place - node[j]);
+      weight[0][j] = w0;
+      weight[1][j] = w1;
+      weight[2][j] = w2;
+      weight[3][j] = w3;
     }
   }
 

@@ -107,46 +107,94 @@ class BeamPath {
 
   const Grid& grid() const { return grid_; }
 
-  // Where it stands at each pixel of row `i` [nm].
-  void row(std::int64_t i, double* x, double* y) const {
-    const auto columns = static_cast<std::size_t>(grid_.columns);
-    if (strays()) {
-      shifts(i, x, y);
-    } else {
-      std::fill(x, x + columns, 0.0);
-      std::fill(y, y + columns, 0.0);
-    }
-    const double grid_y = grid_.y(static_cast<double>(i));
-    for (std::size_t j = 0; j < columns; ++j) {
-      x[j] += grid_.x(static_cast<double>(j));
-      y[j] += grid_y;
+  // So many rows are followed together, in vector code.
+  static constexpr std::int64_t at_once = 16;
+
+  // Where it stands at each pixel of some rows, one after the other [nm].
+  void rows(Range some, double* x, double* y) const {
+    const std::int64_t columns = grid_.columns;
+    for (std::int64_t i = some.begin; i < some.end; x += at_once * columns, y += at_once * columns) {
+      const std::int64_t end = std::min(i + at_once, some.end);
+      if (strays()) {
+        stray({i, end}, x, y);
+      } else {
+        keep_to_grid({i, end}, x, y);
+      }
+      i = end;
     }
   }
 
  private:
-  // The shift from the grid of each pixel of a row [nm].
-  void shifts(std::int64_t i, double* dx, double* dy) const {
-    const std::int64_t n = clock_.columns;
-    const double start = clock_.row_start(i), dwell = clock_.dwell;
-    const auto shift = normal_pair(jitter_.block(static_cast<std::uint32_t>(i)));
-    const Stray stray = stray_;  // a copy that stores to dx and dy cannot change
-    const double decay = stray.drift_decay;
-    // Exponentials and sines advance from pixel to pixel by one factor; over a row that costs a few ulp.
-    double left = decay > 0.0 ? exponential(-start / decay) : 1.0;
+  void keep_to_grid(Range some, double* x, double* y) const {
+    for (std::int64_t i = some.begin; i < some.end; ++i) {
+      const double grid_y = grid_.y(static_cast<double>(i));
+      for (std::int64_t j = 0; j < grid_.columns; ++j) {
+        *x++ = grid_.x(static_cast<double>(j));
+        *y++ = grid_y;
+      }
+    }
+  }
+
+  // At most `at_once` rows, a lane each; lanes to spare repeat the last row.
+  struct Lanes {
+    double start[at_once], grid_y[at_once], jitter_x[at_once], jitter_y[at_once];
+    double left[at_once], sine[at_once], cosine[at_once];
+  };
+
+  Lanes lanes_at_start(Range some) const {
+    Lanes lanes;
+    for (std::size_t l = 0; l < at_once; ++l) {
+      const std::int64_t i = std::min(some.begin + static_cast<std::int64_t>(l), some.end - 1);
+      const double start = clock_.row_start(i), decay = stray_.drift_decay;
+      const auto shift = normal_pair(jitter_.block(static_cast<std::uint32_t>(i)));
+      const SinCos mains = sin_cos_turns(stray_.mains_rate * start + stray_.mains_phase);
+      lanes.start[l] = start;
+      lanes.grid_y[l] = grid_.y(static_cast<double>(i));
+      lanes.jitter_x[l] = stray_.row_jitter * shift[0];
+      lanes.jitter_y[l] = stray_.row_jitter * shift[1];
+      lanes.left[l] = decay > 0.0 ? exponential(-start / decay) : 1.0;
+      lanes.sine[l] = mains.sine;
+      lanes.cosine[l] = mains.cosine;
+    }
+    return lanes;
+  }
+
+  // Exponentials and sines advance from pixel to pixel by one factor; over a row that costs a few ulp.
+  void stray(Range some, double* x, double* y) const {
+    constexpr std::int64_t block = 16;
+    const Stray stray = stray_;  // a copy that stores to x and y cannot change
+    Lanes lanes = lanes_at_start(some);
+    const double dwell = clock_.dwell, decay = stray.drift_decay;
     const double left_step = decay > 0.0 ? exponential(-dwell / decay) : 1.0;
-    SinCos mains = sin_cos_turns(stray.mains_rate * start + stray.mains_phase);
+    const double lag_step = stray.lag != 0.0 ? exponential(-dwell / stray.lag_decay) : 1.0;
     const SinCos turn = sin_cos_turns(stray.mains_rate * dwell);
     double lag = stray.lag;
-    const double lag_step = lag != 0.0 ? exponential(-dwell / stray.lag_decay) : 1.0;
-    for (std::int64_t j = 0; j < n; ++j) {
-      const double t = start + static_cast<double>(j) * dwell;
-      const double drifted = decay > 0.0 ? decay * (1.0 - left) : t;  // per unit velocity
-      dx[j] = stray.drift_x * drifted + stray.row_jitter * shift[0] + stray.mains_x * mains.sine - lag;
-      dy[j] = stray.drift_y * drifted + stray.row_jitter * shift[1] + stray.mains_y * mains.sine;
-      left *= left_step;
-      lag *= lag_step;
-      mains = {mains.sine * turn.cosine + mains.cosine * turn.sine,
-               mains.cosine * turn.cosine - mains.sine * turn.sine};
+    double lane_x[block][at_once], lane_y[block][at_once];
+    for (std::int64_t begin = 0; begin < grid_.columns; begin += block) {
+      const std::int64_t width = std::min(block, grid_.columns - begin);
+      for (std::int64_t k = 0; k < width; ++k) {
+        const auto j = static_cast<double>(begin + k);
+        const double since = j * dwell, grid_x = grid_.x(j);
+        for (std::int64_t l = 0; l < at_once; ++l) {
+          const double t = lanes.start[l] + since;
+          const double drifted = decay > 0.0 ? decay * (1.0 - lanes.left[l]) : t;  // per unit velocity
+          const double sine = lanes.sine[l], cosine = lanes.cosine[l];
+          lane_x[k][l] = (stray.drift_x * drifted + lanes.jitter_x[l] + stray.mains_x * sine - lag) + grid_x;
+          lane_y[k][l] =
+              (stray.drift_y * drifted + lanes.jitter_y[l] + stray.mains_y * sine) + lanes.grid_y[l];
+          lanes.left[l] *= left_step;
+          lanes.sine[l] = sine * turn.cosine + cosine * turn.sine;
+          lanes.cosine[l] = cosine * turn.cosine - sine * turn.sine;
+        }
+        lag *= lag_step;
+      }
+      for (std::int64_t l = 0; l < some.size(); ++l) {
+        double *out_x = x + l * grid_.columns + begin, *out_y = y + l * grid_.columns + begin;
+        for (std::int64_t k = 0; k < width; ++k) {
+          out_x[k] = lane_x[k][l];
+          out_y[k] = lane_y[k][l];
+        }
+      }
     }
   }
 

@@ -78,6 +78,7 @@ def chain(
     pixel: float,
     *,
     inverse_path: float,
+    curve: tuple[float, ...],
     film: Callable[[np.random.Generator], NDArray[np.float32]],
     electrons: float,
     sigma: float,
@@ -86,10 +87,17 @@ def chain(
     out: Images,
     rng: np.random.Generator,
 ) -> None:
-    """Numba's thickness, a film in mean free paths, NumPy's contrast, a blur, counts."""
+    """Numba's thickness, a film in mean free paths, NumPy's contrast, a blur, counts.
+
+    The contrast's curve is that of `stemfast.scattering.ScatteringCurve` below its limit.
+    """
+    c1, c2, c3 = (np.float32(c) for c in curve[:3])
+    limit = np.float32(curve[3])
     thickness = np.empty(out.shape, np.float32)
     peers_thickness.numba_clip(planes, vertices, matrices, pixel, thickness)
     for i in range(len(out)):
         depth = thickness[i] * np.float32(inverse_path) + film(rng)
-        expected = blur(np.float32(electrons) * -np.expm1(-depth), sigma)
+        assert depth.max() < limit
+        bent = depth + depth * depth * (c1 + depth * (c2 + depth * c3))
+        expected = blur(np.float32(electrons) * -np.expm1(-bent), sigma)
         out[i] = np.minimum(count(rng, expected), 65535)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+SEVERAL = "Several processes"
 
 
 def train(
@@ -60,6 +63,22 @@ def train(
             help="finder only: labelled images of your own to learn from besides simulated ones.",
         ),
     ] = None,
+    processes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=SEVERAL,
+            help="Train with others: tcp://host:port of the first process, or slurm.",
+        ),
+    ] = None,
+    rank: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=SEVERAL, help="Which one this is, from 0."),
+    ] = None,
+    world_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=SEVERAL, help="How many there are."),
+    ] = None,
 ) -> None:
     """Train a network on images that are simulated while it learns.
 
@@ -67,27 +86,37 @@ def train(
 
     Leaves in the folder: the network, evaluation.json, a confusion matrix, a reliability diagram,
     model_card.md, metrics.jsonl, and run.json, which says exactly what was run.
+
+    With --processes, the same command runs in several processes, on one machine or many, which
+    share every batch; the first one writes and prints.
     """
     from stemfast.training import by_name
+    from stemfast.training.processes import joined
+
+    if processes is None and (rank, world_size) != (None, None):
+        raise ValueError("--rank and --world-size: got no --processes, expected its address")
 
     if experiment is None:
         typer.echo(f"experiments: {', '.join(by_name.names())}")
         return
     folder = out if out is not None else Path("runs") / experiment
-    found = by_name.train(
-        experiment,
-        folder,
-        changes=sets or (),
-        like=like,
-        own=own,
-        minutes=minutes,
-        resume=resume,
-        device=device,
-        n_threads=threads,
-        tensorboard=tensorboard,
-        command=shlex.join(["stemfast", *sys.argv[1:]]),
-        say=typer.echo,
-    )
+    with nullcontext() if processes is None else joined(processes, rank, world_size):
+        found = by_name.train(
+            experiment,
+            folder,
+            changes=sets or (),
+            like=like,
+            own=own,
+            minutes=minutes,
+            resume=resume,
+            device=device,
+            n_threads=threads,
+            tensorboard=tensorboard,
+            command=shlex.join(["stemfast", *sys.argv[1:]]),
+            say=typer.echo,
+        )
+    if found is None:  # of another process than the first
+        return
     if experiment == "finder":
         test = found.card["test"]
         typer.echo(f"AP50 {test['ap50']:.3f}, F1 {test['f1']:.3f} on {test['fields']} test fields")

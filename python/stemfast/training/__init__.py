@@ -5,6 +5,7 @@ from stemfast.evaluation.metrics import Evaluation, evaluate, fit_temperature
 from stemfast.training.by_name import names, train
 from stemfast.training.experiment import Experiment
 from stemfast.training.in_memory import TrainingSettings, fit
+from stemfast.training.processes import joined
 
 __all__ = [
     "Evaluation",
@@ -14,6 +15,7 @@ __all__ = [
     "evaluate",
     "fit",
     "fit_temperature",
+    "joined",
     "judge",
     "names",
     "train",

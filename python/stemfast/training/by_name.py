@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from stemfast.arguments import did_you_mean
 from stemfast.dataset.lock import alone
 from stemfast.training import experiment as experiments
-from stemfast.training import run
+from stemfast.training import processes, run
 from stemfast.training.experiment import Experiment
 
 __all__ = ["chosen_experiment", "names", "train"]
@@ -81,8 +84,9 @@ def train(
 
     Returns
     -------
-    Judgement, GroundTruthJudgement or TrainedFinder
-        How good it is; of the finder, the network with its figures in its card.
+    Judgement, GroundTruthJudgement, TrainedFinder or None
+        How good it is; of the finder, the network with its figures in its card. None in all of
+        several processes but the first.
 
     Raises
     ------
@@ -106,6 +110,7 @@ def train(
     name = experiment if isinstance(experiment, str) else experiment.name
     place = Path("runs") / name if folder is None else Path(folder)
     if experiment == FINDER:
+        _refuse_if_several(name)
         _refuse_for_finder(minutes, device, tensorboard, like)
         with alone(place):
             return _train_finder(
@@ -121,8 +126,9 @@ def train(
 
     start: Callable[..., Any] = run.train
     if isinstance(experiment, GroundTruthExperiment):
+        _refuse_if_several(name)
         from stemfast.training.reconstruction.run import train as start
-    with alone(place):
+    with alone(place) if processes.is_first() else nullcontext():
         return start(
             experiment,
             place,
@@ -175,6 +181,11 @@ def _like(experiment: Any, file: Path) -> list[str]:
         rate = _FINE_TUNING * experiment.learning_rate
         sets += [f"start_from={experiment.name}", f"learning_rate={rate:g}"]
     return sets
+
+
+def _refuse_if_several(name: str) -> None:
+    if jax.distributed.is_initialized():
+        raise ValueError(f"{name} is trained by one process, expected no processes to join")
 
 
 def _refuse_for_finder(

@@ -53,6 +53,14 @@ def _content(state: Stepped, seconds: float) -> dict[str, Any]:
     return {"leaves": leaves, "seconds": np.asarray(seconds, np.float64)}
 
 
+def _alone() -> Any:
+    """Orbax's reader and writer for the first process, which waits for no other."""
+    import orbax.checkpoint as ocp
+
+    first = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
+    return ocp.StandardCheckpointer(multiprocessing_options=first)
+
+
 def save(folder: Path, state: Stepped, seconds: float) -> None:
     """Write the state, whole or not at all, and remove all but the latest two.
 
@@ -70,14 +78,12 @@ def save(folder: Path, state: Stepped, seconds: float) -> None:
     OSError, ValueError
         If it cannot be written, as on a full disk; nothing of it is left.
     """
-    import orbax.checkpoint as ocp
-
     step = int(state.step)
     if step in _steps(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with ocp.StandardCheckpointer() as writer:
+        with _alone() as writer:
             writer.save((folder / str(step)).absolute(), _content(state, seconds))
     except (OSError, ValueError) as error:
         for unfinished in folder.glob(f"{step}.orbax-checkpoint-tmp*"):
@@ -106,14 +112,12 @@ def restore(folder: Path, like: S) -> Checkpoint[S]:
     ValueError
         If it cannot be read, or is of another network.
     """
-    import orbax.checkpoint as ocp
-
     step = latest(folder)
     if step is None:
         raise FileNotFoundError(f"{folder} holds no checkpoint to go on from")
     path = (folder / str(step)).absolute()
     expected = _content(like, 0.0)
-    with ocp.StandardCheckpointer() as reader:
+    with _alone() as reader:
         try:
             found = reader.restore(path, expected)
         except (ValueError, TypeError, KeyError, OSError) as error:

@@ -51,7 +51,7 @@ def pick(kind: str) -> Sequence[jax.Device]:
 
 
 def batch_sharding(devices: Sequence[jax.Device], batch_size: int) -> NamedSharding:
-    """Share batches out over the devices along their first axis.
+    """Share batches out over the devices along their first axis, process by process.
 
     Raises
     ------
@@ -62,7 +62,8 @@ def batch_sharding(devices: Sequence[jax.Device], batch_size: int) -> NamedShard
         raise ValueError(
             f"batch_size is {batch_size}, expected a multiple of the {len(devices)} devices"
         )
-    return NamedSharding(Mesh(np.array(devices), ("batch",)), PartitionSpec("batch"))
+    ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+    return NamedSharding(Mesh(np.array(ordered), ("batch",)), PartitionSpec("batch"))
 
 
 def machine(sharding: NamedSharding) -> dict[str, Any]:

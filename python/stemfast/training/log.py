@@ -192,12 +192,16 @@ class TrainingProgress:
         Steps altogether, and those done before the run was stopped.
     batch_size : int
         Images in a step.
+    quiet : bool
+        Show nothing.
     """
 
-    def __init__(self, title: str, total: int, first: int, batch_size: int) -> None:
+    def __init__(
+        self, title: str, total: int, first: int, batch_size: int, *, quiet: bool = False
+    ) -> None:
         self._title, self._size = title, batch_size
         self._total, self._first = total * batch_size, first * batch_size
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, quiet=quiet)
         self._live = Live(console=self._console, refresh_per_second=2)
         self._watched: dict[str, Any] = {}
 

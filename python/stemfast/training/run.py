@@ -21,7 +21,7 @@ from flax import nnx
 from stemfast import atomic
 from stemfast.evaluation.judge import Judgement
 from stemfast.pretrained.store import CONFIG_FILE
-from stemfast.training import checkpoint
+from stemfast.training import checkpoint, processes
 from stemfast.training import log as metrics
 from stemfast.training.devices import ExecutionSettings, machine
 from stemfast.training.experiment import Experiment
@@ -45,7 +45,7 @@ def train(
     checkpoint_s: float = 120.0,
     tensorboard: bool = False,
     command: str = "",
-) -> Judgement:
+) -> Judgement | None:
     """Train, calibrate, judge on test images, and write everything down.
 
     Parameters
@@ -74,7 +74,8 @@ def train(
 
     Returns
     -------
-    Judgement
+    Judgement or None
+        None in all of several processes but the first, which judges.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def train(
     from stemfast.training.portraits.run import PortraitRun
 
     execution = ExecutionSettings(Path(folder), device, n_threads, checkpoint_s, tensorboard)
-    earlier = earlier_record(execution.folder, resume, minutes)
+    earlier = processes.agreed(lambda: earlier_record(execution.folder, resume, minutes))
     if earlier is not None:
         experiment = type(experiment).model_validate(earlier["experiment"])
     recipe = experiment.make_recipe()
@@ -112,6 +113,8 @@ def train(
     else:
         begin(run, minutes, command)
     state, seconds = loop(run)
+    if not processes.is_first():
+        return None
     if isinstance(run, PortraitRun):
         return run.finish(state, seconds)
     return finish(run, state, seconds)
@@ -173,7 +176,8 @@ def begin(run: Run, minutes: float | None, command: str) -> None:
     if minutes is not None:
         if not (math.isfinite(minutes) and minutes > 0):
             raise ValueError(f"minutes is {minutes}, expected a positive number")
-        speed = _pilot_speed(run)
+        measured = _pilot_speed(run)
+        speed = processes.agreed(lambda: measured)
         size = run.experiment.batch_size
         images = max(1, int(speed * 60 * minutes) // size) * size
         run.experiment = run.experiment.changed([f"images={images}"])
@@ -188,6 +192,8 @@ def begin(run: Run, minutes: float | None, command: str) -> None:
         "minutes": minutes,
         "pilot_images_per_s": speed,
     }
+    if not processes.is_first():
+        return
     run.folder.mkdir(parents=True, exist_ok=True)
     atomic.write_json(run.folder / RUN_FILE, run.record)
     (run.folder / METRICS_FILE).write_text("")
@@ -197,6 +203,10 @@ def _pilot_speed(run: Run, seconds: float = 20.0) -> float:
     """Images per second of whole steps, simulation counted, after compilation [1/s]."""
     state, step = run.start(1000)
     began, count = 0.0, 0
+
+    def enough() -> bool:
+        return count >= 200 or time.perf_counter() - began > seconds
+
     for number, batch in enumerate(run.batches(0, 10**9)):
         state, seen = step(state, *batch)
         float(seen.loss)
@@ -204,7 +214,7 @@ def _pilot_speed(run: Run, seconds: float = 20.0) -> float:
             began = time.perf_counter()
         elif number > 2:
             count += 1
-            if time.perf_counter() - began > seconds or count >= 200:
+            if processes.agreed(enough):
                 break
     return count * run.experiment.batch_size / (time.perf_counter() - began)
 
@@ -231,19 +241,18 @@ def loop(run: Run) -> tuple[State, float]:
     """
     total = run.experiment.steps
     state, step = run.start(total)
-    before = 0.0
-    folder = run.checkpoints
-    if checkpoint.latest(folder) is not None:
-        saved = checkpoint.restore(folder, state)
-        state, before = run.place(saved.state), saved.seconds
-    first = int(state.step)
-    metrics.forget_after(run.metrics, first * run.experiment.batch_size)
-    watched = run.watched() if first < total else None
+    state, before = _resumed(run, state)
+    first, writes = int(state.step), processes.is_first()
+    if writes:
+        metrics.forget_after(run.metrics, first * run.experiment.batch_size)
+    watched = run.watched() if writes and first < total else None
     every = max(1, total // run.experiment.evaluations)
     began = saved_at = time.perf_counter()
     pending: list[Seen] = []
-    events = EventLog(run.metrics) if run.tensorboard else nullcontext()
-    shown = TrainingProgress(run.experiment.name, total, first, run.experiment.batch_size)
+    events = EventLog(run.metrics) if run.tensorboard and writes else nullcontext()
+    shown = TrainingProgress(
+        run.experiment.name, total, first, run.experiment.batch_size, quiet=not writes
+    )
     with shown as progress, events as log:
         for number, batch in enumerate(run.batches(first, total) if first < total else (), first):
             state, seen = step(state, *batch)
@@ -252,6 +261,8 @@ def loop(run: Run) -> tuple[State, float]:
             if len(pending) == REPORT or done % every == 0 or done == total:
                 line = metrics.of_steps(pending, run.experiment, done)
                 pending = []
+                if not writes:
+                    continue
                 now = time.perf_counter()
                 line["seconds"] = before + now - began
                 if watched is not None and (done % every == 0 or done == total):
@@ -261,6 +272,17 @@ def loop(run: Run) -> tuple[State, float]:
                     log.add(line)
                 progress.show(line)
                 if now - saved_at > run.checkpoint_s or done == total:
-                    checkpoint.save(folder, state, before + time.perf_counter() - began)
+                    checkpoint.save(run.checkpoints, state, before + time.perf_counter() - began)
                     saved_at = time.perf_counter()
     return state, before + time.perf_counter() - began
+
+
+def _resumed(run: Run, state: State) -> tuple[State, float]:
+    """The latest state that was saved, else the one given, and how long it took to get there."""
+    at = processes.agreed(lambda: checkpoint.latest(run.checkpoints))
+    if at is None:
+        return state, 0.0
+    saved = checkpoint.Checkpoint(state, 0.0)
+    if processes.is_first():
+        saved = checkpoint.restore(run.checkpoints, state)
+    return run.place(processes.same(saved.state)), saved.seconds

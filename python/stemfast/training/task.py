@@ -17,6 +17,7 @@ from stemfast.dataset.streaming.batch import Batch
 from stemfast.dataset.streaming.stream import stream
 from stemfast.recipes import Recipe
 from stemfast.training import log as metrics
+from stemfast.training import processes
 from stemfast.training.corners.points import corner_points
 from stemfast.training.experiment import Experiment
 from stemfast.training.step import State, Step, make_step
@@ -67,12 +68,14 @@ class Run:
     def batches(self, first_step: int, steps: int) -> Iterator[tuple[jax.Array, ...]]:
         """Arguments of the steps `first_step` … `steps` − 1, after the state."""
         size = self.experiment.batch_size
+        own = processes.rows(self.sharding, size)
         with stream(
             self.recipe,
             seed=self.experiment.seed,
-            batch_size=size,
-            start=first_step * size,
+            batch_size=own.stop - own.start,
+            start=first_step * size + own.start,
             stop=steps * size,
+            stride=size,
             n_threads=self.n_threads,
         ) as simulated:
             for batch in simulated:
@@ -81,11 +84,12 @@ class Run:
     def arguments(
         self, images: NDArray[Any], labels: NDArray[np.int64], columns: dict[str, NDArray[Any]]
     ) -> tuple[jax.Array, ...]:
-        """Images, labels and, where they are learnt from, corners, shared out over the devices.
+        """Images, labels and, where they are learnt from, corners, shared out over all devices.
 
         Parameters
         ----------
         images : (N, H, W) array
+            Of the batch's rows that are this process's.
         labels : (N,) int64
         columns : dict of array
             What else the recipe says of each scene.
@@ -94,13 +98,13 @@ class Run:
         if self.experiment.corner_weight > 0:
             size, pixel = self.recipe.image_px, self.recipe.pixel_size_nm
             parts.append(corner_points(columns, image_px=size, pixel_size_nm=pixel))
-        return tuple(jax.device_put(part, self.sharding) for part in parts)
+        shared: tuple[jax.Array, ...] = processes.spread(tuple(parts), self.sharding)
+        return shared
 
     def averaged(self, state: State) -> Any:
-        """The network with the averaged weights of a state, on one device."""
+        """The network with the averaged weights of a state, on one device of this process."""
         graph, _ = nnx.split(self.model)
-        device = jax.devices()[0] if self.sharding.mesh.size == 1 else self.sharding.mesh.devices[0]
-        return nnx.merge(graph, jax.device_put(state.average, device))
+        return nnx.merge(graph, jax.tree.map(lambda leaf: leaf.addressable_data(0), state.average))
 
     @property
     def metrics(self) -> Path:

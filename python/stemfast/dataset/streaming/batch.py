@@ -25,8 +25,8 @@ class Batch:
     columns : dict of str to ndarray, (N, ...)
         Everything drawn for them, by name with its unit.
     start, next_index : int
-        The batch holds scenes [start, next_index) of its split; a stream that starts at
-        `next_index` continues where this batch ends.
+        First scene of the batch, counted from the start of its split, and of the next one: a
+        stream that starts there continues.
     first_scene : int
         Scene index of the first image: ``recipe.sample(seed, first_scene, first_scene + N)``.
     """

@@ -34,6 +34,7 @@ class Settings:
     batch_size: int
     first_scene: int  # of the split
     stop: int
+    stride: int  # from the start of a batch to that of the next
     n_threads: int
 
 
@@ -125,11 +126,9 @@ class Pipeline:
             results.put(error)
 
     def _batches(self) -> Iterator[tuple[int, int]]:
-        start, stop = self._start, self._settings.stop
-        while start < stop:
-            end = min(start + self._settings.batch_size, stop)
-            yield start, end
-            start = end
+        settings = self._settings
+        for start in range(self._start, settings.stop, settings.stride):
+            yield start, min(start + settings.batch_size, settings.stop)
 
     def _parts(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         return ((a, min(a + PART, stop)) for a in range(start, stop, PART))
@@ -161,16 +160,17 @@ class Pipeline:
                 with forking.step():
                     scenes.simulate(n_threads=self._settings.n_threads, out=out)
                 parts.append(scenes)
-            self.ready.put(self._batch(images, parts, start, stop))
+            self.ready.put(self._batch(images, parts, start))
             del images, parts, scenes  # or this thread would keep the memory while it waits
         self.ready.put(None)
 
-    def _batch(self, images: NDArray[Any], parts: list[Scenes], start: int, stop: int) -> Batch:
+    def _batch(self, images: NDArray[Any], parts: list[Scenes], start: int) -> Batch:
         labels, columns = parts[0].labels, parts[0].columns
         if len(parts) > 1:
             labels = np.concatenate([part.labels for part in parts])
             columns = {
                 name: np.concatenate([part.columns[name] for part in parts]) for name in columns
             }
-        first = self._settings.first_scene + start
-        return Batch(images, labels, columns, start, stop, first)
+        settings = self._settings
+        following = min(start + settings.stride, settings.stop)
+        return Batch(images, labels, columns, start, following, settings.first_scene + start)

@@ -110,6 +110,7 @@ def stream(
     *,
     start: int = 0,
     stop: int | None = None,
+    stride: int | None = None,
     split: str = "train",
     n_threads: int = 0,
     prefetch: int = 2,
@@ -133,6 +134,10 @@ def stream(
         First scene, counted from the start of the split. Resume with ``batch.next_index``.
     stop : int, optional
         Scene before which to stop; if None, practically never.
+    stride : int, optional
+        Scenes from the start of a batch to the start of the next; `batch_size` if None. Process r
+        of n gets its share of batches of n·b images with ``batch_size=b, start=r * b,
+        stride=n * b``.
     split : str
         ``"train"``, ``"validation"`` or ``"test"``: ranges of scenes that never meet.
     n_threads : int
@@ -178,12 +183,15 @@ def stream(
     first_scene = splits.first_index(split)
     start = arguments.index("start", start, maximum=LARGEST)
     end = LARGEST if stop is None else arguments.index("stop", stop, minimum=start, maximum=LARGEST)
+    batch_size = arguments.index("batch_size", batch_size, minimum=1)
+    stride = batch_size if stride is None else stride
     settings = Settings(
         recipe=recipe,
         seed=arguments.seed_value(seed),
-        batch_size=arguments.index("batch_size", batch_size, minimum=1),
+        batch_size=batch_size,
         first_scene=first_scene,
         stop=end,
+        stride=arguments.index("stride", stride, minimum=batch_size),
         n_threads=arguments.index("n_threads", n_threads),
     )
     return Stream(settings, start, arguments.index("prefetch", prefetch, minimum=1))

@@ -14,6 +14,7 @@ from stemfast.models import CornerClassifier
 from stemfast.models.config import READER_PX
 from stemfast.models.corner_classifier import HARDLY
 from stemfast.symmetry.corner_questions import any_order, log_prior
+from stemfast.training import processes
 from stemfast.training.corners.points import corner_points, point_loss
 from stemfast.training.reconstruction.reader_loss import (
     ReaderTruth,
@@ -71,7 +72,7 @@ class CornerRun(Run):
     def arguments(
         self, images: NDArray[Any], labels: NDArray[np.int64], columns: dict[str, NDArray[Any]]
     ) -> tuple[Any, ...]:
-        """Images, labels, the reader's truth and corner points, shared out over the devices."""
+        """Images, labels, the reader's truth and corner points, shared out over all devices."""
         # The reader works in binned pixels, inside a margin that keeps the middle in its place.
         pixel = self.recipe.pixel_size_nm * self.model.config.binning
         parts = (
@@ -80,4 +81,5 @@ class CornerRun(Run):
             reader_truth(columns, pixel),
             corner_points(columns, image_px=READER_PX, pixel_size_nm=pixel),
         )
-        return tuple(jax.device_put(part, self.sharding) for part in parts)
+        shared: tuple[Any, ...] = processes.spread(parts, self.sharding)
+        return shared

@@ -24,7 +24,7 @@ from stemfast.pretrained import classifier as weights
 from stemfast.pretrained.novelty import NoveltyModel
 from stemfast.pretrained.prediction_sets import SetThresholds, calibrate
 from stemfast.pretrained.store import rounded_to_float16
-from stemfast.training import learnt_range
+from stemfast.training import learnt_range, processes
 from stemfast.training.finish import origin_lines, row
 from stemfast.training.portraits.experiment import PortraitExperiment
 from stemfast.training.portraits.samples import Samples, some
@@ -45,8 +45,12 @@ class PortraitRun(Run):
     recipe: FieldRecipe  # type: ignore[assignment]
 
     def batches(self, first_step: int, steps: int) -> Iterator[tuple[jax.Array, ...]]:
-        """Images and labels of the steps `first_step` … `steps` − 1."""
+        """Images and labels of the steps `first_step` … `steps` − 1.
+
+        Each of several processes draws all fields, as portraits of one are in many batches.
+        """
         own = self.experiment
+        rows = processes.rows(self.sharding, own.batch_size)
         samples = Samples(
             self.recipe,
             own.seed,
@@ -58,8 +62,8 @@ class PortraitRun(Run):
         with samples.batches(first_step, max(self.n_threads, 1)) as stream:
             for _ in range(first_step, steps):
                 batch = next(stream)
-                parts = (batch.images[..., None], batch.labels.astype(np.int32))
-                yield tuple(jax.device_put(part, self.sharding) for part in parts)
+                parts = (batch.images[rows, ..., None], batch.labels[rows].astype(np.int32))
+                yield processes.spread(parts, self.sharding)
 
     def portraits(self, split: str, images: int) -> Portraits:
         """The first portraits of a split."""

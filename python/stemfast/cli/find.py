@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ from stemfast.cli.options import (
 if TYPE_CHECKING:
     from stemfast.finding import Found
     from stemfast.finding.layers import Layer
+    from stemfast.finding.many import FoundInFile, Search
 
 
 def find(
@@ -45,6 +47,13 @@ def find(
     ] = None,
     index: Index = None,
     dataset: DatasetChoice = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Search many files on a Dask cluster: tcp://host:8786, or local:N here.",
+        ),
+    ] = None,
     napari: Annotated[
         bool, typer.Option("--napari", help="Open images and labels in napari when all is written.")
     ] = False,
@@ -68,30 +77,33 @@ def find(
         raise ValueError(f"--probe-fwhm-nm is {probe_fwhm_nm:g}, expected a positive number of nm")
     if napari:
         needed_napari()
+    if napari and dask is not None:
+        raise ValueError("--napari and --dask: got both, expected one of them")
     checked_folder(out)
     paths = micrographs(files)
+    from stemfast.finding.many import Search
 
+    search = Search(contrast, method, pixel_size_nm, bar_nm, probe_fwhm_nm, index, dataset)
     layers: list[Layer] = []
-
-    def search(path: Path, tell: Callable[[str, float], None]) -> Found:
-        from stemfast.finding.find import find_in
-        from stemfast.finding.source import source_of
-
-        source = source_of(path, pixel_size_nm, scale_bar_nm=bar_nm, index=index, dataset=dataset)
-        found = find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, progress=tell)
-        layers.extend(found.to_napari() if napari else ())
-        return found
-
     failed = 0
     if len(paths) == 1:
         with _bar(1) as tell:
             found = search(paths[0], tell)
+        layers.extend(found.to_napari() if napari else ())
         found.save(out)
         _say(found, aside=json)
         words = f"wrote {out}: particles.csv, labels.tif, overlay.png, sizes.png"
         say_results([{"file": str(paths[0]), **row} for row in found.table], words, as_json=json)
     else:
-        failed = _many(paths, out, search, as_json=json)
+        folders = _folders(paths, out)
+        if dask is None:
+            each = _one_by_one(search, paths, folders, layers if napari else None)
+        else:
+            from stemfast.finding.many import search_with_dask
+
+            each = search_with_dask(search, paths, folders, dask)
+        with closing(each):
+            failed = _many(paths, out, each, as_json=json)
     if napari:
         show(layers)
     if failed:
@@ -141,30 +153,42 @@ def _similar(path: Path) -> str:
     return f", did you mean {path.with_name(near[0])}?" if near else ""
 
 
+def _one_by_one(
+    search: Search, paths: Sequence[Path], folders: Sequence[Path], layers: list[Layer] | None
+) -> Generator[Callable[[], FoundInFile]]:
+    """Search files here, one after the other, with a progress bar."""
+    from stemfast.finding.many import search_and_save
+
+    def keep(found: Found) -> None:
+        if layers is not None:
+            layers.extend(found.to_napari())
+
+    with _bar(len(paths)) as tell:
+        for path, folder in zip(paths, folders, strict=True):
+            tell.next(path.name)
+            yield partial(search_and_save, search, path, folder, tell, keep)
+
+
 def _many(
     paths: Sequence[Path],
     out: Path,
-    search: Callable[[Path, Callable[[str, float], None]], Found],
+    each: Iterator[Callable[[], FoundInFile]],
     *,
     as_json: bool,
 ) -> int:
-    """Search one file after the other; how many cannot be read, are told and left out."""
-    from stemfast.finding.found import FoundInAll
+    """Gather what is found in each file; how many cannot be read, are told and left out."""
+    from stemfast.finding.many import FoundInAll, UnsearchableError
 
-    folders = _folders(paths, out)
     gathered, failed = FoundInAll(), 0
-    with _bar(len(paths)) as tell:
-        for number, path in enumerate(paths):
-            tell.next(path.name)
-            try:
-                found = search(path, tell)
-            except (ValueError, TypeError, OSError) as error:
-                failed += 1
-                typer.echo(f"{path}: left out: {explain(error)}", err=True)
-                continue
-            found.save(folders[number], table=False)
-            _say(found, aside=as_json)
-            gathered.add(str(path), found)
+    for path, result in zip(paths, each, strict=True):
+        try:
+            found = result()
+        except UnsearchableError as error:
+            failed += 1
+            typer.echo(f"{path}: left out: {explain(error.why)}", err=True)
+            continue
+        _say(found, aside=as_json)
+        gathered.add(str(path), found)
     if failed == len(paths):
         raise ValueError(f"none of the {failed} files could be searched")
     for unit, those in gathered.save(out).items():
@@ -187,7 +211,7 @@ def _folders(paths: Sequence[Path], out: Path) -> list[Path]:
     return folders
 
 
-def _say(found: Found, *, aside: bool) -> None:
+def _say(found: Found | FoundInFile, *, aside: bool) -> None:
     from stemfast.cli.errors import as_options
 
     for line in str(found).splitlines():

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from stemfast import atomic, micrograph
 from stemfast.finding import find
 from stemfast.finding.files import OVERLAY, TABLE
-from stemfast.finding.found import FoundInAll
+from stemfast.finding.many import FoundInAll
 from stemfast.fit.turns import Turns
 from stemfast.image import Image
 from stemfast.matching import match

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from stemfast import tables
 from stemfast.finding.detection import Contrast
-from stemfast.finding.files import save_all, save_found
+from stemfast.finding.files import save_found
 from stemfast.finding.measured import FoundOne
 from stemfast.finding.outline.blur import FWHM_PER_SIGMA
-from stemfast.finding.population import Population, joined, population
+from stemfast.finding.population import Population, population
 from stemfast.finding.source import Source
 from stemfast.finding.table import Row, rows_of
 from stemfast.micrograph.files.error import NothingFoundError
@@ -24,7 +24,7 @@ from stemfast.micrograph.files.error import NothingFoundError
 if TYPE_CHECKING:
     from stemfast.micrograph import FoundParticles, Micrograph
 
-__all__ = ["Found", "FoundInAll"]
+__all__ = ["Found"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,22 +226,3 @@ class Found(Sequence[FoundOne]):
             If it is a file.
         """
         return save_found(folder, self.source, self.labels, self.particles, self.sizes, table=table)
-
-
-class FoundInAll:
-    """Table and sizes of the particles of several images; the images are not kept."""
-
-    def __init__(self) -> None:
-        self.table: list[Row] = []
-        self._sizes: list[Population] = []
-
-    def add(self, file: str, found: Found) -> None:
-        """Add the particles of an image to those of the others."""
-        self.table += [{"file": file, **row} for row in found.table]
-        self._sizes.append(found.sizes)
-
-    def save(self, folder: Path) -> dict[str, Population]:
-        """Write the one table and the one histogram; return the sizes by unit."""
-        sizes = joined(self._sizes)
-        save_all(folder, self.table, sizes)
-        return sizes

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stemfast.cli import app
+from stemfast.dataset import cluster
 from stemfast.finding import many
 
 pytest.importorskip("distributed")
@@ -45,7 +46,7 @@ def contents(out):
 def test_two_workers_one_of_them_killed_write_what_one_process_does(session, tmp_path, monkeypatch):
     one = found(session, "--out", tmp_path / "one")
     assert one.exit_code == 2
-    finished = many.finished
+    finished = cluster.finished
 
     def interrupted(client, make, tasks):
         for number, done in enumerate(finished(client, make, tasks)):
@@ -56,7 +57,7 @@ def test_two_workers_one_of_them_killed_write_what_one_process_does(session, tmp
                 workers[0].send_signal(signal.SIGKILL)
             yield done
 
-    monkeypatch.setattr(many, "finished", interrupted)
+    monkeypatch.setattr(cluster, "finished", interrupted)
     two = found(session, "--out", tmp_path / "two", "--dask", "local:2")
     assert two.exit_code == 2
     assert "broken.npy: left out: " in two.output
@@ -74,13 +75,11 @@ def test_a_file_that_kills_its_workers_is_left_out():
             raise distributed.KilledWorker("task", None, 3)
 
     with pytest.raises(many.UnsearchableError) as error:
-        many._result(Dead())
+        many._unless_workers_died(lambda: cluster._result(Dead()))
     assert "several workers died of it" in str(error.value.why)
 
 
-def test_what_cannot_be_is_refused(session, tmp_path, monkeypatch):
+def test_what_cannot_be_is_refused(session, monkeypatch):
     assert "Dask address is 'local'" in found(session, "--dask", "local").output
-    with pytest.raises(RuntimeError, match=r"worker has stemfast .* to 0\.0\.1: install the same"):
-        many._on_worker(many.Search(), session / "m0.npy", tmp_path, "0.0.1")
     monkeypatch.setattr("stemfast.finding.layers.needed_napari", lambda: None)
     assert "--napari and --dask" in found(session, "--dask", "local:2", "--napari").output

@@ -9,6 +9,7 @@ import typer
 
 from stemfast.cli.options import (
     Conditions,
+    DaskAddress,
     Images,
     ReadingProgress,
     Seed,
@@ -33,6 +34,7 @@ def ceiling(
     seed: Seed = 0,
     sets: Sets = None,
     out: Annotated[Path | None, record_option("ceiling")] = None,
+    dask: DaskAddress = None,
 ) -> None:
     """Have an ideal observer read test images: the most that any network could reach.
 
@@ -51,7 +53,7 @@ def ceiling(
     recipe = recipes.resolve(task, conditions=conditions, image_px=size, sets=sets or ())
     path = out or Path(f"ceiling-{task}-{conditions}.jsonl")
     with ReadingProgress(n) as progress:
-        score = have_it_read(recipe, n, seed=seed, path=path, report=progress)
+        score = have_it_read(recipe, n, seed=seed, path=path, report=progress, dask=dask)
     typer.echo(_table(score))
     typer.echo(f"wrote {path}")
 

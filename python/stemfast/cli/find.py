@@ -16,6 +16,7 @@ from stemfast.cli.errors import explain
 from stemfast.cli.options import (
     AsJson,
     Contrast,
+    DaskAddress,
     DatasetChoice,
     Index,
     Method,
@@ -47,13 +48,7 @@ def find(
     ] = None,
     index: Index = None,
     dataset: DatasetChoice = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Search many files on a Dask cluster: tcp://host:8786, or local:N here.",
-        ),
-    ] = None,
+    dask: DaskAddress = None,
     napari: Annotated[
         bool, typer.Option("--napari", help="Open images and labels in napari when all is written.")
     ] = False,

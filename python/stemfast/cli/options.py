@@ -108,6 +108,14 @@ Sets = Annotated[
     ),
 ]
 
+DaskAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Share the work out on a Dask cluster: tcp://host:8786, or local:N for N processes.",
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print the results as JSON; all else goes to standard error."),

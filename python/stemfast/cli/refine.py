@@ -10,6 +10,7 @@ import typer
 from stemfast.cli.options import (
     AsJson,
     Conditions,
+    DaskAddress,
     Images,
     ReadingProgress,
     Seed,
@@ -58,6 +59,7 @@ def refine(
         ),
     ] = None,
     out: Annotated[Path | None, record_option("refine")] = None,
+    dask: DaskAddress = None,
     json: AsJson = False,
 ) -> None:
     """Read test images by fitting the particle to them, from the images alone.
@@ -86,6 +88,7 @@ def refine(
             views=views,
             kind=kind,
             out=out,
+            dask=dask,
             as_json=json,
         )
         return
@@ -107,7 +110,7 @@ def refine(
                 trained = None
     path = out or Path(f"refine-{task}-{conditions}.jsonl")
     with ReadingProgress(n) as progress:
-        result = trial(recipe, n, seed=seed, network=trained, path=path, report=progress)
+        result = trial(recipe, n, seed=seed, network=trained, path=path, report=progress, dask=dask)
     say_results(result.readings, f"{_table(result)}\nwrote {path}", as_json=json)
 
 
@@ -153,6 +156,7 @@ def _refine_sets(
     views: str | None,
     kind: str | None,
     out: Path | None,
+    dask: str | None,
     as_json: bool,
 ) -> None:
     """Fit sets of images of one particle and print the table; parameters are the command's."""
@@ -178,7 +182,7 @@ def _refine_sets(
     path = out or Path(f"refine-ground-truth-{chosen}-{conditions}.jsonl")
     with ReadingProgress(n * len(counts)) as progress:
         readings = read_sets(
-            recipe, n, counts, seed=seed, network=trained, path=path, report=progress
+            recipe, n, counts, seed=seed, network=trained, path=path, report=progress, dask=dask
         )
     words = [f"{n} particles, {_KINDS[chosen]}; 95 % intervals\n", joint_figures.table(readings)]
     wrong = [reading for reading in readings if reading.missed is not None]

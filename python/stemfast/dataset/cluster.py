@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster, and data sets written with them: one task a shard.
+"""Workers of a Dask cluster: what they compute, and data sets that they write, one task a shard.
 
 A shard depends on nothing but the plan and its number, so a task can run anywhere, twice, or again
 after its worker has died, and always leaves the same bytes. The workers write into the directory
@@ -11,7 +11,8 @@ import functools
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ from stemfast.dataset.plan import Plan, stemfast_version
 from stemfast.dataset.splits import ShardPlan
 from stemfast.dataset.write import make_shard
 
-__all__ = ["connected", "finished", "write_with_dask"]
+__all__ = ["computed", "connected", "finished", "write_with_dask"]
 
 Item = TypeVar("Item")
 
@@ -176,8 +177,8 @@ def finished(
     Yields
     ------
     item, future
-        The future's result raises what `make` raised, or ``distributed.KilledWorker`` where
-        several workers died of the task.
+        The future's result raises what `make` raised, ``distributed.KilledWorker`` where several
+        workers died of the task, or RuntimeError where the worker has another version of stemfast.
     """
     import distributed
 
@@ -185,6 +186,7 @@ def finished(
     left = iter(tasks)
     running: dict[Any, Item] = {}
     done = dask.as_completed(loop=client.loop)
+    version = stemfast_version()
 
     def submit_some() -> None:
         threads = sum(client.nthreads().values())
@@ -193,7 +195,7 @@ def finished(
             if task is None:
                 return
             key, item, arguments = task
-            future = client.submit(make, *arguments, key=key)
+            future = client.submit(_of_same_version, version, make, *arguments, key=key)
             running[future] = item
             done.add(future)
 
@@ -204,6 +206,59 @@ def finished(
             submit_some()
     finally:
         client.cancel(list(running))
+
+
+def _of_same_version(version: str, make: Callable[..., Any], *arguments: Any) -> Any:
+    """Runs on a worker."""
+    if (here := stemfast_version()) != version:
+        raise RuntimeError(
+            f"a worker has stemfast {here}, and the command was given to {version}: what they make "
+            "may differ; install the same everywhere"
+        )
+    return make(*arguments)
+
+
+def computed(
+    address: str, make: Callable[..., Any], tasks: Iterable[tuple[Item, tuple[Any, ...]]]
+) -> Generator[tuple[Item, Callable[[], Any]]]:
+    """Run tasks of which any worker can do any; those of a worker that dies go to others.
+
+    Parameters
+    ----------
+    address : str
+        As for `write_with_dask`.
+    make : callable
+        Runs on a worker.
+    tasks : iterable of (item, tuple)
+        What the caller knows a task by, and the arguments.
+
+    Yields
+    ------
+    item, callable
+        Of each task when it is done. The callable gives what `make` returned, or raises what it
+        raised; ChildProcessError where several workers died of the task.
+
+    Raises
+    ------
+    ImportError, ValueError, OSError
+        As for `write_with_dask`.
+    """
+    name = uuid.uuid4().hex
+    keyed = ((f"stemfast-{name}-{k}", item, rest) for k, (item, rest) in enumerate(tasks))
+    # Dask's futures talk to its loop as they go: a Ctrl-C that hits one then would be dropped.
+    with Interrupts() as interrupts, connected(address) as (client, _):
+        for item, future in finished(client, make, keyed):
+            interrupts.check()
+            yield item, functools.partial(_result, future)
+
+
+def _result(future: Any) -> Any:
+    import distributed
+
+    try:
+        return future.result()
+    except distributed.KilledWorker as error:
+        raise ChildProcessError("several workers died of it: out of memory?") from error
 
 
 def _written(
@@ -218,7 +273,7 @@ def _written(
         (
             f"stemfast-shard-{name}-{shard.index}",
             shard,
-            (packed, str(where), shard.index, n_threads, stemfast_version()),
+            (packed, str(where), shard.index, n_threads),
         )
         for shard in shards
     )
@@ -251,11 +306,6 @@ def _unpacked(packed: str) -> Plan:
     return Plan.from_header(Header.model_validate_json(packed))
 
 
-def _make(packed: str, where: str, k: int, n_threads: int, version: str) -> ShardEntry:
+def _make(packed: str, where: str, k: int, n_threads: int) -> ShardEntry:
     """Runs on a worker."""
-    if (here := stemfast_version()) != version:
-        raise RuntimeError(
-            f"a worker has stemfast {here}, and the command was given to {version}: their bytes "
-            "may differ; install the same everywhere"
-        )
     return make_shard(where, _unpacked(packed), k, n_threads)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stemfast.dataset.cluster import connected, finished
-from stemfast.dataset.interrupt import Interrupts
-from stemfast.dataset.plan import stemfast_version
+from stemfast.dataset.cluster import computed
 from stemfast.finding.files import save_all
 from stemfast.finding.find import find_in
 from stemfast.finding.found import Found
@@ -155,41 +153,22 @@ def search_with_dask(
     RuntimeError
         If the workers run another version of stemfast.
     """
-    name, version = uuid.uuid4().hex, stemfast_version()
     tasks = (
-        (
-            f"stemfast-find-{name}-{number}",
-            number,
-            (search, path.absolute(), folder.absolute(), version),
-        )
+        (number, (search, path.absolute(), folder.absolute()))
         for number, (path, folder) in enumerate(zip(paths, folders, strict=True))
     )
-    # Dask's futures talk to its loop as they go: a Ctrl-C that hits one then would be dropped.
-    with Interrupts() as interrupts, connected(address) as (client, _):
-        early, told = {}, 0
-        for number, future in finished(client, _on_worker, tasks):
-            interrupts.check()
-            early[number] = future
+    early: dict[int, Callable[[], FoundInFile]] = {}
+    told = 0
+    with closing(computed(address, search_and_save, tasks)) as each:
+        for number, result in each:
+            early[number] = partial(_unless_workers_died, result)
             while told in early:
-                yield partial(_result, early.pop(told))
+                yield early.pop(told)
                 told += 1
 
 
-def _on_worker(search: Search, path: Path, folder: Path, version: str) -> FoundInFile:
-    if (here := stemfast_version()) != version:
-        raise RuntimeError(
-            f"a worker has stemfast {here}, and the command was given to {version}: install the "
-            "same everywhere"
-        )
-    return search_and_save(search, path, folder)
-
-
-def _result(future: object) -> FoundInFile:
-    import distributed
-
+def _unless_workers_died(result: Callable[[], FoundInFile]) -> FoundInFile:
     try:
-        found: FoundInFile = future.result()  # type: ignore[attr-defined]
-    except distributed.KilledWorker as error:
-        why = ChildProcessError("several workers died of it: out of memory?")
-        raise UnsearchableError(why) from error
-    return found
+        return result()
+    except ChildProcessError as error:
+        raise UnsearchableError(error) from error

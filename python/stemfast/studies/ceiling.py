@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,7 +28,8 @@ from stemfast.fit.one_thread import one_thread
 from stemfast.fit.prior import prior_of
 from stemfast.fit.search import search
 from stemfast.fit.tasks import question
-from stemfast.studies.record import Record, Verdict, read_test_images
+from stemfast.studies.record import Record, Verdict
+from stemfast.studies.trials.reading import read_test_images
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
@@ -187,6 +189,7 @@ def ceiling(
     seed: int = 0,
     path: str | Path | None = None,
     report: Callable[[Verdict, int], None] | None = None,
+    dask: str | None = None,
 ) -> Ceiling:
     """Have the observer read test images of a recipe.
 
@@ -202,7 +205,9 @@ def ceiling(
         File of JSON lines, one for each image, after one that says of what. What is there already
         is not done again.
     report : callable, optional
-        Called as ``report(verdict, done)`` after each image.
+        Called as ``report(verdict, done)`` for each image.
+    dask : str, optional
+        Address of a Dask scheduler, or ``"local:N"`` for N processes on this machine.
 
     Returns
     -------
@@ -222,12 +227,13 @@ def ceiling(
     """
     record = None if path is None else Record(Path(path), "ceiling", Verdict)
     verdicts = read_test_images(
-        lambda scenes: judge(recipe, scenes, 0),
+        partial(judge, i=0),
         recipe,
         n,
         seed=seed,
         record=record,
         report=report,
+        dask=dask,
     )
     return Ceiling(recipe.name, tuple(recipe.class_names), verdicts)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from stemfast.fit.decide import decide
 from stemfast.fit.image.goodness import LEAST_P
 from stemfast.fit.prior import prior_of
 from stemfast.fit.tasks import CORNER_TASKS
-from stemfast.studies.record import Entry, Record, read_test_images
+from stemfast.studies.record import Entry, Record
+from stemfast.studies.trials.reading import read_test_images
 
 if TYPE_CHECKING:
     from stemfast.pretrained.classifier import TrainedClassifier
@@ -137,10 +139,8 @@ class FitTrial:
         }
 
 
-def read_scene(
-    recipe: Recipe, scenes: Scenes, i: int, network: TrainedClassifier | None = None
-) -> Reading:
-    """Read one image of a recipe.
+def read_scene(recipe: Recipe, scenes: Scenes, i: int) -> Reading:
+    """Read one image of a recipe by the fit.
 
     Parameters
     ----------
@@ -149,8 +149,6 @@ def read_scene(
         Of that recipe.
     i : int
         Which of them, counted from the first.
-    network : TrainedClassifier, optional
-        What is to be asked as well.
     """
     image = scenes.simulate(n_threads=1)[i]
     microscope = scenes.microscope(i)
@@ -170,13 +168,12 @@ def read_scene(
     both = np.flatnonzero((truth.cuts > 0) & (best.shape.cuts > 0))
     off = [truth.edges_nm - best.shape.edges_nm, (truth.cuts - best.shape.cuts)[both], turn]
     error = [best.edges_sd_nm, best.cuts_sd[both], best.poses_sd_rad[0]]
-    said = [] if network is None else network.probabilities(image[None])[0].tolist()
     return Reading(
         index=scenes.start + i,
         label=int(scenes.labels[i]),
         answer=found.answer,
         probability=_rounded(found.probability),
-        network=_rounded(said),
+        network=(),
         mask=best.shape.mask,
         true_mask=truth.mask,
         pose_deg=round(float(np.degrees(np.linalg.norm(turn))), 3),
@@ -193,6 +190,14 @@ def read_scene(
     )
 
 
+def _with_network(network: TrainedClassifier | None, scenes: Scenes, reading: Reading) -> Reading:
+    """The reading of the first scene, with what the network says of it."""
+    if network is None:
+        return reading
+    said = network.probabilities(scenes.simulate(n_threads=1)[:1])[0]
+    return replace(reading, network=_rounded(said))
+
+
 def _rounded(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(round(float(value), _DIGITS) for value in values)
 
@@ -205,6 +210,7 @@ def trial(
     network: TrainedClassifier | None = None,
     path: str | Path | None = None,
     report: Callable[[Reading, int], None] | None = None,
+    dask: str | None = None,
 ) -> FitTrial:
     """Read test images of a recipe.
 
@@ -222,7 +228,9 @@ def trial(
         File of JSON lines, one for each image, after one that says of what. What is there already
         is not done again.
     report : callable, optional
-        Called as ``report(reading, done)`` after each image.
+        Called as ``report(reading, done)`` for each image.
+    dask : str, optional
+        Address of a Dask scheduler, or ``"local:N"`` for N processes on this machine, for the fits.
 
     Raises
     ------
@@ -239,12 +247,14 @@ def trial(
         raise ValueError(f"task is {recipe.name!r}: the fit reads {', '.join(CORNER_TASKS)}")
     record = None if path is None else Record(Path(path), "refine", Reading)
     readings = read_test_images(
-        lambda scenes: read_scene(recipe, scenes, 0, network),
+        partial(read_scene, i=0),
         recipe,
         n,
         seed=seed,
         record=record,
         report=report,
+        dask=dask,
+        complete=partial(_with_network, network),
         network=network is not None,
     )
     return FitTrial(recipe.name, tuple(recipe.class_names), readings)

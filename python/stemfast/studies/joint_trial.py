@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,18 @@ from stemfast.fit.search import count_prior
 from stemfast.fit.turns import Turns
 from stemfast.studies.joint_answer import Estimate, TrueParticle, of_fit, of_network, orbits
 from stemfast.studies.record import Record, SetReading
+from stemfast.studies.trials.reading import read_each
 
 if TYPE_CHECKING:
     from stemfast.pretrained.reconstructor import TrainedReconstructor
     from stemfast.recipes import Recipe
     from stemfast.recipes.scenes import Scenes
 
-__all__ = ["TILT_SD_DEG", "chosen_views", "read_set", "read_sets"]
+__all__ = ["TILT_SD_DEG", "chosen_views", "read_sets"]
 
 Float: TypeAlias = NDArray[np.float64]
+#: A network's answer, or None, and how long it took [s].
+Asked: TypeAlias = tuple[Any, float]
 
 #: What each tilt that is told is off by, normal, and what the fit is told that it may be.
 TILT_SD_DEG = 0.5
@@ -68,6 +71,7 @@ def read_sets(
     network: TrainedReconstructor | None = None,
     path: str | Path | None = None,
     report: Callable[[SetReading, int], None] | None = None,
+    dask: str | None = None,
 ) -> tuple[SetReading, ...]:
     """Read several images of each of n test particles.
 
@@ -87,7 +91,9 @@ def read_sets(
         File of JSON lines, one for each particle and number of images, after one that says of what.
         What is there already is not done again.
     report : callable, optional
-        Called as ``report(reading, done)`` after each.
+        Called as ``report(reading, done)`` for each.
+    dask : str, optional
+        Address of a Dask scheduler, or ``"local:N"`` for N processes on this machine, for the fits.
 
     Raises
     ------
@@ -114,18 +120,21 @@ def read_sets(
     record = None if path is None else Record(Path(path), "refine ground-truth", SetReading)
     done = {} if record is None else record.resume(settings)
     first = first_index("test")
-    readings = []
-    for i in range(first, first + total):
-        for count in numbers:
-            key = (i << 5) + count
-            if key not in done:
-                done[key] = read_set(recipe, recipes[count].sample(seed, i, i + 1), count, network)
-                if record is not None:
-                    record.append(done[key])
-            readings.append(done[key])
-            if report is not None:
-                report(done[key], len(readings))
-    return tuple(readings)
+
+    def arguments(key: int) -> tuple[Any, ...]:
+        i, count = key >> 5, key & 31
+        scenes = recipes[count].sample(seed, i, i + 1)
+        return recipe, recipes[count], seed, i, count, _asked(network, recipe, scenes, count)
+
+    return read_each(
+        _read,
+        [(i << 5) + count for i in range(first, first + total) for count in numbers],
+        arguments,
+        done=done,
+        record=record,
+        report=report,
+        dask=dask,
+    )
 
 
 def _of(count: int) -> int:
@@ -144,28 +153,48 @@ def check_sets_recipe(recipe: Recipe) -> None:
         )
 
 
-def read_set(
-    recipe: Recipe, scenes: Scenes, count: int, network: TrainedReconstructor | None = None
-) -> SetReading:
-    """Read `count` of the images of one particle."""
+class _Seen(NamedTuple):
+    """What is read of a particle: the views, images and microscopes, and what is told of them."""
+
+    which: list[int]
+    images: NDArray[Any]
+    microscopes: list[Any]
+    turns: Turns | None
+    spins: list[Float] | None
+
+
+def _seen(recipe: Recipe, scenes: Scenes, count: int) -> _Seen:
     series = recipe.series_settings
     kind = "static" if series is None else series.kind
     which = chosen_views(kind, scenes.views, count)
     images = scenes.simulate(n_threads=1).reshape(-1, *scenes.microscope(0).scan.shape)[which]
     microscopes = [scenes.microscope(0, view) for view in which]
     turns = _told(scenes, which) if kind == "tilts" and count > 1 else None
-    spins = _spins(scenes, which)
-    answer, network_seconds = None, 0.0
-    if network is not None:
-        begun = time.process_time()
-        answer = network.predict(
-            images,
-            recipe.pixel_size_nm,
-            turns=None if turns is None else turns.rotations,
-            spin=spins,
-        )
-        network_seconds = time.process_time() - begun
-    proposal = None
+    return _Seen(which, images, microscopes, turns, _spins(scenes, which))
+
+
+def _asked(
+    network: TrainedReconstructor | None, recipe: Recipe, scenes: Scenes, count: int
+) -> Asked:
+    """The network's answer, None without one, and how long it took [s]."""
+    if network is None:
+        return None, 0.0
+    _, images, _, turns, spins = _seen(recipe, scenes, count)
+    begun = time.process_time()
+    answer = network.predict(
+        images,
+        recipe.pixel_size_nm,
+        turns=None if turns is None else turns.rotations,
+        spin=spins,
+    )
+    return answer, time.process_time() - begun
+
+
+def _read(recipe: Recipe, drawn: Recipe, seed: int, i: int, count: int, asked: Asked) -> SetReading:
+    """Read `count` of the images of particle i by the fit, which also tries what a network said."""
+    scenes = drawn.sample(seed, i, i + 1)
+    which, images, microscopes, turns, spins = _seen(recipe, scenes, count)
+    (answer, network_seconds), proposal = asked, None
     if answer is not None:
         proposal = Proposal(answer.mask, answer.severity, answer.share)
     begun = time.process_time()

@@ -1,4 +1,4 @@
-"""Test images read one after the other, each written down at once: a stopped run goes on.
+"""Record of a run that reads test images, each written down at once: a stopped run goes on.
 
 A record is a file of JSON lines: one that says what the run is of, then one for each image.
 """
@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from stemfast.fit.image.goodness import LEAST_P
-from stemfast.fit.tasks import check_recipe
 
-if TYPE_CHECKING:
-    from stemfast.recipes import Recipe
-    from stemfast.recipes.scenes import Scenes
-
-__all__ = ["Entry", "Record", "SetReading", "Verdict", "read_test_images"]
+__all__ = ["Entry", "Record", "SetReading", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,6 @@ class Kept(Protocol):
 
 
 T = TypeVar("T", bound=Kept)
-E = TypeVar("E", bound=Entry)
 
 
 @dataclass(frozen=True)
@@ -156,60 +149,6 @@ def _differing(found: object, wanted: object) -> str:
         if keys:
             return f"{keys[0]}: {_differing(found.get(keys[0]), wanted[keys[0]])}"
     return f"{found!r}, expected {wanted!r}"
-
-
-def read_test_images(
-    read: Callable[[Scenes], E],
-    recipe: Recipe,
-    n: int,
-    *,
-    seed: int,
-    record: Record[E] | None,
-    report: Callable[[E, int], None] | None,
-    **settings: Any,
-) -> tuple[E, ...]:
-    """Read test images of a recipe, but for those that a record holds already.
-
-    Parameters
-    ----------
-    read : callable
-        Called as ``read(scenes)`` with one scene of the recipe.
-    recipe : Recipe
-        One of `stemfast.fit.tasks.TASKS`.
-    n : int
-        Images, from the first of the test split on.
-    seed : int
-        Of the scenes.
-    record : Record or None
-        Where to write each image down.
-    report : callable or None
-        Called as ``report(entry, done)`` after each image.
-    **settings
-        What else the run is of, fit for JSON.
-
-    Raises
-    ------
-    ValueError
-        If there is no model for the recipe, or the record is of another run.
-    """
-    from stemfast.arguments import index as whole_number
-    from stemfast.arguments import seed_value
-    from stemfast.dataset.splits import first_index
-
-    check_recipe(recipe)
-    seed, count = seed_value(seed), whole_number("n", n, minimum=1)
-    settings |= {"task": recipe.name, "seed": seed, "recipe": recipe.model_dump(mode="json")}
-    done = {} if record is None else record.resume(settings)
-    first = first_index("test")
-    indices = range(first, first + count)
-    for number, i in enumerate(indices, start=1):
-        if i not in done:
-            done[i] = read(recipe.sample(seed, i, i + 1))
-            if record is not None:
-                record.append(done[i])
-        if report is not None:
-            report(done[i], number)
-    return tuple(done[i] for i in indices)
 
 
 @dataclass(frozen=True)

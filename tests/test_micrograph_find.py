@@ -9,6 +9,7 @@ import pytest
 
 from stemfast.micrograph import Micrograph, MicrographError, find_particles, sphere_thickness
 from stemfast.micrograph.files.read import read
+from stemfast.micrograph.separate import _passes
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 
@@ -180,6 +181,24 @@ def test_bad_arguments_are_refused() -> None:
             find_particles(image, 1.0, **{name: value})  # type: ignore[arg-type]
     with pytest.raises(MicrographError, match="3 dimensions"):
         find_particles(np.zeros((3, 20, 20)), 1.0)
+
+
+def test_passes_are_the_highest_of_touching_pixels() -> None:
+    """Against a walk over all pairs of neighbouring pixels."""
+    rng = np.random.default_rng(7)
+    regions = rng.integers(0, 6, (9, 13)).astype(np.int32)
+    landscape = np.round(rng.random((9, 13)), 1)  # with ties
+    best: dict[tuple[int, int], float] = {}
+    pixels = list(np.ndindex(regions.shape))
+    for one in pixels:
+        for other in pixels:
+            a, b = int(regions[one]), int(regions[other])
+            if max(abs(one[0] - other[0]), abs(one[1] - other[1])) == 1 and 0 < a < b:
+                height = float(min(landscape[one], landscape[other]))
+                best[a, b] = max(height, best.get((a, b), -1.0))
+    expected = sorted(((a, b, h) for (a, b), h in best.items()), key=lambda p: (-p[2], *p[:2]))
+    assert _passes(landscape, regions) == expected
+    assert _passes(landscape, np.zeros_like(regions)) == []
 
 
 @pytest.mark.skipif(not JEOL.exists(), reason=f"{JEOL.name} is not in ../shared/data")

@@ -197,18 +197,22 @@ def split_by_dips(landscape: Image, mask: Mask, min_dip: float) -> Labels:
 
 def _passes(landscape: Image, regions: Labels) -> list[tuple[int, int, float]]:
     """The highest pass between every two neighbouring regions, highest first."""
-    best: dict[tuple[int, int], float] = {}
     rows, cols = regions.shape
+    n = int(regions.max()) + 1
+    sides, heights = [], []
     for dr, dc in ((0, 1), (1, 0), (1, 1), (1, -1)):
         near = (slice(0, rows - dr), slice(max(0, -dc), cols - max(0, dc)))
         far = (slice(dr, rows), slice(max(0, dc), cols - max(0, -dc)))
-        a, b = regions[near], regions[far]
-        touching = (a != b) & (a > 0) & (b > 0)
-        pairs = np.sort(np.stack([a[touching], b[touching]], axis=1), axis=1)
-        lower = np.minimum(landscape[near][touching], landscape[far][touching])
-        for (first, second), value in zip(pairs.tolist(), lower.tolist(), strict=True):
-            best[first, second] = max(value, best.get((first, second), -np.inf))
-    return sorted(((a, b, h) for (a, b), h in best.items()), key=lambda p: (-p[2], p[0], p[1]))
+        touching = (regions[near] != regions[far]) & (regions[near] > 0) & (regions[far] > 0)
+        a, b = regions[near][touching].astype(np.int64), regions[far][touching]
+        sides.append(np.minimum(a, b) * n + np.maximum(a, b))
+        heights.append(np.minimum(landscape[near][touching], landscape[far][touching]))
+    pairs, which = np.unique(np.concatenate(sides), return_inverse=True)
+    best = np.full(len(pairs), -np.inf)
+    np.maximum.at(best, which, np.concatenate(heights))
+    order = np.lexsort((pairs, -best))
+    first, second = np.divmod(pairs[order], n)
+    return list(zip(first.tolist(), second.tolist(), best[order].tolist(), strict=True))
 
 
 def _summits(values: Image, labels: Labels) -> npt.NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from stemfast.finding.outline.contour import signed_area
 from stemfast.finding.outline.draw import Outline, draw_outline
 from stemfast.finding.outline.measure import centroid, feret, perimeter
 from stemfast.micrograph.files.feature_error import FeatureError
-from stemfast.micrograph.isolate import isolate_label
+from stemfast.micrograph.isolate import Isolated, isolate_label
 
 __all__ = ["FoundOne", "measure"]
 
@@ -132,10 +133,11 @@ def _measured(
     bright = image if detection.contrast == "bright" else -image
     labels, boxes = detection.labels, _boxes(detection.labels)
     borders = [_on_border(labels, number, box, cut) for number, box in enumerate(boxes, start=1)]
-    width, width_sd = (blur_px, 0.0) if blur_px is not None else _blur(bright, labels, boxes)
+    asked = _asked(bright, labels, boxes) if blur_px is None else {}
+    width, width_sd = (blur_px, 0.0) if blur_px is not None else find_blur(list(asked.values()))
     result = []
     for number, (box, border) in enumerate(zip(boxes, borders, strict=True), start=1):
-        outline = _outline(bright, labels, number, box, width)
+        outline = _outline(bright, labels, number, box, width, asked.pop(number, None))
         x, y = centroid(outline.points)
         small, large = feret(outline.points)
         around = perimeter(outline.points)
@@ -185,18 +187,16 @@ def _on_border(labels: NDArray[np.int32], number: int, box: Box, cut: NDArray[np
     return bool(cut[wide].any()) and _beside(labels[wide] == number, cut[wide])
 
 
-def _blur(
+def _asked(
     bright: NDArray[np.float32], labels: NDArray[np.int32], boxes: list[Box]
-) -> tuple[float, float]:
-    """Width of the probe and its deviation [px], from a hundred of the particles at most."""
+) -> dict[int, Isolated]:
+    """The particles that tell the width of the probe by label, some hundred at most."""
     step = max(1, len(boxes) // _ASKED)
-    isolated = []
+    isolated = {}
     for number, box in list(enumerate(boxes, start=1))[::step]:
-        try:
-            isolated.append(isolate_label(bright, labels, number, box))
-        except (FeatureError, np.linalg.LinAlgError):
-            continue
-    return find_blur(isolated)
+        with suppress(FeatureError, np.linalg.LinAlgError):
+            isolated[number] = isolate_label(bright, labels, number, box)
+    return isolated
 
 
 def _beside(own: NDArray[np.bool_], cut: NDArray[np.bool_]) -> bool:
@@ -211,10 +211,14 @@ def _outline(
     number: int,
     box: Box,
     blur_px: float,
+    isolated: Isolated | None,
 ) -> Outline:
-    """The outline [px of the image]; that of the label's pixels where the particle hardly shows."""
+    """The outline [px of the image]; that of the label's pixels where the particle hardly shows.
+
+    `isolated` is the particle, where it has been cut out before.
+    """
     try:
-        isolated = isolate_label(bright, labels, number, box)
+        isolated = isolated or isolate_label(bright, labels, number, box)
         line = draw_outline(isolated, blur_px)
     except (FeatureError, ValueError, np.linalg.LinAlgError):
         return _around_pixels(labels, number, box)

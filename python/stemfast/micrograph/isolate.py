@@ -325,8 +325,8 @@ def _plane_around(smooth: Image, away: Image, clear: float) -> tuple[Image, floa
         plane = np.linalg.lstsq(kept.T @ kept, kept.T @ values[use], rcond=None)[0]
         left = values - design @ plane
         sigma = _MAD_TO_SIGMA * float(np.median(np.abs(left[use] - np.median(left[use]))))
-        use = np.abs(left) <= max(3.0 * sigma, 1e-12)
-        if np.count_nonzero(use) < _MIN_FILM_PX // 2:
+        before, use = use, np.abs(left) <= max(3.0 * sigma, 1e-12)
+        if np.count_nonzero(use) < _MIN_FILM_PX // 2 or np.array_equal(use, before):
             break
     fitted: Image = plane[0] + plane[1] * r[:, None] + plane[2] * c[None, :]
     return fitted, sigma

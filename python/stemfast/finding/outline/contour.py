@@ -158,7 +158,8 @@ def signed_area(points: Floats) -> float:
     2.0
     """
     x, y = points.T
-    return 0.5 * float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+    last = x[-1] * y[0] - x[0] * y[-1]
+    return 0.5 * float(x[:-1] @ y[1:] - x[1:] @ y[:-1] + last)
 
 
 def _evenly(points: Floats) -> tuple[Floats, float]:

@@ -257,8 +257,6 @@ def blur_evidence(
     ndarray, shape (k,)
         Up to a constant.
     """
-    from scipy.special import logsumexp
-
     points, values = _pixels(isolated)
     total = np.zeros(len(widths_px))
     if isinstance(outline, Ellipse):
@@ -275,13 +273,12 @@ def blur_evidence(
         profile = _profile(d, seen, isolated, depth, wide, round_=round_)
         if profile is None:
             continue
-        gains = [_gains(profile, max(float(width), _SHARPEST_PX)) for width in widths_px]
-        best = max(float(gain.max()) for gain, _ in gains)
-        soft = max(max(profile.total - best, 0.0) / profile.freedom, 1.0)
-        total += [
-            logsumexp(0.5 * (gain - best) / soft, b=np.broadcast_to(prior, gain.shape))
-            for gain, prior in gains
-        ]
+        tried = [_gains(profile, max(float(width), _SHARPEST_PX)) for width in widths_px]
+        gains, prior = np.stack([gain for gain, _ in tried]), tried[0][1]
+        best = gains.max(axis=(1, 2))
+        soft = max(max(profile.total - float(best.max()), 0.0) / profile.freedom, 1.0)
+        chance = np.exp(0.5 * (gains - best[:, None, None]) / soft) * prior
+        total += 0.5 * (best - best.max()) / soft + np.log(chance.sum(axis=(1, 2)))
     return total
 
 

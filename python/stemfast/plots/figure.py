@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stemfast.atomic import replacing
 
@@ -39,6 +39,9 @@ def new_figure(
 def save(figure: Figure, path: str | PathLike[str]) -> Path:
     """Write a figure, whole or not at all, in the format that the ending of its name says."""
     target = Path(path)
+    form = target.suffix.lstrip(".") or "png"
+    # PNG packed harder takes twice the time and is no smaller.
+    packed: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if form == "png" else {}
     with replacing(target) as partial:
-        figure.savefig(partial, format=target.suffix.lstrip(".") or "png")
+        figure.savefig(partial, format=form, **packed)
     return target

@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
-from scipy.optimize import linear_sum_assignment
 
 __all__ = [
     "Matches",
@@ -112,6 +111,8 @@ def matched(overlap: Floats, asked: NDArray[np.bool_] | None = None, least: floa
     least : float
         Overlap above which a found particle is the true one.
     """
+    from scipy.optimize import linear_sum_assignment
+
     n, m = overlap.shape
     wanted = np.ones(m, np.bool_) if asked is None else asked
     rows, columns = linear_sum_assignment(-overlap * np.where(wanted, 1.0, 0.5)[None])

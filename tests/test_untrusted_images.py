@@ -48,6 +48,45 @@ def test_a_tiff_that_unpacks_a_thousandfold_is_not_unpacked(tmp_path):
         sf.micrograph.read(tmp_path / "a.tif", pixel_size_nm=1)
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_tiff_pages_in_a_circle_are_not_followed_for_ever(tmp_path, big):
+    tifffile = pytest.importorskip("tifffile")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([RAMP, RAMP]), bigtiff=big, metadata=None, photometric=1)
+    assert sf.micrograph.read(path, pixel_size_nm=1, index=1).image.max() == RAMP.max()
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        first, second = (page.offset for page in file.pages)
+    place, count = (8, 8) if big else (4, 2)
+    n_tags = int.from_bytes(content[second : second + count], "little")
+    after = second + count + n_tags * (20 if big else 12)
+    content[after : after + place] = first.to_bytes(place, "little")
+    path.write_bytes(content)
+    with pytest.raises(MicrographError, match=r"a\.tif: its pages go in a circle: after page 2"):
+        sf.micrograph.read(path, pixel_size_nm=1)
+
+
+@pytest.mark.parametrize("suffix", ["png", "ppm"])
+def test_a_picture_is_not_unpacked_to_more_than_it_can_be(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "ppm":
+        path.write_bytes(b"P6 10000 14000 255\n")
+    else:
+        head = (
+            b"IHDR" + (10_000).to_bytes(4, "big") + (14_000).to_bytes(4, "big") + b"\x08\x02\0\0\0"
+        )
+        parts = [head, b"IDAT" + zlib.compress(bytes(1000)), b"IEND"]
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + b"".join(
+                (len(part) - 4).to_bytes(4, "big") + part + zlib.crc32(part).to_bytes(4, "big")
+                for part in parts
+            )
+        )
+    with pytest.raises(MicrographError, match=r"would unpack .* to 420 MB"):
+        sf.micrograph.read(path, pixel_size_nm=1)
+
+
 def test_a_compressed_shard_is_looked_at_before_it_is_unpacked(signal):
     with h5py.File(signal, "r+") as file:
         group = data_of(file)
@@ -64,6 +103,15 @@ def test_many_arrays_that_unpack_to_much_together_are_refused(signal):
         for k in range(3):
             file.create_dataset(f"x{k}", (15_000, 15_000), "u1", compression="gzip")
     with pytest.raises(MicrographError, match="would unpack .* to 675 MB"):
+        sf.micrograph.read(signal)
+
+
+def test_a_heap_that_hdf5_would_read_for_ever_is_refused(signal):
+    content = bytearray(signal.read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + 16 : heap + 48] = bytes(32)  # free space that takes no room
+    signal.write_bytes(content)
+    with pytest.raises(MicrographError, match=r"a\.hspy: the heap at byte .* is damaged"):
         sf.micrograph.read(signal)
 
 

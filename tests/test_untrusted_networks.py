@@ -73,6 +73,10 @@ def test_a_missing_key_is_named(folder, key):
         ({"weights_sha256": None}, "has NoneType as 'weights_sha256', expected a text"),
         ({"novelty": {"quantile": 0.5}}, "has no 'novelty.sha256'"),
         ({"format_version": True}, "format_version True"),
+        ({"temperature": -1.0}, r"config\.json: temperature is -1\.0"),
+        ({"class_names": ["one"]}, r"config\.json: class_names is \('one',\)"),
+        ({"card": {"test": 5}}, r"has 5 as 'card\.test', expected an object"),
+        ({"card": {"recipe": [1]}}, r"has \[1\] as 'card\.recipe', expected an object"),
     ],
 )
 def test_a_value_of_another_kind_is_named(folder, changes, message):
@@ -95,9 +99,12 @@ def test_a_network_without_measure_is_refused(folder, sizes):
         (b"[" * 200_000, "nested deeper than 64"),
         ('{"format": "stemfast classifier"}'.encode("utf-16"), "not UTF-8"),
         (b'{"temperature": NaN}', "NaN is no number of JSON"),
+        (b'{"temperature": 1e999}', "1e999 is too large for a number"),
+        (b'{"temperature": 1' + b"0" * 400 + b"}", "a number of 401 digits, expected at most 40"),
+        (rb'{"format": "\ud800"}', "not UTF-8"),
         (b" " * (2**24 + 1), "expected at most"),
     ],
-    ids=["deep", "utf-16", "nan", "large"],
+    ids=["deep", "utf-16", "nan", "infinite", "digits", "half", "large"],
 )
 def test_json_that_would_stop_the_reader_is_refused(folder, content, message):
     (folder / CONFIG).write_bytes(content)
@@ -105,6 +112,15 @@ def test_json_that_would_stop_the_reader_is_refused(folder, content, message):
         assert not store.is_format(folder, form)
     with pytest.raises(ValueError, match=rf"config\.json.*{message}"):
         pretrained.load(folder)
+
+
+@pytest.mark.parametrize(
+    "card", [{"test": {}}, {"test": {"balanced_accuracy": "high"}}, {"recipe": {"field_nm": 3}},
+             {"recipe": {"field_nm": 1, "image_px": 0}}, {"experiment": {"recipe": [2]}}],
+)  # fmt: skip
+def test_a_card_that_says_less_is_shown_as_far_as_it_goes(folder, card):
+    changed(folder, card=card)
+    assert "9 classes" in repr(pretrained.load(folder))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files that others made: regular ones only, of bounded size, in UTF-8, JSON of bounded depth.
+"""Files that others made: regular ones only, of bounded size, in UTF-8, of bounded depth.
 
 A data set or a network that comes from elsewhere may be damaged, or made to do harm. What is read
 of it passes through here before anything looks at what it says.
@@ -7,15 +7,24 @@ of it passes through here before anything looks at what it says.
 from __future__ import annotations
 
 import json
+import math
+import re
 import stat
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["json_object", "plain_name", "regular_file"]
+__all__ = ["json_object", "plain_name", "regular_file", "settings_table"]
 
 MOST_BYTES = 2**24
+MOST_SETTINGS_BYTES = 2**20
 #: Objects and arrays within each other. Ours have fewer than ten levels.
 DEEPEST = 64
+#: Digits of a whole number: more than any of ours has, and few enough for floating point.
+MOST_DIGITS = 40
+_CONTAINERS = (dict, list, tuple)
+_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def regular_file(path: Path) -> int:
@@ -96,25 +105,112 @@ def json_object(path: Path, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     >>> json_object(file)
     {'a': [1, 2]}
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError(f"{path} is no regular file, expected a JSON file")
-    if found.st_size > most_bytes:
-        raise ValueError(f"{path} has {found.st_size:,} bytes, expected at most {most_bytes:,}")
-    too_deep = f"{path} is nested deeper than {DEEPEST} levels, expected fewer"
+    text = _text(path, most_bytes, "a JSON file")
     try:
-        tree = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error.reason}") from error
+        tree = json.loads(
+            text, parse_constant=_no_number, parse_int=_whole_number, parse_float=_finite
+        )
+        if _HALF_A_CHARACTER.search(text.encode("utf-8")):
+            json.dumps(tree, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error.reason}") from None
     except RecursionError:
-        raise ValueError(too_deep) from None
+        raise ValueError(_too_deep(path)) from None
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if _deeper(tree, DEEPEST):
-        raise ValueError(too_deep)
+        raise ValueError(_too_deep(path))
     if not isinstance(tree, dict):
         raise ValueError(f"{path} holds {type(tree).__name__}, expected a JSON object")
     return tree
+
+
+def settings_table(path: Path, kind: Literal["TOML", "YAML"]) -> dict[str, Any]:
+    """Settings in a file of TOML or YAML.
+
+    Parameters
+    ----------
+    path : Path
+    kind : {"TOML", "YAML"}
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is no regular file, too large, not UTF-8, not TOML or YAML, no table by names, nested
+        too deeply, or holds an alias or a whole number of too many digits.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "a.toml"
+    >>> _ = file.write_text("x = 5", encoding="utf-8")
+    >>> settings_table(file, "TOML")
+    {'x': 5}
+    """
+    text = _text(path, MOST_SETTINGS_BYTES, f"a {kind} file")
+    try:
+        tree = tomllib.loads(text) if kind == "TOML" else _yaml(text)
+        if _deeper(tree, DEEPEST):
+            raise RecursionError
+        _check_whole_numbers(tree)
+    except RecursionError:
+        raise ValueError(_too_deep(path)) from None
+    except ImportError:
+        raise ValueError(f"{path} needs PyYAML: pip install pyyaml, or use TOML") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not {kind}: {error}") from None
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise ValueError(f"{path} holds {type(tree).__name__}, expected settings by name")
+    return tree
+
+
+def _text(path: Path, most_bytes: int, expected: str) -> str:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{path} is no regular file, expected {expected}")
+    if found.st_size > most_bytes:
+        raise ValueError(f"{path} has {found.st_size:,} bytes, expected at most {most_bytes:,}")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error.reason}") from error
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            # Aliases of aliases make a few lines as large as any memory.
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("it has an alias (*name), expected every setting written out")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:  # the time for a line grows with the square of the depth
+                raise RecursionError
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+    return {} if found is None else found
+
+
+def _too_deep(path: Path) -> str:
+    return f"{path} is nested deeper than {DEEPEST} levels, expected fewer"
+
+
+def _whole_number(word: str) -> int:
+    if len(word) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(word)} digits, expected at most {MOST_DIGITS}")
+    return int(word)
+
+
+def _finite(word: str) -> float:
+    if not math.isfinite(value := float(word)):
+        raise ValueError(f"{word[:MOST_DIGITS]} is too large for a number")
+    return value
 
 
 def _no_number(word: str) -> float:
@@ -123,14 +219,20 @@ def _no_number(word: str) -> float:
 
 def _deeper(tree: Any, most: int) -> bool:
     """True if containers lie deeper within each other than `most`."""
-    level = [tree] if isinstance(tree, dict | list) else []
+    level = [tree] if isinstance(tree, _CONTAINERS) else []
     for _ in range(most):
-        level = [
-            part
-            for node in level
-            for part in (node.values() if isinstance(node, dict) else node)
-            if isinstance(part, dict | list)
-        ]
+        level = [part for node in level for part in _parts(node) if isinstance(part, _CONTAINERS)]
         if not level:
             return False
     return True
+
+
+def _parts(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
+
+
+def _check_whole_numbers(tree: Any) -> None:
+    if isinstance(tree, int) and abs(tree) >= 10**MOST_DIGITS:
+        raise ValueError(f"a number of more than {MOST_DIGITS} digits, expected fewer")
+    for part in _parts(tree) if isinstance(tree, _CONTAINERS) else ():
+        _check_whole_numbers(part)

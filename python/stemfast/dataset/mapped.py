@@ -155,7 +155,11 @@ class MappedShard:
             signal = _member(_member(file, "Experiments"), title)
             views = len(self._about.image_shape) - 2
             for number in (1 + views, 2 + views):
-                scale = _member(signal, f"axis-{number}").attrs["scale"]
+                attributes = _member(signal, f"axis-{number}").attrs
+                # Texts lie in heaps, and HDF5 reads some damaged ones for ever.
+                if attributes.get_id("scale").dtype.kind not in "iuf":
+                    raise ValueError(f"axis-{number} has a scale that is no number")
+                scale = attributes["scale"]
                 if scale != self._about.pixel_size_nm:
                     raise ValueError(
                         f"axis-{number} has scale {scale}, expected {self._about.pixel_size_nm} nm"

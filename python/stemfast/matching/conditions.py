@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from stemfast.atomic import replacing
 from stemfast.finding.detection import Contrast
 from stemfast.matching.estimate import Estimate, told, untold
+from stemfast.untrusted import settings_table
 
 __all__ = ["Conditions", "read_conditions", "write_conditions"]
 
@@ -170,10 +170,7 @@ def read_conditions(path: str | Path) -> Conditions:
     >>> folder.cleanup()
     """
     file = Path(path)
-    try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is not TOML: {error}") from None
+    entries = settings_table(file, "TOML")
     known = [one.name for one in fields(Conditions)]
     for key in entries:
         if key not in known:

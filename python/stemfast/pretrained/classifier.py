@@ -33,6 +33,7 @@ from stemfast.pretrained.store import (
     FORMAT_VERSION,
     WEIGHTS_FILE,
     architecture,
+    as_told,
     card_html,
     filled,
     read_arrays,
@@ -99,10 +100,13 @@ class TrainedClassifier:
         height, width = self.model.config.image_shape
         lines = [f"{len(self.class_names)} classes: {', '.join(self.class_names)}"]
         lines += [f"images of {height} × {width} px"]
-        if "test" in self.card:
-            test = self.card["test"]
-            share = 100 * test["balanced_accuracy"]
-            lines += [f"balanced accuracy {share:.1f} % on {test['images']:,} test images"]
+        test = self.card.get("test", {})
+        lines += as_told(
+            lambda: (
+                f"balanced accuracy {100 * test['balanced_accuracy']:.1f} % on "
+                f"{test['images']:,} test images"
+            )
+        )
         return summary("TrainedClassifier", self.card, *lines)
 
     def predict(self, images: ArrayLike, *, pixel_size_nm: float | None = None) -> Prediction:
@@ -377,14 +381,12 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
         )
     network = architecture(folder, config, "architecture", ClassifierConfig)
     model = filled(lambda: make_classifier(network, rngs=nnx.Rngs(0)), arrays, folder)
-    return TrainedClassifier(
-        model,
-        names,
-        float(config["temperature"]),
-        config["card"],
-        _novelty_model(folder, config, model),
-        _set_thresholds(folder, config),
-    )
+    temperature, card = float(config["temperature"]), config["card"]
+    novelty, thresholds = _novelty_model(folder, config, model), _set_thresholds(folder, config)
+    try:
+        return TrainedClassifier(model, names, temperature, card, novelty, thresholds)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
 
 
 def _set_thresholds(folder: Path, config: dict[str, Any]) -> SetThresholds | None:

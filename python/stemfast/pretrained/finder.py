@@ -12,6 +12,7 @@ from stemfast.models.finder import Finder, FinderConfig
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    as_told,
     card_html,
     filled,
     is_format,
@@ -45,11 +46,11 @@ class TrainedFinder:
         return card_html(repr(self))
 
     def __repr__(self) -> str:
-        lines = [f"TrainedFinder of widths {self.model.config.widths}"]
         test = self.card.get("test", {})
-        if "ap50" in test and "f1" in test:
-            lines.append(f"AP50 {test['ap50']:.3f}, F1 {test['f1']:.3f} on {test['fields']} fields")
-        return "\n  ".join(lines)
+        figures = as_told(
+            lambda: f"AP50 {test['ap50']:.3f}, F1 {test['f1']:.3f} on {test['fields']} fields"
+        )
+        return "\n  ".join([f"TrainedFinder of widths {self.model.config.widths}", *figures])
 
 
 def save_finder(directory: str | Path, trained: TrainedFinder) -> None:

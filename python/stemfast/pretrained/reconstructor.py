@@ -21,6 +21,7 @@ from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     architecture,
+    as_told,
     card_html,
     filled,
     is_format,
@@ -150,10 +151,13 @@ class TrainedReconstructor:
         lines = [f"1 to 16 images of {height} × {width} px of one cuboid; {spin}"]
         figures = self.card.get("test", {})
         chosen = [key for key in figures if key.endswith("known tilts: orbit of 76")]
-        if chosen:
+
+        def best() -> str:
             name = max(chosen, key=lambda key: int(key.split()[0]))
             entry = figures[name]
-            lines += [f"{name}, {100 * entry['share']:.1f} % of {entry['of']:,} test particles"]
+            return f"{name}, {100 * entry['share']:.1f} % of {entry['of']:,} test particles"
+
+        lines += as_told(best)
         return summary("TrainedReconstructor", self.card, *lines)
 
     @property

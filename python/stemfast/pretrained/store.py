@@ -29,6 +29,7 @@ __all__ = [
     "FORMAT_VERSION",
     "WEIGHTS_FILE",
     "architecture",
+    "as_told",
     "card_html",
     "compact",
     "filled",
@@ -53,6 +54,7 @@ WEIGHTS_FILE = "weights.safetensors"
 #: Pixels along a side, channels, blocks: nothing of a network counts more.
 MOST_OF_ANYTHING = 2**16
 _OWN_CHECKSUM = "config_sha256"
+_SECTIONS = ("experiment", "recipe", "test", "machine")
 _IN_WORDS = {dict: "an object", list: "a list", str: "a text", float: "a number", bool: "a boolean"}
 
 
@@ -71,11 +73,28 @@ def summary(kind: str, card: dict[str, Any], *lines: str) -> str:
     experiment, recipe = card.get("experiment", {}), card.get("recipe", {})
     name = experiment.get("name", "unnamed")
     task = f", recipe {experiment['recipe']}" if "recipe" in experiment else ""
-    known = [*lines]
-    if "field_nm" in recipe and "image_px" in recipe:
-        pixel = recipe["field_nm"] / recipe["image_px"]
-        known.append(f"{pixel:.3g} nm a pixel, {recipe['conditions']} conditions")
-    return "\n".join([f"{kind} {name!r}{task}", *(f"  {line}" for line in known)])
+    pixel = as_told(
+        lambda: (
+            f"{recipe['field_nm'] / recipe['image_px']:.3g} nm a pixel, "
+            f"{recipe['conditions']} conditions"
+        )
+    )
+    return "\n".join([f"{kind} {name!r}{task}", *(f"  {line}" for line in [*lines, *pixel])])
+
+
+def as_told(line: Callable[[], str]) -> list[str]:
+    """A line from a card, or none where the card lacks what it needs.
+
+    Examples
+    --------
+    >>> card = {"test": {"images": 100}}
+    >>> as_told(lambda: f"{card['test']['accuracy']:.1f} %")
+    []
+    """
+    try:
+        return [line()]
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        return []
 
 
 def card_html(said: str) -> str:
@@ -247,6 +266,10 @@ def read_config(
             raise ValueError(
                 f"{path} has {type(value).__name__} as {name!r}, expected {_IN_WORDS[wanted]}"
             )
+    card = config.get("card", {})
+    for name in _SECTIONS:
+        if not isinstance(card.get(name, {}), dict):
+            raise ValueError(f"{path} has {card[name]!r:.60} as 'card.{name}', expected an object")
     return config
 
 
@@ -319,9 +342,12 @@ def filled(make: Callable[[], nnx.Module], weights: dict[str, NDArray[Any]], fol
     Raises
     ------
     ValueError
-        If the weights are not those of such a network.
+        If there is no such network, or the weights are not its own.
     """
-    graph, state = nnx.split(nnx.eval_shape(make))
+    try:
+        graph, state = nnx.split(nnx.eval_shape(make))
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+        raise ValueError(f"{folder / CONFIG_FILE} describes no network: {error}") from error
     empty = nnx.to_flat_state(state)
     names = [".".join(str(part) for part in path) for path, _ in empty]
     expected = {name: variable.shape for name, (_, variable) in zip(names, empty, strict=True)}

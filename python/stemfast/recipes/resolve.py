@@ -12,6 +12,7 @@ from stemfast.recipes.corner_recipes import Corners, Count, Deformed, PairsCube,
 from stemfast.recipes.recipe import Recipe
 from stemfast.recipes.shapes import Shapes
 from stemfast.recipes.view_recipes import GroundTruth, Handedness
+from stemfast.untrusted import settings_table
 
 __all__ = ["from_dump", "get", "names", "resolve", "settings_of"]
 
@@ -171,30 +172,9 @@ def read_settings(file: str | Path) -> dict[str, Any]:
     """
     path = Path(file)
     kind = path.suffix.lower()
-    if kind == ".toml":
-        try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{path} is not TOML: {error}") from None
-    if kind in (".yaml", ".yml"):
-        return _read_yaml(path)
-    raise ValueError(f"{path} must end in .toml, .yaml or .yml")
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        import yaml
-    except ImportError:
-        raise ValueError(f"{path} needs PyYAML: pip install pyyaml, or use TOML") from None
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {error}") from None
-    if found is None:
-        return {}
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise ValueError(f"{path} holds {type(found).__name__}, expected settings by name")
-    return found
+    if kind not in (".toml", ".yaml", ".yml"):
+        raise ValueError(f"{path} must end in .toml, .yaml or .yml")
+    return settings_table(path, "TOML" if kind == ".toml" else "YAML")
 
 
 def _class(name: str) -> type[Recipe]:
@@ -230,5 +210,5 @@ def _value(text: str) -> Any:
     """A number, list or boolean as TOML writes it; anything else is a word."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

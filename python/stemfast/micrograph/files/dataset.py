@@ -101,8 +101,10 @@ def one_channel(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if names is None:
         return data
     green = data[names[1]]
-    tolerance = _CHANNEL_TOLERANCE if green.dtype.itemsize == 1 else 0
-    wide = green.astype(np.int64 if green.dtype.kind in "iu" else np.float64)
+    small = green.dtype.itemsize == 1
+    tolerance = _CHANNEL_TOLERANCE if small else 0
+    kind = np.int64 if green.dtype.kind in "iu" else np.float64
+    wide = green.astype(np.int16 if small else kind)
     for name in names[:3]:
         if np.any(np.abs(data[name] - wide) > tolerance):
             return data

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from stemfast.micrograph.files.dataset import Dataset, one_channel
 from stemfast.micrograph.files.error import MicrographError
+from stemfast.micrograph.files.unpacking import check_size
 
 __all__ = ["SUFFIXES", "read_array", "read_picture"]
 
@@ -37,6 +38,8 @@ def read_picture(path: Path) -> list[Dataset]:
             f'reading {path.suffix.lower()} files needs Pillow: pip install "stemfast[viz]"'
         ) from error
     with image_module.open(path) as picture:
+        width, height = picture.size
+        check_size(width * height * len(picture.getbands()), path.stat().st_size)
         pixel_size_nm = _own_pixel_size(picture.info)
         if picture.mode in ("P", "CMYK", "YCbCr", "HSV", "LAB", "PA"):
             picture = picture.convert("RGBA" if picture.mode == "PA" else "RGB")

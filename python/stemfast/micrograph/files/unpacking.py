@@ -6,10 +6,11 @@ any other file of the reader's. Both are found out from the descriptions alone.
 
 from __future__ import annotations
 
+import mmap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stemfast.arguments import free_memory
 from stemfast.micrograph.files.error import MicrographError
@@ -24,6 +25,8 @@ FREE_BYTES = 2**28
 #: Largest ratio of unpacked to stored bytes. Deflate reaches 1000 on zeros; micrographs, which have
 #: noise, stay below 10.
 MOST_RATIO = 100
+MOST_TEXTS = 1_000_000
+_HEAP = b"GCOL\x01\0\0\0"
 
 
 def check_size(n_bytes: int, stored: int) -> None:
@@ -64,7 +67,7 @@ def check_size(n_bytes: int, stored: int) -> None:
 
 
 def check_tiff(path: Path) -> None:
-    """Refuse a TIFF whose pages together unpack to too much.
+    """Refuse a TIFF whose pages together unpack to too much, or follow each other in a circle.
 
     Raises
     ------
@@ -73,8 +76,32 @@ def check_tiff(path: Path) -> None:
     """
     from tifffile import TiffFile
 
+    _check_chain(path)
     with TiffFile(path) as file:
         check_size(sum(int(series.nbytes) for series in file.series), path.stat().st_size)
+
+
+def _check_chain(path: Path) -> None:
+    """Follow a TIFF's pages, each of which says where the next one is; 0 is none."""
+    with path.open("rb") as file:
+        order: Literal["little", "big"] = "big" if file.read(2) == b"MM" else "little"
+
+        def number(size: int) -> int:
+            return int.from_bytes(file.read(size), order)
+
+        # Sizes of a place in the file, of the number of tags and of a tag: classic and BigTIFF.
+        place, counted, tag = (8, 8, 20) if number(2) == 43 else (4, 2, 12)
+        file.seek(8 if place == 8 else 4)
+        seen: set[int] = set()
+        while start := number(place):
+            if start in seen:
+                raise MicrographError(
+                    f"its pages go in a circle: after page {len(seen)} comes one of those before"
+                )
+            seen.add(start)
+            file.seek(start)
+            n_tags = number(counted)
+            file.seek(start + counted + n_tags * tag)
 
 
 def check_zip(path: Path) -> None:
@@ -109,7 +136,8 @@ def check_hdf5(path: Path) -> None:
     """Refuse an HDF5 file that takes data from elsewhere, or unpacks to too much.
 
     External links and virtual arrays may name files in the same folder, as detectors write them;
-    those are checked too. Files that are not HDF5 pass.
+    those are checked too. So are the heaps that hold texts: HDF5 would read some damaged ones for
+    ever. Files that are not HDF5 pass.
 
     Raises
     ------
@@ -123,6 +151,7 @@ def check_hdf5(path: Path) -> None:
         file = waiting.pop()
         if not h5py.is_hdf5(file):
             continue
+        _check_heaps(file)
         for name in _checked(file):
             if Path(name).name != name:
                 raise MicrographError(
@@ -134,6 +163,27 @@ def check_hdf5(path: Path) -> None:
             if other.is_file() and other.resolve() not in seen:
                 seen.add(other.resolve())
                 waiting.append(other)
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a global heap of HDF5 in which free space takes no room, so that none follows it."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+
+        def number(start: int, size: int) -> int:
+            return int.from_bytes(content[start : start + size], "little")
+
+        heap, texts = content.find(_HEAP), 0
+        while heap >= 0:
+            end = min(heap + number(heap + 8, 8), len(content))
+            at = heap + 16
+            while at + 16 <= end:
+                if (texts := texts + 1) > MOST_TEXTS:
+                    raise MicrographError(f"holds more than {MOST_TEXTS:,} texts, expected images")
+                used, size = number(at, 2), number(at + 8, 8)
+                at += 16 + (size + 7) // 8 * 8 if used else size
+                if not used and size < 16:
+                    raise MicrographError(f"the heap at byte {heap} is damaged, expected texts")
+            heap = content.find(_HEAP, heap + 1)
 
 
 def _checked(path: Path) -> set[str]:

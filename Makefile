@@ -44,9 +44,11 @@ check: $(VENV)/.installed-test
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/mypy
 
-fuzz: $(VENV)/.installed-test
+# Atheris, which fuzzes the loaders, has wheels for Linux alone.
+fuzz: $(VENV)/.installed-fuzz
 	STEMFAST_FUZZ_CALLS=10000 STEMFAST_HASH_IMAGES=1000 $(BIN)/python -m pytest -q \
 	    tests/test_random_calls.py tests/test_random_commands.py tests/test_image_hashes.py
+	$(BIN)/python tests/fuzz_loaders.py
 
 faults: $(VENV)/.installed-test
 	$(BIN)/python tests/faults.py

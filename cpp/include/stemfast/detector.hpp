@@ -62,10 +62,13 @@ void read_out(const Charge* charge, std::int64_t first, std::int64_t n, const El
         const double clean = e.gain * static_cast<double>(charge[from + l]) + e.offset;
         level[l] = clean + e.read_noise * static_cast<double>(z[lane + l]);
       }
-      for (std::int64_t l = 0; l < count; ++l) {
-        out[from + l] = quantise<Level>(level[l]);
-        note_clipping<Level>(level[l], clipped);
-      }
+      // Locals: bytes that are written might, for all the compiler knows, be those of `out` or `clipped`.
+      Level* pixel = out + from;
+      Clipped here;
+      for (std::int64_t l = 0; l < count; ++l) pixel[l] = quantise<Level>(level[l]);
+      for (std::int64_t l = 0; l < count; ++l) note_clipping<Level>(level[l], here);
+      clipped.above += here.above;
+      clipped.below += here.below;
     });
     return;
   }

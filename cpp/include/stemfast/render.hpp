@@ -55,7 +55,7 @@ class ThicknessRows {
       for (auto* v : {&beam_x_, &beam_y_}) v->resize(static_cast<std::size_t>(at_once * batch_.scan.columns));
       for (std::int64_t i = rows.begin; i < rows.end; i += at_once) {
         const Range some{i, std::min(i + at_once, rows.end)};
-        beam.rows(some, beam_x_.data(), beam_y_.data());
+        follow(beam, some);
         for (std::size_t b = first; b < last; ++b) {
           add_moving(turn, image, some, b, depth + (i - rows.begin) * batch_.scan.columns);
         }
@@ -111,14 +111,28 @@ class ThicknessRows {
   // What a moving beam can meet of a body: its box where it stands still, a ball about it where it turns;
   // and a pixel around that, which samples within a pixel and rounding never use up.
   Box within_reach(const PosePath& turn, const Solid& solid, const Pose& pose, double pixel) const {
-    const double radius = bounding_radius(solid);
-    Box box{pose.position, pose.position};
-    if (!turn.moves()) box = bounding_box(solid, pose);
+    Box box = turn.moves() ? Box{pose.position, pose.position} : bounding_box(solid, pose);
+    const double margin = turn.moves() ? bounding_radius(solid) + pixel : pixel;
     for (std::size_t k = 0; k < 3; ++k) {
-      box.low[k] -= turn.moves() ? radius + pixel : pixel;
-      box.high[k] += turn.moves() ? radius + pixel : pixel;
+      box.low[k] -= margin;
+      box.high[k] += margin;
     }
     return box;
+  }
+
+  // Some rows of beams, and how far in y each of them reaches.
+  void follow(const BeamPath& beam, Range rows) {
+    beam.rows(rows, beam_x_.data(), beam_y_.data());
+    const double* y = beam_y_.data();
+    for (std::size_t r = 0; r < static_cast<std::size_t>(rows.size()); ++r, y += batch_.scan.columns) {
+      double low = y[0], high = y[0];
+      for (std::int64_t j = 1; j < batch_.scan.columns; ++j) {
+        low = y[j] < low ? y[j] : low;
+        high = y[j] > high ? y[j] : high;
+      }
+      low_y_[r] = low;
+      high_y_[r] = high;
+    }
   }
 
   // The beams of one row that can meet it.
@@ -140,7 +154,9 @@ class ThicknessRows {
     const Box box = within_reach(turn, solid, pose, pixel);
     const std::int64_t columns = batch_.scan.columns;
     for (std::int64_t i = rows.begin; i < rows.end; ++i, depth += columns) {
-      const auto start = static_cast<std::size_t>((i - rows.begin) * columns);
+      const auto r = static_cast<std::size_t>(i - rows.begin);
+      if (high_y_[r] < box.low[1] || box.high[1] < low_y_[r]) continue;
+      const std::size_t start = r * static_cast<std::size_t>(columns);
       const BeamRow beams{beam_x_.data() + start, beam_y_.data() + start};
       const Range reach = beams_near(box, beams);
       if (reach.empty()) continue;
@@ -231,6 +247,7 @@ class ThicknessRows {
   MovingChords moving_;
   std::vector<float> fine_row_;
   std::vector<double> beam_x_, beam_y_, sample_x_, sample_y_;
+  std::array<double, BeamPath::at_once> low_y_{}, high_y_{};
   std::array<std::vector<double>, 9> turned_;
 };
 

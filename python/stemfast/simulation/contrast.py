@@ -72,7 +72,7 @@ def image_contrast(
     order = order[own[order] > film_strength[image[order]]]
     strongest[image[order]] = batch.material[order]
     records = np.concatenate([row[1] for row in table])
-    return Contrast(batch.weight * own, records[pick, strongest])
+    return Contrast(batch.weight * own, records.take(pick * records.shape[1] + strongest))
 
 
 @lru_cache(maxsize=64)

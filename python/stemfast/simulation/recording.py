@@ -82,7 +82,7 @@ def recording_columns(scopes: Sequence[Microscope], pick: Int) -> dict[str, Any]
     ([1.0, 1.0, 1.0], (3,))
     """
     each = _of_one_microscope(scopes[0]) if len(scopes) == 1 else _of_microscopes(scopes)
-    return {name: column[pick] for name, column in each.items()}
+    return {name: column.take(pick) for name, column in each.items()}
 
 
 def _of_microscopes(scopes: Sequence[Microscope]) -> dict[str, NDArray[Any]]:

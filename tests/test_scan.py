@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 import stemfast as sf
 from stemfast import _core, reference
+from stemfast.simulation.columns import Remembered
 from stemfast.simulation.lay_out import lay_out
 from stemfast.simulation.motion import Motion, PosePath, scan_columns, truth_of_scan
 
@@ -340,3 +341,12 @@ def test_a_bad_path_is_named(times, rotations, error, message):
 def test_bad_instability_is_named(setting, message):
     with pytest.raises(ValueError, match=message):
         sf.Instability(**setting)
+
+
+def test_what_is_remembered_of_a_scan_is_forgotten_with_it():
+    """A new scan may lie where one that is gone lay, and is not taken for it."""
+    dwell = Remembered(lambda one: one.dwell_us)
+    for expected in range(1, 30):
+        one = sf.Scan(dwell_us=expected)
+        assert dwell(one) == dwell(one) == expected
+        del one

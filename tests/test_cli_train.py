@@ -54,6 +54,20 @@ def test_train_writes_and_resumes(tmp_path):
     assert "run.json" in said
 
 
+def test_a_stopped_run_says_how_to_go_on(tmp_path, monkeypatch):
+    out = tmp_path / "run"
+
+    def stopped(*_, **__):
+        out.mkdir()
+        (out / "run.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stemfast.training.by_name.train", stopped)
+    code, said = stemfast("train", "count", "--out", out)
+    assert code == 130
+    assert f"stopped; to go on: stemfast train count --out {out} --resume\n" in said
+
+
 def test_evaluate_prints_and_writes(network, tmp_path):
     code, said = stemfast("evaluate", network, "-n", 18, "--out", tmp_path / "out")
     assert code == 0, said

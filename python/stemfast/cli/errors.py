@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import typer
@@ -69,6 +70,7 @@ _VERBS = "(?:is|are|has|have|holds?|must|cannot|says?)"
 #: Exit code of a program that Ctrl-C stopped: 128 + SIGINT.
 STOPPED = 130
 _MOMENT_S = 0.7
+_advice: dict[Path, str] = {}
 
 
 class Commands(TyperGroup):
@@ -97,7 +99,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("stopped", err=True)
+            typer.echo(_farewell(), err=True)
             raise typer.Exit(STOPPED) from None
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
             message = explain(error, _options_of(self, words))
@@ -242,6 +244,16 @@ def watch() -> None:
     threading.Thread(target=_wait, args=(receiver, sender), daemon=True).start()
 
 
+def advise(words: str, file: Path) -> None:
+    """Say this, and nothing else, if the command is stopped once a file is there."""
+    _advice.clear()
+    _advice[file] = words
+
+
+def _farewell() -> str:
+    return "; ".join(["stopped", *(words for file, words in _advice.items() if file.exists())])
+
+
 def leave() -> NoReturn:
     """End the process now, after Ctrl-C.
 
@@ -276,5 +288,5 @@ def _wait(receiver: socket.socket, sender: socket.socket) -> None:
         pass
     time.sleep(_MOMENT_S)
     with suppress(OSError):
-        os.write(2, b"stopped\n")
+        os.write(2, f"{_farewell()}\n".encode())
     os._exit(STOPPED)

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from stemfast.cli.errors import advise
+
 SEVERAL = "Several processes"
 
 
@@ -24,7 +26,10 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(metavar="N", help="Fit the number of images to about this time."),
+        typer.Option(
+            metavar="N",
+            help="Fit the number of images to this time, compiling and judging included.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
@@ -85,11 +90,14 @@ def train(
     Example: [bold]stemfast train count --minutes 60[/bold]
 
     Leaves in the folder: the network, evaluation.json, a confusion matrix, a reliability diagram,
-    model_card.md, metrics.jsonl, and run.json, which says exactly what was run.
+    model_card.md, metrics.jsonl, learning_curves.png, and run.json, which says exactly what was
+    run. Ctrl-C stops a run, and --resume goes on from its last checkpoint, two minutes old at most.
 
     With --processes, the same command runs in several processes, on one machine or many, which
     share every batch; the first one writes and prints.
     """
+    if experiment is not None:
+        typer.echo(f"{experiment}: loading JAX", err=True)
     from stemfast.training import by_name
     from stemfast.training.processes import joined
 
@@ -100,6 +108,11 @@ def train(
         typer.echo(f"experiments: {', '.join(by_name.names())}")
         return
     folder = out if out is not None else Path("runs") / experiment
+    again = ["stemfast", "train", experiment, *(["--out", str(folder)] if out else []), "--resume"]
+    shared = {"--processes": processes, "--rank": rank, "--world-size": world_size}
+    for option, value in shared.items():
+        again += [] if value is None else [option, str(value)]
+    advise(f"to go on: {shlex.join(again)}", folder / "run.json")
     with nullcontext() if processes is None else joined(processes, rank, world_size):
         found = by_name.train(
             experiment,

@@ -107,8 +107,7 @@ def train_network(
         seconds=seconds,
     )
     card = {
-        "recipe": data.manifest.recipe,
-        "recipe_settings": data.manifest.settings,
+        "data_set": {"recipe": data.manifest.recipe, "settings": data.manifest.settings},
         "seed": data.manifest.seed,
         "splits": {name: list(limits) for name, limits in data.manifest.splits.items()},
         "training": settings.model_dump(mode="json"),

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ import pytest
 from settings_read import assert_read_or_refused, reads_of
 from stemfast import pretrained, recipes, training
 from stemfast.evaluation import figures
+from stemfast.evaluation.metrics import balanced_interval
 from stemfast.models import logits
 from stemfast.training import checkpoint, devices, experiment, run
 from stemfast.training.augment import apply_symmetry, turned
@@ -109,6 +112,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
         "evaluation.json",
         "confusion.png",
         "reliability.png",
+        "learning_curves.png",
         "model_card.md",
     }
     written = json.loads((folder / "evaluation.json").read_text())
@@ -228,13 +232,36 @@ def test_checkpoints_of_another_network_are_refused(finished):
 
 
 def test_the_budget_can_be_given_in_minutes(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "_pilot_speed", lambda _: 2.0)
+    monkeypatch.setattr(run, "_pilot", lambda *_: run.Pilot(4.0, 0.0, 0.0, 0.0))
     training.train(TINY, tmp_path / "short", minutes=0.5)
     record = json.loads((tmp_path / "short" / "run.json").read_text())
-    assert record["experiment"]["images"] == 54  # 2/s · 30 s, in whole batches of 18
-    assert (record["minutes"], record["pilot_images_per_s"]) == (0.5, 2.0)
+    images = record["experiment"]["images"]
+    assert 0 < images <= 4 * 25  # 4/s for half a minute, less what writing files takes
+    assert images % 18 == 0
+    assert (record["minutes"], record["pilot_images_per_s"]) == (0.5, 4.0)
     with pytest.raises(ValueError, match="minutes is -1"):
         training.train(TINY, tmp_path / "other", minutes=-1)
+
+
+def test_minutes_hold_for_all_that_a_run_does():
+    """Learning, looks at validation images, judgement and compilation together fill the time."""
+    whole = SimpleNamespace(experiment=TINY.changed(["evaluations=20"]), judging=117)
+    pilot = run.Pilot(images_per_s=100.0, compile_s=3.0, look_s=0.5, read_s=0.01)
+    fitted = run.fitted(whole, pilot, 60.0)
+    assert fitted["evaluations"] == 10  # of half a second: a tenth of the time
+    learning = fitted["images"] / 100.0
+    assert 54.5 < learning + 10 * 0.5 + 3.0 + 117 * 0.01 <= 55.0  # and 5 s for files
+    with pytest.raises(ValueError, match="minutes leaves 9 s .* at least 10 s: .* 117 images"):
+        run.fitted(whole, pilot, 9.0)
+
+
+def test_a_network_that_guesses_is_told_from_one_that_knows(finished):
+    found = finished[1]
+    right = np.eye(8, dtype=np.int64)
+    for confusion, guesses in ((np.ones((8, 8), np.int64), True), (20 * right, False)):
+        interval = balanced_interval(confusion)
+        own = replace(found.evaluation, class_names=tuple("abcdefgh"), balanced_interval=interval)
+        assert replace(found, evaluation=own).at_chance is guesses
 
 
 def test_a_gpu_that_is_not_there_is_missed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from stemfast.plots.figure import new_figure, save
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_table", "reliability", "write"]
+__all__ = ["confusion_table", "reliability", "write", "write_curves"]
 
 EVALUATION_FILE = "evaluation.json"
 _DPI = 120
@@ -86,6 +87,42 @@ def write(
         return
     save(_confusion(found, title), folder / "confusion.png")
     save(_reliability(found, title), folder / "reliability.png")
+
+
+def write_curves(
+    path: Path, lines: Sequence[Mapping[str, Any]], *, title: str, chance: float
+) -> None:
+    """Draw loss and accuracy against the images seen, if matplotlib is there.
+
+    Parameters
+    ----------
+    path : Path
+        The picture.
+    lines : sequence of dict
+        Of a run's ``metrics.jsonl``; some have a ``validation_loss`` and a
+        ``validation_accuracy``.
+    title : str
+        Over the picture.
+    chance : float
+        Accuracy of a guess, drawn as a line.
+    """
+    if find_spec("matplotlib") is None:
+        return
+    figure = new_figure(7, 3.2, dpi=_DPI)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label, style in (
+            (name, "training", "-"),
+            (f"validation_{name}", "validation", "o-"),
+        ):
+            some = [(line["images"], line[key]) for line in lines if key in line]
+            axes.plot(*np.array(some).reshape(-1, 2).T, style, markersize=3, label=label)
+        axes.set_xlabel("images seen")
+        axes.set_ylabel(name)
+        axes.set_ylim(bottom=0)
+    axes.axhline(chance, color="grey", linestyle="--", linewidth=1, label="chance")
+    axes.legend(fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    save(figure, path)
 
 
 def _confusion(found: Judgement, title: str) -> Figure:

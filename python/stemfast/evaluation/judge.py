@@ -92,6 +92,11 @@ class Judgement:
         """Images judged."""
         return len(self.right)
 
+    @property
+    def at_chance(self) -> bool:
+        """True if a guess may do as well: its accuracy lies in the 95 % interval, or above it."""
+        return self.evaluation.balanced_interval[0] <= 1.0 / len(self.evaluation.class_names)
+
     def to_dict(self) -> dict[str, Any]:
         """The same, of plain Python types for JSON, without the single images."""
         return {

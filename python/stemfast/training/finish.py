@@ -13,13 +13,14 @@ from stemfast.pretrained import classifier as weights
 from stemfast.pretrained.prediction_sets import calibrate
 from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training import learnt_range
+from stemfast.training import log as metrics
 from stemfast.training.step import State
 
 if TYPE_CHECKING:
     from stemfast.models import ClassifierConfig
     from stemfast.training.task import Run
 
-__all__ = ["card_text", "finish", "origin_lines", "row"]
+__all__ = ["card_text", "finish", "origin_lines", "row", "write_figures"]
 
 
 def finish(run: Run, state: State, seconds: float) -> Judgement:
@@ -33,8 +34,6 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
     seconds : float
         Training took [s].
     """
-    from stemfast.evaluation import figures
-
     experiment, recipe = run.experiment, run.recipe
     model = rounded_to_float16(run.averaged(state))
     table, labels = answers(
@@ -73,9 +72,26 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
     )
     trained.card["test"] = found.to_dict()
     weights.save(run.folder, trained)
-    figures.write(run.folder, found, title=experiment.name)
+    write_figures(run, found)
     atomic.write_text(run.folder / "model_card.md", card_text(trained))
     return found
+
+
+def write_figures(run: Run, found: Judgement) -> None:
+    """Write the pictures of a run and its figures, and tell of a network that only guesses."""
+    from stemfast.evaluation import figures
+
+    name, chance = run.experiment.name, 1.0 / len(found.evaluation.class_names)
+    figures.write(run.folder, found, title=name)
+    lines = metrics.read(run.metrics)
+    figures.write_curves(run.folder / "learning_curves.png", lines, title=name, chance=chance)
+    if found.at_chance:
+        low, high = (100 * end for end in found.evaluation.balanced_interval)
+        metrics.tell(
+            f"{name}: the network does no better than a guess ({low:.1f} to {high:.1f} % right, "
+            f"chance is {100 * chance:.1f} %). More images, or weights to start from "
+            "(--set start_from=NAME), may help; learning_curves.png shows whether it still learns"
+        )
 
 
 def card_text(trained: weights.TrainedClassifier) -> str:

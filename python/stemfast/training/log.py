@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,16 @@ __all__ = [
     "forget_after",
     "of_steps",
     "of_validation",
+    "read",
+    "tell",
 ]
+
+_SILENT_S = 30.0
+
+
+def tell(words: str) -> None:
+    """Print a line on standard error: what a run does now."""
+    Console(stderr=True).print(words, highlight=False, soft_wrap=True)
 
 
 def of_steps(seen: Sequence[Seen], experiment: Experiment, done: int) -> dict[str, Any]:
@@ -101,14 +111,17 @@ def forget_after(path: Path, images: int) -> None:
     """
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["images"] <= images:
-                kept.append(line + "\n")
-        except ValueError:  # cut short when the run was killed
-            continue
+    kept = [json.dumps(line) + "\n" for line in read(path) if line["images"] <= images]
     atomic.write_text(path, "".join(kept))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Lines of a file, without one that was cut short when the run was killed."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def check_installed() -> None:
@@ -206,7 +219,8 @@ class TrainingProgress:
         self._watched: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        self._began = time.perf_counter()
+        self._began = self._told = time.perf_counter()
+        tell(f"{self._title}: compiling, then {self._total - self._first} images")
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -221,7 +235,7 @@ class TrainingProgress:
             self._live.stop()
 
     def show(self, line: dict[str, Any]) -> None:
-        """Show a line of metrics; where nobody watches, only those with a validation."""
+        """Show a line of metrics; in a file, those with a validation and one every half minute."""
         watched = "validation_accuracy" in line
         if watched:
             self._watched = line
@@ -230,13 +244,13 @@ class TrainingProgress:
         left = _clock((self._total - line["images"]) / max(speed, 1e-9))
         if self._console.is_terminal:
             self._live.update(self._table(line, speed, left))
-        elif watched:
-            self._console.print(
+        elif watched or time.perf_counter() - self._told > _SILENT_S:
+            self._told = time.perf_counter()
+            seen = f"validation {100 * line['validation_accuracy']:.1f} %, " if watched else ""
+            tell(
                 f"{self._title}: {line['images']} of {self._total} images, loss "
-                f"{line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, validation "
-                f"{100 * line['validation_accuracy']:.1f} %, {speed:.0f} images/s, {left} left",
-                highlight=False,
-                soft_wrap=True,
+                f"{line['loss']:.3f}, accuracy {100 * line['accuracy']:.1f} %, {seen}"
+                f"{speed:.0f} images/s, {left} left"
             )
 
     def _table(self, line: dict[str, Any], speed: float, left: str) -> Table:

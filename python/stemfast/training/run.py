@@ -12,7 +12,7 @@ import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,9 +29,12 @@ from stemfast.training.finish import finish
 from stemfast.training.log import EventLog, TrainingProgress
 from stemfast.training.start import origin
 from stemfast.training.step import Seen, State
-from stemfast.training.task import METRICS_FILE, REPORT, RUN_FILE, Run
+from stemfast.training.task import METRICS_FILE, REPORT, RUN_FILE, WATCHED, Run
 
-__all__ = ["Run", "train"]
+__all__ = ["Pilot", "Run", "fitted", "train"]
+
+_PILOT_S, _FILES_S = 20.0, 5.0
+_LOOKING = 0.1  # of the time
 
 
 def train(
@@ -94,6 +97,7 @@ def train(
     from stemfast.training.portraits.experiment import PortraitExperiment
     from stemfast.training.portraits.run import PortraitRun
 
+    called = time.perf_counter()
     execution = ExecutionSettings(Path(folder), device, n_threads, checkpoint_s, tensorboard)
     earlier = processes.agreed(lambda: earlier_record(execution.folder, resume, minutes))
     if earlier is not None:
@@ -111,10 +115,11 @@ def train(
     if earlier is not None:
         run.record = earlier
     else:
-        begin(run, minutes, command)
+        begin(run, minutes, command, called)
     state, seconds = loop(run)
     if not processes.is_first():
         return None
+    metrics.tell(f"{run.experiment.name}: judging, {run.judging} images are read")
     if isinstance(run, PortraitRun):
         return run.finish(state, seconds)
     return finish(run, state, seconds)
@@ -156,7 +161,53 @@ def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[st
     return earlier
 
 
-def begin(run: Run, minutes: float | None, command: str) -> None:
+class Pilot(NamedTuple):
+    """What a run takes on this machine.
+
+    Attributes
+    ----------
+    images_per_s : float
+        Images learnt from, simulation counted, after compilation [1/s].
+    compile_s : float
+        The first step takes more than the others [s].
+    look_s : float
+        One look at the validation images that are watched [s].
+    read_s : float
+        An image takes to be simulated and read, not learnt from [s].
+    """
+
+    images_per_s: float
+    compile_s: float
+    look_s: float
+    read_s: float
+
+
+def fitted(run: Run, pilot: Pilot, seconds: float) -> dict[str, int]:
+    """Settings ``images`` and ``evaluations`` of a run that ends in so many seconds, judged.
+
+    Looks at the validation images take a tenth of the time at most.
+
+    Raises
+    ------
+    ValueError
+        If the time is too short for a single step.
+    """
+    own = run.experiment
+    around = pilot.compile_s + run.judging * pilot.read_s + _FILES_S
+    left = seconds - around
+    looks = max(1, min(own.evaluations, int(_LOOKING * left / max(pilot.look_s, 1e-9))))
+    images = int(pilot.images_per_s * (left - looks * pilot.look_s)) // own.batch_size
+    if images < 1:
+        raise ValueError(
+            f"minutes leaves {max(seconds, 0.0):.0f} s after the start, expected at least "
+            f"{around + pilot.look_s + own.batch_size / pilot.images_per_s:.0f} s: to compile, to "
+            f"learn, and to read {run.judging} images for calibration and judgement; fewer of "
+            "these are set by validation_images and test_images"
+        )
+    return {"images": images * own.batch_size, "evaluations": looks}
+
+
+def begin(run: Run, minutes: float | None, command: str, called: float) -> None:
     """Settle the number of images and write down what will be run.
 
     Parameters
@@ -166,21 +217,24 @@ def begin(run: Run, minutes: float | None, command: str) -> None:
         Time that the number of images is fitted to, if it is.
     command : str
         What the user typed.
+    called : float
+        When the minutes began, as `time.perf_counter` has it [s].
 
     Raises
     ------
     ValueError
-        If `minutes` is not a positive number.
+        If `minutes` is not a positive number, or too few.
     """
     speed = None
     if minutes is not None:
         if not (math.isfinite(minutes) and minutes > 0):
             raise ValueError(f"minutes is {minutes}, expected a positive number")
-        measured = _pilot_speed(run)
-        speed = processes.agreed(lambda: measured)
-        size = run.experiment.batch_size
-        images = max(1, int(speed * 60 * minutes) // size) * size
-        run.experiment = run.experiment.changed([f"images={images}"])
+        metrics.tell(f"{run.experiment.name}: measuring how many images {minutes:g} min are")
+        pilot = _pilot(run, min(_PILOT_S, 6.0 * minutes))
+        speed = processes.agreed(lambda: pilot.images_per_s)
+        left = 60.0 * minutes - (time.perf_counter() - called)
+        settings = processes.agreed(lambda: fitted(run, pilot, left))
+        run.experiment = run.experiment.changed([f"{k}={v}" for k, v in settings.items()])
     run.record = {
         "command": command,
         "experiment": run.experiment.model_dump(mode="json"),
@@ -199,24 +253,36 @@ def begin(run: Run, minutes: float | None, command: str) -> None:
     (run.folder / METRICS_FILE).write_text("")
 
 
-def _pilot_speed(run: Run, seconds: float = 20.0) -> float:
-    """Images per second of whole steps, simulation counted, after compilation [1/s]."""
+def _pilot(run: Run, seconds: float) -> Pilot:
+    """Take some steps and one look, to see what they cost."""
     state, step = run.start(1000)
-    began, count = 0.0, 0
+    times = [time.perf_counter()]
 
     def enough() -> bool:
-        return count >= 200 or time.perf_counter() - began > seconds
+        # From the fourth step on all is compiled, and the stream runs.
+        return len(times) > 4 and (times[-1] - times[3] > seconds or len(times) > 200)
 
-    for number, batch in enumerate(run.batches(0, 10**9)):
+    for batch in run.batches(0, 10**9):
         state, seen = step(state, *batch)
         float(seen.loss)
-        if number == 2:  # compiled, and the stream runs
-            began = time.perf_counter()
-        elif number > 2:
-            count += 1
-            if processes.agreed(enough):
-                break
-    return count * run.experiment.batch_size / (time.perf_counter() - began)
+        times.append(time.perf_counter())
+        if processes.agreed(enough):
+            break
+    each = (times[-1] - times[3]) / (len(times) - 4)
+    before = time.perf_counter()
+    watched = run.watched()
+    drawn = time.perf_counter() - before
+    model = run.averaged(state)
+    run.watch(model, watched)
+    before = time.perf_counter()
+    run.watch(model, watched)
+    look = time.perf_counter() - before
+    return Pilot(
+        images_per_s=run.experiment.batch_size / each,
+        compile_s=max(times[1] - times[0] - each, 0.0),
+        look_s=look,
+        read_s=(drawn + look) / min(WATCHED, run.experiment.validation_images),
+    )
 
 
 def loop(run: Run) -> tuple[State, float]:

@@ -107,6 +107,11 @@ class Run:
         return nnx.merge(graph, jax.tree.map(lambda leaf: leaf.addressable_data(0), state.average))
 
     @property
+    def judging(self) -> int:
+        """Images that are read after the last step: to calibrate, to tell novel ones, to judge."""
+        return 2 * self.experiment.validation_images + self.experiment.test_images
+
+    @property
     def metrics(self) -> Path:
         """File of the lines of metrics."""
         return self.folder / METRICS_FILE

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import atomic
-from stemfast.evaluation import figures
 from stemfast.evaluation.judge import Judgement, judged
 from stemfast.evaluation.metrics import fit_temperature
 from stemfast.fields import FieldRecipe
@@ -25,7 +24,7 @@ from stemfast.pretrained.novelty import NoveltyModel
 from stemfast.pretrained.prediction_sets import SetThresholds, calibrate
 from stemfast.pretrained.store import rounded_to_float16
 from stemfast.training import learnt_range, processes
-from stemfast.training.finish import origin_lines, row
+from stemfast.training.finish import origin_lines, row, write_figures
 from stemfast.training.portraits.experiment import PortraitExperiment
 from stemfast.training.portraits.samples import Samples, some
 from stemfast.training.portraits.sitters import CLASS_NAMES, Portraits
@@ -99,7 +98,7 @@ class PortraitRun(Run):
         found = judge(trained, own, seed=own.seed, images=own.test_images)
         card["test"] = found.to_dict()
         weights.save(self.folder, trained)
-        figures.write(self.folder, found, title=own.name)
+        write_figures(self, found)
         atomic.write_text(self.folder / "model_card.md", card_text(trained))
         return found
 

@@ -10,6 +10,7 @@ stages go through the loop that classifiers are trained with, and can be stopped
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,11 @@ SHOWN = 0.4
 
 class ReaderRun(Run):
     """First stage."""
+
+    @property
+    def judging(self) -> int:
+        """None: the stages after it judge."""
+        return 0
 
     def start(self, total_steps: int) -> tuple[State, Step]:
         """First state and step: images, pixel sizes, the truth and corner points."""
@@ -205,6 +211,7 @@ def train(
     -------
     GroundTruthJudgement
     """
+    called = time.perf_counter()
     execution = ExecutionSettings(Path(folder), device, n_threads, checkpoint_s, tensorboard)
     earlier = earlier_record(execution.folder, resume, minutes)
     if earlier is not None:
@@ -220,7 +227,7 @@ def train(
     if earlier is not None:
         first.record = earlier
     else:
-        begin(first, minutes, command)
+        begin(first, minutes, command, called)
     state, seconds = loop(first)
     reader = rounded_to_float16(first.averaged(state))
     experiment = GroundTruthExperiment.model_validate(first.experiment.model_dump())
@@ -282,7 +289,7 @@ def _add_spin(
         **execution.of_run(experiment.spin_batch),
     )
     if earlier is None:
-        begin(first, None, command)
+        begin(first, None, command, 0.0)
     spent = learn_spin(experiment, trained.model, execution)
     third = ("spin_images", "spin_steps", "spin_batch", "spin_learning_rate", "test_particles")
     known = {key: getattr(experiment, key) for key in third}

@@ -79,8 +79,9 @@ def repair(image: Image) -> Damage:
     fixed, pixels = _without_pixels(image)
     fixed, columns = _without_lines(fixed.T)
     fixed, rows = _without_lines(fixed.T)
-    fixed, more = _without_pixels(fixed)
-    pixels += more
+    if pixels or len(columns) or len(rows):  # which may have hidden others
+        fixed, more = _without_pixels(fixed)
+        pixels += more
     lost = np.zeros(image.shape, bool)
     if pixels:
         notes.append(f"replaced {_counted(pixels, 'hot or dead pixel')}")

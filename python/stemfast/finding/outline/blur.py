@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.finding.outline.contour import Ellipse
 from stemfast.finding.outline.draw import rough_form
 from stemfast.finding.outline.edges import blur_evidence
 from stemfast.micrograph.files.feature_error import FeatureError
@@ -17,6 +19,7 @@ from stemfast.micrograph.isolate import Isolated
 __all__ = ["FWHM_PER_SIGMA", "USUAL_PX", "find_blur"]
 
 Floats = NDArray[np.float64]
+Drawn: TypeAlias = tuple[Isolated, Floats | Ellipse]
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: Gaussian width and its uncertainty where no edge tells [px].
@@ -60,24 +63,27 @@ def find_blur(particles: Sequence[Isolated]) -> tuple[float, float]:
     >>> abs(width - 1.2) < 0.15
     True
     """
-    chosen = _clearest(particles)
-    if not chosen:
+    drawn: list[Drawn] = []
+    for one in _clearest(particles):
+        with suppress(FeatureError, np.linalg.LinAlgError):
+            drawn.append((one, rough_form(one, USUAL_PX[0])))
+    if not drawn:
         return USUAL_PX
-    coarse, _ = _likeliest(chosen, _WIDTHS_PX, _WIDEST)
+    coarse, _ = _likeliest(drawn, _WIDTHS_PX, _WIDEST)
     near = coarse * np.geomspace(0.6, 1.65, 11)
-    seen, deviation = _likeliest(chosen, near, max(1.0, coarse))
+    seen, deviation = _likeliest(drawn, near, max(1.0, coarse))
     width = math.sqrt(max(seen**2 - _DRAWN_PX**2, (0.5 * seen) ** 2))
     return width, deviation
 
 
-def _likeliest(particles: list[Isolated], widths: Floats, wide: float) -> tuple[float, float]:
+def _likeliest(drawn: list[Drawn], widths: Floats, wide: float) -> tuple[float, float]:
     """Mean and deviation of the width, from what the particles together say."""
     from scipy.interpolate import PchipInterpolator
 
     said = []
-    for one in particles:
+    for one, form in drawn:
         with suppress(FeatureError, np.linalg.LinAlgError):
-            said.append(blur_evidence(one, rough_form(one, USUAL_PX[0]), widths, wide))
+            said.append(blur_evidence(one, form, widths, wide))
     if not said:
         return USUAL_PX
     total = sum((np.maximum(one - one.max(), -_MOST_SAID) for one in said), np.zeros(len(widths)))

@@ -91,23 +91,33 @@ def refine_polygon(isolated: Isolated, corners: Floats, blur_px: float) -> Fitte
 
 def _from_sides(
     points: Floats, corners: Floats, wide: float
-) -> Iterator[tuple[NDArray[np.bool_], Floats, float, Floats, Floats, float]]:
+) -> Iterator[tuple[NDArray[np.intp], Floats, float, Floats, Floats, float]]:
     """Pixels of each side, their distances inwards, the middle's, its start, normal and length.
 
-    Pixels beside the ends of a side are left out.
+    Pixels beside the ends of a side are left out, and such as its profile does not reach. `points`
+    come row by row.
     """
+    reach = max(_OUTSIDE_PX + 1.0, _INSIDE_PX) * max(1.0, wide)
     middle = corners.mean(axis=0)
     for k, start in enumerate(corners):
         along = corners[(k + 1) % len(corners)] - start
         length = float(np.hypot(*along))
         along = along / length if length > 1e-9 else np.array([0.0, -1.0])
         inwards = np.array([-along[1], along[0]])
-        off = points - start
+        # All that is within reach lies in a box.
+        low, high = (
+            np.minimum(start, start + length * along),
+            np.maximum(start, start + length * along),
+        )
+        first, last = np.searchsorted(points[:, 1], (low[1] - reach, high[1] + reach))
+        x = points[first:last, 0]
+        box = first + np.flatnonzero((x >= low[0] - reach) & (x <= high[0] + reach))
+        off = points[box] - start
         end = min(_END_SHARE * length, _MOST_END_PX * max(1.0, wide))
         t = off @ along
         near = (t > end) & (t < length - end)
         depth = max(float((middle - start) @ inwards), 1.0)
-        yield near, off[near] @ inwards, depth, start, inwards, length
+        yield box[near], off[near] @ inwards, depth, start, inwards, length
 
 
 def refine_ellipse(isolated: Isolated, ellipse: Ellipse, blur_px: float) -> Fitted:

@@ -23,6 +23,7 @@ LONG = (
     "test_ground_truth_shipped.py",
     "test_corner_classifier.py",
     "test_training_run.py",
+    "test_training_processes.py",
     "test_features_command.py",
     "test_readme.py",
     "test_refine_sets.py",

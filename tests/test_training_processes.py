@@ -164,6 +164,16 @@ def test_what_is_no_process_of_a_run_is_refused(given, message, monkeypatch):
         processes._settings(*(*given, None, None)[:3])
 
 
+def test_a_port_that_is_taken_is_refused():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} cannot be opened here"):
+            processes._settings(f"tcp://127.0.0.1:{port}", 0, 2)
+        assert processes._settings(f"tcp://127.0.0.1:{port}", 1, 2)["process_id"] == 1
+
+
 def test_runs_that_are_not_shared_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("jax.distributed.is_initialized", lambda: True)
     for name in ("finder", "ground-truth"):

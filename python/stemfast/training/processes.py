@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -39,6 +40,8 @@ _SLURM_VARIABLES = (
     "SLURM_PROCID",
     "SLURM_LOCALID",
 )
+#: How long processes wait for the last one to start [s].
+_COME_IN_S = 300
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 #: The first process judges the network while the others wait for it [s].
 _JUDGED_WITHIN_S = 24 * 3600
@@ -73,8 +76,11 @@ def joined(address: str, rank: int | None = None, world_size: int | None = None)
     ------
     ValueError
         If the address cannot be read, or the numbers are missing or impossible.
+    OSError
+        In the first process, if its port is taken.
     ConnectionError
-        If the others do not come within five minutes, or one of them ends or no longer answers.
+        If another one ends or no longer answers. Where JAX ends the process itself, as it does if
+        the others do not come within five minutes, the last line on standard error says so.
 
     Examples
     --------
@@ -88,8 +94,13 @@ def joined(address: str, rank: int | None = None, world_size: int | None = None)
     jax.config.update("jax_enable_preemption_service", False)
     settings = _settings(address, rank, world_size)
     try:
-        jax.distributed.initialize(shutdown_timeout_seconds=_JUDGED_WITHIN_S, **settings)
-        with _watched():
+        with _watched(f"not all processes of this training came to {address} in {_COME_IN_S} s"):
+            jax.distributed.initialize(
+                initialization_timeout=_COME_IN_S,
+                shutdown_timeout_seconds=_JUDGED_WITHIN_S,
+                **settings,
+            )
+        with _watched(f"{_name()} ended before its time: {GO_ON}"):
             yield
             jax.distributed.shutdown()
     except BaseException as error:
@@ -128,6 +139,8 @@ def _settings(address: str, rank: int | None, world_size: int | None) -> dict[st
         )
     count = arguments.index("world_size", world_size, minimum=1)
     number = arguments.index("rank", rank, maximum=count - 1)
+    if number == 0:
+        _check_port(host if host in _THIS_MACHINE else "", port)
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return {
         "coordinator_address": place,
@@ -136,6 +149,19 @@ def _settings(address: str, rank: int | None, world_size: int | None) -> dict[st
         "process_id": number,
         "cluster_detection_method": "deactivate",
     }
+
+
+def _check_port(host: str, port: int) -> None:
+    """Refuse a port that JAX would crash at."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise OSError(
+            f"processes: port {port} cannot be opened here ({why}), expected a free one of the "
+            "machine of the first process"
+        ) from error
 
 
 def _name() -> str:
@@ -156,11 +182,10 @@ def _end() -> None:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
-    """Tell the user also where this process ends without a chance to say anything."""
-    text = f"stemfast: {_name()} ended before its time: {GO_ON}\n"
+def _watched(text: str) -> Iterator[None]:
+    """Tell the user so where this process ends without a chance to say anything."""
     watcher = subprocess.Popen(
-        [sys.executable, "-S", "-c", _WATCHER, text],
+        [sys.executable, "-S", "-c", _WATCHER, f"stemfast: {text}\n"],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )

@@ -158,6 +158,11 @@ def test_a_particle_is_saved_as_a_solid(tmp_path):
     a, b, c = read_stl(file).swapaxes(0, 1)
     volume = np.einsum("ij,ij", a, np.cross(b, c)) / 6
     assert volume == pytest.approx(sf.Octahedron(10).volume, rel=1e-5)
+    content = bytearray(file.read_bytes())
+    content[100:104] = b"\xff\xff\xff\x7f"  # NaN
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.stl has corners that are NaN or infinite"):
+        read_stl(file)
     with pytest.raises(ValueError, match="ends in .stl"):
         sf.Octahedron(10).save(tmp_path / "a.obj")
     with pytest.raises(ValueError, match="no faces"):

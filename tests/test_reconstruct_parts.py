@@ -335,6 +335,7 @@ def test_the_measured_particle_is_read():
     [
         ("", "line 1"),
         ("two\n\nPt 0 0 0\n", "line 1"),
+        ("²\n\nPt 0 0 0\n", "line 1"),
         ("2\n\nPt 0 0 0\n", "1 atoms, expected 2"),
         ("1\n\nPt 0 zero 0\n", "line 3"),
         ("1\n\nXx 0 0 0\n", "elements: got 'Xx'"),
@@ -342,6 +343,6 @@ def test_the_measured_particle_is_read():
 )
 def test_what_is_no_xyz_file_is_refused(tmp_path, text, words):
     path = tmp_path / "a.xyz"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=words):
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"a\.xyz: .*{words}"):
         read_xyz(path)

@@ -104,4 +104,7 @@ def read_stl(path: str | Path) -> Float:
     count = int.from_bytes(content[80:84], "little") if len(content) >= 84 else -1
     if len(content) != 84 + _RECORD.itemsize * count:
         raise ValueError(f"{path} has {len(content)} bytes, expected a binary STL file")
-    return np.frombuffer(content[84:], _RECORD)["corners"].astype(np.float64)
+    corners = np.frombuffer(content[84:], _RECORD)["corners"].astype(np.float64)
+    if not np.isfinite(corners).all():
+        raise ValueError(f"{path} has corners that are NaN or infinite, expected finite numbers")
+    return corners

@@ -238,13 +238,17 @@ def read_xyz(path: str | Path) -> Atoms:
     file = Path(path)
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     head = lines[0].split() if lines else []
-    if len(head) != 1 or not head[0].isdigit() or int(head[0]) < 1:
+    if len(head) != 1 or not head[0].isdecimal() or int(head[0]) < 1:
         raise ValueError(f"{file}: line 1 is {lines[:1]}, expected the number of atoms")
     wanted = int(head[0])
     rows = [(k, line.split()) for k, line in enumerate(lines[2 : 2 + wanted], start=3)]
     if len(rows) < wanted:
         raise ValueError(f"{file}: {len(rows)} atoms, expected {wanted} as line 1 says")
-    atoms = Atoms(*_columns(file, rows))
+    symbols, places = _columns(file, rows)
+    try:
+        atoms = Atoms(symbols, places)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
     if len(atoms) > 1 and not _LEAST_NM <= (spacing := atoms.spacing_nm()) <= _MOST_NM:
         warnings.warn(
             f"{file}: neighbours are {10 * spacing:.3g} Å apart, metals' are 2 to 4 Å: "

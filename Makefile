@@ -30,7 +30,7 @@ help:
 	@echo "make format    ruff and clang-format, in place"
 	@echo "make clean     remove the venv and everything built"
 
-demo: $(VENV)/.installed-all
+demo: $(VENV)/.installed-train,io,viz
 	$(BIN)/stemfast demo
 
 # Each file of tests stays in one process: what it trains for all of its tests is trained once.
@@ -98,7 +98,8 @@ clean:
 $(VENV)/.installed-%: $(SOURCES) | $(BIN)/python
 	@command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null || \
 	    command -v clang++ >/dev/null || \
-	    { echo "stemfast needs a C++20 compiler and found none; install g++ or clang++, or set CXX"; exit 1; }
+	    { echo "stemfast needs a C++20 compiler and found none. Debian, Ubuntu: apt-get install g++;" \
+	    "macOS: xcode-select --install; or set CXX"; exit 1; }
 	@echo "building and installing stemfast[$*] into $(VENV) (the first time takes some minutes)"
 	$(PIP) install --quiet --upgrade '.[$*]'
 	@touch $@

@@ -1,6 +1,6 @@
 """stemfast's contrast against abTEM's multislice: amorphous slabs, one atom, images.
 
-    pip install '.[abtem]'
+    pip install ".[abtem]"
     python bench/abtem_comparison.py atom slabs
     python bench/abtem_comparison.py image --seeds 4
     python bench/abtem_comparison.py table figure

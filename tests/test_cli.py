@@ -252,7 +252,21 @@ def test_a_missing_extra_is_named(stemfast, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rsciio", None)
     result = stemfast("simulate", "cube.tif")
     assert result.exit_code == 2
-    assert "pip install 'stemfast[io]'" in result.stderr
+    assert 'pip install "stemfast[io]"' in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "extras"), [(("gallery", "pictures"), "viz"), (("demo",), "train,io,viz")]
+)
+def test_all_missing_extras_are_named_before_anything_is_done(
+    stemfast, tmp_path, monkeypatch, words, extras
+):
+    for package in ("flax", "rsciio", "matplotlib"):
+        monkeypatch.setitem(sys.modules, package, None)
+    result = stemfast(*words)
+    assert result.exit_code == 2
+    assert f'install them with: pip install "stemfast[{extras}]"' in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -375,7 +389,7 @@ def test_find_opens_napari_with_what_was_found_or_says_what_is_missing(
     monkeypatch.setattr("stemfast.finding.layers.find_spec", lambda name: None)
     missing = stemfast(*words)
     assert missing.exit_code == 2
-    assert "napari is not installed: pip install 'napari[all]'" in missing.stderr
+    assert 'napari is not installed: pip install "napari[all]"' in missing.stderr
     assert not (tmp_path / "found").exists()
     seen = []
     viewer = SimpleNamespace(add_layer=seen.append)

@@ -410,7 +410,7 @@ def test_a_missing_package_is_named(stemfast, images, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorstore", None)
     result = stemfast("dataset", "export", "images", "z", "--format", "zarr")
     assert result.exit_code == 2
-    assert "pip install 'stemfast[zarr]'" in result.stderr
+    assert 'pip install "stemfast[zarr]"' in result.stderr
     assert sorted(os.listdir()) == ["images"]
 
 

@@ -249,7 +249,7 @@ def test_without_the_extra_the_command_says_what_to_install():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 2
-    assert "pip install 'stemfast[explore]'" in run.stderr
+    assert 'pip install "stemfast[explore]"' in run.stderr
 
 
 def test_a_reconstruction_is_asked_for_as_on_the_command_line():

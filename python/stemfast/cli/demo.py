@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stemfast.cli.errors import require
+
 
 def demo(
     out: Annotated[
@@ -23,6 +25,7 @@ def demo(
     simulated ones beside the truth (report.html), and reconstructs a cuboid from two tilts. Tables
     and pictures land in the folder.
     """
+    require("jax", "flax", "sklearn", "rsciio", "skimage", "matplotlib")
     from stemfast.demo import run
 
     run(out, seed=seed)

@@ -7,6 +7,7 @@ scheduler (SIGTERM) and of a terminal that closes (SIGHUP) stop a command in the
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
@@ -36,7 +37,6 @@ _EXTRA_OF = {
     "tifffile": "io",
     "skimage": "io",
     "matplotlib": "viz",
-    "PIL": "viz",
     "dask": "dask",
     "distributed": "dask",
     "tensorstore": "zarr",
@@ -71,6 +71,27 @@ _VERBS = "(?:is|are|has|have|holds?|must|cannot|says?)"
 STOPPED = 130
 _MOMENT_S = 0.7
 _advice: dict[Path, str] = {}
+
+
+def require(*packages: str) -> None:
+    """Refuse to start what would miss a package later; name all extras that bring them.
+
+    Raises
+    ------
+    ValueError
+        If one is not installed.
+
+    Examples
+    --------
+    >>> require("json", "numpy")
+    """
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        extras = ",".join(dict.fromkeys(_EXTRA_OF[package] for package in missing))
+        raise ValueError(
+            f"this needs the packages {', '.join(missing)}; install them with: "
+            f'pip install "stemfast[{extras}]"'
+        )
 
 
 class Commands(TyperGroup):
@@ -154,7 +175,7 @@ def explain(error: Exception, options: Mapping[str, str] | None = None) -> str |
     >>> explain(ValueError("min_probability is 2, expected 0 … 1"), {"min_probability": "--least"})
     '--least is 2, expected 0 … 1'
     >>> explain(ModuleNotFoundError("No module named 'jax'", name="jax"))
-    "this needs the package 'jax'; install it with: pip install 'stemfast[train]'"
+    'this needs the package jax; install it with: pip install "stemfast[train]"'
     """
     if isinstance(error, BrokenPipeError):
         return None
@@ -163,9 +184,7 @@ def explain(error: Exception, options: Mapping[str, str] | None = None) -> str |
         extra = _EXTRA_OF.get(package)
         if extra is None:
             return None
-        return (
-            f"this needs the package {package!r}; install it with: pip install 'stemfast[{extra}]'"
-        )
+        return f'this needs the package {package}; install it with: pip install "stemfast[{extra}]"'
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split()) or type(error).__name__

@@ -61,7 +61,7 @@ def find(
     Writes particles.csv, one row per particle of all files, sizes.png, and for each file labels.tif
     (0 = none), overlay.png and sizes.png, in a subfolder of its own where there are several files.
     Sizes are in nm where the scale is known (from the file, --pixel-size-nm or --scale-bar), else
-    in px. With --napari, which is installed apart (pip install 'napari[all]'), napari shows each
+    in px. With --napari, which is installed apart (pip install "napari[all]"), napari shows each
     image with its labels and their table.
     """
     from stemfast.finding.files import checked_folder

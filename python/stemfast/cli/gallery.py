@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from stemfast.cli.errors import require
+
 
 class Only(StrEnum):
     """Pictures that can be drawn alone."""
@@ -35,6 +37,7 @@ def gallery(
     face), effects.png, dose.png, fields.png (many particles on every kind of support, with and
     without outlines) and rotation.gif.
     """
+    require("matplotlib")
     from stemfast.gallery import write
     from stemfast.gallery.fields import field_sheet
 

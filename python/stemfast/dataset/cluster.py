@@ -78,7 +78,7 @@ def write_with_dask(
     Raises
     ------
     ImportError
-        If Dask is not installed: it comes with ``pip install 'stemfast[dask]'``.
+        If Dask is not installed: it comes with ``pip install "stemfast[dask]"``.
     ValueError
         If the address cannot be read, or the directory holds another data set.
     OSError

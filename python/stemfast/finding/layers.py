@@ -24,7 +24,7 @@ def needed_napari() -> None:
         With what to install.
     """
     if find_spec("napari") is None:
-        raise ValueError("napari is not installed: pip install 'napari[all]'")
+        raise ValueError('napari is not installed: pip install "napari[all]"')
 
 
 def show(layers: Sequence[Layer]) -> None:

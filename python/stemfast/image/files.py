@@ -160,7 +160,6 @@ _WRITERS: dict[str, Callable[[Path, Imaged, str], None]] = {
 }
 
 _NEEDS = {
-    ".png": ("PIL.Image", "Pillow", "viz"),
     ".tif": ("rsciio.tiff", "RosettaSciIO", "io"),
     ".tiff": ("rsciio.tiff", "RosettaSciIO", "io"),
     ".hspy": ("rsciio.hspy", "RosettaSciIO", "io"),

@@ -62,10 +62,8 @@ def grey_levels(pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], float, float]:
     return grey.astype(np.uint8), low, high
 
 
-def notebook_png(image: Imaged) -> bytes | None:
+def notebook_png(image: Imaged) -> bytes:
     """PNG of an image, or of the first sixteen of a stack, with a scale bar below.
-
-    None where Pillow is not installed.
 
     Examples
     --------
@@ -73,10 +71,8 @@ def notebook_png(image: Imaged) -> bytes | None:
     >>> notebook_png(Image(np.eye(16), 0.5))[1:4]
     b'PNG'
     """
-    try:
-        from PIL import Image as Picture
-    except ModuleNotFoundError:
-        return None
+    from PIL import Image as Picture
+
     sheet, columns = _sheet(image.pixels)
     zoom = _zoom(sheet.shape[1], _SIDE_PX if columns == 1 else 2 * _SIDE_PX)
     width, height = (max(1, round(zoom * side)) for side in sheet.shape[::-1])

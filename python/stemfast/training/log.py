@@ -137,7 +137,7 @@ def check_installed() -> None:
     except ImportError as error:
         raise ImportError(
             "--tensorboard needs tensorboardX, which is not installed: "
-            "pip install 'stemfast[tensorboard]'"
+            'pip install "stemfast[tensorboard]"'
         ) from error
 
 

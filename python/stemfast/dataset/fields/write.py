@@ -60,7 +60,7 @@ def write_fields(
     FileExistsError
         If another run writes there.
     ModuleNotFoundError
-        If Pillow, pyarrow or, for TIFF, RosettaSciIO is needed and not installed.
+        If pyarrow or, for TIFF, RosettaSciIO is needed and not installed.
 
     Examples
     --------

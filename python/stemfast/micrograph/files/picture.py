@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +29,13 @@ def read_array(path: Path) -> list[Dataset]:
 
 def read_picture(path: Path) -> list[Dataset]:
     """The intensity of a picture whose colour channels are equal."""
-    try:
-        image_module = importlib.import_module("PIL.Image")
-    except ModuleNotFoundError as error:
-        raise MicrographError(
-            f'reading {path.suffix.lower()} files needs Pillow: pip install "stemfast[viz]"'
-        ) from error
-    with image_module.open(path) as picture:
-        width, height = picture.size
-        check_size(width * height * len(picture.getbands()), path.stat().st_size)
-        pixel_size_nm = _own_pixel_size(picture.info)
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        width, height = opened.size
+        check_size(width * height * len(opened.getbands()), path.stat().st_size)
+        pixel_size_nm = _own_pixel_size(opened.info.get("pixel_size_nm", ""))
+        picture: Image.Image = opened
         if picture.mode in ("P", "CMYK", "YCbCr", "HSV", "LAB", "PA"):
             picture = picture.convert("RGBA" if picture.mode == "PA" else "RGB")
         pixels = np.asarray(picture)
@@ -64,11 +59,11 @@ def _intensity(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return grey
 
 
-def _own_pixel_size(info: Mapping[str, Any]) -> float | None:
+def _own_pixel_size(text: Any) -> float | None:
     """The pixel size [nm] that stemfast writes into its pictures as text."""
     try:
-        size = float(info.get("pixel_size_nm", ""))
-    except ValueError:
+        size = float(text)
+    except (TypeError, ValueError):
         return None
     return size if math.isfinite(size) and size > 0 else None
 

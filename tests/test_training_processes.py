@@ -99,8 +99,11 @@ def test_two_processes_one_of_them_killed_learn_what_one_does(tmp_path, monkeypa
 
     folder = tmp_path / "two"
     codes, said = ended(folder, f"tcp://127.0.0.1:{free_port()}", last=(0, 11))
-    assert codes == [1, -9], said
-    assert "process 0 of 2 of this training: another one ended or does not answer" in said[0]
+    assert codes[0] != 0, said
+    assert codes[1] == -9, said
+    # JAX may end the other one itself before it can speak; then its watcher does.
+    signs = (": another one ended or does not answer", " ended before its time")
+    assert any(f"process 0 of 2 of this training{sign}" in said[0] for sign in signs), said
     assert "process 1 of 2 of this training ended before its time" in said[1]
     assert all("starting all processes again with --resume" in one for one in said)
     written = losses(folder)

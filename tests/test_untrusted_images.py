@@ -106,6 +106,20 @@ def test_many_arrays_that_unpack_to_much_together_are_refused(signal):
         sf.micrograph.read(signal)
 
 
+def test_a_blockfile_that_is_shorter_than_it_says_is_not_filled_up(tmp_path):
+    head = b"IMGBLO" + np.array([258], "<u2").tobytes() + bytes(12)
+    head += np.array([256, 0, 200, 200], "<u2").tobytes()  # 200 x 200 patterns of 256 x 256
+    (tmp_path / "a.blo").write_bytes(head.ljust(4096, b"\0"))
+    with pytest.raises(MicrographError, match=r"a\.blo: would unpack .* to 2621 MB"):
+        sf.micrograph.read(tmp_path / "a.blo")
+
+
+def test_labels_that_are_none_are_named(tmp_path):
+    np.save(tmp_path / "labels.npy", np.full((40, 50), 0.5))
+    with pytest.raises(MicrographError, match=r"labels\.npy: labels: got fractions"):
+        sf.find(np.float32(RAMP), pixel_size_nm=1, labels=tmp_path / "labels.npy")
+
+
 def test_a_heap_that_hdf5_would_read_for_ever_is_refused(signal):
     content = bytearray(signal.read_bytes())
     heap = content.index(b"GCOL")

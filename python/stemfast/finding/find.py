@@ -142,7 +142,12 @@ def find_in(
     else:
         chosen = "labels"
         known = read_labels(labels) if isinstance(labels, str | Path) else labels
-        detection, told = detection_of(known, mended.image, contrast)
+        try:
+            detection, told = detection_of(known, mended.image, contrast)
+        except MicrographError as error:
+            if known is labels:
+                raise
+            raise MicrographError(f"{labels}: {error}") from error
     blur: float | None = None
     if probe_fwhm_nm is not None and source.pixel_size_nm is not None:
         blur = probe_fwhm_nm / source.pixel_size_nm / FWHM_PER_SIGMA

@@ -151,6 +151,8 @@ def _read_with_rosettasciio(path: Path) -> list[Dataset]:
         package = hierarchy.hdf5_package(path)
     elif path.suffix.lower() == ".img" and _bytes(path, 0, 2) == b"IM":
         package = "hamamatsu"
+    elif package == "blockfile":
+        _check_blockfile(path)
     options = dict(_IMAGES_ONLY.get(package, {}))
     if package == "mrc":
         options["endianness"] = mrc.byte_order(path)
@@ -229,6 +231,14 @@ def _bytes(path: Path, start: int, count: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
         return file.read(count)
+
+
+def _check_blockfile(path: Path) -> None:
+    """Refuse sizes that the file is too short for: the reader would fill them up with zeros."""
+    head = _bytes(path, 20, 8)
+    if len(head) == 8:
+        side, _, columns, rows = map(int, np.frombuffer(head, "<u2"))
+        unpacking.check_size(side * side * columns * rows, path.stat().st_size)
 
 
 def _virtual_images(path: Path, entries: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -54,7 +54,7 @@ WEIGHTS_FILE = "weights.safetensors"
 #: Pixels along a side, channels, blocks: nothing of a network counts more.
 MOST_OF_ANYTHING = 2**16
 _OWN_CHECKSUM = "config_sha256"
-_SECTIONS = ("experiment", "recipe", "test", "machine")
+_SECTIONS = ("experiment", "test")
 _IN_WORDS = {dict: "an object", list: "a list", str: "a text", float: "a number", bool: "a boolean"}
 
 

@@ -107,7 +107,8 @@ def train_network(
         seconds=seconds,
     )
     card = {
-        "data_set": {"recipe": data.manifest.recipe, "settings": data.manifest.settings},
+        "recipe": data.manifest.recipe,
+        "recipe_settings": data.manifest.settings,
         "seed": data.manifest.seed,
         "splits": {name: list(limits) for name, limits in data.manifest.splits.items()},
         "training": settings.model_dump(mode="json"),

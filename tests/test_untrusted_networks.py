@@ -114,9 +114,16 @@ def test_json_that_would_stop_the_reader_is_refused(folder, content, message):
 
 
 @pytest.mark.parametrize(
-    "card", [{"test": {}}, {"test": {"balanced_accuracy": "high"}}, {"recipe": {"field_nm": 3}},
-             {"recipe": {"field_nm": 1, "image_px": 0}}, {"experiment": {"recipe": [2]}}, {"recipe": "shapes"}],
-)  # fmt: skip
+    "card",
+    [
+        {"test": {}},
+        {"test": {"balanced_accuracy": "high"}},
+        {"recipe": {"field_nm": 3}},
+        {"recipe": {"field_nm": 1, "image_px": 0}},
+        {"experiment": {"recipe": [2]}},
+        {"recipe": "shapes"},
+    ],
+)
 def test_a_card_that_says_less_is_shown_as_far_as_it_goes(folder, card):
     changed(folder, card=card)
     assert "9 classes" in repr(pretrained.load(folder))

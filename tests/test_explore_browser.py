@@ -89,7 +89,7 @@ def test_simulate_follows_the_widgets_and_saves_what_it_shows(reader, tmp_path):
     assert np.array_equal(image.image, scene.take().images)
     assert image.pixel_size_nm == pytest.approx(0.2)
     page.get_by_label("Support behind it").select_option("plate")
-    reader.says("The command line does not know the support.")
+    reader.says("--support plate:30:C")
 
 
 def read(reader, path):

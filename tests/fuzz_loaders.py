@@ -203,7 +203,7 @@ class Weights(Network):
 
 
 class Conditions(Loader):
-    """What `stemfast match` writes and ``train --like`` reads."""
+    """Conditions, as `stemfast match` writes and ``train --like`` reads them."""
 
     def __init__(self, folder: Path) -> None:
         from stemfast import recipes

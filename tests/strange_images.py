@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ GREY = (np.add.outer(np.arange(12), 3 * np.arange(10)) % 41).astype(np.uint8)
 SEEDS_OF_DATA = 40_000  # bytes; larger ones change too slowly
 
 
-class Loader:
+class Loader(ABC):
     """One loader with a corpus of whole files; `read` is given changed ones."""
 
     file: Path
@@ -29,11 +30,13 @@ class Loader:
         """Words that an error must hold."""
         return str(self.file)
 
+    @abstractmethod
     def seeds(self) -> Iterator[bytes]:
-        raise NotImplementedError
+        """Contents of whole files to begin with."""
 
+    @abstractmethod
     def read(self, content: bytes) -> None:
-        raise NotImplementedError
+        """Give the loader a file of this content, and look at what it makes of it."""
 
 
 class Image(Loader):

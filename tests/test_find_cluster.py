@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from small_session import write_discs
 from stemfast.cli import app
 from stemfast.dataset import cluster
 from stemfast.finding import many
@@ -23,14 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("session")
-    rows, cols = np.indices((96, 96))
-    for k in range(4):
-        noise = np.random.default_rng(k).normal(20.0, 1.0, rows.shape)
-        disc = np.hypot(rows - 40, cols - 50) < 8 + k
-        np.save(folder / f"m{k}.npy", (noise + 60.0 * disc).astype(np.float32))
-    (folder / "broken.npy").write_bytes(b"no image at all")
-    return folder
+    return write_discs(tmp_path_factory.mktemp("session"), 4)
 
 
 def found(*words):

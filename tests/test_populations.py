@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from small_session import PROBE, RESULTS, picture, results, table, write_session
 from stemfast.dataset.lock import FileLock
 from stemfast.image import Image
 from stemfast.micrograph.table import CUT, UNLIKE
@@ -32,20 +32,6 @@ from untrained import undecided
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
 EXPERIMENT = Experiment(name="small", recipe="shapes", image_px=32, validation_images=300)
 CONFUSION = [[900, 60, 40], [50, 930, 20], [10, 20, 970]]
-RESULTS = ("particles.csv", "report.json", "report.html")
-
-
-def picture(seed: int, n: int = 4, side: int = 160) -> np.ndarray:
-    """Discs and squares on noise, none at the edge."""
-    rng = np.random.default_rng(seed)
-    image = rng.normal(20.0, 1.0, (side, side))
-    rows, cols = np.indices(image.shape)
-    for k in range(n):
-        row, col = 40 + 80 * (k // 2), 40 + 80 * (k % 2)
-        radius = rng.uniform(8, 14)
-        far = np.hypot if rng.random() < 0.5 else lambda a, b: np.maximum(abs(a), abs(b))
-        image += 60.0 * (far(rows - row, cols - col) < radius)
-    return image.astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -75,31 +61,13 @@ def settings(network) -> dict:
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory) -> Path:
-    """Five micrographs, one damaged, one without a particle, and what is none."""
-    folder = tmp_path_factory.mktemp("session")
-    for k in range(5):
-        np.save(folder / f"m{k}.npy", picture(k))
-    (folder / "broken.npy").write_bytes(b"no image at all")
-    np.save(folder / "nothing.npy", np.random.default_rng(0).normal(100.0, 1.0, (64, 64)))
-    (folder / "notes.txt").write_text("mine")
-    (folder / ".hidden.npy").write_bytes(b"")
-    (folder / "sub").mkdir()
-    return folder
+    return write_session(tmp_path_factory.mktemp("session"))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(session, settings, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed")
     return out, classify_folder(session, out, **settings)
-
-
-def results(out: Path) -> dict[str, bytes]:
-    return {name: (out / name).read_bytes() for name in RESULTS}
-
-
-def table(out: Path) -> list[dict[str, str]]:
-    with (out / "particles.csv").open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
 
 
 def test_one_table_of_all_files_and_a_report_of_it(undisturbed):
@@ -424,29 +392,6 @@ def test_pictures_of_a_part_are_those_that_a_report_may_show(undisturbed):
     out, _ = undisturbed
     part = read_part(part_path(out, "m0.npy"))
     assert set(part.pictures) == {int(row["particle"]) for row in part.rows}
-
-
-# Sorts each table by its first number, notes the order, and whether pictures have pixels.
-PROBE = """
-<script>
-const said = {};
-for (const table of document.querySelectorAll("table")) {
-  const head = table.tHead.rows[0].cells[table.id === "particles" ? 2 : 4];
-  if (!head) continue;
-  const read = () => Array.from(table.tBodies[0].rows, (r) => {
-    const cell = r.cells[head.cellIndex];
-    return Number(cell.dataset.v ?? cell.textContent);
-  });
-  head.click();
-  const up = read();
-  head.click();
-  said[table.id] = [up, read()];
-}
-const pictures = Array.from(document.images);
-said.pictures = [pictures.length, pictures.filter((p) => p.naturalWidth === 72).length];
-document.title = JSON.stringify(said);
-</script>
-"""
 
 
 def test_the_page_sorts_its_tables_in_a_browser(undisturbed, tmp_path):

@@ -6,9 +6,9 @@ import os
 import signal
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
+from small_session import results, write_discs
 from stemfast.populations import classify_folder, run
 from stemfast.populations.one_file import classify_on_worker
 from stemfast.populations.settings import settings_for
@@ -34,19 +34,7 @@ def settings(tmp_path_factory) -> dict:
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("session")
-    rows, cols = np.indices((96, 96))
-    for k in range(10):
-        noise = np.random.default_rng(k).normal(20.0, 1.0, rows.shape)
-        disc = np.hypot(rows - 40, cols - 50) < 8 + k
-        np.save(folder / f"m{k}.npy", (noise + 60.0 * disc).astype(np.float32))
-    (folder / "broken.npy").write_bytes(b"no image at all")
-    return folder
-
-
-def results(out):
-    names = ("particles.csv", "report.json", "report.html")
-    return {name: (out / name).read_bytes() for name in names}
+    return write_discs(tmp_path_factory.mktemp("session"), 10)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")

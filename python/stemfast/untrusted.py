@@ -157,8 +157,6 @@ def settings_table(path: Path, kind: Literal["TOML", "YAML"]) -> dict[str, Any]:
         _check_whole_numbers(tree)
     except RecursionError:
         raise ValueError(_too_deep(path)) from None
-    except ImportError:
-        raise ValueError(f"{path} needs PyYAML: pip install pyyaml, or use TOML") from None
     except ValueError as error:
         raise ValueError(f"{path} is not {kind}: {error}") from None
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):

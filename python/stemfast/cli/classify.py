@@ -20,6 +20,7 @@ from stemfast.cli.options import (
     PixelSize,
     ScaleBarOption,
     checked_search,
+    dask_option,
     say_results,
 )
 from stemfast.tables import counted
@@ -98,14 +99,7 @@ def classify(
             help="With --watch: end when nothing came for so many minutes.",
         ),
     ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            rich_help_panel=FOLDERS,
-            help="Work on a Dask cluster: tcp://host:8786, or local:N for N processes.",
-        ),
-    ] = None,
+    dask: Annotated[str | None, dask_option(FOLDERS)] = None,
     json: AsJson = False,
 ) -> None:
     """Find the particles of micrographs and say what shape each one is, with a probability.

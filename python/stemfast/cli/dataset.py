@@ -19,6 +19,7 @@ from stemfast.cli.options import (
     Changes,
     ConfigFile,
     Splits,
+    dask_option,
     say_results,
 )
 
@@ -47,15 +48,7 @@ Threads = Annotated[
         min=0, metavar="N", rich_help_panel=WRITING_PANEL, help="Threads; 0 for all cores."
     ),
 ]
-Dask = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ADDRESS",
-        rich_help_panel=WRITING_PANEL,
-        help="Let Dask workers write: a scheduler such as tcp://host:8786, or local:2 for two "
-        "processes here.",
-    ),
-]
+Dask = Annotated[str | None, dask_option(WRITING_PANEL)]
 
 
 class Pixels(StrEnum):

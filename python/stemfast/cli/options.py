@@ -108,14 +108,18 @@ Sets = Annotated[
     ),
 ]
 
-DaskAddress = Annotated[
-    str | None,
-    typer.Option(
+
+def dask_option(panel: str | None = None) -> Any:
+    """Option for the address of a Dask cluster."""
+    return typer.Option(
         "--dask",
         metavar="ADDRESS",
+        rich_help_panel=panel,
         help="Share the work out on a Dask cluster: tcp://host:8786, or local:N for N processes.",
-    ),
-]
+    )
+
+
+DaskAddress = Annotated[str | None, dask_option()]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print the results as JSON; all else goes to standard error."),

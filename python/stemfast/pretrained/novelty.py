@@ -108,7 +108,9 @@ def texture(images: ArrayLike) -> Floats:
     ((2, 17), True)
     """
     array = np.asarray(images)
-    parts = np.array_split(array, max(1, -(-len(array) // _CHUNK)))
+    if len(array) <= _CHUNK:
+        return _texture(array)
+    parts = np.array_split(array, -(-len(array) // _CHUNK))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return np.concatenate(list(pool.map(_texture, parts)))
 

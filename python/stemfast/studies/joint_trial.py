@@ -154,7 +154,7 @@ def check_sets_recipe(recipe: Recipe) -> None:
 
 
 class _Seen(NamedTuple):
-    """What is read of a particle: the views, images and microscopes, and what is told of them."""
+    """Views of a particle, their images and microscopes, and the turns and spins that are told."""
 
     which: list[int]
     images: NDArray[Any]

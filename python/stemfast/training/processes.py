@@ -196,12 +196,12 @@ def _watched(text: str) -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes, prints and judges; true of one that is alone."""
+    """True of the process that writes, prints and judges, and of one that is alone."""
     return jax.process_index() == 0
 
 
 def agreed(decide: Callable[[], T]) -> T:
-    """What the first process says, in all processes.
+    """Hand the first process's decision to all processes.
 
     Parameters
     ----------

@@ -162,7 +162,7 @@ def earlier_record(folder: Path, resume: bool, minutes: float | None) -> dict[st
 
 
 class Pilot(NamedTuple):
-    """What a run takes on this machine.
+    """Times that parts of a run take on this machine.
 
     Attributes
     ----------

@@ -105,10 +105,8 @@ def _from_sides(
         along = along / length if length > 1e-9 else np.array([0.0, -1.0])
         inwards = np.array([-along[1], along[0]])
         # All that is within reach lies in a box.
-        low, high = (
-            np.minimum(start, start + length * along),
-            np.maximum(start, start + length * along),
-        )
+        stop = start + length * along
+        low, high = np.minimum(start, stop), np.maximum(start, stop)
         first, last = np.searchsorted(points[:, 1], (low[1] - reach, high[1] + reach))
         x = points[first:last, 0]
         box = first + np.flatnonzero((x >= low[0] - reach) & (x <= high[0] + reach))

@@ -123,6 +123,7 @@ def test_two_processes_one_of_them_killed_learn_what_one_does(tmp_path, monkeypa
     codes, said = ended(folder, "slurm", resume="yes", extra=slurm)
     assert codes == [0, 0], said
     assert ["judges" in one for one in said] == [True, False]
+    assert ["compiling" in one for one in said] == [True, False]
     assert all("6 to 6 rows of a batch" in one for one in said)
     assert losses(folder)[: len(written)] == written
     np.testing.assert_allclose(losses(folder), losses(tmp_path / "one"), rtol=1e-5)

@@ -220,7 +220,8 @@ class TrainingProgress:
 
     def __enter__(self) -> Self:
         self._began = self._told = time.perf_counter()
-        tell(f"{self._title}: compiling, then {self._total - self._first} images")
+        if not self._console.quiet:
+            tell(f"{self._title}: compiling, then {self._total - self._first} images")
         if self._console.is_terminal:
             self._live.start()
         return self

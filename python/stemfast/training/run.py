@@ -229,7 +229,8 @@ def begin(run: Run, minutes: float | None, command: str, called: float) -> None:
     if minutes is not None:
         if not (math.isfinite(minutes) and minutes > 0):
             raise ValueError(f"minutes is {minutes}, expected a positive number")
-        metrics.tell(f"{run.experiment.name}: measuring how many images {minutes:g} min are")
+        if processes.is_first():
+            metrics.tell(f"{run.experiment.name}: measuring how many images {minutes:g} min are")
         pilot = _pilot(run, min(_PILOT_S, 6.0 * minutes))
         speed = processes.agreed(lambda: pilot.images_per_s)
         left = 60.0 * minutes - (time.perf_counter() - called)

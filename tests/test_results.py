@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from stemfast import pretrained, recipes
 from stemfast.cli import app
 from stemfast.evaluation.metrics import wilson_interval
+from stemfast.pretrained.store import sealed_text
 from stemfast.studies import curve_pictures, curves, runs
 from untrained import SMALL, by_chance
 
@@ -378,3 +380,22 @@ def test_a_ceiling_is_summed_up(script, tmp_path, monkeypatch):
     assert (record["accuracy"], record["images"], record["seconds"]) == (2 / 3, 3, 6.0)
     assert record["interval"] == list(wilson_interval(2, 3))
     assert record["confusion"] == [[1, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recipe": "shapes"}, "recipe = 'shapes', expected its settings"),
+        ({"experiment": "shapes"}, "expected an object"),
+        ({"experiment": {"name": "shapes"}}, "experiment has seed = None, expected a int"),
+    ],
+)
+def test_evaluate_says_what_a_strangers_card_lacks(network, tmp_path, change, message):
+    own = shutil.copytree(network, tmp_path / "own")
+    config = json.loads((own / "config.json").read_text())
+    config["card"] |= change
+    del config["config_sha256"]
+    (own / "config.json").write_text(sealed_text(config))
+    code, said = stemfast("evaluate", own, "--out", tmp_path / "out")
+    assert (code, message in said) == (2, True), said
+    assert not (tmp_path / "out").exists()

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from stemfast.studies.curves import Point
 
 
+#: Entries of a card's experiment that its images need: of any network, and of one that reads
+#: images of single particles.
+_SAID: dict[str, type] = {"name": str, "seed": int}
+_SAID_OF_ONE: dict[str, type] = {
+    "recipe": str,
+    "recipe_settings": dict,
+    "conditions": str,
+    "spin": bool,
+    "image_px": int,
+}
+
+
 def evaluate(
     name: Annotated[
         str, typer.Argument(metavar="NAME|FOLDER", help="A network that comes along, or a run's.")
@@ -88,14 +100,11 @@ def evaluate(
         _refuse_clash(against, sets or [], spin)
     values = None if at is None else numbers("--at", at, float, "numbers such as 1,10,100")
     trained = open_network(name)
-    experiment = trained.card.get("experiment")
-    if experiment is None:
-        raise ValueError(
-            f"{name} was not made by 'stemfast train': it does not say which images it is for"
-        )
+    portraits = getattr(trained, "reads_portraits", False)
+    experiment = _experiment(trained.card, name, _SAID if portraits else {**_SAID, **_SAID_OF_ONE})
     used = experiment["seed"] if seed is None else seed
     folder = out if out is not None else Path(f"evaluation-{Path(name).name}")
-    if getattr(trained, "reads_portraits", False):
+    if portraits:
         refused = {"--against": against, "--conditions": conditions, "--spin": spin}
         for option, given in refused.items():
             if given is not None:
@@ -114,6 +123,22 @@ def evaluate(
     figures.write(folder, found, title=experiment["name"], more=more)
     shown = f"{figures.confusion_table(found)}\n{found}\n{folder}/"
     say_results({**found.to_dict(), **more}, shown, as_json=json)
+
+
+def _experiment(card: dict[str, Any], name: str, needed: dict[str, type]) -> dict[str, Any]:
+    """What a network's card says of its training, checked, as cards may be a stranger's."""
+    experiment = card.get("experiment")
+    if not isinstance(experiment, dict):
+        raise ValueError(
+            f"{name} was not made by 'stemfast train': it does not say which images it is for"
+        )
+    for key, kind in needed.items():
+        if not isinstance(experiment.get(key), kind):
+            raise ValueError(
+                f"{name}: its card's experiment has {key} = {experiment.get(key)!r}, "
+                f"expected a {kind.__name__}"
+            )
+    return experiment
 
 
 def _evaluate_portraits(
@@ -239,7 +264,10 @@ def _recipe(
 
     experiment = card["experiment"]
     if conditions is None and spin is None and not sets:
-        recipe: Recipe = recipes.from_dump(experiment["recipe"], card["recipe"])
+        stored = card.get("recipe")
+        if not isinstance(stored, dict):
+            raise ValueError(f"the network's card has recipe = {stored!r}, expected its settings")
+        recipe: Recipe = recipes.from_dump(experiment["recipe"], stored)
         return recipe
     import json
 

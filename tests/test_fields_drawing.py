@@ -77,3 +77,37 @@ for kind in {KINDS!r}:
     found = digests_of(program)
     assert found
     assert len({tuple(digests) for digests in found.values()}) == 1, list(found)
+
+
+def test_rods_are_long_and_lie_flat():
+    recipe = FieldRecipe(kinds=("rods",), rows=96, columns=96, diameter_px=(8, 12), empty=0.0)
+    long = []
+    for seed in range(20):
+        field = recipe.draw(seed, 1)
+        for number in range(len(field.truth)):
+            outline = field.outline_px(number)
+            along = np.linalg.svd(outline - outline.mean(axis=0), compute_uv=False)
+            long.append(along[0] / along[1])
+    assert np.quantile(long, 0.05) > 2.5
+    assert np.median(long) > 6.0
+
+
+def test_mottled_particles_have_the_spread_that_was_asked_for_and_the_same_outlines():
+    from stemfast.fields.chance import Chance
+    from stemfast.fields.population import populated
+    from stemfast.fields.scene import Plan, depth_maps
+
+    plan = Plan("large", (200, 200), FieldRecipe().collection(bright_field=False), False, 9, 0.1, 4)
+    extent = (20.0, 20.0)
+    words = {"kind": "large", "support": None, "diameter_nm": 9.0, "count": 4}
+    people = populated(Chance(1, 0), extent, **words)
+    _, even = depth_maps(Chance(2, 0), plan, None, people)
+    spread = []
+    for seed in range(2, 10):
+        _, uneven = depth_maps(Chance(seed, 0), plan, None, people, 0.2)
+        for one, other in zip(even, uneven, strict=True):
+            assert np.array_equal(one.inside, other.inside)
+            factor = other.depth[one.inside] / one.depth[one.inside]
+            assert factor.min() >= 0.1 - 1e-6
+            spread.append(factor.std())
+    assert 0.1 < np.sqrt(np.mean(np.square(spread))) < 0.3

@@ -163,14 +163,14 @@ def _lettered(chance: Chance, grey: Grey) -> Grey:
     rows, columns = grey.shape
     picture = Image.fromarray(grey)
     draw = ImageDraw.Draw(picture)
-    size = int(chance.between(0.035, 0.08) * rows)
+    size = int(chance.between_log(0.035, 0.15) * rows)
     font = ImageFont.load_default(max(size, 8))
     ink, paper = (255, 0) if chance.happens(0.5) else (0, 255)
     if chance.happens(0.75):
         length = int(chance.between(0.12, 0.3) * columns)
-        thick = max(2, int(chance.between(0.005, 0.02) * rows))
+        thick = max(2, int(chance.between_log(0.005, 0.05) * rows))
         left = chance.choice((int(0.04 * columns), int(0.94 * columns) - length))
-        top = int(chance.between(0.88, 0.95) * rows)
+        top = int(chance.between(0.3, 0.95) * rows)
         label = (
             f"{chance.choice((5, 10, 20, 50, 100, 200, 500))} {chance.choice(('nm', 'nm', 'um'))}"
         )

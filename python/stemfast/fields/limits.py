@@ -32,10 +32,12 @@ _Name = Literal[
     "graphene",
     "sparse",
     "large",
+    "rods",
 ]
 _Range: TypeAlias = tuple[float, float]
 
-#: Kinds of field: particles side by side, on each support, on a film, and a few large ones.
+#: Kinds of field: particles side by side, on each support, on a film, a few large ones, and long
+#: rods that cross each other.
 KINDS: tuple[_Name, ...] = get_args(_Name)
 #: Most particles of one field.
 MOST = 3000
@@ -81,6 +83,7 @@ def typical_nm(kind: str) -> _Range:
     (1.5, 12.0)
     """
     wide = {"monolayer": (4.0, 80.0), "sparse": (2.0, 60.0), "large": (30.0, 400.0)}
+    wide["rods"] = wide["large"]
     return wide.get(kind, (1.5, 12.0))
 
 

@@ -40,6 +40,8 @@ _FACETED = (
     "triangular plate",
     "rod",
 )
+#: Long particles, and how long each is in the library, over its width.
+_LONG = (("rod", 3.0), ("rod", 3.0), ("capped rod", 3.55), ("cuboid", 1.0))
 _OUTSIDES = ("sphere", "sphere", "ellipsoid", "irregular", "cuboid", "octahedron", "rod")
 _HOLDS_A_GRAIN = ("sphere", "ellipsoid", "irregular", "truncated octahedron", "icosahedron")
 
@@ -122,7 +124,7 @@ def populated(
     chance : Chance
     extent_nm : (float, float)
         Height and width of the field [nm].
-    kind : "monolayer", "supported", "sparse" or "large"
+    kind : "monolayer", "supported", "sparse", "large" or "rods"
     support : Support or None
         What they sit on; None for a film.
     diameter_nm : float
@@ -168,6 +170,8 @@ def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) 
         classes = tuple(chance.choice(_ROUND) for _ in range(3))
         if chance.happens(0.25):
             classes = (*classes, chance.choice(_FACETED))
+    elif kind == "rods":
+        classes = (chance.choice(_LONG)[0],)
     elif kind == "large" and chance.happens(0.55):
         classes = ("sphere",)
     elif chance.happens(0.35):
@@ -187,7 +191,10 @@ def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) 
     scale = np.repeat(size[:, None], 3, axis=1) * _stretch(chance, names, solid)
     if habit.shapes:
         scale *= _flattened(chance, solid)
-    material = chance.choice(habit.large_materials if kind == "large" else habit.materials)
+    elif kind == "rods":
+        scale = np.repeat(size[:, None], 3, axis=1) * _slender(chance, n, classes[0])
+    large = kind == "large" or (kind == "rods" and chance.happens(0.6))
+    material = chance.choice(habit.large_materials if large else habit.materials)
     spread = chance.between(*habit.brightness_sigma)
     brightness = elementary.exp(np.clip(spread * chance.normal(n), -1.0, 1.0))
     inside = None
@@ -195,6 +202,8 @@ def _made(chance: Chance, kind: str, place: Floats, size: Floats, habit: Habit) 
         at_rest = chance.happens(0.5)
         turned = resting(chance, rows, scale, 3.0) if at_rest else chance.orientations(n)
         inside = _insides(chance, kinds, scale)
+    elif kind == "rods":
+        turned = resting(chance, rows, scale, 4.0)
     else:
         lying = kind in ("monolayer", "large") and chance.happens(0.6)
         turned = chance.about_the_beam(n, 3.0) if lying else chance.orientations(n)
@@ -225,6 +234,14 @@ def _stretch(chance: Chance, names: tuple[str, ...], kinds: Ints) -> Floats:
             else (np.stack([a * b, b / a, 1.0 / (b * b)], axis=1))
         )
     return stretch
+
+
+def _slender(chance: Chance, n: int, name: str) -> Floats:
+    """Stretch, at the same volume, to rods 4 to 20 times as long as wide, (n, 3)."""
+    aspect = chance.log_normal(chance.between_log(4.0, 20.0), chance.between(0.05, 0.3), n)
+    along = elementary.cbrt(aspect / dict(_LONG)[name]) ** 2
+    across = 1.0 / np.sqrt(along)
+    return np.stack([across, across, along], axis=1)
 
 
 def _solids(chance: Chance, kinds: Ints) -> Ints:

@@ -53,8 +53,8 @@ class FieldRecipe(Group):
         Kinds of field, one drawn for each: "monolayer" (nearly equal particles side by side),
         "carbon-black", "silica", "powder", "alumina", "zeolite", "graphene" (particles on that
         support; powder is a porous aggregate of grains as small as the particles), "sparse" (on
-        a film), "large" (a few particles that fill much of the field). A kind that is named twice
-        comes twice as often.
+        a film), "large" (a few particles that fill much of the field), "rods" (4 to 20 times as
+        long as wide, lying across each other). A kind that is named twice comes twice as often.
     rows, columns : int
         Size of the images [px].
     diameter_px : (float, float)
@@ -72,6 +72,11 @@ class FieldRecipe(Group):
     brightness_sigma : (float, float)
         Range of the standard deviation of the logarithm of the particles' brightness, a stand-in
         for what their orientation does; no physics.
+    mottled : float
+        Share of the fields whose particles are uneven inside, as porous, partly crystalline or
+        bent ones are.
+    mottling : (float, float)
+        Range of the relative standard deviation of their thickness, logarithmic.
     shapes : tuple of str
         Classes of particles, of `stemfast.fields.shapes.CLASSES`: one is drawn for each particle,
         and in half of the fields they rest on their faces. By default a field has the few classes
@@ -123,6 +128,8 @@ class FieldRecipe(Group):
     sigma: Range = (0.1, 0.45)
     even_sigma: LogRange = (0.02, 0.15)
     brightness_sigma: Range = (0.0, 0.35)
+    mottled: Share = 0.15
+    mottling: LogRange = (0.08, 0.5)
     shapes: tuple[KnownShape, ...] = ()
     materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = METALS
     large_materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = LARGE
@@ -205,7 +212,8 @@ class FieldRecipe(Group):
                 self.shapes,
             ),
         )
-        depths, windows = depth_maps(chance, plan, support, people)
+        mottling = chance.between_log(*self.mottling) if chance.happens(self.mottled) else 0.0
+        depths, windows = depth_maps(chance, plan, support, people, mottling)
         conditions = optics(chance, plan, depths, windows)
         fringe = fringes(chance, self.shape, windows) if conditions.fringes > 0.0 else None
         counts = taken(chance, depths, fringe, conditions)
@@ -242,10 +250,12 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> Plan:
         cover = chance.between(0.15, 0.75)
     if kind == "large":
         cover = chance.between(0.15, 0.7)
+    if kind == "rods":
+        cover = chance.between_log(0.03, 0.35)
     count = cover * recipe.rows * recipe.columns / (0.785 * shown * shown)
     bright = chance.happens(
         min(1.0, 2.0 * recipe.bright_field)
-        if kind in ("large", "monolayer")
+        if kind in ("large", "monolayer", "rods")
         else recipe.bright_field
     )
     none = chance.happens(recipe.empty)

@@ -53,9 +53,16 @@ class Plan:
 
 
 def depth_maps(
-    chance: Chance, plan: Plan, support: Support | None, people: Population
+    chance: Chance,
+    plan: Plan,
+    support: Support | None,
+    people: Population,
+    mottling: float = 0.0,
 ) -> tuple[Depths, list[Window]]:
-    """Thicknesses over mean free paths of particles, support and film, and particles' windows."""
+    """Thicknesses over mean free paths of particles, support and film, and particles' windows.
+
+    `mottling` is the relative standard deviation of the particles' thickness, 0 for even ones.
+    """
 
     def path(material: str) -> float:
         return materials.get(material).scattering_curve(plan.collection).mean_free_path_nm
@@ -74,6 +81,8 @@ def depth_maps(
     )
     particles = np.zeros(shape, np.float32)
     windows = list(windows_of(own, people.first, shape, pixel))
+    if mottling > 0.0:
+        _mottle(chance, windows, shape, pixel, mottling, plan.diameter_nm)
     for window in windows:
         particles[window.rows, window.columns] += window.depth
     rest = np.zeros(shape, np.float32)
@@ -87,6 +96,36 @@ def depth_maps(
         rest *= _rough(chance, shape, pixel, uneven, plan.diameter_nm)
     film = _film(chance, plan, path("C"), thick=support is None)
     return Depths(particles, rest, film, strongest), windows
+
+
+def _mottle(
+    chance: Chance,
+    windows: list[Window],
+    shape: tuple[int, int],
+    pixel: float,
+    rms: float,
+    diameter_nm: float,
+) -> None:
+    """Make particles uneven inside: thickness that varies smoothly, or patches of two levels.
+
+    A stand-in for pores, bend contours, stacking faults and what grows inside; no physics.
+    """
+    own = _surface(
+        chance,
+        shape,
+        pixel,
+        depth=1.0,
+        roughness=0.25,
+        correlation=float(np.clip(diameter_nm * chance.between_log(0.03, 0.5), 0.2, 1e3)),
+        hurst=chance.between(0.3, 0.9),
+    )
+    wave = np.float32(4.0) * (own - np.float32(1.0))  # mean 0, standard deviation 1
+    if chance.happens(0.35):
+        level = np.float32(chance.between(-0.5, 1.2))
+        wave = np.clip(np.float32(4.0) * (wave - level), np.float32(-1.0), np.float32(1.0))
+    factor = np.maximum(np.float32(1.0) + np.float32(rms) * wave, np.float32(0.1))
+    for window in windows:
+        window.depth[...] *= factor[window.rows, window.columns]
 
 
 def _rough(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from stemfast.finding.artefacts.damage import Damage, repair
 from stemfast.finding.detection import CONTRASTS, Detection
 from stemfast.finding.found import Found
 from stemfast.finding.hand_labels import detection_of, read_labels
-from stemfast.finding.measured import measure
+from stemfast.finding.measured import FoundOne, boxes_of, measure
 from stemfast.finding.outline.blur import FWHM_PER_SIGMA
+from stemfast.finding.outline.paint import painted_labels
 from stemfast.finding.source import Source, source_of
 from stemfast.image.taking import scaled
 from stemfast.micrograph.files.error import MicrographError
@@ -152,9 +154,17 @@ def find_in(
     if probe_fwhm_nm is not None and source.pixel_size_nm is not None:
         blur = probe_fwhm_nm / source.pixel_size_nm / FWHM_PER_SIGMA
     particles, blur = measure(
-        mended.image, detection, mended.mask, blur, progress=lambda share: tell("measuring", share)
+        mended.image,
+        detection,
+        mended.mask,
+        blur,
+        on_film=chosen == "classical",
+        progress=lambda share: tell("measuring", share),
     )
-    detection.labels.setflags(write=False)
+    known_labels = detection.labels
+    if chosen != "labels":
+        particles, known_labels = _ending_at_outlines(particles, known_labels)
+    known_labels.setflags(write=False)
     notes = [*source.notes, *mended.notes, *told]
     if source.pixel_size_nm is None:
         notes.append(
@@ -166,13 +176,22 @@ def find_in(
         image=mended.image
         if source.pixel_size_nm is None
         else scaled(mended.image, source.pixel_size_nm, source.name),
-        labels=detection.labels,
+        labels=known_labels,
         particles=particles,
         blur_px=blur,
         contrast=detection.contrast,
         method=chosen,
         notes=tuple(notes),
     )
+
+
+def _ending_at_outlines(
+    particles: tuple[FoundOne, ...], labels: NDArray[np.int32]
+) -> tuple[tuple[FoundOne, ...], NDArray[np.int32]]:
+    """Particles and labels that end where brightness says, for star-convex outlines cut corners."""
+    painted = painted_labels(labels, [p.outline if p.edges_fitted else None for p in particles])
+    boxes = boxes_of(painted)
+    return tuple(replace(p, bbox=box) for p, box in zip(particles, boxes, strict=True)), painted
 
 
 def _silent(what: str, share: float) -> None:

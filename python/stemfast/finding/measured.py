@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.finding.detection import Detection
+from stemfast.finding.outline.accept import accepted
 from stemfast.finding.outline.blur import find_blur
 from stemfast.finding.outline.contour import signed_area
 from stemfast.finding.outline.draw import Outline, draw_outline
@@ -18,7 +19,7 @@ from stemfast.finding.outline.measure import centroid, feret, perimeter
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated, isolate_label
 
-__all__ = ["FoundOne", "measure"]
+__all__ = ["FoundOne", "boxes_of", "measure"]
 
 Floats = NDArray[np.float64]
 
@@ -93,6 +94,7 @@ def measure(
     cut: NDArray[np.bool_],
     blur_px: float | None = None,
     *,
+    on_film: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[tuple[FoundOne, ...], float]:
     """Measure every particle of a detection.
@@ -106,6 +108,8 @@ def measure(
         Where nothing can be seen: a particle beside it is cut as by the border.
     blur_px : float, optional
         Gaussian width of the probe [px]; by default read off the particles' edges.
+    on_film : bool
+        Whether brightness alone tells where particles end; otherwise their labels have a say.
     progress : callable, optional
         Called with the share that is done, 0 … 1.
 
@@ -120,7 +124,7 @@ def measure(
 
     # Thousands of small matrices: threads that wait for each other take ten times as long.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _measured(image, detection, cut, blur_px, progress)
+        return _measured(image, detection, cut, blur_px, on_film, progress)
 
 
 def _measured(
@@ -128,16 +132,21 @@ def _measured(
     detection: Detection,
     cut: NDArray[np.bool_],
     blur_px: float | None,
+    on_film: bool,
     progress: Callable[[float], None] | None,
 ) -> tuple[tuple[FoundOne, ...], float]:
     bright = image if detection.contrast == "bright" else -image
-    labels, boxes = detection.labels, _boxes(detection.labels)
+    labels, boxes = detection.labels, boxes_of(detection.labels)
     borders = [_on_border(labels, number, box, cut) for number, box in enumerate(boxes, start=1)]
     asked = _asked(bright, labels, boxes) if blur_px is None else {}
     width, width_sd = (blur_px, 0.0) if blur_px is not None else find_blur(list(asked.values()))
     result = []
     for number, (box, border) in enumerate(zip(boxes, borders, strict=True), start=1):
         outline = _outline(bright, labels, number, box, width, asked.pop(number, None))
+        if outline.fitted and not (
+            on_film or accepted(bright, labels, number, box, outline.points)
+        ):
+            outline = _unsure(_around_pixels(labels, number, box), outline)
         x, y = centroid(outline.points)
         small, large = feret(outline.points)
         around = perimeter(outline.points)
@@ -169,7 +178,8 @@ def _measured(
 Box = tuple[int, int, int, int]
 
 
-def _boxes(labels: NDArray[np.int32]) -> list[Box]:
+def boxes_of(labels: NDArray[np.int32]) -> list[Box]:
+    """First row and column, and one past the last, of each label."""
     from scipy import ndimage
 
     return [
@@ -223,6 +233,11 @@ def _outline(
     except (FeatureError, ValueError, np.linalg.LinAlgError):
         return _around_pixels(labels, number, box)
     return replace(line, points=line.points + np.array(isolated.first[::-1], np.float64))
+
+
+def _unsure(own: Outline, other: Outline) -> Outline:
+    """The label's outline, as unsure as the two differ."""
+    return replace(own, area_sd=max(own.area_sd, 0.5 * abs(own.area - other.area)))
 
 
 def _around_pixels(labels: NDArray[np.int32], number: int, box: Box) -> Outline:

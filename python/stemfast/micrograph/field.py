@@ -28,7 +28,7 @@ SHAPES = ("tetrahedron", "cuboid", "sphere")
 _DIAMETERS_NM = (14.0, 24.0)
 _GAP_NM = 4.0
 _TRIES = 2000
-_STAGE_PARTICLES, _STAGE_PLACES = 64_000, 64_001
+_STAGE_PARTICLES, _STAGE_PLACES, _STAGE_CARBON = 64_000, 64_001, 64_002
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +64,13 @@ class SimulatedField:
 
 
 def simulated_field(
-    seed: int, *, n_particles: int = 25, microscope: Microscope | None = None
+    seed: int,
+    *,
+    n_particles: int = 25,
+    carbon_nm: float | None = None,
+    microscope: Microscope | None = None,
 ) -> SimulatedField:
-    """Simulate tetrahedra, cuboids and spheres on one film, some touching.
+    """Simulate tetrahedra, cuboids and spheres on one film or on carbon black, some touching.
 
     Particles of 14 to 24 nm lie alone, in pairs or in threes; within a pair or three, neighbours
     touch. The same seed gives the same field.
@@ -77,6 +81,8 @@ def simulated_field(
         Seed of shapes, sizes, orientations, places and noise.
     n_particles : int
         Number of particles; about equally many of each shape.
+    carbon_nm : float, optional
+        Diameter of the primary spheres of an aggregate of carbon black behind them [nm].
     microscope : Microscope, optional
         By default 400 x 400 pixels of 0.8 nm, a probe of 1.2 nm, 200 keV, on 5 nm of carbon.
 
@@ -87,7 +93,8 @@ def simulated_field(
     Raises
     ------
     MicrographError
-        When `n_particles` is below 1 or they do not fit into the field.
+        When `n_particles` is below 1 or they do not fit into the field, or `carbon_nm` is not
+        positive.
 
     Examples
     --------
@@ -95,24 +102,31 @@ def simulated_field(
     >>> field.image.shape, len(field.shapes), field.shapes.count("sphere")
     ((400, 400), 6, 2)
     """
-    from stemfast import Specimen
+    from scipy.spatial.transform import Rotation
+
+    from stemfast import Specimen, Sphere
     from stemfast.orientation import random
     from stemfast.simulation.simulate import simulate
 
     if isinstance(n_particles, bool) or n_particles < 1:
         raise MicrographError(f"n_particles: got {n_particles!r}, expected at least 1")
+    if carbon_nm is not None and not carbon_nm > 0.0:
+        raise MicrographError(f"carbon_nm: got {carbon_nm!r}, expected a diameter above 0 nm")
     used = _default_microscope() if microscope is None else microscope
     particles, shapes, diameters = _draw_particles(seed, n_particles)
     orientations = random(n_particles, seed=seed)
     size = used.scan.pixel_size_nm
     extent = 0.5 * size * np.array([used.scan.shape[1], used.scan.shape[0]], dtype=np.float64)
     positions = _place(seed, particles, orientations, extent)
+    places = np.column_stack([positions, np.zeros(n_particles)])
+    bodies, poses = particles, orientations
+    if carbon_nm is not None:
+        behind = _aggregate(seed, carbon_nm, extent)
+        places = np.concatenate([places, behind])
+        bodies = [*particles, *[Sphere(0.5 * carbon_nm, material="C")] * len(behind)]
+        poses = Rotation.concatenate([orientations, Rotation.identity(len(behind))])
     image = simulate(
-        Specimen(
-            particles=particles,
-            positions_nm=np.column_stack([positions, np.zeros(n_particles)]),
-            orientations=orientations,
-        ),
+        Specimen(particles=bodies, positions_nm=places, orientations=poses),
         microscope=used,
         seed=seed,
     )
@@ -123,6 +137,25 @@ def simulated_field(
         positions_nm=positions,
         diameters_nm=diameters,
     )
+
+
+def _aggregate(seed: int, diameter: float, extent: Floats) -> Floats:
+    """Centres (n, 3) of spheres that cover a third of the field, each fused with an earlier one."""
+    n = max(2, math.ceil(4.0 / 3.0 * extent.prod() / (math.pi / 4.0 * diameter**2)))
+    from stemfast import draws
+
+    u = draws.uniform(seed, np.arange(n), _STAGE_CARBON, 3)
+    centres = np.zeros((n, 3))
+    centres[:, 2] = diameter  # behind the particles
+    centres[0, :2] = (u[0, :2] - 0.5) * extent
+    for k in range(1, n):
+        angle = 2.0 * math.pi * u[k, 0]
+        step = 0.8 * diameter * np.array([math.cos(angle), math.sin(angle)])
+        # Toward the middle of the field where the step would leave it.
+        place = centres[int(u[k, 1] * k), :2]
+        outside = np.abs(place + step) > extent
+        centres[k, :2] = place + np.where(outside, -step, step)
+    return centres
 
 
 def _default_microscope() -> Microscope:

@@ -26,6 +26,8 @@ from stemfast.simulation.simulate import simulate
 
 __all__ = ["report_batch", "search_real", "tilt_pair"]
 
+_CARBON_NM = 45.0  # primary spheres of the carbon black that the batch lies on
+
 
 def report_batch(
     folder: Path, seed: int, fields: int, model: str | Path, say: Callable[[str], None]
@@ -54,7 +56,7 @@ def report_batch(
     truth: Counter[str] = Counter()
     for k in range(fields):
         own = int(np.random.SeedSequence([seed, k]).generate_state(1)[0])
-        field = micrograph.simulated_field(own)
+        field = micrograph.simulated_field(own, carbon_nm=_CARBON_NM)
         truth.update(field.shapes)
         Image(field.image, field.pixel_size_nm, title=f"field {k}").save(batch / f"field{k}.hspy")
     say(f"\nbatch: {fields} SIMULATED fields of {sum(truth.values())} particles ({batch})")

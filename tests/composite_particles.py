@@ -32,6 +32,7 @@ PARTICLES: dict[str, sf.CoreShell | sf.Hollow] = {
     ),
     "hollow cube": sf.Hollow(sf.Cuboid((12, 12, 12)), void=sf.Sphere(4), offset_nm=(1, 0, 0)),
     "three layers": sf.CoreShell(BALLS, sf.Octahedron(18, material="Ag"), offset_nm=(0, 0.3, 0)),
+    "contaminated plate": sf.contaminated(sf.HexagonalPrism(4, 3, material="Pt"), 1.5),
     "yolk and shell": sf.CoreShell(
         core=sf.Ellipsoid((2, 1.5, 1)),
         shell=sf.Hollow(sf.Sphere(7, material="SiO2"), void=sf.Sphere(5), offset_nm=(1, 0, 0)),

@@ -137,7 +137,7 @@ def test_simulate_is_the_library_call(stemfast, tmp_path):
         "--corner", "0:displace:-2", "--material", "Pt", "--turn", "x:30", "--turn", "z:45",
         "--pixels", "64", "72", "--pixel-size-nm", "0.5", "--dwell-us", "3", "--current-pa", "11",
         "--energy-kev", "300", "--probe-nm", "0.7", "--inner-mrad", "70", "--outer-mrad", "180",
-        "--film-nm", "3", "--seed", "9",
+        "--film-nm", "3", "--seed", "9", "--contamination", "1.5",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     particle = sf.Cuboid(
@@ -154,7 +154,8 @@ def test_simulate_is_the_library_call(stemfast, tmp_path):
     )
     turned = Rotation.from_euler("z", 45, degrees=True) * Rotation.from_euler("x", 30, degrees=True)
     np.testing.assert_array_equal(
-        np.load(tmp_path / "p.npy"), sf.simulate(particle, turned, microscope, seed=9)
+        np.load(tmp_path / "p.npy"),
+        sf.simulate(sf.contaminated(particle, 1.5), turned, microscope, seed=9),
     )
 
 
@@ -207,6 +208,7 @@ MISTAKES = [
     (["simulate", "c.npy", "--shape", "sphere", "--corner", "7:round:1"], "the shape is sphere"),
     (["simulate", "c.npy", "--support", "sphere"], "such as sphere:40:SiO2, got 'sphere'"),
     (["simulate", "c.npy", "--support", "plate:0"], "--support plate:0: expected a size above 0"),
+    (["simulate", "c.npy", "--contamination", "-1"], "--contamination is -1, expected 0 nm"),
     (["simulate", "c.npy", "--turn", "w:30"], "such as x:30, got 'w:30'"),
     (["simulate", "c.npy", "--turn", "x:ten"], "expected a number, got 'ten'"),
     (["simulate", "c.npy", "--turn", "x:3", "--random"], "exclude each other"),

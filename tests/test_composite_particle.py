@@ -36,6 +36,31 @@ def test_centre_of_the_volume():
     np.testing.assert_allclose(both.centroid, mesh.centroid)
 
 
+@pytest.mark.parametrize(
+    "particle",
+    [DENTED, sf.Tetrahedron(9), sf.Decahedron(8), sf.Polyhedron.from_vertices(np.eye(4)[:, :3])],
+)
+def test_contamination_is_nowhere_thinner_than_it_is_said_to_be(particle):
+    shell = sf.contaminated(particle, 1.5).shell
+    ways = Rotation.random(300, rng=1).apply([0, 0, 1.5])
+    points = (particle.vertices[:, None] + ways).reshape(-1, 3)
+    planes = shell.bodies()[0].planes
+    assert (points @ planes[:, :3].T <= planes[:, 3] + 1e-9).all()
+
+
+def test_contamination_of_a_cube_has_nearly_the_volume_of_its_parallel_body():
+    # J. Steiner, 1840: V + A t + the quarter cylinders of the edges + the ball of the corners.
+    a, t = 10.0, 2.0
+    expected = a**3 + 6 * a**2 * t + 3 * math.pi * a * t**2 + 4 / 3 * math.pi * t**3
+    covered = sf.contaminated(sf.Cuboid((a, a, a), material="Pt"), t)
+    assert expected < covered.volume < 1.01 * expected
+    assert covered.volumes["Pt"] == pytest.approx(a**3)
+    assert covered.symmetry_group == "Oh"
+    ball = sf.contaminated(sf.Ellipsoid((2, 3, 4)), 1, material="SiO2").shell
+    assert ball == sf.Ellipsoid((3, 4, 5), material="SiO2")
+    assert sf.contaminated(BALLS, 2).shell == sf.Sphere(8, material="C")
+
+
 def test_outlines_are_those_of_the_outermost_solid():
     particle = PARTICLES["cuboid in a cut cuboid"]
     assert (particle.vertices == particle.shell.vertices).all()

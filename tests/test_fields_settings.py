@@ -40,6 +40,8 @@ def drawn(n=12, **settings):
         ({"materials": ("Pt", "Pu")}, "materials[1] is 'Pu'.*not in the table"),
         ({"materials": ("pt",)}, "materials[0] is 'pt'.*did you mean 'Pt'?"),
         ({"materials": ()}, "materials is .*expected at least 1"),
+        ({"contaminated": 1.5}, "contaminated is 1.5, expected a number of at most 1"),
+        ({"contamination_nm": (0.0, 2.0)}, "contamination_nm[0] is 0.0, expected a number above 0"),
         ({"diameter": 4.0}, "no setting 'diameter'; did you mean 'diameter_"),
         ({"laboratory_ranges": {"jpg": 1.0}}, "no setting 'laboratory_ranges.jpg'.*mean .*jpeg"),
         ({"laboratory_ranges": {"clip_percent": (0.0, 60.0)}}, "clip_percent[1] is 60.0"),
@@ -121,6 +123,19 @@ def test_materials_change_the_contrast_alone():
         a, b = one.draw(2, index), other.draw(2, index)
         assert np.array_equal(a.labels, b.labels)
         assert np.array_equal(a.truth.box, b.truth.box)
+
+
+def test_contamination_changes_the_image_and_no_label():
+    bare, covered = (
+        drawn(6, kinds=("silica",), contaminated=share, contamination_nm=(1.0, 2.0), empty=0.0)
+        for share in (0.0, 1.0)
+    )
+    for a, b in zip(bare, covered, strict=True):
+        assert a.contamination_nm == 0.0
+        assert 1.0 <= b.contamination_nm <= 2.0
+        assert np.array_equal(a.labels, b.labels)
+        assert np.array_equal(a.truth.area_px, b.truth.area_px)
+        assert np.array_equal(a.image, b.image) == (a.placed == 0)
 
 
 def test_supports_have_the_size_asked_for():

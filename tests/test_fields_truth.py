@@ -10,6 +10,7 @@ from stemfast.fields import KINDS, FieldRecipe
 from stemfast.fields.bodies import Bodies
 from stemfast.fields.contrast import Depths, Optics
 from stemfast.fields.population import Population
+from stemfast.fields.scene import contamination
 from stemfast.fields.shapes import library, scaled
 from stemfast.fields.truth import judged
 from stemfast.fields.windows import windows_of
@@ -115,6 +116,39 @@ def inside_of(outline, points, margin):
             normal = -normal
         inside &= (points - a) @ normal <= margin
     return inside
+
+
+def test_contamination_is_the_grown_bodies_less_their_own(drawn):
+    """Half-spaces of the grown bodies by hand, chords by the reference; carbon stays bare."""
+    bodies, first, path, _ = drawn
+    n, t = len(first) - 1, 0.7
+    material = ["C" if row == first[3] else "Pt" for row in range(len(bodies))]
+    zeros = np.zeros(n)
+    people = Population(bodies, first, zeros.astype(int), tuple(material), zeros, zeros)
+    rows, columns = SHAPE
+    y, x = (
+        PIXEL * a.ravel()
+        for a in np.indices(SHAPE) - 0.5 * np.array([[[rows - 1]], [[columns - 1]]])
+    )
+    signs = np.array([s for s in np.ndindex(3, 3, 3) if s != (1, 1, 1)]) - 1.0
+    signs /= np.linalg.norm(signs, axis=1)[:, None]
+    expected = np.zeros(SHAPE)
+    for k, row in enumerate(first[:-1].tolist()):
+        if k == 3:
+            continue
+        if bodies.shape[row] < 2:
+            grown = EllipsoidBody(tuple(0.5 * bodies.scale[row] + t))
+        else:
+            table = scaled(bodies.shape[row : row + 1], bodies.scale[row : row + 1])
+            normals = np.concatenate([table.planes[:, :3], signs])
+            reach = (normals @ table.vertices.T).max(axis=1) + t
+            grown = ConvexBody(np.column_stack([normals, reach]), table.vertices)
+        matrix = Rotation.from_quat(bodies.orientation[row]).as_matrix()
+        outer = chords(grown, matrix, bodies.position[row], x, y).reshape(SHAPE)
+        expected += outer - path[row]
+    found = contamination(people, t, SHAPE, PIXEL)
+    assert (np.abs(found - expected) > 1e-3).mean() < 0.002  # grazed edges
+    assert found.min() >= 0.0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -42,6 +42,7 @@ from stemfast.particles import (
     TruncatedOctahedron,
     Truncation,
     Wulff,
+    contaminated,
 )
 from stemfast.particles.specimen import Specimen
 from stemfast.simulation.motion import PosePath
@@ -90,6 +91,7 @@ __all__ = [
     "Wulff",
     "__version__",
     "classify",
+    "contaminated",
     "dataset",
     "features",
     "fields",

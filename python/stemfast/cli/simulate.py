@@ -113,6 +113,15 @@ def simulate(
             help="Thickness of the carbon film; 0 for none.",
         ),
     ] = 5.0,
+    contamination_nm: Annotated[
+        float,
+        typer.Option(
+            "--contamination",
+            metavar="NM",
+            rich_help_panel=_PARTICLE,
+            help="Thickness of the carbon that has grown on the particle; 0 for none.",
+        ),
+    ] = 0.0,
     support: Annotated[
         str | None,
         typer.Option(
@@ -148,6 +157,10 @@ def simulate(
     if truth is not None:
         image_file.writable(truth, (".npz",))
     particle = build(Shape.of(shape), size, corner or (), material)
+    if not contamination_nm >= 0.0:
+        raise ValueError(f"--contamination is {contamination_nm:g}, expected 0 nm or more")
+    if contamination_nm > 0.0:
+        particle = sf.contaminated(particle, contamination_nm)
     microscope = sf.Microscope(
         scan=sf.Scan(shape=pixels, pixel_size_nm=pixel_size_nm, dwell_us=dwell_us),
         beam=sf.Beam(

@@ -94,12 +94,17 @@ class Bodies:
         )
         return np.asarray(unit[self.shape] * self.scale.max(axis=1))
 
-    def depth(self, shape: tuple[int, int], pixel_nm: float) -> NDArray[np.float32]:
-        """Sum of weighted chords over the whole field, (rows, columns)."""
+    def depth(
+        self, shape: tuple[int, int], pixel_nm: float, table: BodyTable | None = None
+    ) -> NDArray[np.float32]:
+        """Sum of weighted chords over the whole field, (rows, columns).
+
+        `table`, if given, has other shapes in place of those of the bodies.
+        """
         if len(self) == 0:
             return np.zeros(shape, np.float32)
         offset = np.array([0, len(self)])
-        batch = self._batch(self.table(), offset, self.position)
+        batch = self._batch(self.table() if table is None else table, offset, self.position)
         whole: NDArray[np.float32] = batch.steady_thickness(shape, pixel_nm)[0]
         return whole
 

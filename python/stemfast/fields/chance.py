@@ -18,6 +18,7 @@ Ints: TypeAlias = NDArray[np.int64]
 T = TypeVar("T")
 
 _FIRST_STAGE = 0x2000  # stages of the recipes of single particles lie below
+_APART = 0x4000
 
 
 class Chance:
@@ -40,6 +41,12 @@ class Chance:
 
     def __repr__(self) -> str:
         return f"Chance of seed {self._seed}, field {int(self._index[0])}"
+
+    def apart(self) -> Chance:
+        """Draws that move none of this one's, for what is off unless it is asked for."""
+        other = Chance(self._seed, int(self._index[0]))
+        other._stage = _APART
+        return other
 
     def uniform(self, n: int) -> Floats:
         """Evenly in [0, 1), (n,)."""

@@ -38,6 +38,8 @@ class Field:
         [nm].
     bright_field : bool
         Particles are dark.
+    contamination_nm : float
+        Thickness of the carbon on the particles, which `labels` leave out; 0 for none [nm].
     asked : int
         Particles that were to be placed; those that found no place after the tries of
         `stemfast.fields.places` are left out of `placed`.
@@ -53,6 +55,7 @@ class Field:
     kind: str
     pixel_size_nm: float
     bright_field: bool
+    contamination_nm: float
     asked: int
     bodies: Bodies
     first_body: NDArray[np.int64]

@@ -86,6 +86,11 @@ class FieldRecipe(Group):
     support_diameter_nm : (float, float), optional
         Range of the median diameter of primary spheres and needles and of the thickness of
         plates, logarithmic [nm]. By default it goes with the particles' size.
+    contaminated : float
+        Share of the fields whose particles are covered by carbon, as hydrocarbons grow under the
+        beam. It belongs to no particle's label, and particles of carbon have none.
+    contamination_nm : (float, float)
+        Range of its thickness, logarithmic; the same for all particles of a field [nm].
     least_seen : float
         Share of a particle that no other may lie over if it is to count as visible.
     bright_field : float
@@ -134,6 +139,8 @@ class FieldRecipe(Group):
     materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = METALS
     large_materials: Annotated[tuple[KnownMaterial, ...], Setting(min_length=1)] = LARGE
     support_diameter_nm: LogRange | None = None
+    contaminated: Share = 0.0
+    contamination_nm: LogRange = (0.5, 5.0)
     least_seen: Share = 0.35
     bright_field: Share = 0.35
     empty: Share = 0.06
@@ -229,6 +236,7 @@ class FieldRecipe(Group):
             kind=plan.kind,
             pixel_size_nm=plan.pixel_nm,
             bright_field=plan.bright_field,
+            contamination_nm=plan.contamination_nm,
             asked=plan.count,
             bodies=people.bodies,
             first_body=people.first,
@@ -259,6 +267,8 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> Plan:
         else recipe.bright_field
     )
     none = chance.happens(recipe.empty)
+    apart = chance.apart()
+    grown = apart.happens(recipe.contaminated)
     number = 0 if none else int(min(max(count, 2.0), MOST))
     return Plan(
         kind=kind,
@@ -268,4 +278,5 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> Plan:
         diameter_nm=diameter,
         pixel_nm=diameter / shown,
         count=number,
+        contamination_nm=apart.between_log(*recipe.contamination_nm) if grown else 0.0,
     )

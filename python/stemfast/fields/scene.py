@@ -13,11 +13,13 @@ from stemfast.fields.bodies import Bodies
 from stemfast.fields.chance import Chance
 from stemfast.fields.contrast import Depths, Optics, blurred
 from stemfast.fields.population import Population
+from stemfast.fields.shapes import scaled
 from stemfast.fields.supports import Support
 from stemfast.fields.windows import Window, windows_of
+from stemfast.particles.geometry.body_table import BodyTable
 from stemfast.scattering import Collection
 
-__all__ = ["Plan", "depth_maps", "fringes", "optics"]
+__all__ = ["Plan", "contamination", "depth_maps", "fringes", "optics"]
 
 Map: TypeAlias = NDArray[np.float32]
 
@@ -41,6 +43,8 @@ class Plan:
         [nm].
     count : int
         Particles asked for.
+    contamination_nm : float
+        Thickness of the carbon that has grown on particles [nm].
     """
 
     kind: str
@@ -50,6 +54,7 @@ class Plan:
     diameter_nm: float
     pixel_nm: float
     count: int
+    contamination_nm: float = 0.0
 
 
 def depth_maps(
@@ -94,6 +99,9 @@ def depth_maps(
             rest = blurred(rest, plan.diameter_nm / pixel * chance.between_log(0.03, 0.4))
         uneven = chance.between(*support.unevenness)
         rest *= _rough(chance, shape, pixel, uneven, plan.diameter_nm)
+    if plan.contamination_nm > 0.0:
+        grown = contamination(people, plan.contamination_nm, shape, pixel)
+        rest += grown / np.float32(path("C"))
     film = _film(chance, plan, path("C"), thick=support is None)
     return Depths(particles, rest, film, strongest), windows
 
@@ -126,6 +134,33 @@ def _mottle(
     factor = np.maximum(np.float32(1.0) + np.float32(rms) * wave, np.float32(0.1))
     for window in windows:
         window.depth[...] *= factor[window.rows, window.columns]
+
+
+def contamination(
+    people: Population, thickness_nm: float, shape: tuple[int, int], pixel_nm: float
+) -> Map:
+    """Chords in layers of carbon around particles, (rows, columns) [nm].
+
+    A layer is a grown body less the particle's own; layers that touch add up. Particles of carbon
+    have none: nothing would tell it from them.
+
+    Parameters
+    ----------
+    people : Population
+    thickness_nm : float
+        Of the layers [nm].
+    shape : (int, int)
+        Rows and columns.
+    pixel_nm : float
+        [nm].
+    """
+    outer = people.first[:-1]
+    outer = outer[np.array([people.material[row] != "C" for row in outer.tolist()], np.bool_)]
+    bodies = people.bodies.taken(np.tile(outer, 2))
+    bodies.weight = np.repeat([1.0, -1.0], len(outer))
+    own = people.bodies.taken(outer)
+    table = BodyTable.joined([scaled(own.shape, own.scale, thickness_nm), own.table()])
+    return np.maximum(bodies.depth(shape, pixel_nm, table), np.float32(0.0))
 
 
 def _rough(

@@ -17,6 +17,7 @@ from stemfast.particles import crystals
 from stemfast.particles.geometry.body import KIND_CONVEX, KIND_ELLIPSOID, ConvexBody
 from stemfast.particles.geometry.body_table import BodyTable, offsets_of
 from stemfast.particles.geometry.clipping import intersect_halfspaces
+from stemfast.particles.geometry.layer import DIRECTIONS, covered
 from stemfast.recipes.distributions import isotropic
 
 __all__ = ["CLASSES", "COMPOSITES", "SHAPES", "Shapes", "prism", "scaled", "sphere_outline"]
@@ -188,7 +189,7 @@ def _irregular(number: int) -> Floats:
     return np.concatenate([normals, (offset * longer)[:, None]], axis=1)
 
 
-def scaled(which: Ints, scale: Floats) -> BodyTable:
+def scaled(which: Ints, scale: Floats, layer_nm: float = 0.0) -> BodyTable:
     """Table of shapes of the library, each stretched along its own axes.
 
     Parameters
@@ -197,6 +198,8 @@ def scaled(which: Ints, scale: Floats) -> BodyTable:
         Index in the library of each body.
     scale : (n, 3) float64
         Factors along x, y, z; for the sphere its diameters [nm].
+    layer_nm : float
+        Thickness of a layer that grows each of them (:func:`stemfast.contaminated`) [nm].
 
     Returns
     -------
@@ -208,7 +211,8 @@ def scaled(which: Ints, scale: Floats) -> BodyTable:
     2
     """
     shapes = library()
-    faces = np.array([len(own) or 3 for own in shapes.planes])
+    around = len(DIRECTIONS) if layer_nm > 0.0 else 0
+    faces = np.array([len(own) + around if len(own) else 3 for own in shapes.planes])
     corners = np.array([len(own) or 1 for own in shapes.vertices])
     plane_offset, vertex_offset = offsets_of(faces[which]), offsets_of(corners[which])
     kind = np.full(len(which), KIND_CONVEX, np.uint8)
@@ -220,11 +224,17 @@ def scaled(which: Ints, scale: Floats) -> BodyTable:
         if len(shapes.planes[shape]) == 0:
             kind[own] = KIND_ELLIPSOID
             planes[rows, :3] = np.eye(3)
-            planes[rows, 3] = 0.5 * scale[own]
+            planes[rows, 3] = 0.5 * scale[own] + layer_nm
             continue
-        planes[rows] = _stretched(shapes.planes[shape], scale[own])
+        solid = _stretched(shapes.planes[shape], scale[own])
+        points = shapes.vertices[shape] * scale[own][:, None]
+        if around:
+            # The solid enlarged until its nearest face is a layer away holds all of the layer.
+            enlarged = points * (1.0 + layer_nm / solid[..., 3].min(axis=1))[:, None, None]
+            solid, points = covered(solid[..., :3], points, layer_nm), enlarged
+        planes[rows] = solid
         at = vertex_offset[own][:, None] + np.arange(corners[shape])
-        vertices[at] = shapes.vertices[shape] * scale[own][:, None]
+        vertices[at] = points
     return BodyTable(
         kind=kind,
         plane_offset=plane_offset,

@@ -6,7 +6,7 @@
 """
 
 from stemfast.particles.base import Faceted, Particle
-from stemfast.particles.core_shell import CoreShell, Hollow
+from stemfast.particles.core_shell import CoreShell, Hollow, contaminated
 from stemfast.particles.corner_edits import CornerEdit, Displacement, Rounding, Severity, Truncation
 from stemfast.particles.crystals import (
     Decahedron,
@@ -47,4 +47,5 @@ __all__ = [
     "TruncatedOctahedron",
     "Truncation",
     "Wulff",
+    "contaminated",
 ]

@@ -1,4 +1,4 @@
-"""A core of one material in a shell of another, and a particle with a void."""
+"""A core of one material in a shell of another, a particle with a void, and contamination."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
+from stemfast.arguments import length_nm
+from stemfast.particles.arguments import MaterialLike
 from stemfast.particles.base import Particle
+from stemfast.particles.geometry.body import ConvexBody
+from stemfast.particles.geometry.layer import covered
 from stemfast.particles.geometry.placement import Placement
 from stemfast.particles.nested import Layer, Nested, layers_of
+from stemfast.particles.polyhedron import Polyhedron
+from stemfast.particles.round import Ellipsoid, Sphere
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation
@@ -152,3 +158,58 @@ class Hollow(Nested):
 
     def _inner_layers(self) -> tuple[Layer, ...]:
         return (Layer(self.void, Placement(), None),)
+
+
+def contaminated(
+    particle: Particle, thickness_nm: float, *, material: MaterialLike = "C"
+) -> CoreShell:
+    """A particle in a layer of contamination, as hydrocarbons grow under the beam.
+
+    Parameters
+    ----------
+    particle : Particle
+        Of any shape. One that is not convex is covered as its convex hull.
+    thickness_nm : float
+        Thickness of the layer on faces [nm]; over corners and edges it is thicker
+        (:func:`stemfast.particles.geometry.layer.covered`). An ellipsoid is covered by one whose
+        semi-axes are longer by this much, thinner between its axes.
+    material : str or Material
+        What the layer is made of.
+
+    Returns
+    -------
+    CoreShell
+        The particle is its `core`, and the layer the rest of its `shell`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a particle, the thickness is not above 0, or the material is unknown.
+
+    Examples
+    --------
+    >>> import stemfast as sf
+    >>> covered = contaminated(sf.Sphere(5, material="Pt"), 2.0)
+    >>> covered
+    CoreShell(core=Sphere(radius=5 nm, material='Pt'), shell=Sphere(radius=7 nm, material='C'))
+    >>> {name: round(volume) for name, volume in covered.volumes.items()}
+    {'C': 913, 'Pt': 524}
+    """
+    if not isinstance(particle, Particle):
+        raise TypeError(f"particle must be a Particle, got {type(particle).__name__}")
+    thickness = length_nm("thickness_nm", thickness_nm)
+    solid = layers_of(particle)[0].shape
+    shell: Particle
+    if isinstance(solid, Sphere):
+        shell = Sphere(solid.radius + thickness, material=material)
+    elif isinstance(solid, Ellipsoid):
+        a, b, c = solid.semi_axes
+        shell = Ellipsoid((a + thickness, b + thickness, c + thickness), material=material)
+    else:
+        hull = solid.bodies()[0]
+        if not isinstance(hull, ConvexBody):
+            hull = Polyhedron.from_vertices(solid.vertices).bodies()[0]
+            assert isinstance(hull, ConvexBody)
+        planes = covered(hull.planes[:, :3], hull.vertices, thickness)
+        shell = Polyhedron.from_halfspaces(planes, material=material)
+    return CoreShell(core=particle, shell=shell)

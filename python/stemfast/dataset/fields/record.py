@@ -44,6 +44,7 @@ def recorded(field: Field, place: Place, ending: str, grey: tuple[float, float] 
         "kind": field.kind,
         "bright_field": field.bright_field,
         "pixel_size_nm": field.pixel_size_nm,
+        "contamination_nm": field.contamination_nm,
         "asked": field.asked,
         "placed": field.placed,
         "grey_electrons": None if grey is None else list(grey),

@@ -246,6 +246,16 @@ def test_settings_of_the_experiment():
         FinderExperiment().changed(["step=7"])
     with pytest.raises(ValueError, match="expected a number"):
         FinderExperiment().changed(["steps=many"])
+    with pytest.raises(
+        ValueError, match="recipe field.*no setting 'brightnes_sigma'; did you mean"
+    ):
+        FinderExperiment().changed(["recipe.brightnes_sigma=[0, 1]"])
+    bright = ["recipe.brightness_sigma=[0.2, 0.6]", "recipe.laboratory_ranges.jpeg=0"]
+    changed = changed.changed(bright).changed(["recipe.contaminated=0.3"])
+    fields = changed.recipe()
+    assert (fields.brightness_sigma, fields.contaminated) == ((0.2, 0.6), 0.3)
+    assert fields.laboratory_ranges.jpeg == 0.0
+    assert fields.cover == FinderExperiment().recipe().cover
     assert FinderExperiment.from_description(json.loads(json.dumps(changed.described()))) == changed
 
 

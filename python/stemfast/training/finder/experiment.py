@@ -11,6 +11,7 @@ import optax
 
 from stemfast.fields import FieldRecipe
 from stemfast.models.finder import FinderConfig
+from stemfast.recipes.resolve import settings_of
 
 __all__ = ["TEST_FIRST", "VALIDATION_FIRST", "FinderExperiment"]
 
@@ -41,6 +42,8 @@ class FinderExperiment:
     start_from : str
         "finder" for the weights that come with the package, or the folder of a run; by default
         training begins at random.
+    recipe_settings : dict
+        Changes of the fields' settings: ``recipe.brightness_sigma=[0.1,0.5]`` in `changed`.
     """
 
     steps: int = 3000
@@ -58,32 +61,23 @@ class FinderExperiment:
     test_px: int = 384
     network: FinderConfig = field(default_factory=FinderConfig)
     start_from: str = ""
+    recipe_settings: dict[str, Any] = field(default_factory=dict)
 
     def recipe(self) -> FieldRecipe:
         """Fields that the network learns from."""
-        return FieldRecipe(
-            kinds=(
-                "monolayer",
-                "monolayer",
-                "carbon-black",
-                "carbon-black",
-                "silica",
-                "silica",
-                "powder",
-                "powder",
-                "powder",
-                "alumina",
-                "zeolite",
-                "graphene",
-                "sparse",
-                "large",
+        settings = {
+            "kinds": (
+                *("monolayer", "monolayer", "carbon-black", "carbon-black", "silica", "silica"),
+                *("powder", "powder", "powder", "alumina", "zeolite", "graphene"),
+                *("sparse", "large"),
             ),
-            rows=self.field_px,
-            columns=self.field_px,
-            diameter_px=(6.0, 90.0),
-            cover=(0.01, 0.35),
-            sigma=(0.1, 0.6),
-        )
+            "rows": self.field_px,
+            "columns": self.field_px,
+            "diameter_px": (6.0, 90.0),
+            "cover": (0.01, 0.35),
+            "sigma": (0.1, 0.6),
+        }
+        return FieldRecipe(**(settings | self.recipe_settings))
 
     def optimiser(self) -> optax.GradientTransformation:
         """AdamW on its schedule."""
@@ -101,12 +95,12 @@ class FinderExperiment:
         Parameters
         ----------
         sets : list of str
-            ``key=value``; values are JSON.
+            ``key=value``; values are JSON. ``recipe.key=value`` changes the fields.
 
         Raises
         ------
         ValueError
-            If there is no such setting, or the value is of another type.
+            If there is no such setting, or the value is of another type or out of range.
 
         Examples
         --------
@@ -114,17 +108,22 @@ class FinderExperiment:
         200
         """
         known = {item.name: getattr(self, item.name) for item in fields(self)}
-        del known["network"]
+        del known["network"], known["recipe_settings"]
         values: dict[str, Any] = {}
+        of_fields: list[str] = []
         for text in sets:
             key, equals, raw = text.partition("=")
             if not equals:
                 raise ValueError(f"--set {text!r}: expected KEY=VALUE such as steps=2000")
+            if key.startswith("recipe."):
+                of_fields.append(text.removeprefix("recipe."))
+                continue
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise ValueError(
-                    f"the finder has no setting {key!r}; {hint}Its settings: {', '.join(known)}"
+                    f"the finder has no setting {key!r}; {hint}Its settings: {', '.join(known)}, "
+                    "and those of its fields as recipe.KEY"
                 )
             kind = type(known[key])
             if kind is str:
@@ -134,7 +133,10 @@ class FinderExperiment:
                 values[key] = kind(json.loads(raw))
             except (ValueError, TypeError):
                 raise ValueError(f"--set {text!r}: expected a number ({kind.__name__})") from None
-        return replace(self, **values)
+        values["recipe_settings"] = settings_of(None, self.recipe_settings, of_fields)
+        made = replace(self, **values)
+        made.recipe()
+        return made
 
     def described(self) -> dict[str, Any]:
         """Settings as plain values for files."""

@@ -42,6 +42,7 @@ def drawn(n=12, **settings):
         ({"materials": ()}, "materials is .*expected at least 1"),
         ({"contaminated": 1.5}, "contaminated is 1.5, expected a number of at most 1"),
         ({"contamination_nm": (0.0, 2.0)}, "contamination_nm[0] is 0.0, expected a number above 0"),
+        ({"best_signal_to_noise": 0.5}, "best_signal_to_noise is 0.5, expected .* at least 1"),
         ({"diameter": 4.0}, "no setting 'diameter'; did you mean 'diameter_"),
         ({"laboratory_ranges": {"jpg": 1.0}}, "no setting 'laboratory_ranges.jpg'.*mean .*jpeg"),
         ({"laboratory_ranges": {"clip_percent": (0.0, 60.0)}}, "clip_percent[1] is 60.0"),
@@ -136,6 +137,20 @@ def test_contamination_changes_the_image_and_no_label():
         assert np.array_equal(a.labels, b.labels)
         assert np.array_equal(a.truth.area_px, b.truth.area_px)
         assert np.array_equal(a.image, b.image) == (a.placed == 0)
+
+
+def test_a_better_signal_to_noise_is_a_larger_dose():
+    """The dose goes with the square of the ratio; 12 fields have it up to 25 times as large."""
+    plain, clear = (
+        drawn(12, kinds=("sparse",), diameter_px=(10.0, 10.0), best_signal_to_noise=best)
+        for best in (12.0, 60.0)
+    )
+    gain = [
+        b.optics.electrons_px / a.optics.electrons_px for a, b in zip(plain, clear, strict=True)
+    ]
+    assert max(gain) > 3.0
+    assert min(gain) >= 1.0
+    assert max(gain) < 25.0
 
 
 def test_supports_have_the_size_asked_for():

@@ -93,6 +93,9 @@ class FieldRecipe(Group):
         Range of its thickness, logarithmic; the same for all particles of a field [nm].
     least_seen : float
         Share of a particle that no other may lie over if it is to count as visible.
+    best_signal_to_noise : float
+        Largest signal of one pixel of a typical particle over its noise, 1 or more. The ratio is
+        drawn in the logarithm from what shows a whole particle with a ratio of 5 up to this.
     bright_field : float
         Share of the fields taken in bright field; the others are annular dark field.
     empty : float
@@ -142,6 +145,7 @@ class FieldRecipe(Group):
     contaminated: Share = 0.0
     contamination_nm: LogRange = (0.5, 5.0)
     least_seen: Share = 0.35
+    best_signal_to_noise: Annotated[float, Setting(strict=True, ge=1, le=1e3)] = 12.0
     bright_field: Share = 0.35
     empty: Share = 0.06
     laboratory: Share = 0.8
@@ -279,4 +283,5 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> Plan:
         pixel_nm=diameter / shown,
         count=number,
         contamination_nm=apart.between_log(*recipe.contamination_nm) if grown else 0.0,
+        best_signal_to_noise=recipe.best_signal_to_noise,
     )

@@ -45,6 +45,8 @@ class Plan:
         Particles asked for.
     contamination_nm : float
         Thickness of the carbon that has grown on particles [nm].
+    best_signal_to_noise : float
+        Largest signal of one pixel of a typical particle over its noise.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class Plan:
     pixel_nm: float
     count: int
     contamination_nm: float = 0.0
+    best_signal_to_noise: float = 12.0
 
 
 def depth_maps(
@@ -234,7 +237,7 @@ def optics(chance: Chance, plan: Plan, depths: Depths, windows: list[Window]) ->
     level = through if plan.bright_field else max(1.0 - through - 0.5 * change, 1e-4)
     shown = plan.diameter_nm / plan.pixel_nm
     weakest = min(5.0 / max(shown, 4.0), 1.0)  # of one pixel: five for all of a particle
-    ratio = chance.between_log(weakest, 12.0)
+    ratio = chance.between_log(weakest, plan.best_signal_to_noise)
     dose = ratio * ratio * level / (change * change)
     dose = float(np.clip(dose, 15.0 / level, min(3e5 / level, 1e6)))
     probe = chance.between_log(0.6, 3.0)

@@ -7,7 +7,7 @@
 
 Each step keeps its arrays in docs/abtem/*.npz. `table` prints the numbers of docs/abtem.md and
 `figure` draws docs/images/abtem.png, both from those arrays alone. On one core of a busy 2-core
-container (AMD EPYC) `atom` took 25 s, `slabs` a minute for each of its 16 and `image` 12 minutes.
+container (AMD EPYC) `atom` took 25 s, `slabs` a minute for each of its 22 and `image` 12 minutes.
 
 The specimen is amorphous so that there is no channelling, which stemfast knows nothing about: atoms
 at the material's density, pushed apart until none are nearer than a random packing allows.
@@ -50,7 +50,7 @@ POSITIONS: Final = 4
 #: Elements, energies [keV] and arrangements of the atoms.
 SLABS: Final = (
     *((element, 200, seed) for element in ("C", "Si", "Cu", "Ag", "Au") for seed in range(2)),
-    *((element, energy, 0) for element in ("C", "Cu", "Au") for energy in (80, 300)),
+    *((e, energy, seed) for e in ("C", "Cu", "Au") for energy in (80, 300) for seed in range(2)),
 )
 #: Averaged over all positions the signal depends on the moduli in the aperture only, not on the
 #: phases, so the probe may be spread over the whole cell and few positions will do.

@@ -2,7 +2,7 @@
 
     python bench/fields_comparison.py ../shared/data/real/catalysts --set bright_field=0.17
     python bench/fields_comparison.py ../shared/data/real/emps/images --set bright_field=1 \\
-        --kind monolayer --kind sparse --kind large
+        --kind monolayer --kind sparse --kind large --kind rods
 
 Reads every picture of the folder, draws fields of each kind, and prints the medians and the range
 of the middle 80 % of both, and how far apart they are: the largest difference between the two

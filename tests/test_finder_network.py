@@ -182,6 +182,21 @@ def test_targets_are_distances_along_the_rays():
     assert doubtful.weight[row, column] == 0.0
 
 
+def test_small_particles_and_what_lies_beside_them_count_more():
+    rows, columns = np.indices((64, 96))
+    middles, radii = [(20, 20), (20, 70), (50, 30)], [4.0, 16.0, 4.0]
+    labels = np.zeros((64, 96), np.int32)
+    outlines = []
+    for number, ((y, x), radius) in enumerate(zip(middles, radii, strict=True), 1):
+        labels[np.hypot(rows - y, columns - x) < radius] = number
+        outlines.append(np.array([y, x]) + radius * rays())
+    asked = np.array([True, True, False])
+    weight = targets_of(labels, outlines, asked, ~asked).weight
+    assert weight[10, 10] == weight[10, 13] == 4.0  # in it and beside it
+    assert weight[10, 35] == weight[10, 22] == weight[31, 31] == 1.0  # a large one; far from both
+    assert weight[25, 15] == 0.0  # nothing is asked
+
+
 @pytest.mark.parametrize("pose", range(8))
 def test_turned_samples_have_the_rays_of_turned_particles(pose):
     recipe = FieldRecipe(

@@ -30,10 +30,10 @@ __all__ = ["detect", "detected", "found_stars", "reader_of"]
 
 Map: TypeAlias = NDArray[np.float32]
 
-LEAST = 0.55  # score of a candidate
+LEAST = 0.7  # score of a candidate
 SIZES_PX = 5.0, 110.0  # equivalent diameter in an octave
 _SIGN: dict[Contrast, float] = {"bright": 1.0, "dark": -1.0}
-_SURE = 0.6  # score of those that tell the contrast
+_SURE = 0.75  # score of those that tell the contrast
 _LARGEST_SHARE = 0.7  # of the image: larger ones are shading
 _CONTRAST_PX = 800  # the contrast is told from octaves no larger than this, along a side
 

@@ -69,13 +69,14 @@ class FinderExperiment:
             "kinds": (
                 *("monolayer", "monolayer", "carbon-black", "carbon-black", "silica", "silica"),
                 *("powder", "powder", "powder", "alumina", "zeolite", "graphene"),
-                *("sparse", "large"),
+                *("sparse", "large", "large", "rods", "rods"),
             ),
             "rows": self.field_px,
             "columns": self.field_px,
             "diameter_px": (6.0, 90.0),
             "cover": (0.01, 0.35),
             "sigma": (0.1, 0.6),
+            "mottled": 0.35,
         }
         return FieldRecipe(**(settings | self.recipe_settings))
 

@@ -23,6 +23,9 @@ SMALLEST_PX, LARGEST_PX = 6.0, 80.0
 _BEYOND = 1.35
 #: Shares of what makes a particle visible, below which it is none: nothing is asked in between.
 FAINT = 0.5
+#: Small particles have few cells: what lies around them counts more, so that they are learnt as
+#: large ones are. Size below which it does [px], most that a cell counts, and sizes around.
+_LARGE_PX, _MOST, _AROUND = 24.0, 4.0, 1.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,7 +39,7 @@ class Targets:
     distance : (H, W, RAYS) float16
         [px of the image].
     weight : (H, W) float16
-        0 where nothing is asked.
+        0 where nothing is asked, more than 1 in and around small particles.
     """
 
     middle: NDArray[np.float16]
@@ -108,16 +111,16 @@ def targets_of(
         cells = order[start[number + 1] : start[number + 2]]
         if len(cells) == 0:
             continue
-        row, column = np.divmod(cells, shape[1])
-        if open_question[number]:
-            weight[row, column] = 0.0
         if not asked[number]:
             continue
+        row, column = np.divmod(cells, shape[1])
+        _count_more(weight, row, column, float(size[number]))
         points = np.stack([STRIDE * row + 0.5, STRIDE * column + 0.5], axis=1)
         reach = _reach(outline, points)
         distance[row, column] = reach
         nearest = reach.min(axis=1)
         middle[row, column] = nearest / max(float(nearest.max()), 1e-3)
+    weight[np.concatenate([[False], open_question])[cells_of]] = 0.0
     visible_labels = np.where(shown[cells_of], cells_of, 0)
     edge = maximum_filter(visible_labels, 3) != minimum_filter(visible_labels, 3)
     half = np.float16
@@ -128,6 +131,23 @@ def targets_of(
         distance.astype(half),
         weight.astype(half),
     )
+
+
+def _count_more(
+    weight: Map, row: NDArray[np.intp], column: NDArray[np.intp], size_px: float
+) -> None:
+    """Raise the weight of a small particle's cells, and of the background beside them as much.
+
+    Were its own cells alone to count more, the network would see small particles everywhere.
+    """
+    more = min(_MOST, (_LARGE_PX / size_px) ** 1.5)
+    if more > 1.0:
+        reach = round(_AROUND * size_px / STRIDE)
+        beside = weight[
+            max(0, int(row.min()) - reach) : int(row.max()) + reach + 1,
+            max(0, int(column.min()) - reach) : int(column.max()) + reach + 1,
+        ]
+        np.maximum(beside, np.float32(more), out=beside)
 
 
 def _area(outline: NDArray[np.float64]) -> float:

@@ -16,7 +16,7 @@ from flax import nnx
 
 from stemfast.models.config import ClassifierConfig
 from stemfast.models.hessian import HessianStem
-from stemfast.models.layers import ORDER, Conv, GroupConv, Norm, halved
+from stemfast.models.layers import ORDER, Conv, GroupConv, Linear, Norm, halved
 
 __all__ = ["Classifier", "Reading"]
 
@@ -121,7 +121,7 @@ class CornerMap(nnx.Module):
     def __init__(self, channels: int, symmetric: bool, rngs: nnx.Rngs) -> None:
         self.symmetric = symmetric
         self.norm = Norm(channels, symmetric=symmetric)
-        self.dense = nnx.Linear(
+        self.dense = Linear(
             2 * channels // ORDER if symmetric else channels,
             2,
             kernel_init=nnx.initializers.zeros_init(),
@@ -179,7 +179,7 @@ class Classifier(nnx.Module):
         # Zero weights in the head: at the start every class is equally likely and the loss
         # is exactly ln(n_classes), which a test checks before any training.
         features = 2 * (channels_in // ORDER if config.symmetric else channels_in)
-        self.head = nnx.Linear(
+        self.head = Linear(
             features + 2 * len(config.corner_maps),
             config.n_classes,
             kernel_init=nnx.initializers.zeros_init(),

@@ -13,6 +13,7 @@ from flax import nnx
 
 from stemfast.models.classifier import Classifier, binned
 from stemfast.models.config import READER_PX, ClassifierConfig
+from stemfast.models.layers import Linear
 from stemfast.models.view_reader import Found, ViewReader
 from stemfast.symmetry.corner_questions import CornerQuestion, log_prior
 
@@ -43,7 +44,7 @@ class CornerClassifier(Classifier):
         # At first the answer is what the likelihoods add up to; the summary corrects it.
         start = np.zeros((n_classes + self.reader.channels, n_classes), np.float32)
         start[:n_classes] = np.eye(n_classes)
-        self.head = nnx.Linear(*start.shape, rngs=rngs)
+        self.head = Linear(*start.shape, rngs=rngs)
         self.head.kernel[...] = jnp.asarray(start)
 
     @property

@@ -11,6 +11,7 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast import symmetry
+from stemfast.models.layers import Linear, normal_weights
 
 __all__ = ["AXES", "CORNERS", "CORNER_SIGNS", "LENGTH_PX", "FlipMix", "sampled"]
 
@@ -45,10 +46,8 @@ class FlipMix(nnx.Module):
     def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
         scale = (1.0 / (CORNERS * width)) ** 0.5
         self.norm = nnx.LayerNorm(width, rngs=rngs)
-        self.kernel = nnx.Param(
-            scale * jax.random.normal(rngs.params(), (CORNERS, width, width), jnp.float32)
-        )
-        self.out = nnx.Linear(width, width, rngs=rngs)
+        self.kernel = nnx.Param(normal_weights(rngs.params(), (CORNERS, width, width), scale))
+        self.out = Linear(width, width, rngs=rngs)
 
     def __call__(self, corners: jax.Array) -> jax.Array:
         """(B, 8, width) → (B, 8, width)."""

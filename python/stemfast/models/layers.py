@@ -1,4 +1,4 @@
-"""Convolution and normalisation, plain or sharing their weights over the eight symmetries.
+"""Layers of the networks and their first weights; some share weights over the eight symmetries.
 
 The eight in-plane symmetries of a square (four turns, each with its mirror image) form the group
 D4; with the shifts of a lattice they form the plane group p4m. A layer is equivariant when
@@ -11,7 +11,9 @@ Channels of a symmetric layer: channel 8·c + g is pattern c in pose g of the gr
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -20,9 +22,90 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-__all__ = ["Conv", "GroupConv", "Norm", "group_tables", "halved"]
+__all__ = ["Conv", "GroupConv", "Linear", "Norm", "group_tables", "halved", "normal_weights"]
 
 ORDER = 8
+#: Standard deviation of a normal distribution that is cut off at ±2.
+_CUT_OFF_SD = 0.87962566103423978
+
+
+@partial(jax.jit, static_argnames=("shape",))
+def _part(numbers: jax.Array, scale: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return numbers[: math.prod(shape)].reshape(shape) * scale
+
+
+def _drawn(
+    draw: Callable[..., jax.Array], key: jax.Array, scale: float, shape: tuple[int, ...]
+) -> jax.Array:
+    """Random numbers of a shape, the same as of ``scale * draw(key, shape)``.
+
+    Number i depends on the key and on i alone, and XLA takes a quarter of a second of processor
+    time to compile draws of each new length, a whole one if there are four axes. So a few lengths
+    serve all shapes.
+    """
+    bits = (math.prod(shape) - 1).bit_length()
+    length = 4 ** max(5, -(-bits // 2))
+    drawn: jax.Array = _part(draw(key, (length,)), np.float32(scale), shape)
+    return drawn
+
+
+def normal_weights(key: jax.Array, shape: tuple[int, ...], scale: float = 1.0) -> jax.Array:
+    """Normally distributed weights.
+
+    Parameters
+    ----------
+    key : jax.Array
+        Random key.
+    shape : tuple of int
+        Of the weights.
+    scale : float
+        Standard deviation.
+
+    Examples
+    --------
+    >>> key = jax.random.key(0)
+    >>> bool((normal_weights(key, (3, 5)) == jax.random.normal(key, (3, 5))).all())
+    True
+    """
+    return _drawn(jax.random.normal, key, scale, shape)
+
+
+def _lecun_normal(key: jax.Array, shape: tuple[int, ...], _dtype: Any = None) -> jax.Array:
+    """Weights (C, D) with variance 1 / C, none beyond two standard deviations (LeCun et al. 1998).
+
+    The numbers are those of :func:`jax.nn.initializers.lecun_normal`.
+    """
+    scale = np.sqrt(np.float32(1.0 / shape[0])) / np.float32(_CUT_OFF_SD)
+    return _drawn(
+        lambda key, shape: jax.random.truncated_normal(key, -2, 2, shape), key, float(scale), shape
+    )
+
+
+class Linear(nnx.Linear):
+    """A linear layer with bias whose first weights are quickly compiled.
+
+    Parameters
+    ----------
+    channels_in, channels : int
+        Channels of input and output.
+    kernel_init : callable
+        First weights; of variance 1 / `channels_in` if not given.
+    **settings
+        Further settings of :class:`flax.nnx.Linear`.
+    rngs : flax.nnx.Rngs
+        Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        *,
+        kernel_init: Callable[..., jax.Array] = _lecun_normal,
+        rngs: nnx.Rngs,
+        **settings: Any,
+    ) -> None:
+        super().__init__(channels_in, channels, kernel_init=kernel_init, rngs=rngs, **settings)
 
 
 def _convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -77,7 +160,7 @@ class Conv(nnx.Module):
         self.stride = stride
         scale = gain * np.sqrt(2.0 / (size * size * channels_in))
         shape = (size, size, channels_in, channels)
-        self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape))
+        self.kernel = nnx.Param(normal_weights(rngs.params(), shape, scale))
         self.bias = nnx.Param(jnp.zeros(channels))
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -162,7 +245,7 @@ class GroupConv(nnx.Module):
         scale = gain * np.sqrt(2.0 / (size * size * channels_in))
         poses_in = 1 if lifting else ORDER
         shape = (poses_in, size * size, channels_in // poses_in, channels // ORDER)
-        self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape))
+        self.kernel = nnx.Param(normal_weights(rngs.params(), shape, scale))
         self.bias = nnx.Param(jnp.zeros(channels // ORDER))
 
     def expanded(self) -> jax.Array:

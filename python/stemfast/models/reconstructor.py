@@ -25,6 +25,7 @@ from flax import nnx
 from pydantic import BaseModel, ConfigDict, Field
 
 from stemfast.models import corner_evidence as corners
+from stemfast.models.layers import Linear, normal_weights
 from stemfast.models.set_attention import AttentionPool, InducedBlock
 from stemfast.models.set_pooling import DeepSet, Recurrent
 from stemfast.models.view_reader import ViewReading, mask_bits
@@ -166,13 +167,13 @@ class SetNetwork(nnx.Module):
 
     def __init__(self, channels: int, config: GroundTruthConfig, *, rngs: nnx.Rngs) -> None:
         self.config, width = config, config.width
-        self.token = nnx.Linear(channels, width, rngs=rngs)
-        self.said = nnx.Linear(_SAID, width, rngs=rngs)
-        self.scale = nnx.Linear(1, width, rngs=rngs)
-        self.turn = nnx.Linear(9, width, rngs=rngs)
-        self.spin = nnx.Linear(3, width, rngs=rngs)
+        self.token = Linear(channels, width, rngs=rngs)
+        self.said = Linear(_SAID, width, rngs=rngs)
+        self.scale = Linear(1, width, rngs=rngs)
+        self.turn = Linear(9, width, rngs=rngs)
+        self.spin = Linear(3, width, rngs=rngs)
         self.unknown_turn, self.unknown_spin = (
-            nnx.Param(0.1 * jax.random.normal(rngs.params(), (width,))) for _ in range(2)
+            nnx.Param(normal_weights(rngs.params(), (width,), 0.1)) for _ in range(2)
         )
         depth = config.blocks if config.pooling == "attention" else 0
         self.blocks = nnx.List(
@@ -182,11 +183,11 @@ class SetNetwork(nnx.Module):
         gathered = width * (config.seeds if config.pooling == "attention" else 1)
         self.norm = nnx.LayerNorm(gathered, rngs=rngs)
         zeros = nnx.initializers.zeros_init()
-        self.weight = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
+        self.weight = Linear(width, 1, kernel_init=zeros, rngs=rngs)
         self.sharpness = nnx.Param(jnp.asarray(1.5))
-        self.hidden = nnx.Linear(gathered + _HINTS, 2 * width, rngs=rngs)
+        self.hidden = Linear(gathered + _HINTS, 2 * width, rngs=rngs)
         # Zero weights: before training every class is as likely as every other.
-        self.heads = nnx.Linear(
+        self.heads = Linear(
             2 * width,
             corners.CLASSES + COUNTS + 2 * (EDGES + 1 + CORNERS),
             kernel_init=zeros,

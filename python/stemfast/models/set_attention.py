@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from stemfast.models.layers import Linear, normal_weights
+
 __all__ = ["Attention", "AttentionBlock", "AttentionPool", "InducedBlock"]
 
 
@@ -44,10 +46,10 @@ class Attention(nnx.Module):
         if width % heads:
             raise ValueError(f"width is {width}, expected a multiple of heads = {heads}")
         self.heads = heads
-        self.query = nnx.Linear(width, width, rngs=rngs)
-        self.key = nnx.Linear(width, width, rngs=rngs)
-        self.value = nnx.Linear(width, width, rngs=rngs)
-        self.output = nnx.Linear(width, width, rngs=rngs)
+        self.query = Linear(width, width, rngs=rngs)
+        self.key = Linear(width, width, rngs=rngs)
+        self.value = Linear(width, width, rngs=rngs)
+        self.output = Linear(width, width, rngs=rngs)
 
     def __call__(
         self, queries: jax.Array, members: jax.Array, there: jax.Array
@@ -89,8 +91,8 @@ class AttentionBlock(nnx.Module):
         self.first_norm = nnx.LayerNorm(width, rngs=rngs)
         self.member_norm = nnx.LayerNorm(width, rngs=rngs)
         self.second_norm = nnx.LayerNorm(width, rngs=rngs)
-        self.widen = nnx.Linear(width, 2 * width, rngs=rngs)
-        self.narrow = nnx.Linear(2 * width, width, rngs=rngs)
+        self.widen = Linear(width, 2 * width, rngs=rngs)
+        self.narrow = Linear(2 * width, width, rngs=rngs)
 
     def __call__(
         self, queries: jax.Array, members: jax.Array, there: jax.Array
@@ -115,7 +117,7 @@ class InducedBlock(nnx.Module):
     """
 
     def __init__(self, width: int, heads: int, points: int, *, rngs: nnx.Rngs) -> None:
-        self.points = nnx.Param(0.5 * jax.random.normal(rngs.params(), (1, points, width)))
+        self.points = nnx.Param(normal_weights(rngs.params(), (1, points, width), 0.5))
         self.gather = AttentionBlock(width, heads, rngs=rngs)
         self.spread = AttentionBlock(width, heads, rngs=rngs)
 
@@ -139,7 +141,7 @@ class AttentionPool(nnx.Module):
     """
 
     def __init__(self, width: int, heads: int, seeds: int, *, rngs: nnx.Rngs) -> None:
-        self.seeds = nnx.Param(0.5 * jax.random.normal(rngs.params(), (1, seeds, width)))
+        self.seeds = nnx.Param(normal_weights(rngs.params(), (1, seeds, width), 0.5))
         self.gather = AttentionBlock(width, heads, rngs=rngs)
 
     def __call__(self, members: jax.Array, there: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from stemfast.models.layers import Linear
+
 __all__ = ["DeepSet", "Recurrent"]
 
 
@@ -36,8 +38,8 @@ class DeepSet(nnx.Module):
         if pooling not in ("mean", "max"):
             raise ValueError(f"pooling is {pooling!r}, expected 'mean' or 'max'")
         self.pooling = pooling
-        self.member = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(2)])
-        self.whole = nnx.Linear(width, width, rngs=rngs)
+        self.member = nnx.List([Linear(width, width, rngs=rngs) for _ in range(2)])
+        self.whole = Linear(width, width, rngs=rngs)
 
     def __call__(self, members: jax.Array, there: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The set as (B, width), and the share of each member (B, K)."""

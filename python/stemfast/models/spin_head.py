@@ -19,6 +19,7 @@ import numpy as np
 from flax import nnx
 
 from stemfast.models.flip_mix import AXES, CORNER_SIGNS, CORNERS, LENGTH_PX, FlipMix, sampled
+from stemfast.models.layers import Linear
 
 __all__ = ["SpinEstimate", "SpinHead", "SpinSeen", "appearances", "depths", "parity"]
 
@@ -192,17 +193,17 @@ class SpinHead(nnx.Module):
 
     def __init__(self, channels: int, corner: int, token: int, *, rngs: nnx.Rngs) -> None:
         zeros = nnx.initializers.zeros_init()
-        self.enter = nnx.Linear(channels + GEOMETRY, WIDTH, rngs=rngs)
-        self.corner = nnx.Linear(corner, WIDTH, rngs=rngs)
-        self.token = nnx.Linear(token, WIDTH, rngs=rngs)
+        self.enter = Linear(channels + GEOMETRY, WIDTH, rngs=rngs)
+        self.corner = Linear(corner, WIDTH, rngs=rngs)
+        self.token = Linear(token, WIDTH, rngs=rngs)
         self.mix = nnx.List([FlipMix(WIDTH, rngs=rngs) for _ in range(2)])
         self.norm = nnx.LayerNorm(WIDTH, rngs=rngs)
         # Zero weights: before training one hand is as likely as the other.
-        self.score = nnx.Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
-        self.moves = nnx.Linear(WIDTH, 2, kernel_init=zeros, rngs=rngs)
+        self.score = Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
+        self.moves = Linear(WIDTH, 2, kernel_init=zeros, rngs=rngs)
         self.fit = nnx.Param(jnp.asarray(-1.0))
-        self.trust = nnx.Linear(token, 1, kernel_init=zeros, rngs=rngs)
-        self.deformed = nnx.Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
+        self.trust = Linear(token, 1, kernel_init=zeros, rngs=rngs)
+        self.deformed = Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
 
     def __call__(self, seen: SpinSeen) -> SpinEstimate:
         """Estimates for N images."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from stemfast.models.classifier import Classifier, enlarged, normalised
 from stemfast.models.flip_mix import AXES, CORNER_SIGNS, CORNERS, LENGTH_PX, FlipMix, sampled
+from stemfast.models.layers import Linear
 from stemfast.models.spin_head import SpinEstimate, SpinHead, SpinSeen, look_twice
 
 __all__ = [
@@ -97,11 +98,11 @@ class CornerLook(nnx.Module):
     """Looks at an image where its corners are thought to be."""
 
     def __init__(self, channels: int, shared: int, *, rngs: nnx.Rngs) -> None:
-        self.enter = nnx.Linear(channels + AXES + AXES, WIDTH, rngs=rngs)
-        self.shared = nnx.Linear(shared, WIDTH, rngs=rngs)
+        self.enter = Linear(channels + AXES + AXES, WIDTH, rngs=rngs)
+        self.shared = Linear(shared, WIDTH, rngs=rngs)
         self.mix = nnx.List([FlipMix(WIDTH, rngs=rngs) for _ in range(2)])
         self.norm = nnx.LayerNorm(WIDTH, rngs=rngs)
-        self.moves = nnx.Linear(WIDTH, 2, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+        self.moves = Linear(WIDTH, 2, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
     def __call__(
         self,
@@ -157,27 +158,27 @@ class ViewReader(nnx.Module):
         self.trunk = trunk
         sides = [side // config.total_stride for side in self._inside()]
         maps = 2 * len(config.corner_maps)
-        self.squeeze = nnx.Linear(config.widths[-1], 24, rngs=rngs)
+        self.squeeze = Linear(config.widths[-1], 24, rngs=rngs)
         self.squeeze_maps = nnx.List(
-            [nnx.Linear(config.widths[stage] + 2, 8, rngs=rngs) for stage in config.corner_maps]
+            [Linear(config.widths[stage] + 2, 8, rngs=rngs) for stage in config.corner_maps]
         )
         cells = sides[0] * sides[1]
         into = cells * 24
         for stage in config.corner_maps:
             into += cells * 4 ** (len(config.widths) - 1 - stage) * 8
-        self.whole = nnx.List([nnx.Linear(into, 256, rngs=rngs), nnx.Linear(256, 128, rngs=rngs)])
+        self.whole = nnx.List([Linear(into, 256, rngs=rngs), Linear(256, 128, rngs=rngs)])
         self.whole_norm = nnx.LayerNorm(256, rngs=rngs)
-        self.place = nnx.Linear(128, 2 + 2 * AXES, rngs=rngs)
+        self.place = Linear(128, 2 + 2 * AXES, rngs=rngs)
         channels, shared = sum(config.widths) + maps, 128 + 2 * config.widths[-1]
         self.looks = nnx.List([CornerLook(channels, shared, rngs=rngs) for _ in range(2)])
         zeros = nnx.initializers.zeros_init()
         # Zero weights: before training every choice of corners is as likely as every other.
-        self.alone = nnx.Linear(WIDTH, 3, kernel_init=zeros, rngs=rngs)
-        self.together = nnx.Linear(WIDTH, PARTNERS, rngs=rngs)
+        self.alone = Linear(WIDTH, 3, kernel_init=zeros, rngs=rngs)
+        self.together = Linear(WIDTH, PARTNERS, rngs=rngs)
         self.coupling = nnx.Param(jnp.zeros(PARTNERS))
-        self.token = nnx.Linear(shared + 2 * WIDTH, TOKEN, rngs=rngs)
-        self.number = nnx.Linear(TOKEN, CORNERS + 1, kernel_init=zeros, rngs=rngs)
-        self.sizes = nnx.Linear(TOKEN + AXES * 3, 3 * AXES, kernel_init=zeros, rngs=rngs)
+        self.token = Linear(shared + 2 * WIDTH, TOKEN, rngs=rngs)
+        self.number = Linear(TOKEN, CORNERS + 1, kernel_init=zeros, rngs=rngs)
+        self.sizes = Linear(TOKEN + AXES * 3, 3 * AXES, kernel_init=zeros, rngs=rngs)
         self.spin_look: SpinHead | None = nnx.data(None)
         if spin:
             self.learn_spin(rngs=rngs)

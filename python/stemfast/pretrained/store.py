@@ -132,15 +132,16 @@ def rounded_to_float16(model: Network) -> Network:
     network.
     """
     graph, state = nnx.split(model)
-    rounded = jax.tree.map(
-        lambda array: (
-            array.astype(jnp.float16).astype(array.dtype)
-            if jnp.issubdtype(array.dtype, jnp.floating)
-            else array
-        ),
-        state,
-    )
-    made: Network = nnx.merge(graph, rounded)
+
+    def rounded(array: jax.Array) -> Any:
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            return array
+        # By NumPy: XLA would compile two programs for every shape of a weight.
+        with np.errstate(over="ignore"):
+            half = np.asarray(array).astype(np.float16)
+        return jax.device_put(half.astype(array.dtype), array.sharding)
+
+    made: Network = nnx.merge(graph, jax.tree.map(rounded, state))
     return made
 
 

@@ -140,11 +140,10 @@ def optimised(
             average = optax.incremental_update(params, state.average, 1.0 - decay)
         return State(state.step + 1, params, average, optimiser_state), seen
 
-    # Own copies, because the donated buffers must belong neither to the model nor to each other.
-    first = State(
-        jnp.zeros((), jnp.int32),
-        jax.tree.map(jnp.copy, params),
-        jax.tree.map(jnp.copy, params),
-        optimiser.init(params),
-    )
-    return first, jax.jit(step, donate_argnums=0)
+    @jax.jit  # one program, where each shape of a weight would be one
+    def begin(params: Any) -> State:
+        # Own copies: the donated buffers must belong neither to the model nor to each other.
+        own, average = (jax.tree.map(jnp.copy, params) for _ in range(2))
+        return State(jnp.zeros((), jnp.int32), own, average, optimiser.init(params))
+
+    return begin(params), jax.jit(step, donate_argnums=0)

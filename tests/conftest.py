@@ -71,6 +71,22 @@ def _settled() -> Iterator[None]:
     gc.freeze()
 
 
+@pytest.fixture(scope="module")
+def quickly_compiled() -> Iterator[None]:
+    """Compile for what programs do, not for their speed, which halves the time that takes.
+
+    For files of tests that run small networks a few times; processes that they start do the same.
+    """
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name.upper(), "1")
+        jax.config.update(name, True)
+        yield
+        jax.config.update(name, False)
+
+
 @pytest.fixture
 def stemfast(tmp_path, monkeypatch):
     """Run a command in an empty folder; a wide terminal keeps messages on one line."""

@@ -16,7 +16,7 @@ from flax import nnx
 
 from stemfast.models.config import ClassifierConfig
 from stemfast.models.hessian import HessianStem
-from stemfast.models.layers import ORDER, Conv, GroupConv, Linear, Norm, halved
+from stemfast.models.layers import ORDER, Conv, GroupConv, Linear, Norm, halved, largest
 
 __all__ = ["Classifier", "Reading"]
 
@@ -133,7 +133,7 @@ class CornerMap(nnx.Module):
         y = nnx.relu(self.norm(x)).astype(jnp.float32)
         if self.symmetric:
             poses = y.reshape(*y.shape[:3], -1, ORDER)
-            y = jnp.concatenate([poses.mean(axis=4), poses.max(axis=4)], axis=-1)
+            y = jnp.concatenate([poses.mean(axis=4), largest(poses, axis=4)], axis=-1)
         return jnp.exp(jnp.clip(self.dense(y), -12.0, 4.0))
 
 
@@ -236,6 +236,6 @@ class Classifier(nnx.Module):
         )
         # After normalisation all images have much the same mean; a single corner, which is what
         # tells a deformed cuboid, shows in the maximum.
-        pooled = [jnp.mean(x, axis=(1, 3)), jnp.max(x, axis=(1, 3))]
+        pooled = [jnp.mean(x, axis=(1, 3)), largest(largest(x, axis=1), axis=2)]
         pooled += [jnp.sum(corners, axis=(1, 2)) for corners in maps]
         return jnp.concatenate(pooled, axis=1), tuple(maps)

@@ -22,7 +22,16 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-__all__ = ["Conv", "GroupConv", "Linear", "Norm", "group_tables", "halved", "normal_weights"]
+__all__ = [
+    "Conv",
+    "GroupConv",
+    "Linear",
+    "Norm",
+    "group_tables",
+    "halved",
+    "largest",
+    "normal_weights",
+]
 
 ORDER = 8
 #: Standard deviation of a normal distribution that is cut off at ±2.
@@ -128,6 +137,21 @@ def halved(x: jax.Array) -> jax.Array:
     """Means over cells of 2 × 2 pixels of (B, H, W, C)."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+
+
+def largest(x: jax.Array, axis: int) -> jax.Array:
+    """Maximum along an axis, whose gradient goes to the first place where it is reached.
+
+    That of :func:`jax.numpy.max` goes to all that equal the maximum. Where a compiler computes the
+    numbers a second time, rounded in another way, none does, and the gradient is not a number.
+
+    Examples
+    --------
+    >>> largest(jnp.array([[1.0, 3.0], [2.0, 0.0]]), axis=1).tolist()
+    [3.0, 2.0]
+    """
+    place = jax.lax.stop_gradient(x).argmax(axis, keepdims=True)
+    return jnp.take_along_axis(x, place, axis, mode="clip").squeeze(axis)
 
 
 class Conv(nnx.Module):

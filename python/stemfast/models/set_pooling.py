@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stemfast.models.layers import Linear
+from stemfast.models.layers import Linear, largest
 
 __all__ = ["DeepSet", "Recurrent"]
 
@@ -49,7 +49,7 @@ class DeepSet(nnx.Module):
         if self.pooling == "mean":
             pooled = jnp.einsum("bkc,bk->bc", x, _shares(there))
         else:
-            pooled = jnp.where(there[..., None], x, -jnp.inf).max(axis=1)
+            pooled = largest(jnp.where(there[..., None], x, -jnp.inf), axis=1)
         return nnx.gelu(self.whole(pooled)), _shares(there)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from stemfast.models.classifier import Classifier, enlarged, normalised
 from stemfast.models.flip_mix import AXES, CORNER_SIGNS, CORNERS, LENGTH_PX, FlipMix, sampled
-from stemfast.models.layers import Linear
+from stemfast.models.layers import Linear, largest
 from stemfast.models.spin_head import SpinEstimate, SpinHead, SpinSeen, look_twice
 
 __all__ = [
@@ -237,7 +237,8 @@ class ViewReader(nnx.Module):
         centre, first = LENGTH_PX * raw[:, :2], raw[:, 2:].reshape(-1, AXES, 2)
         arrows = LENGTH_PX * _from_double_angle(first)
         last = stages[-1]
-        shared = jnp.concatenate([x, last.mean(axis=(1, 2)), last.max(axis=(1, 2))], axis=1)
+        cells = last.reshape(len(last), -1, last.shape[-1])
+        shared = jnp.concatenate([x, cells.mean(axis=1), largest(cells, axis=1)], axis=1)
         seen = [*stages, *(jnp.log(one) for one in maps)]
         begin, direction = jax.lax.stop_gradient((centre, arrows))
         if shown is not None:
@@ -297,7 +298,7 @@ class ViewReader(nnx.Module):
         self, shared: jax.Array, corners: jax.Array, arrows: jax.Array, pixel_size_nm: jax.Array
     ) -> ViewReading:
         token = self.token(
-            jnp.concatenate([shared, corners.mean(axis=1), corners.max(axis=1)], axis=1)
+            jnp.concatenate([shared, corners.mean(axis=1), largest(corners, axis=1)], axis=1)
         )
         alone = self.alone(corners)
         partner = self.together(corners)

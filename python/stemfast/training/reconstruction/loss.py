@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.models.layers import largest
 from stemfast.models.reconstructor import Answer
 from stemfast.symmetry import corner_permutation, cuboid_symmetry
 from stemfast.training.step import Seen
@@ -130,7 +131,7 @@ def _severity_surprise(answer: Answer, truth: jax.Array, handed: jax.Array) -> j
     each = _surprise(mean, log_sd, truth[:, None, :]).sum(axis=2)
     is_rotation = jnp.arange(len(goes)) < len(_GENERIC.rotations)
     allowed = is_rotation[None, :] | ~handed[:, None]
-    return jnp.where(allowed, each, jnp.inf).min(axis=1)
+    return -largest(jnp.where(allowed, -each, -jnp.inf), axis=1)
 
 
 def ground_truth_loss(

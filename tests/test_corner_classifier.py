@@ -17,6 +17,8 @@ from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.reconstruction.reader_loss import ReaderTruth, reader_truth, reordered
 from stemfast.training.start import start_from
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 QUESTIONS = ("deformed", "count", "pairs-cube", "pairs-cuboid", "corners")
 SMALL = {"widths": (8, 8), "blocks": 1, "stem_stride": 8, "corner_maps": (1,)}
 
@@ -75,8 +77,8 @@ def stirred(model: CornerClassifier) -> CornerClassifier:
 @pytest.mark.parametrize(("side", "binning"), [(101, 1), (256, 2)])
 def test_images_of_other_sizes_are_read_as_if_they_had_a_margin_or_were_binned(side, binning):
     images = np.random.default_rng(1).normal(size=(2, side, side)).astype(np.float32)
-    other = stirred(network(image_shape=(side, side), binning=binning))
-    model = stirred(network(image_shape=(128, 128)))
+    other = stirred(network("deformed", 2, image_shape=(side, side), binning=binning))
+    model = stirred(network("deformed", 2, image_shape=(128, 128)))
     small = images.reshape(2, side // binning, binning, side // binning, binning).mean(axis=(2, 4))
     before = (128 - side // binning) // 2
     after = 128 - side // binning - before
@@ -228,6 +230,6 @@ def test_it_starts_from_the_reader_of_the_ground_truth_network():
     model = experiment.make_model(experiment.make_recipe())
     encoder = pretrained.load_pretrained("ground-truth").model.encoder
     images = experiment.make_recipe().sample(4, 0, 2).simulate().astype(np.float32)[..., None]
-    ours = model.reader.read(jnp.asarray(images), jnp.ones(2)).masks
-    theirs = encoder.read(jnp.asarray(images), jnp.ones(2)).masks
+    read = nnx.jit(lambda reader: reader.read(jnp.asarray(images), jnp.ones(2)).masks)
+    ours, theirs = read(model.reader), read(encoder)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -22,6 +22,8 @@ from stemfast.training.reconstruction.reader_loss import ReaderTruth, reader_los
 from stemfast.training.reconstruction.run import train
 from stemfast.training.reconstruction.sets import batch_of, load_sets
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 TINY = GroundTruthExperiment(
     name="ground-truth",
     recipe="ground-truth",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +14,41 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.classifier import Classifier
 
-__all__ = ["check_images", "logits", "probabilities", "softmax"]
+__all__ = ["check_images", "compiled", "logits", "probabilities", "softmax"]
+
+Answer = TypeVar("Answer")
+
+
+def compiled(read: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Function of a network and arrays as a compiled program, for networks that stay as they are.
+
+    :func:`flax.nnx.jit` gives back a copy of all weights, and compiles anew where a network has
+    more parts, even if they are not used.
+
+    Parameters
+    ----------
+    read : callable
+        read(network, ...) → arrays.
+
+    Examples
+    --------
+    >>> layer = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+    >>> compiled(lambda network, x: network(x))(layer, jnp.ones((5, 2))).shape
+    (5, 3)
+    """
+
+    def run(graph: Any, state: Any, *arrays: Any) -> Answer:
+        return read(nnx.merge(graph, state), *arrays)
+
+    run.__name__ = read.__name__
+    program = jax.jit(run, static_argnums=0)
+
+    @wraps(read)
+    def asked(network: nnx.Module, *arrays: Any) -> Answer:
+        answer: Answer = program(*nnx.split(network), *arrays)
+        return answer
+
+    return asked
 
 
 def check_images(images: ArrayLike, image_shape: tuple[int, int]) -> NDArray[np.number]:
@@ -49,7 +87,7 @@ def check_images(images: ArrayLike, image_shape: tuple[int, int]) -> NDArray[np.
     return array
 
 
-@nnx.jit
+@compiled
 def _forward(model: Classifier, batch: jax.Array) -> jax.Array:
     return model(batch)
 

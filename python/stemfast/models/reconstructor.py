@@ -184,7 +184,7 @@ class SetNetwork(nnx.Module):
         self.norm = nnx.LayerNorm(gathered, rngs=rngs)
         zeros = nnx.initializers.zeros_init()
         self.weight = Linear(width, 1, kernel_init=zeros, rngs=rngs)
-        self.sharpness = nnx.Param(jnp.asarray(1.5))
+        self.sharpness = nnx.Param(jnp.asarray(1.5, jnp.float32))
         self.hidden = Linear(gathered + _HINTS, 2 * width, rngs=rngs)
         # Zero weights: before training every class is as likely as every other.
         self.heads = Linear(

@@ -201,7 +201,7 @@ class SpinHead(nnx.Module):
         # Zero weights: before training one hand is as likely as the other.
         self.score = Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
         self.moves = Linear(WIDTH, 2, kernel_init=zeros, rngs=rngs)
-        self.fit = nnx.Param(jnp.asarray(-1.0))
+        self.fit = nnx.Param(jnp.asarray(-1.0, jnp.float32))
         self.trust = Linear(token, 1, kernel_init=zeros, rngs=rngs)
         self.deformed = Linear(WIDTH, 1, kernel_init=zeros, rngs=rngs)
 

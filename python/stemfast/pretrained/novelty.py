@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.models.predict import check_images
+from stemfast.models.predict import check_images, compiled
 from stemfast.pretrained.class_gaussians import ClassGaussians
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _texture(images: NDArray[Any]) -> Floats:
     return np.stack([*(np.log(ring + floor) for ring in powers), *grey], axis=1)
 
 
-@nnx.jit
+@compiled
 def _features_and_logits(model: Classifier, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
     features = model.features(batch)
     return features, model.head(features)

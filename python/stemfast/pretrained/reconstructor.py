@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.models.corner_evidence import mirrors, symmetry
-from stemfast.models.predict import check_images
+from stemfast.models.predict import check_images, compiled
 from stemfast.models.reconstructor import Answer, GroundTruthConfig, GroundTruthNetwork, Views
 from stemfast.models.view_reader import ViewReader
 from stemfast.pretrained.store import (
@@ -121,7 +121,7 @@ class GroundTruthAnswer:
         return float(self.orbit[answer] / (self.orbit[answer] + self.orbit[partner]))
 
 
-@nnx.jit
+@compiled
 def _estimate(network: GroundTruthNetwork, views: Views) -> Answer:
     return network(views)
 

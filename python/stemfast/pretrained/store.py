@@ -139,7 +139,7 @@ def rounded_to_float16(model: Network) -> Network:
         # By NumPy: XLA would compile two programs for every shape of a weight.
         with np.errstate(over="ignore"):
             half = np.asarray(array).astype(np.float16)
-        return jax.device_put(half.astype(array.dtype), array.sharding)
+        return jax.device_put(half.astype(array.dtype), array.sharding if array.committed else None)
 
     made: Network = nnx.merge(graph, jax.tree.map(rounded, state))
     return made

@@ -142,8 +142,9 @@ def optimised(
 
     @jax.jit  # one program, where each shape of a weight would be one
     def begin(params: Any) -> State:
-        # Own copies: the donated buffers must belong neither to the model nor to each other.
-        own, average = (jax.tree.map(jnp.copy, params) for _ in range(2))
-        return State(jnp.zeros((), jnp.int32), own, average, optimiser.init(params))
+        # Own copies: the donated buffers must belong neither to the model nor to each other. Their
+        # types are strong, as those of all later states: the step would be compiled twice.
+        own, average = (jax.tree.map(lambda x: jnp.array(x, x.dtype), params) for _ in range(2))
+        return State(jnp.zeros((), jnp.int32), own, average, optimiser.init(own))
 
     return begin(params), jax.jit(step, donate_argnums=0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
@@ -103,8 +104,16 @@ class Run:
 
     def averaged(self, state: State) -> Any:
         """The network with the averaged weights of a state, on one device of this process."""
+
+        def alone(leaf: jax.Array) -> jax.Array:
+            own = leaf.addressable_data(0)
+            if own.devices() != {jax.local_devices()[0]}:
+                return own
+            # Bound to no device, as weights of a file: the same programs read with either.
+            return jnp.asarray(np.array(own))
+
         graph, _ = nnx.split(self.model)
-        return nnx.merge(graph, jax.tree.map(lambda leaf: leaf.addressable_data(0), state.average))
+        return nnx.merge(graph, jax.tree.map(alone, state.average))
 
     @property
     def judging(self) -> int:

@@ -7,11 +7,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast.evaluation.metrics import wilson_interval
 from stemfast.models.corner_evidence import mirrors, symmetry
+from stemfast.models.predict import compiled
 from stemfast.models.reconstructor import Answer
 from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.training.reconstruction.coverage import coverage_of
@@ -47,7 +47,7 @@ class GroundTruthJudgement:
         return "\n".join(lines)
 
 
-@nnx.jit
+@compiled
 def _answers(network: Any, reading: Any, views: Any) -> Answer:
     answer: Answer = network(reading, views)
     return answer

@@ -23,6 +23,7 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast import atomic
+from stemfast.models.predict import compiled
 from stemfast.models.reconstructor import GroundTruthNetwork
 from stemfast.pretrained import reconstructor as weights
 from stemfast.pretrained import shipped
@@ -122,7 +123,7 @@ class ReaderRun(Run):
         }
 
 
-@nnx.jit
+@compiled
 def _parts(
     model: Any, images: jax.Array, pixel: jax.Array, truth: ReaderTruth
 ) -> dict[str, jax.Array]:
@@ -178,7 +179,7 @@ class SetRun(Run):
         return {"validation_loss": loss, "validation_accuracy": right}
 
 
-@nnx.jit
+@compiled
 def _set_parts(model: Any, reading: Any, views: Any, truth: Any) -> tuple[jax.Array, jax.Array]:
     seen = set_loss(model, reading, views, truth)[1]
     return seen.loss, seen.right / len(views.there)

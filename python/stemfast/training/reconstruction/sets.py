@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast import atomic
 from stemfast.dataset.streaming.stream import stream
+from stemfast.models.predict import compiled
 from stemfast.models.reconstructor import Views
 from stemfast.models.view_reader import ViewReading
 from stemfast.training.reconstruction.loss import Targets
@@ -102,7 +102,7 @@ def joined(parts: list[ReadSets]) -> ReadSets:
     )
 
 
-@nnx.jit
+@compiled
 def _read(reader: Any, images: jax.Array, pixel: jax.Array, spin: jax.Array | None) -> ViewReading:
     reading: ViewReading = reader.read(images.astype(jnp.float32), pixel, spin)
     return reading

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stemfast.dataset.streaming.stream import stream
 from stemfast.models.corner_evidence import flips, log_mask_prior
 from stemfast.models.flip_mix import CORNER_SIGNS
+from stemfast.models.predict import compiled
 from stemfast.models.spin_head import SpinEstimate, SpinSeen, appearances
 from stemfast.models.view_reader import mask_bits
 from stemfast.pretrained.store import rounded_to_float16
@@ -69,7 +70,7 @@ class SpinImages(NamedTuple):
     true_mask: Any
 
 
-@nnx.jit
+@compiled
 def _look(reader: Any, images: jax.Array, pixel: jax.Array, spin: jax.Array) -> Any:
     found = reader.look(images.astype(jnp.float32), pixel, spin=spin)
     added = found.spin[1].masks @ jnp.asarray(mask_bits()).T
@@ -242,7 +243,7 @@ def _some(images: SpinImages, which: NDArray[np.intp]) -> SpinImages:
     return in_32_bits(jax.tree.map(lambda x: x[which], images))
 
 
-@nnx.jit
+@compiled
 def _parts(model: Any, images: SpinImages) -> dict[str, jax.Array]:
     return spin_loss(model(images.seen), images)[1]
 

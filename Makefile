@@ -101,7 +101,7 @@ $(VENV)/.installed-%: $(SOURCES) | $(BIN)/python
 	    { echo "stemfast needs a C++20 compiler and found none. Debian, Ubuntu: apt-get install g++;" \
 	    "macOS: xcode-select --install; or set CXX"; exit 1; }
 	@echo "building and installing stemfast[$*] into $(VENV) (the first time takes some minutes)"
-	$(PIP) install --quiet --upgrade '.[$*]'
+	$(PIP) install --quiet --upgrade --no-compile '.[$*]'
 	@touch $@
 
 $(BIN)/python:

@@ -14,7 +14,7 @@ from stemfast.reconstruction.prepare import prepare
 from stemfast.simulation.motion import frame_spins
 from stemfast.symmetry import cuboid_symmetry
 
-SCAN = sf.Scan(shape=(128, 120), pixel_size_nm=0.25, dwell_us=10)
+SCAN = sf.Scan(shape=(107, 100), pixel_size_nm=0.3, dwell_us=10)
 SPIN = np.array([20.0, 30.0, 5.0])  # degrees during the frame
 CHIRAL = {corner: sf.Truncation(cut) for corner, cut in ((3, 0.4), (6, 0.35), (7, 0.4))}
 PARTICLE = sf.Cuboid(edges=(16, 13, 10), corners=CHIRAL)
@@ -40,7 +40,7 @@ def image():
 @pytest.fixture(scope="module")
 def found(image):
     return {
-        name: sf.reconstruct(image, 0.25, spin=spin, family="cuboid")
+        name: sf.reconstruct(image, SCAN.pixel_size_nm, spin=spin, family="cuboid")
         for name, spin in (("right", SPIN), ("reversed", -SPIN), ("none", None))
     }
 
@@ -68,14 +68,14 @@ def test_a_wrong_spin_or_none_does_not_explain_it(found):
 
 def test_the_mirror_image_with_the_spin_turned_round_is_the_other_hand(image):
     """Mirrored along the beam, it looks the same if it spins the other way about x and y."""
-    answer = sf.reconstruct(image, 0.25, spin=SPIN * (-1, -1, 1))
+    answer = sf.reconstruct(image, SCAN.pixel_size_nm, spin=SPIN * (-1, -1, 1))
     assert answer.explained
     assert answer.handedness == "left-handed"
 
 
 def test_the_command_takes_the_spin(image, tmp_path, stemfast):
     np.save(tmp_path / "spun.npy", image)
-    told = ("reconstruct", "spun.npy", "--pixel-size-nm", "0.25", "--spin", "20,30,5")
+    told = ("reconstruct", "spun.npy", "--pixel-size-nm", "0.3", "--spin", "20,30,5")
     result = stemfast(*told, "--out", "answer")
     assert result.exit_code == 0, result.output
     assert "right-handed" in result.output
@@ -95,13 +95,13 @@ def test_the_command_takes_the_spin(image, tmp_path, stemfast):
 )
 def test_bad_spins_are_refused(image, tmp_path, stemfast, spin, words):
     np.save(tmp_path / "spun.npy", image)
-    result = stemfast("reconstruct", "spun.npy", "--pixel-size-nm", "0.25", "--spin", spin)
+    result = stemfast("reconstruct", "spun.npy", "--pixel-size-nm", "0.3", "--spin", spin)
     assert result.exit_code == 2
     assert words in result.output
 
 
 def test_a_part_of_the_frame_turns_like_the_whole(image):
-    view = prepare("image", image, 0.25)
+    view = prepare("image", image, SCAN.pixel_size_nm)
     assert view.shape[0] < SCAN.shape[0]
     turned = view.turned(SPIN, SCAN.shape[0])
     first, last = (Rotation.from_matrix(turned[row]).as_rotvec() for row in (0, -1))
@@ -110,7 +110,9 @@ def test_a_part_of_the_frame_turns_like_the_whole(image):
         np.degrees(last - first), SPIN * (rows - 1) / SCAN.shape[0], atol=1e-9
     )
     middle = 0.5 * (np.degrees(first) + np.degrees(last))
-    np.testing.assert_allclose(middle, SPIN * view.middle_nm[1] / (0.25 * SCAN.shape[0]), atol=1e-9)
+    np.testing.assert_allclose(
+        middle, SPIN * view.middle_nm[1] / (SCAN.pixel_size_nm * SCAN.shape[0]), atol=1e-9
+    )
 
 
 def test_the_network_is_told_the_spin_of_what_it_is_shown(image):
@@ -118,13 +120,13 @@ def test_the_network_is_told_the_spin_of_what_it_is_shown(image):
         image_shape = (128, 128)
         knows_spin = True
 
-    view = prepare("image", image, 0.25)
-    shown = _spins([view, view], [SPIN / 128, None], Network(), scale_nm=0.5)
+    view = prepare("image", image, SCAN.pixel_size_nm)
+    shown = _spins([view, view], [SPIN / 128, None], Network(), scale_nm=0.6)
     np.testing.assert_allclose(shown[0], 2 * SPIN)
     assert shown[1] is None
-    assert _spins([view], [SPIN / 128], Network(), scale_nm=5.0) == [None]  # more than a half turn
+    assert _spins([view], [SPIN / 128], Network(), scale_nm=6.0) == [None]  # more than a half turn
     Network.knows_spin = False
-    assert _spins([view], [SPIN / 128], Network(), scale_nm=0.5) is None
+    assert _spins([view], [SPIN / 128], Network(), scale_nm=0.6) is None
 
 
 def test_spins_are_one_for_all_or_one_for_each():

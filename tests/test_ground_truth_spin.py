@@ -28,6 +28,9 @@ from stemfast.training.reconstruction.spin import read_spins, spin_loss
 from stemfast.training.reconstruction.truth import spins_of, view_truth
 from stemfast.training.step import Seen, optimised
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+COUNT = 12
 MIRROR = np.array([-1.0, -1.0, 1.0], np.float32)  # along the beam, of a rotation vector
 
 
@@ -44,27 +47,31 @@ def said_by(look: SpinHead, seen: SpinSeen) -> SpinEstimate:
     return look(seen)
 
 
+@jax.jit
+def twice(maps, found, spoken, spin) -> SpinSeen:
+    return look_twice(maps, found, spoken, spin, 32.0, 64)
+
+
 def seen_of(spin: np.ndarray, signs: np.ndarray | None = None) -> SpinSeen:
+    """Of as many images, whatever is asked: one program."""
     rng = np.random.default_rng(1)
-    count = len(spin)
-    maps = [jnp.asarray(rng.normal(size=(count, side, side, 4)), jnp.float32) for side in (16, 8)]
-    half = jnp.asarray(rng.uniform(8, 14, (count, 3)), jnp.float32)
-    turn = Rotation.random(count, rng=2).as_matrix()[:, :2]
-    arrows = jnp.asarray(np.swapaxes(turn, 1, 2), jnp.float32) * half[..., None]
-    corners = jnp.asarray(rng.normal(size=(count, 8, 96)), jnp.float32)
-    token = jnp.asarray(rng.normal(size=(count, 96)), jnp.float32)
+    maps = [rng.normal(size=(COUNT, side, side, 4)).astype(np.float32) for side in (16, 8)]
+    half = rng.uniform(8, 14, (COUNT, 3)).astype(np.float32)
+    turn = Rotation.random(COUNT, rng=2).as_matrix()[:, :2]
+    arrows = np.swapaxes(turn, 1, 2).astype(np.float32) * half[..., None]
+    corners = rng.normal(size=(COUNT, 8, 96)).astype(np.float32)
+    token = rng.normal(size=(COUNT, 96)).astype(np.float32)
     if signs is not None:
         arrows = arrows * signs[..., None]
-        flip = ((signs < 0) * [1, 2, 4]).sum(axis=1)
-        corners = jnp.take_along_axis(
-            corners, (np.arange(8)[None] ^ flip[:, None])[..., None], axis=1
-        )
-    centre = jnp.asarray(rng.normal(size=(count, 2)), jnp.float32)
-    return look_twice(maps, (centre, arrows, half), (corners, token), jnp.asarray(spin), 32.0, 64)
+        flip = ((signs < 0) * [1, 2, 4]).sum()
+        corners = corners[:, np.arange(8) ^ flip]
+    centre = rng.normal(size=(COUNT, 2)).astype(np.float32)
+    spin = np.broadcast_to(np.float32(spin), (COUNT, 3))
+    return twice(maps, (centre, arrows, half), (corners, token), spin)
 
 
-def spins(count: int) -> np.ndarray:
-    return np.random.default_rng(3).uniform(-0.6, 0.6, (count, 3)).astype(np.float32)
+def spins() -> np.ndarray:
+    return np.random.default_rng(3).uniform(-0.6, 0.6, (COUNT, 3)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -100,27 +107,27 @@ def test_points_appear_where_the_simulation_shows_them():
 
 
 def test_the_odds_are_odd_where_they_should_be(look):
-    spin = spins(12)
+    spin = spins()
     right = said_by(look, seen_of(spin)).right
     assert float(jnp.abs(right).min()) > 1e-4
     mirrored = said_by(look, seen_of(spin * MIRROR))
     np.testing.assert_allclose(mirrored.right, -right, atol=1e-5)
     for flip in range(8):
         signs = np.where(flip >> np.arange(3) & 1, -1.0, 1.0).astype(np.float32)
-        found = said_by(look, seen_of(spin, np.broadcast_to(signs, (12, 3)))).right
+        found = said_by(look, seen_of(spin, signs)).right
         np.testing.assert_allclose(found, right * signs.prod(), atol=1e-3)
 
 
 def test_no_spin_and_one_about_the_beam_say_nothing_of_the_hand(look):
-    nothing = said_by(look, seen_of(np.zeros((3, 3), np.float32)))
+    nothing = said_by(look, seen_of(np.zeros(3)))
     assert float(jnp.abs(nothing.right).max()) == 0.0
     assert float(jnp.abs(nothing.masks).max()) == 0.0
-    about_the_beam = said_by(look, seen_of(np.array([[0.0, 0.0, 0.7]], np.float32)))
+    about_the_beam = said_by(look, seen_of(np.array([0.0, 0.0, 0.7])))
     assert float(jnp.abs(about_the_beam.right).max()) == 0.0
 
 
 def test_which_corners_are_deformed_does_not_depend_on_the_mirror(look):
-    one, other = (said_by(look, seen_of(spins(5) * turned)).masks for turned in (1.0, MIRROR))
+    one, other = (said_by(look, seen_of(spins() * turned)).masks for turned in (1.0, MIRROR))
     np.testing.assert_allclose(one, other, atol=1e-5)
     assert float(jnp.abs(one).min()) > 0
 

@@ -16,6 +16,8 @@ from stemfast.training import experiment
 from stemfast.training.portraits.samples import Samples, some
 from stemfast.training.portraits.sitters import CLASS_NAMES, drawn
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 SMALL = FieldRecipe(
     kinds=("sparse", "large"),
     rows=128,

@@ -20,6 +20,8 @@ from stemfast.training import TrainingSettings
 from stemfast.training.augment import apply_symmetry, random_symmetry
 from stemfast.training.step import make_step
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 SIDE = 16
 NAMES = ("disc", "ring")
 FAST = TrainingSettings(epochs=2, batch_size=16, seed=5)

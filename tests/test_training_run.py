@@ -30,6 +30,8 @@ from stemfast.training.portraits.sitters import CLASS_NAMES
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.step import make_step
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 TINY = Experiment(
     name="tiny",
     recipe="count",

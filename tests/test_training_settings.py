@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -17,6 +15,8 @@ from stemfast.training.reconstruction.experiment import GroundTruthExperiment
 from stemfast.training.reconstruction.run import train as train_sets
 from test_ground_truth_run import TINY as SETS
 from test_training_run import TINY
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
 @pytest.mark.parametrize("change", ["spin_steps=7", "spin_batch=7", "spin_learning_rate=0.7"])
@@ -33,6 +33,11 @@ def test_every_setting_of_training_in_memory_is_read():
     with reads_of(TrainingSettings) as read:
         training.fit(make_classifier(config, rngs=nnx.Rngs(0)), images, labels, settings)
     assert read == set(TrainingSettings.model_fields)
+
+
+@nnx.jit
+def features(model, image):
+    return model.features(image)
 
 
 @pytest.mark.parametrize("variant", ["plain", "hessian"])
@@ -53,21 +58,24 @@ def test_every_setting_of_a_network_changes_it_or_is_refused(variant, change):
     first = {"variant": variant, "widths": (8, 8), "blocks": 1, "stem_stride": 2}
     first["corner_maps"] = (0, 1)
 
-    def answer(settings):
+    def made(settings):
         experiment = TINY.model_copy(update={"model": ModelSettings(**settings)})
-        model = Experiment.model_validate(experiment.model_dump()).make_model(TINY.make_recipe())
-        weights = nnx.to_flat_state(nnx.state(model, nnx.Param))
-        shapes = [(path, value.shape) for path, value in weights]
-        image = jax.random.normal(jax.random.key(0), (1, 32, 32, 1), jnp.float32)
-        return shapes, np.asarray(model.features(image))
+        return Experiment.model_validate(experiment.model_dump()).make_model(TINY.make_recipe())
 
-    base_shapes, base = answer(first)
+    def shapes(model):
+        weights = nnx.to_flat_state(nnx.state(model, nnx.Param))
+        return [(path, value.shape) for path, value in weights]
+
+    def answer(model):
+        image = np.random.default_rng(0).normal(size=(1, 32, 32, 1))
+        return np.asarray(features(model, image.astype(np.float32)))
+
     if variant == "plain" and "scales_px" in change:
         with pytest.raises(ValueError, match=r"model.scales_px is .* and has no effect"):
-            answer({**first, **change})
+            made({**first, **change})
         return
-    shapes, changed = answer({**first, **change})
-    assert shapes != base_shapes or not np.array_equal(changed, base)
+    base, changed = made(first), made({**first, **change})
+    assert shapes(changed) != shapes(base) or not np.array_equal(answer(changed), answer(base))
 
 
 @pytest.mark.parametrize(

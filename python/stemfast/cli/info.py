@@ -39,7 +39,7 @@ def info(
 
     Example: [bold]stemfast info --bench[/bold]
 
-    Paste its output into a bug report. STEMFAST_ISA=x86-64-v2 (or v3, v4, baseline) picks
+    Paste its output into a bug report. STEMFAST_ISA=v2 (or v3, v4, on x86; plain elsewhere) picks
     another instruction set for one run.
     """
     from stemfast import _core

@@ -91,8 +91,8 @@ def main(count: int) -> None:
             if method == "classical" or len(detection) == 0:
                 continue
             ways = [overlaps(detection.labels, truth)]
-            for on_film in (True, False):
-                particles, _ = measure(mended.image, detection, mended.mask, on_film=on_film)
+            for edges in ("always", "clear"):
+                particles, _ = measure(mended.image, detection, mended.mask, edges=edges)
                 lines = [one.outline if one.edges_fitted else None for one in particles]
                 ways.append(overlaps(painted_labels(detection.labels, lines), truth))
             found.append(np.stack(ways))

@@ -83,8 +83,11 @@ def quickly_compiled() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name.upper(), "1")
         jax.config.update(name, True)
+        # Programs that other files compiled round otherwise than those of a new process.
+        jax.clear_caches()
         yield
         jax.config.update(name, False)
+        jax.clear_caches()
 
 
 @pytest.fixture

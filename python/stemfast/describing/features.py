@@ -155,7 +155,7 @@ def features(
     )
     source.micrograph()  # there must be a scale
     found = find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, labels=labels).needed()
-    bright, particles = found.bright()
+    bright, particles = found.bright(from_seeds=True)
     described = describe_found(
         bright, particles, calibration=calibration, probe_fwhm_nm=found.probe_fwhm_nm
     )

@@ -11,20 +11,22 @@ from stemfast.finding.detection import Detection
 
 __all__ = ["agree", "may_agree"]
 
-_AGREEMENT = 0.85  # of the larger number of particles
+# Shares that both find: of the network's particles, and of the classical finder's, which parts
+# small ones from large neighbours that the network takes as one.
+_OF_NETWORK, _OF_CLASSICAL = 0.85, 0.8
 _OVERLAP = 0.4
 # A particle that is matched shows at least this share of its pixels above the threshold, and a
 # piece of at least this size there is a particle: both with some allowance.
 _LEAST_SHOWN, _LEAST_PIECE_PX = 0.3, 25
 
 
-def agree(first: Detection, second: Detection) -> bool:
+def agree(classical: Detection, network: Detection) -> bool:
     """True if two finders find the same particles, all but a few."""
-    most = max(len(first), len(second))
-    if min(len(first), len(second)) < _AGREEMENT * most:
+    fewest = max(_OF_CLASSICAL * len(classical), _OF_NETWORK * len(network))
+    if min(len(classical), len(network)) < fewest:
         return False
-    shared = matched(mask_overlap(first.labels, second.labels), least=_OVERLAP).right.sum()
-    return bool(shared >= _AGREEMENT * most)
+    shared = matched(mask_overlap(classical.labels, network.labels), least=_OVERLAP).right.sum()
+    return bool(shared >= fewest)
 
 
 def may_agree(image: NDArray[np.float32], seen: Detection) -> bool:
@@ -57,11 +59,11 @@ def may_agree(image: NDArray[np.float32], seen: Detection) -> bool:
     labels = seen.labels[step // 2 :: step, step // 2 :: step][: mask.shape[0], : mask.shape[1]]
     whole = np.bincount(labels.ravel(), minlength=n + 1)[1:]
     shown = np.bincount(labels[mask], minlength=n + 1)[1:]
-    if np.count_nonzero(shown < _LEAST_SHOWN * whole) > (1.0 - _AGREEMENT) * n:
+    if np.count_nonzero(shown < _LEAST_SHOWN * whole) > (1.0 - _OF_NETWORK) * n:
         return False
     pieces, count = ndimage.label(mask, structure=np.ones((3, 3), int))
     area = np.bincount(pieces.ravel(), minlength=count + 1)
     known = np.bincount(pieces[labels > 0], minlength=count + 1)
     others = np.count_nonzero((area[1:] >= _LEAST_PIECE_PX) & (known[1:] == 0))
     # Were all the others in both, these would still be too many.
-    return bool(others <= (1.0 / _AGREEMENT - 1.0) * n)
+    return bool(others <= (1.0 / _OF_CLASSICAL - 1.0) * n)

@@ -158,11 +158,11 @@ def find_in(
         detection,
         mended.mask,
         blur,
-        on_film=chosen == "classical",
+        edges="always" if chosen == "classical" else "clear" if chosen == "network" else "alike",
         progress=lambda share: tell("measuring", share),
     )
     known_labels = detection.labels
-    if chosen != "labels":
+    if chosen == "network":
         particles, known_labels = _ending_at_outlines(particles, known_labels)
     known_labels.setflags(write=False)
     notes = [*source.notes, *mended.notes, *told]
@@ -177,6 +177,7 @@ def find_in(
         if source.pixel_size_nm is None
         else scaled(mended.image, source.pixel_size_nm, source.name),
         labels=known_labels,
+        seeds=detection.labels if chosen == "network" else None,
         particles=particles,
         blur_px=blur,
         contrast=detection.contrast,

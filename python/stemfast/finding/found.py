@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stemfast import tables
 from stemfast.finding.detection import Contrast
 from stemfast.finding.files import save_found
-from stemfast.finding.measured import FoundOne
+from stemfast.finding.measured import FoundOne, boxes_of
 from stemfast.finding.outline.blur import FWHM_PER_SIGMA
 from stemfast.finding.population import Population, population
 from stemfast.finding.source import Source
@@ -48,6 +48,8 @@ class Found(Sequence[FoundOne]):
         Who found them.
     notes : tuple of str
         Notes for the user: choices that were made, and doubts.
+    seeds : ndarray of int32, optional
+        The finder's own labels, from which outlines are drawn, where `labels` follow these.
     """
 
     source: Source
@@ -58,6 +60,7 @@ class Found(Sequence[FoundOne]):
     contrast: Contrast
     method: str
     notes: tuple[str, ...] = ()
+    seeds: NDArray[np.int32] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.particles)
@@ -168,8 +171,13 @@ class Found(Sequence[FoundOne]):
             )
         return self
 
-    def bright(self) -> tuple[Micrograph, FoundParticles]:
+    def bright(self, *, from_seeds: bool = False) -> tuple[Micrograph, FoundParticles]:
         """The image with bright particles and these particles, for networks and fits.
+
+        Parameters
+        ----------
+        from_seeds : bool
+            Take the finder's own labels, from which the same outlines come again.
 
         Returns
         -------
@@ -188,16 +196,17 @@ class Found(Sequence[FoundOne]):
         sign = 1.0 if self.contrast == "bright" else -1.0
         image = np.asarray(sign * np.asarray(self.image), np.float32)
         micrograph = self.source.micrograph(image)
-        level, noise = level_under(image, self.labels)
+        labels, boxes = self.labels, [one.bbox for one in self]
+        if from_seeds and self.seeds is not None:
+            labels, boxes = self.seeds, boxes_of(self.seeds)
+        level, noise = level_under(image, labels)
         size = micrograph.pixel_size_nm
         return micrograph, FoundParticles(
             particles=tuple(
-                FoundParticle(
-                    one.label, one.bbox, size, one.on_border, self.labels, one.area, one.outline
-                )
-                for one in self
+                FoundParticle(one.label, box, size, one.on_border, labels, one.area, one.outline)
+                for one, box in zip(self, boxes, strict=True)
             ),
-            labels=self.labels,
+            labels=labels,
             background=level,
             noise=noise,
             pixel_size_nm=size,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from stemfast.micrograph.isolate import Isolated, isolate_label
 __all__ = ["FoundOne", "boxes_of", "measure"]
 
 Floats = NDArray[np.float64]
+Believed = Literal["always", "clear", "alike"]
 
 _ASKED = 100
 # How far an outline moves for a change of the probe's width, about (see docs/find.md).
@@ -94,7 +96,7 @@ def measure(
     cut: NDArray[np.bool_],
     blur_px: float | None = None,
     *,
-    on_film: bool = True,
+    edges: Believed = "always",
     progress: Callable[[float], None] | None = None,
 ) -> tuple[tuple[FoundOne, ...], float]:
     """Measure every particle of a detection.
@@ -108,8 +110,9 @@ def measure(
         Where nothing can be seen: a particle beside it is cut as by the border.
     blur_px : float, optional
         Gaussian width of the probe [px]; by default read off the particles' edges.
-    on_film : bool
-        Whether brightness alone tells where particles end; otherwise their labels have a say.
+    edges : {"always", "clear", "alike"}
+        Where brightness is believed on where a particle ends: always, as on an even film; where
+        its label says much the same or it stands out clearly; where its label says the same.
     progress : callable, optional
         Called with the share that is done, 0 … 1.
 
@@ -124,7 +127,7 @@ def measure(
 
     # Thousands of small matrices: threads that wait for each other take ten times as long.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _measured(image, detection, cut, blur_px, on_film, progress)
+        return _measured(image, detection, cut, blur_px, edges, progress)
 
 
 def _measured(
@@ -132,7 +135,7 @@ def _measured(
     detection: Detection,
     cut: NDArray[np.bool_],
     blur_px: float | None,
-    on_film: bool,
+    edges: Believed,
     progress: Callable[[float], None] | None,
 ) -> tuple[tuple[FoundOne, ...], float]:
     bright = image if detection.contrast == "bright" else -image
@@ -144,7 +147,8 @@ def _measured(
     for number, (box, border) in enumerate(zip(boxes, borders, strict=True), start=1):
         outline = _outline(bright, labels, number, box, width, asked.pop(number, None))
         if outline.fitted and not (
-            on_film or accepted(bright, labels, number, box, outline.points)
+            edges == "always"
+            or accepted(bright, labels, number, box, outline.points, clear=edges == "clear")
         ):
             outline = _unsure(_around_pixels(labels, number, box), outline)
         x, y = centroid(outline.points)

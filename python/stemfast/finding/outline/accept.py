@@ -31,6 +31,8 @@ def accepted(
     number: int,
     box: Box,
     points: NDArray[np.float64],
+    *,
+    clear: bool = True,
 ) -> bool:
     """True if an outline agrees with a particle's label, or the particle stands out clearly.
 
@@ -45,6 +47,8 @@ def accepted(
         First row and column, and one past the last, of the label.
     points : (n, 2) float64
         x, y of the outline [px].
+    clear : bool
+        Whether standing out is enough.
 
     Examples
     --------
@@ -65,7 +69,7 @@ def accepted(
     overlap = both / (len(rows) + int(whole) - both)
     if overlap >= _SAME:
         return True
-    return overlap >= _ALIKE and _height(bright, labels, number, box) >= _CLEAR
+    return clear and overlap >= _ALIKE and _height(bright, labels, number, box) >= _CLEAR
 
 
 def _height(bright: NDArray[np.float32], labels: NDArray[np.int32], number: int, box: Box) -> float:

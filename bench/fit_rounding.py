@@ -72,7 +72,7 @@ def read(recipe: recipes.Recipe, index: int) -> dict[str, Any]:
 
 
 def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """What is another one in two answers, nothing if they are the same but for rounding."""
+    """Name the part that differs between two answers; nothing if they agree but for rounding."""
     if one["answer"] != other["answer"]:
         return "class"
     edges, cuts = (np.array(one[key]) - other[key] for key in ("edges", "cuts"))
@@ -85,7 +85,7 @@ def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 
 def say(what: str, pairs: list[tuple[int, dict[str, Any], dict[str, Any]]]) -> None:
-    """How many of the images have another answer, and which."""
+    """Print the number of images with another answer, and these images."""
     others = {index: difference(one, other) for index, one, other in pairs}
     which = [f"image {index} ({kind})" for index, kind in others.items() if kind]
     print(f"{what}: {len(which)} of {len(pairs)} are others", *which, sep=", ")

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.evaluation.detection import box_overlap, boxes_of, mask_overlap
 from stemfast.fields import FieldRecipe
 from stemfast.finding.artefacts.damage import repair
 from stemfast.finding.find import search
-from stemfast.finding.measured import boxes_of, measure
+from stemfast.finding.measured import Believed, measure
 from stemfast.finding.outline.paint import painted_labels
 
 REAL = Path(__file__).resolve().parents[2] / "shared/data/real"
@@ -29,15 +30,15 @@ Boxes = NDArray[np.float64]
 
 
 def catalysts() -> Iterator[tuple[NDArray[np.float32], Boxes]]:
-    """Images, and boxes of their particles: first row and column, and one past the last."""
+    """Images, and boxes of their particles as those of `boxes_of`."""
     from PIL import Image
 
     for path in sorted((REAL / "catalysts").glob("*.jpg")):
         image = np.asarray(Image.open(path).convert("L"), np.float32)
         _, x, y, width, height = np.loadtxt(path.with_suffix(".txt"), ndmin=2).T
         rows, columns = image.shape
-        corners = (y - height / 2) * rows, (x - width / 2) * columns
-        yield image, np.stack([*corners, (y + height / 2) * rows, (x + width / 2) * columns], 1)
+        ends = (y - height / 2, y + height / 2), (x - width / 2, x + width / 2)
+        yield image, np.stack([*np.array(ends[0]) * rows, *np.array(ends[1]) * columns], axis=1)
 
 
 def transmission() -> Iterator[tuple[NDArray[np.float32], Labels]]:
@@ -60,21 +61,9 @@ def simulated(count: int) -> Iterator[tuple[NDArray[np.float32], Labels]]:
 
 def overlaps(labels: Labels, truth: Labels | Boxes) -> NDArray[np.float64]:
     """Largest overlap of each found particle with any true one."""
-    if truth.shape != labels.shape:
-        own = np.array(boxes_of(labels), np.float64)
-        low = np.maximum(own[:, None, :2], truth[None, :, :2])
-        high = np.minimum(own[:, None, 2:], truth[None, :, 2:])
-        both = np.prod(np.maximum(high - low, 0.0), axis=2)
-        area, true = (np.prod(one[:, 2:] - one[:, :2], axis=1) for one in (own, truth))
-        return np.asarray((both / (area[:, None] + true - both)).max(axis=1))
-    width = int(truth.max()) + 1
-    joint = np.bincount(
-        (labels.astype(np.int64) * width + truth).ravel(),
-        minlength=(int(labels.max()) + 1) * width,
-    ).reshape(-1, width)
-    both = joint[1:, 1:]
-    sizes = joint.sum(1)[1:, None] + joint.sum(0)[None, 1:] - both
-    return np.asarray((both / np.maximum(sizes, 1)).max(axis=1, initial=0.0))
+    masks = truth.shape == labels.shape
+    pairs = mask_overlap(labels, truth) if masks else box_overlap(boxes_of(labels), truth)
+    return np.asarray(pairs.max(axis=1, initial=0.0))
 
 
 def main(count: int) -> None:
@@ -91,6 +80,7 @@ def main(count: int) -> None:
             if method == "classical" or len(detection) == 0:
                 continue
             ways = [overlaps(detection.labels, truth)]
+            edges: Believed
             for edges in ("always", "clear"):
                 particles, _ = measure(mended.image, detection, mended.mask, edges=edges)
                 lines = [one.outline if one.edges_fitted else None for one in particles]

@@ -387,7 +387,7 @@ def test_a_ceiling_is_summed_up(script, tmp_path, monkeypatch):
     [
         ({"recipe": "shapes"}, "recipe = 'shapes', expected its settings"),
         ({"experiment": "shapes"}, "expected an object"),
-        ({"experiment": {"name": "shapes"}}, "experiment has seed = None, expected a int"),
+        ({"experiment": {"name": "shapes"}}, "experiment has seed = None, expected int"),
     ],
 )
 def test_evaluate_says_what_a_strangers_card_lacks(network, tmp_path, change, message):

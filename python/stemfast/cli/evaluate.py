@@ -126,7 +126,7 @@ def evaluate(
 
 
 def _experiment(card: dict[str, Any], name: str, needed: dict[str, type]) -> dict[str, Any]:
-    """What a network's card says of its training, checked, as cards may be a stranger's."""
+    """Check a card's entries on its training, as cards may be a stranger's."""
     experiment = card.get("experiment")
     if not isinstance(experiment, dict):
         raise ValueError(
@@ -136,7 +136,7 @@ def _experiment(card: dict[str, Any], name: str, needed: dict[str, type]) -> dic
         if not isinstance(experiment.get(key), kind):
             raise ValueError(
                 f"{name}: its card's experiment has {key} = {experiment.get(key)!r}, "
-                f"expected a {kind.__name__}"
+                f"expected {kind.__name__}"
             )
     return experiment
 

@@ -82,8 +82,8 @@ def typical_nm(kind: str) -> _Range:
     >>> typical_nm("silica")
     (1.5, 12.0)
     """
-    wide = {"monolayer": (4.0, 80.0), "sparse": (2.0, 60.0), "large": (30.0, 400.0)}
-    wide["rods"] = wide["large"]
+    large = (30.0, 400.0)
+    wide = {"monolayer": (4.0, 80.0), "sparse": (2.0, 60.0), "large": large, "rods": large}
     return wide.get(kind, (1.5, 12.0))
 
 

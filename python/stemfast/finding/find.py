@@ -19,7 +19,7 @@ from stemfast.finding.artefacts.damage import Damage, repair
 from stemfast.finding.detection import CONTRASTS, Detection
 from stemfast.finding.found import Found
 from stemfast.finding.hand_labels import detection_of, read_labels
-from stemfast.finding.measured import FoundOne, boxes_of, measure
+from stemfast.finding.measured import Believed, FoundOne, bounding_boxes, measure
 from stemfast.finding.outline.blur import FWHM_PER_SIGMA
 from stemfast.finding.outline.paint import painted_labels
 from stemfast.finding.source import Source, source_of
@@ -31,6 +31,8 @@ __all__ = ["METHODS", "check_choice", "find", "find_in", "search"]
 
 METHODS = ("network", "classical", "auto")
 _NETWORK = "finder"
+#: Where brightness is believed on where a particle ends, by who found it.
+_BELIEVED: dict[str, Believed] = {"classical": "always", "network": "clear", "labels": "alike"}
 _RIM_PX = 4  # of graphics
 _LEAST_FREE = 0.5  # of a particle's pixels, outside of graphics and damage
 
@@ -158,13 +160,14 @@ def find_in(
         detection,
         mended.mask,
         blur,
-        edges="always" if chosen == "classical" else "clear" if chosen == "network" else "alike",
+        edges=_BELIEVED[chosen],
         progress=lambda share: tell("measuring", share),
     )
-    known_labels = detection.labels
+    ends, seeds = detection.labels, None
     if chosen == "network":
-        particles, known_labels = _ending_at_outlines(particles, known_labels)
-    known_labels.setflags(write=False)
+        seeds = detection.labels
+        particles, ends = _ending_at_outlines(particles, seeds)
+    ends.setflags(write=False)
     notes = [*source.notes, *mended.notes, *told]
     if source.pixel_size_nm is None:
         notes.append(
@@ -176,8 +179,8 @@ def find_in(
         image=mended.image
         if source.pixel_size_nm is None
         else scaled(mended.image, source.pixel_size_nm, source.name),
-        labels=known_labels,
-        seeds=detection.labels if chosen == "network" else None,
+        labels=ends,
+        seeds=seeds,
         particles=particles,
         blur_px=blur,
         contrast=detection.contrast,
@@ -191,7 +194,7 @@ def _ending_at_outlines(
 ) -> tuple[tuple[FoundOne, ...], NDArray[np.int32]]:
     """Particles and labels that end where brightness says, for star-convex outlines cut corners."""
     painted = painted_labels(labels, [p.outline if p.edges_fitted else None for p in particles])
-    boxes = boxes_of(painted)
+    boxes = bounding_boxes(painted)
     return tuple(replace(p, bbox=box) for p, box in zip(particles, boxes, strict=True)), painted
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stemfast import tables
 from stemfast.finding.detection import Contrast
 from stemfast.finding.files import save_found
-from stemfast.finding.measured import FoundOne, boxes_of
+from stemfast.finding.measured import FoundOne, bounding_boxes
 from stemfast.finding.outline.blur import FWHM_PER_SIGMA
 from stemfast.finding.population import Population, population
 from stemfast.finding.source import Source
@@ -198,7 +198,7 @@ class Found(Sequence[FoundOne]):
         micrograph = self.source.micrograph(image)
         labels, boxes = self.labels, [one.bbox for one in self]
         if from_seeds and self.seeds is not None:
-            labels, boxes = self.seeds, boxes_of(self.seeds)
+            labels, boxes = self.seeds, bounding_boxes(self.seeds)
         level, noise = level_under(image, labels)
         size = micrograph.pixel_size_nm
         return micrograph, FoundParticles(

@@ -20,7 +20,7 @@ from stemfast.finding.outline.measure import centroid, feret, perimeter
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated, isolate_label
 
-__all__ = ["FoundOne", "boxes_of", "measure"]
+__all__ = ["Believed", "FoundOne", "bounding_boxes", "measure"]
 
 Floats = NDArray[np.float64]
 Believed = Literal["always", "clear", "alike"]
@@ -139,7 +139,7 @@ def _measured(
     progress: Callable[[float], None] | None,
 ) -> tuple[tuple[FoundOne, ...], float]:
     bright = image if detection.contrast == "bright" else -image
-    labels, boxes = detection.labels, boxes_of(detection.labels)
+    labels, boxes = detection.labels, bounding_boxes(detection.labels)
     borders = [_on_border(labels, number, box, cut) for number, box in enumerate(boxes, start=1)]
     asked = _asked(bright, labels, boxes) if blur_px is None else {}
     width, width_sd = (blur_px, 0.0) if blur_px is not None else find_blur(list(asked.values()))
@@ -182,7 +182,7 @@ def _measured(
 Box = tuple[int, int, int, int]
 
 
-def boxes_of(labels: NDArray[np.int32]) -> list[Box]:
+def bounding_boxes(labels: NDArray[np.int32]) -> list[Box]:
     """First row and column, and one past the last, of each label."""
     from scipy import ndimage
 

@@ -10,7 +10,7 @@ from stemfast.fields import KINDS, Field, FieldRecipe
 
 __all__ = ["field_scenes", "field_sheet"]
 
-_SIDE, _ACROSS, _TRIES = 256, 3, 40
+_SIDE, _ACROSS, _TRIES = 256, 5, 40
 
 
 def field_scenes(seed: int) -> list[Field]:

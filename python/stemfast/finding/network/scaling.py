@@ -35,9 +35,15 @@ def as_seen(image: NDArray[np.float32]) -> Map:
     sample = image[::2, ::2] if image.size > 1 << 18 else image
     low, middle, high = np.percentile(sample, (16.0, 50.0, 99.7))
     span = max(float(high - middle), 3.0 * float(middle - low), 1e-6)
-    level = np.clip((image - np.float32(middle)) / np.float32(span), -2.0, 3.0).astype(np.float32)
-    smooth = _core.blur(np.ascontiguousarray(level), LOCAL_PX)
-    detail = level - smooth
-    variance = _core.blur(np.ascontiguousarray(detail * detail), 2.0 * LOCAL_PX)
-    local = detail / np.sqrt(np.maximum(variance, np.float32(1e-4)))
-    return np.stack([level, np.clip(local, -4.0, 6.0)], axis=-1).astype(np.float32)
+    # One array after the other in place: an image of 8192² px is a quarter of a gigabyte.
+    seen = np.empty((*image.shape, 2), np.float32)
+    level = np.ascontiguousarray(image - np.float32(middle))
+    level /= np.float32(span)
+    np.clip(level, -2.0, 3.0, out=level)
+    seen[..., 0] = level
+    detail = np.subtract(level, _core.blur(level, LOCAL_PX), out=level)
+    spread = _core.blur(detail * detail, 2.0 * LOCAL_PX)
+    np.maximum(spread, np.float32(1e-4), out=spread)
+    detail /= np.sqrt(spread, out=spread)
+    np.clip(detail, -4.0, 6.0, out=seen[..., 1])
+    return seen

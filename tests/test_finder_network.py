@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,10 +11,11 @@ import pytest
 nnx = pytest.importorskip("flax.nnx")
 
 from stemfast.fields import FieldRecipe  # noqa: E402
+from stemfast.finding.network import specks  # noqa: E402
 from stemfast.finding.network.pyramid import MARGIN, octaves, read  # noqa: E402
 from stemfast.finding.network.reading import found_stars, reader_of  # noqa: E402
-from stemfast.finding.network.scaling import as_seen  # noqa: E402
-from stemfast.finding.network.specks import of_a_size  # noqa: E402
+from stemfast.finding.network.scaling import Seen, as_seen  # noqa: E402
+from stemfast.finding.network.specks import of_a_size, stands_out  # noqa: E402
 from stemfast.finding.network.star import Stars, candidates, chosen, painted, star_mask  # noqa: E402
 from stemfast.models.finder import RAYS, STRIDE, Finder, FinderConfig, rays  # noqa: E402
 from stemfast.training.finder.experiment import FinderExperiment  # noqa: E402
@@ -27,6 +28,20 @@ ALL = slice(None), slice(None)
 
 def star(centre, radius, score=1.0):
     return Stars(np.array([centre], float), np.full((1, RAYS), float(radius)), np.array([score]))
+
+
+@dataclass
+class SeenBefore:
+    """What the network sees of an image, all of it at hand."""
+
+    channels: np.ndarray
+
+    @property
+    def shape(self):
+        return self.channels.shape[:2]
+
+    def rows(self, first, last):
+        return self.channels[first:last]
 
 
 def inside_polygon(corners, y, x):
@@ -113,9 +128,9 @@ def test_tiles_have_no_seams():
     image = rng.normal(size=(900, 860)).astype(np.float32)
     seen = as_seen(image)
     reader = reader_of(finder)
-    whole = read(seen, reader, 0.0).stars
+    whole = read(SeenBefore(seen), reader, 0.0).stars
     # Moved by a multiple of what the network's octaves share, tiles fall elsewhere.
-    moved = read(np.roll(seen, (64, 32), axis=(0, 1)), reader, 0.0).stars
+    moved = read(SeenBefore(np.roll(seen, (64, 32), axis=(0, 1))), reader, 0.0).stars
     away = 2 * MARGIN
     inner = Stars.taken(
         whole, ((whole.centre > away) & (whole.centre < np.array(image.shape) - away)).all(axis=1)
@@ -128,11 +143,35 @@ def test_tiles_have_no_seams():
         np.testing.assert_allclose(back[tuple(centre)], radii, rtol=1e-4)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rows_are_seen_as_in_the_whole_image(sign):
+    image = np.random.default_rng(5).normal(3.0, 2.0, (700, 90)).astype(np.float32)
+    whole, seen = as_seen(np.float32(sign) * image), Seen(image, sign)
+    for first, last in ((0, 130), (250, 430), (500, 700), (0, 700)):
+        np.testing.assert_array_equal(seen.rows(first, last), whole[first:last])
+
+
+def test_specks_of_a_large_image_are_those_of_its_strips(monkeypatch):
+    """Whether a speck stands out does not depend on how the image is cut into strips."""
+    rng = np.random.default_rng(6)
+    image = rng.normal(size=(900, 700)).astype(np.float32)
+    centre = rng.uniform((120, 20), (780, 680), (60, 2))
+    for place in centre[:20].astype(int):
+        image[place[0] - 2 : place[0] + 3, place[1] - 2 : place[1] + 3] -= 2.5
+    stars = Stars(centre, np.full((60, RAYS), 2.8), np.ones(60))
+    monkeypatch.setattr(specks, "_STRIP_PX", 1000)
+    whole = stands_out(image, stars, -1.0)
+    np.testing.assert_array_equal(stands_out(-image, stars), whole)
+    monkeypatch.setattr(specks, "_STRIP_PX", 101)
+    np.testing.assert_array_equal(stands_out(image, stars, -1.0), whole)
+    assert whole[:20].sum() > 15 > whole[20:].sum()
+
+
 def test_maps_of_tiles_are_those_of_the_whole_image():
     """Foreground and boundary of an image in tiles are those of one pass over all of it."""
     finder = Finder(FinderConfig(widths=(4, 6, 8, 8), head=6), rngs=nnx.Rngs(3))
     seen = as_seen(np.random.default_rng(0).normal(size=(400, 688)).astype(np.float32))
-    found, whole = read(seen, reader_of(finder), 0.0), finder(seen[None])
+    found, whole = read(SeenBefore(seen), reader_of(finder), 0.0), finder(seen[None])
     assert found.foreground.shape == (200, 344)
     edge = slice(MARGIN // STRIDE, -MARGIN // STRIDE)
     inner = edge, edge  # beyond it the image's mirrored end is seen

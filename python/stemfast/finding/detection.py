@@ -8,11 +8,42 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONTRASTS", "Contrast", "Detection"]
+__all__ = ["CONTRASTS", "Contrast", "Detection", "pixels_of_labels", "renumber"]
 
 Contrast = Literal["bright", "dark"]
 #: What a caller can say of the contrast.
 CONTRASTS = ("bright", "dark", "auto")
+
+
+def pixels_of_labels(labels: NDArray[np.int32], n: int) -> NDArray[np.int64]:
+    """Pixels of each label 0 … n.
+
+    Row by row: labels of 8192² px take a quarter of a gigabyte, and half a one more as indices.
+
+    Examples
+    --------
+    >>> pixels_of_labels(np.array([[0, 2], [2, 0]], np.int32), 3)
+    array([2, 0, 2, 0])
+    """
+    count = np.zeros(n + 1, np.int64)
+    for row in labels:
+        count += np.bincount(row, minlength=n + 1)
+    return count
+
+
+def renumber(labels: NDArray[np.int32], number: NDArray[np.int32]) -> None:
+    """Give each label its new number, in place and row by row.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 2], [2, 0]], np.int32)
+    >>> renumber(labels, np.array([0, 0, 1], np.int32))
+    >>> labels
+    array([[0, 1],
+           [1, 0]], dtype=int32)
+    """
+    for row in labels:
+        np.take(number, row, out=row, mode="clip")
 
 
 @dataclass(frozen=True, eq=False)

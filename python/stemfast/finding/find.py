@@ -16,7 +16,7 @@ from stemfast.arguments import did_you_mean
 from stemfast.finding.agreement import agree, may_agree
 from stemfast.finding.artefacts.contents import is_no_sample
 from stemfast.finding.artefacts.damage import Damage, repair
-from stemfast.finding.detection import CONTRASTS, Detection
+from stemfast.finding.detection import CONTRASTS, Detection, pixels_of_labels
 from stemfast.finding.found import Found
 from stemfast.finding.hand_labels import detection_of, read_labels
 from stemfast.finding.measured import Believed, FoundOne, bounding_boxes, measure
@@ -285,9 +285,7 @@ def _free_of_damage(detection: Detection, mended: Damage) -> Detection:
     n = len(detection)
     if not n:
         return detection
-    whole = np.zeros(n, np.int64)
-    for rows in np.array_split(detection.labels, max(1, len(detection.labels) // 256)):
-        whole += np.bincount(rows.ravel(), minlength=n + 1)[1:]
+    whole = pixels_of_labels(detection.labels, n)[1:]
     # The rims of letters and of a data bar, left over beside what is masked, are no sample either.
     near = mended.mask.copy()
     if mended.burnt_in.mask.any():

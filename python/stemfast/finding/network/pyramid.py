@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.network.scaling import as_seen
+from stemfast.finding.network.scaling import Seen
 from stemfast.finding.network.star import Stars, candidates
 from stemfast.models.finder import STRIDE
 
@@ -33,7 +33,7 @@ Reader: TypeAlias = Callable[[Map], TileReading]
 
 #: Sides of tiles [px], few of them, as a network is compiled for each; multiples of what the
 #: network asks for. The margin is its reach.
-TILES, MARGIN = (256, 512, 656, 768), 96
+TILES, MARGIN = (256, 512, 768, 1120), 96
 _SMALLEST = 40  # px of an octave's shorter side
 _UP_TO = 1200  # px: larger images are not enlarged
 
@@ -124,19 +124,30 @@ class OctaveReading(NamedTuple):
     factor: float = 1.0
 
 
-def read(seen: Map, reader: Reader, least: float) -> OctaveReading:
+class Rows(Protocol):
+    """What the network sees of an image, some rows at a time."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    def rows(self, first: int, last: int) -> Map:
+        """Rows first … last − 1: (rows, columns, 2) float32."""
+
+
+def read(seen: Rows, reader: Reader, least: float) -> OctaveReading:
     """Candidates, foreground and boundary of an image of any size, tile by tile.
 
     Tiles overlap by more than the network reaches, so that there are no seams.
 
     Parameters
     ----------
-    seen : (rows, columns, 2) float32
+    seen : Rows
     reader : callable
     least : float
         Lowest score of a candidate.
     """
-    rows, columns = seen.shape[:2]
+    rows, columns = seen.shape
     # The fewest pixels, margins included; of two that are alike, the larger tiles.
     tile = min(TILES[::-1], key=lambda t: len(spans(rows, t)) * len(spans(columns, t)) * t * t)
     found = []
@@ -144,8 +155,12 @@ def read(seen: Map, reader: Reader, least: float) -> OctaveReading:
         np.zeros((-(-rows // STRIDE), -(-columns // STRIDE)), np.bool_) for _ in range(2)
     )
     for down in spans(rows, tile):
+        row = _mirrored(np.arange(down.start, down.start + tile), rows)
+        strip = seen.rows(int(row.min()), int(row.max()) + 1)
+        row -= row.min()
         for along in spans(columns, tile):
-            answer = reader(_cut(seen, down.start, along.start, tile))
+            column = _mirrored(np.arange(along.start, along.start + tile), columns)
+            answer = reader(np.ascontiguousarray(strip[row[:, None], column[None, :]]))
             inner = _cells(down), _cells(along)
             stars = candidates(answer.middle, answer.distance, least, STRIDE, inner)
             found.append(stars.moved(down.start, along.start))
@@ -167,14 +182,8 @@ def _cells(span: Span) -> slice:
     )
 
 
-def _cut(seen: Map, top: int, left: int, tile: int) -> Map:
-    """A tile, mirrored beyond the image's end."""
-    rows = _mirrored(np.arange(top, top + tile), seen.shape[0])
-    columns = _mirrored(np.arange(left, left + tile), seen.shape[1])
-    return np.ascontiguousarray(seen[rows[:, None], columns[None, :]])
-
-
 def _mirrored(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """Pixels along an axis, mirrored beyond the image's end."""
     index = index % (2 * length)
     return np.minimum(index, 2 * length - 1 - index)
 
@@ -201,7 +210,7 @@ def read_octaves(
     """
     found = []
     for level in levels:
-        answer = read(as_seen(np.float32(sign) * level.image), reader, least)
+        answer = read(Seen(level.image, sign), reader, least)
         stars = answer.stars
         size = np.sqrt(4.0 / np.pi * stars.area)
         stars = stars.taken((size >= sizes_px[0]) & (size <= sizes_px[1]))

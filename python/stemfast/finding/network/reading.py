@@ -129,14 +129,14 @@ def found_stars(
     finer = [o for o in levels if not any(o is known for known in coarse)]
     answers = [*read_octaves(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
     stars = Stars.joined([answer.stars for answer in answers])
-    stars = _kept(stars, np.float32(_SIGN[told]) * image)
+    stars = _kept(stars, image, _SIGN[told])
     return stars.taken(of_a_size(stars, least)), told, answers
 
 
-def _kept(stars: Stars, image: Map) -> Stars:
+def _kept(stars: Stars, image: Map, sign: float) -> Stars:
     """Outlines that do not lie over each other, none as large as the image, no mere specks."""
     stars = stars.taken(stars.area < _LARGEST_SHARE * image.size)
-    stars = stars.taken(stands_out(image, stars))
+    stars = stars.taken(stands_out(image, stars, sign))
     return chosen(stars, (image.shape[0], image.shape[1]))
 
 
@@ -146,7 +146,8 @@ def _told_contrast(level: Octave, seen: dict[Contrast, list[OctaveReading]]) -> 
     for name, parts in seen.items():
         stars = _kept(
             Stars.joined([part.stars for part in parts]).scaled(level.factor),
-            np.float32(_SIGN[name]) * level.image,
+            level.image,
+            _SIGN[name],
         )
         sure = stars.taken(stars.score > _SURE)
         evidence[name] = float((sure.score**4 * np.sqrt(sure.area)).sum())

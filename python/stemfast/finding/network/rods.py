@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.finding.detection import pixels_of_labels, renumber
 from stemfast.finding.network.pyramid import OctaveReading
 from stemfast.models.finder import STRIDE
 
@@ -53,14 +54,15 @@ def joined(
     origin : (m,) int
         Row of `score` that each label had before, −1 for a body that was joined.
     """
-    if len(score) < 2:
+    bodies = _bodies(seen, labels.shape) if len(score) > 1 else []
+    if not bodies:
         return labels, score, np.arange(len(score))
     labels = labels.copy()
     scores = list(score)
     origin = list(range(len(score)))
-    for mask in _bodies(seen, labels.shape):
+    for mask in bodies:
         inside = np.bincount(labels[mask], minlength=len(scores) + 1)
-        whole = np.bincount(labels.ravel(), minlength=len(scores) + 1)
+        whole = pixels_of_labels(labels, len(scores))
         pieces = 1 + np.flatnonzero(inside[1:] > _WITHIN * np.maximum(whole[1:], 1))
         if len(pieces) < 2 or any(origin[piece - 1] < 0 for piece in pieces):
             continue
@@ -68,11 +70,11 @@ def joined(
         scores.append(max(_SURE, float(np.mean([scores[piece - 1] for piece in pieces]))))
         origin.append(-1)
         labels[mask & (labels == 0)] = len(scores)
-    kept = np.unique(labels[labels > 0])
+    rows = np.flatnonzero(pixels_of_labels(labels, len(scores))[1:])
     renumbered = np.zeros(len(scores) + 1, np.int32)
-    renumbered[kept] = np.arange(1, len(kept) + 1)
-    rows = kept - 1
-    return renumbered[labels], np.array(scores)[rows], np.array(origin, np.intp)[rows]
+    renumbered[rows + 1] = np.arange(1, len(rows) + 1)
+    renumber(labels, renumbered)
+    return labels, np.array(scores)[rows], np.array(origin, np.intp)[rows]
 
 
 def _bodies(seen: Sequence[OctaveReading], shape: tuple[int, ...]) -> list[Mask]:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from stemfast.finding.detection import pixels_of_labels, renumber
+
 __all__ = ["Stars", "candidates", "chosen", "painted", "star_mask"]
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -193,9 +195,10 @@ def painted(
         whole[number] = inside.sum()
         over[number] = under[1:].sum() > 0.05 * whole[number]
         part[inside] = number
-    seen = np.bincount(labels.ravel(), minlength=len(whole))
+    seen = pixels_of_labels(labels, len(stars))
     over |= seen < 0.95 * whole
     visible = np.flatnonzero(seen[1:] > 0)
     renumbered = np.zeros(len(whole), np.int32)
     renumbered[visible + 1] = np.arange(1, len(visible) + 1)
-    return renumbered[labels], order[visible], over[visible + 1]
+    renumber(labels, renumbered)
+    return labels, order[visible], over[visible + 1]

@@ -375,3 +375,13 @@ def test_small_detections_beside_large_ones_need_more_score():
     assert of_a_size(stars, 0.55).tolist() == [True] * 4 + [False, True, False, True]
     assert of_a_size(stars.taken(np.arange(4, 8)), 0.55).all()
     assert of_a_size(stars.taken(np.zeros(0, np.int64)), 0.55).shape == (0,)
+
+
+def test_a_few_pieces_of_support_do_not_hide_the_particles_on_them():
+    """Thousands of sure particles outvote a few bodies that cover more; some specks do not."""
+    radii = np.array([*[200.0] * 5, *[5.5] * 4000])
+    stars = Stars(np.zeros((4005, 2)), np.tile(radii[:, None], (1, RAYS)), np.full(4005, 0.83))
+    assert of_a_size(stars, 0.7).all()
+    textured = of_a_size(stars.taken(np.arange(405)), 0.7)
+    assert textured[:5].all()
+    assert not textured[5:].any()

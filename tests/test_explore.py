@@ -187,40 +187,119 @@ def test_work_of_a_closed_tab_stops_but_not_of_one_that_was_reloaded():
     assert job.wait(10).stopped
 
 
-def test_text_waits_until_a_slider_rests_however_late_its_values_come():
+class Document:
+    """What a pace asks of a document, called by hand."""
+
+    def __init__(self):
+        self.ticks, self.timers = [], []
+
+    def js_on_event(self, event, told):
+        pass
+
+    def add_next_tick_callback(self, told):
+        self.ticks.append(told)
+
+    def add_timeout_callback(self, told, ms):
+        self.timers.append((told, ms))
+        return self.timers[-1]
+
+    def remove_timeout_callback(self, timer):
+        self.timers.remove(timer)
+
+    def tick(self):
+        """Do what was to be done next; how many there were."""
+        due, self.ticks = self.ticks, []
+        for told in due:
+            told()
+        return len(due)
+
+
+@pytest.fixture
+def paced():
+    """A document, a pace in it, the sources it fills, and what it was asked for."""
     models = pytest.importorskip("bokeh.models")
-    from stemfast.explore.view import Pace
-
-    class Document:
-        def __init__(self):
-            self.ticks, self.timers = [], []
-
-        def on_event(self, event, told):
-            pass
-
-        def add_next_tick_callback(self, told):
-            self.ticks.append(told)
-
-        def add_timeout_callback(self, told, ms):
-            self.timers.append((told, ms))
-            return self.timers[-1]
-
-        def remove_timeout_callback(self, timer):
-            self.timers.remove(timer)
+    from stemfast.explore.pace import Pace
 
     document, done = Document(), []
-    source = models.ColumnDataSource({})
-    pace = Pace(document, lambda: done.append("image"), lambda: done.append("text"), source)
+    sources = {name: models.ColumnDataSource({}) for name in ("image", "faces")}
+
+    def draw():
+        done.append("image")
+        return {"image": {"value": [len(done)]}, "faces": {"x": [1.0, 2.0]}}
+
+    def settle():
+        done.append("text")
+        return {"image": {"value": [0.5]}}
+
+    return document, Pace(document, sources, draw, settle), sources, done
+
+
+def test_text_waits_until_a_slider_rests_however_late_its_values_come(paced):
+    document, pace, _, done = paced
     for n in range(3):
         pace.want()
         assert document.timers == []
-        document.ticks.pop()()
+        document.tick()
         time.sleep(0.1)
         pace.seen.data = {"n": [n + 1]}
     ((settle, ms),) = document.timers
     assert ms >= 200
     settle()
     assert done == ["image"] * 3 + ["text"]
+    pace.seen.data = {"n": [4]}  # the browser has shown what was sent with the text
+    assert (document.timers[1:], document.tick(), len(done)) == ([], 0, 4)
+
+
+def test_two_images_are_under_way_and_each_is_one_message(paced):
+    document, pace, sources, done = paced
+    messages = []
+    pace.frame.on_change("data", lambda attr, old, new: messages.append(dict(new)))
+    for _ in range(5):  # moves of the slider, of which the browser shows none yet
+        pace.want()
+        document.tick()
+    assert done == ["image"] * 2
+    pace.seen.data = {"n": [1]}
+    document.tick()
+    assert done == ["image"] * 3
+    pace.seen.data = {"n": [3]}
+    assert document.tick() == 0  # nothing moved since
+    assert [message["n"] for message in messages] == [[1], [2], [3]]
+    assert messages[2]["image"] == [{"value": [3]}]
+    assert messages[2]["faces"] == [{"x": [1.0, 2.0]}]
+    assert all(source.data == {} for source in sources.values())
+
+
+def test_after_a_setting_that_makes_nothing_the_next_is_drawn():
+    pytest.importorskip("bokeh")
+    from stemfast.explore.pace import Pace
+
+    document, answers = Document(), [None, {}, {"image": {"value": [1]}}]
+    pace = Pace(document, {}, lambda: answers.pop(0), lambda: None)
+    for _ in range(3):
+        pace.want()
+        assert document.tick() == 1
+    assert pace.frame.data["n"] == [1]
+
+
+def test_grey_levels_that_move_are_those_of_the_image_at_rest():
+    pytest.importorskip("bokeh")
+    from stemfast.explore.view import ImageRow, greys
+
+    scene = Scene(pixels=64, pixel_size_nm=0.7, film_nm=20)
+    taken = scene.take()
+    for image in (taken.images, taken.truth.expected_electrons, scene.thickness_nm(taken)):
+        low, high = float(image.min()), float(image.max())
+        # As bokehjs: models/mappers/linear_color_mapper.ts
+        index = np.floor((image.astype(float) - low) * (1 / (high - low)) / (1 / 256))
+        assert np.array_equal(greys(image), np.where(image == high, 255, index))
+        again = greys(greys(image))
+        assert np.array_equal(again, greys(image))
+    row = ImageRow(("one", "other"), ("nm", "counts"))
+    first, second = greys(taken.images), greys(scene.thickness_nm(taken))
+    assert set(row.news(first, second)) == {"image0", "image1"}
+    assert set(row.news(first, second[::-1])) == {"image1"}  # what is as it was is not sent
+    assert set(row.news(taken.images, second[::-1])) == {"image0"}
+    assert set(row.news(taken.images, second[::-1], pixel_size=2.0)) == {"image0", "image1"}
 
 
 def test_a_port_that_is_taken_gives_the_next():

@@ -88,6 +88,13 @@ def test_simulate_follows_the_widgets_and_saves_what_it_shows(reader, tmp_path):
     scene = Scene("sphere", (20,), turn_deg=(0, 0, 0))
     assert np.array_equal(image.image, scene.take().images)
     assert image.pixel_size_nm == pytest.approx(0.2)
+    shown = max(reader.figures(), key=lambda box: box["x"])
+    side = shown["width"] - 4
+    column, row = 140, 118
+    page.mouse.move(
+        shown["x"] + 2 + side * (column + 0.5) / 256, shown["y"] + 32 + side * (row + 0.5) / 256
+    )
+    reader.says(f"{image.image[row, column]:.2f}")  # counts, where they moved as grey levels
     page.get_by_label("Support behind it").select_option("plate")
     reader.says("--support plate:30:C")
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from bokeh.events import Pan, PanStart
 from bokeh.models import ColumnDataSource, Range1d, TapTool
 
+from stemfast.explore.pace import Columns
 from stemfast.explore.view import image_figure
 from stemfast.explore.widgets import listen
-from stemfast.explore.wireframe import Line, box_corners, wireframe
+from stemfast.explore.wireframe import Wireframe, box_corners, wireframe
 from stemfast.particles import Cuboid, Particle
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ class Drawing:
         drag: Callable[[float, float], None],
         toggle: Callable[[int], None] | None = None,
     ) -> None:
-        self._faces = ColumnDataSource({"x": [], "y": [], "colour": []})
-        self._hidden = ColumnDataSource({"x": [], "y": []})
+        self._faces = ColumnDataSource(_NO_FACES)
         self._corners = ColumnDataSource(_NO_CORNERS)
+        self.sources = {"faces": self._faces, "corners": self._corners}
+        self._last: dict[str, Columns] = {}
         tap = TapTool()
         self.figure = image_figure(
             "particle, seen along the beam",
@@ -57,10 +59,15 @@ class Drawing:
             y_range=Range1d(1, -1),
         )
         self.figure.patches(
-            "x", "y", source=self._faces, fill_color="colour", line_color="#3a2c05", line_width=1.4
-        ).nonselection_glyph = None
-        self.figure.multi_line(
-            "x", "y", source=self._hidden, line_color="#6b5a2a", line_alpha=0.45, line_dash="4 4"
+            "x",
+            "y",
+            source=self._faces,
+            fill_color="colour",
+            fill_alpha="solid",
+            line_color="ink",
+            line_alpha="alpha",
+            line_dash="dash",
+            line_width="width",
         ).nonselection_glyph = None
         dots = self.figure.scatter(
             "x",
@@ -93,30 +100,33 @@ class Drawing:
 
     def show(self, particle: Particle, pose: Rotation, deformed: Collection[int] = ()) -> None:
         """Draw a particle, of a cuboid its corners as well, and which of them are deformed."""
+        for name, data in self.news(particle, pose, deformed).items():
+            self.sources[name].data = data
+
+    def news(
+        self, particle: Particle, pose: Rotation, deformed: Collection[int] = ()
+    ) -> dict[str, Columns]:
+        """Data of those sources that draw something else than at the last call; as in `show`."""
         drawn = wireframe(particle, pose)
-        shades = np.array(drawn.shades)[:, None] * _FACE
         scale = 1.0 / (1.15 * particle.bounding_radius)  # the whole of it, however it is turned
-        self._faces.data = {
-            **_scaled(drawn.faces, scale),
-            "colour": ["#{:02x}{:02x}{:02x}".format(*map(int, shade)) for shade in shades],
-        }
-        self._hidden.data = _scaled(drawn.hidden, scale)
         dots = _NO_CORNERS
         if isinstance(particle, Cuboid):
             dots = _corner_dots(particle, pose, deformed, scale)
-        if dots != self._corners.data:
-            self._corners.data = dots
+        all_of_it = {"faces": _outlines(drawn, scale), "corners": dots}
+        new = {name: data for name, data in all_of_it.items() if data != self._last.get(name)}
+        self._last = all_of_it
+        return new
 
     def _clicked(self, indices: list[int], toggle: Callable[[int], None]) -> None:
         if indices:
-            corner = int(self._corners.data["name"][indices[-1]])
+            corner = int(self._last["corners"]["name"][indices[-1]])
             self._corners.selected.indices = []
             toggle(corner)
 
 
 def _corner_dots(
     particle: Cuboid, pose: Rotation, deformed: Collection[int], scale: float
-) -> dict[str, list[Any]]:
+) -> Columns:
     places, depths, hidden = box_corners(particle.edges, pose)
     # The hindmost first, so that a click takes the one in front.
     order = [int(corner) for corner in np.argsort(-depths)]
@@ -130,13 +140,25 @@ def _corner_dots(
     }
 
 
-def _scaled(lines: list[Line], scale: float) -> dict[str, list[list[float]]]:
+def _outlines(drawn: Wireframe, scale: float) -> Columns:
+    """Faces, farthest first, and over them the edges on the far side, dashed and not filled."""
+    shades = np.array(drawn.shades)[:, None] * _FACE
+    seen, behind = len(drawn.faces), len(drawn.hidden)
+    outlines = drawn.faces + drawn.hidden
     return {
-        "x": [[scale * x for x in line[0]] for line in lines],
-        "y": [[scale * y for y in line[1]] for line in lines],
+        "x": [[scale * x for x in line[0]] for line in outlines],
+        "y": [[scale * y for y in line[1]] for line in outlines],
+        "colour": ["#{:02x}{:02x}{:02x}".format(*map(int, shade)) for shade in shades]
+        + ["#ffffff"] * behind,
+        "solid": [1.0] * seen + [0.0] * behind,
+        "ink": ["#3a2c05"] * seen + ["#6b5a2a"] * behind,
+        "alpha": [1.0] * seen + [0.45] * behind,
+        "dash": [[]] * seen + [[4, 4]] * behind,
+        "width": [1.4] * seen + [1.0] * behind,
     }
 
 
-_NO_CORNERS: dict[str, list[Any]] = {
-    name: [] for name in ("x", "y", "name", "colour", "alpha", "ink")
+_NO_FACES: Columns = {
+    name: [] for name in ("x", "y", "colour", "solid", "ink", "alpha", "dash", "width")
 }
+_NO_CORNERS: Columns = {name: [] for name in ("x", "y", "name", "colour", "alpha", "ink")}

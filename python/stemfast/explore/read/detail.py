@@ -111,9 +111,15 @@ class Histogram:
 
     def __init__(self) -> None:
         self._bins = ColumnDataSource({"left": [], "right": [], "top": []})
-        self.figure = image_figure("sizes", 2 * _SIDE, toolbar_location=None, tools="")
+        self.figure = image_figure(
+            "sizes",
+            2 * _SIDE,
+            toolbar_location=None,
+            tools="",
+            x_axis_type="auto",
+            y_axis_type="auto",
+        )
         self.figure.height = 230
-        self.figure.axis.visible = True
         self.figure.background_fill_color = "#ffffff"
         self.figure.quad(
             left="left",

@@ -18,14 +18,16 @@ from bokeh.models import (
     Spinner,
     UIElement,
 )
+from numpy.typing import NDArray
 
 import stemfast as sf
 from stemfast import materials
 from stemfast.explore.drawing import Drawing
+from stemfast.explore.pace import Columns, Pace
 from stemfast.explore.simulate.scene import EDITS, SHAPES, Scene, angles_deg, turned
 from stemfast.explore.simulate.words import command_line, not_on_the_command_line, python_code
 from stemfast.explore.tab import Tab
-from stemfast.explore.view import ImageRow, Pace
+from stemfast.explore.view import ImageRow, greys
 from stemfast.explore.widgets import CodeBox, Download, Message, flow, group, listen, note
 from stemfast.particles.support import NONE, SUPPORTS
 
@@ -66,8 +68,8 @@ class _Page:
     def __init__(self, document: Any, tab: Tab) -> None:
         self._tab = tab
         self._scene: Scene = tab.kept.get(_KEPT, Scene())
-        self._taken: sf.Simulation | None = None
         self._drawn: tuple[Any, ...] = ()
+        self._taken: tuple[Scene, sf.Simulation] | None = None  # what is shown, and how it is made
         self._start = self._scene.turn_deg  # where a drag began
         self._setting = False  # while widgets are told values, they do not tell them back
         self._by_name: dict[str, Slider] = {}
@@ -81,7 +83,8 @@ class _Page:
             group("Microscope", self._pixels(), *self._sliders(_MICROSCOPE)),
             self._motion_controls(),
         )
-        self._pace = Pace(document, self._draw, self._settle, self._images.source)
+        sources = self._images.sources | self._drawing.sources
+        self._pace = Pace(document, sources, self._draw, self._settle)
         saves = Row(*(Download(f"Save {e}", self._file(e), self._message).button for e in _ENDINGS))
         self.layout = Column(
             self._message.div,
@@ -105,31 +108,29 @@ class _Page:
         self._tab.kept[_KEPT] = self._scene
         self._pace.want()
 
-    def _draw(self) -> None:
+    def _draw(self) -> dict[str, Columns] | None:
+        """Grey levels of another image, and another drawing of the particle."""
         scene = self._scene
         try:
-            particle = (scene.shape, scene.size_nm, scene.corners, scene.turn_deg)
-            if particle != self._drawn:  # a drawing costs the browser as much as an image
-                self._drawing.show(scene.particle(), scene.orientation(), scene.corners)
-                self._drawn = particle
             taken = scene.take()
         except (ValueError, MemoryError) as error:
             self._message.error(" ".join(str(error).split()))
-            return
+            return None
         self._message.error("")
-        self._taken = taken
-        self._images.show(
-            scene.thickness_nm(taken),
-            taken.truth.expected_electrons,
-            taken.images,
-            pixel_size=scene.pixel_size_nm,
-        )
+        self._taken = (scene, taken)
+        levels = [greys(image) for image in _shown(scene, taken)]
+        new = self._images.news(*levels, pixel_size=scene.pixel_size_nm)
+        particle = (scene.shape, scene.size_nm, scene.corners, scene.turn_deg)
+        if particle != self._drawn:
+            self._drawn = particle
+            new |= self._drawing.news(scene.particle(), scene.orientation(), scene.corners)
+        return new
 
-    def _settle(self) -> None:
-        """Say in words and numbers what is seen."""
-        scene, taken = self._scene, self._taken
-        if taken is None:
-            return
+    def _settle(self) -> dict[str, Columns] | None:
+        """Say in words and numbers what is seen; its values, for the tip under the pointer."""
+        if self._taken is None:
+            return None
+        scene, taken = self._taken
         expected, image = taken.truth.expected_electrons, taken.images
         dose = scene.microscope().electrons_per_pixel
         self._images.name(
@@ -141,6 +142,7 @@ class _Page:
         remark = f"The command line does not know {', '.join(missing)}." if missing else ""
         self._command.show(command_line(scene), remark)
         self._python.show(python_code(scene))
+        return self._images.news(*_shown(scene, taken), pixel_size=scene.pixel_size_nm)
 
     def _begin(self) -> None:
         self._start = self._scene.turn_deg
@@ -311,10 +313,14 @@ class _Page:
             if self._taken is None:
                 raise ValueError("there is no image to save")
             with tempfile.TemporaryDirectory() as folder:
-                written = self._taken.image().save(Path(folder) / f"image{ending}")
+                written = self._taken[1].image().save(Path(folder) / f"image{ending}")
                 return written.name, written.read_bytes()
 
         return make
+
+
+def _shown(scene: Scene, taken: sf.Simulation) -> tuple[NDArray[Any], ...]:
+    return scene.thickness_nm(taken), taken.truth.expected_electrons, taken.images
 
 
 _WIDE = 280

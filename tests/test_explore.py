@@ -33,6 +33,8 @@ SCENES = [
     Scene("hexagonal-prism", (8, 9), pixels=48, energy_kev=100, turn_deg=(0, 40, 20)),
     Scene("truncated-octahedron", (20,), pixels=48, probe_nm=1.3, current_pa=50, dwell_us=2.2),
     Scene("icosahedron", (9,), pixels=48, support="sphere", support_material="SiO2"),
+    Scene("sphere", (8,), pixels=48, contamination_nm=1.3, support="plate", seed=5),
+    Scene(pixels=48, pixel_size_nm=0.7, corners={7: ("truncate", 0.3)}, contamination_nm=2.5),
 ]
 
 
@@ -91,6 +93,20 @@ def test_a_support_lies_behind_the_particle_and_is_in_the_code():
         replace(scene, spin_rad_s=(0, 1.0, 0))
 
 
+def test_contamination_grows_on_the_particle_and_not_on_the_support():
+    bare = Scene("sphere", (9,), pixels=48, pixel_size_nm=0.7, material="Pt", film_nm=0)
+    grown = replace(bare, contamination_nm=2.0)
+    taken = grown.take()
+    carbon = taken.truth.thickness_nm["C"]
+    assert carbon.max() == pytest.approx(2 * np.sqrt(6.5**2 - 4.5**2), abs=0.6)  # beside it
+    assert carbon[24, 24] == pytest.approx(4.0, abs=0.05)
+    assert np.array_equal(grown.thickness_nm(taken), bare.thickness_nm(bare.take()))
+    for scene in (bare, grown):  # a support touches the layer
+        body, depth_nm = replace(scene, support="plate", support_nm=10.0).support_body()
+        assert depth_nm == pytest.approx(4.5 + scene.contamination_nm + 5.0)
+        assert body.edges[2] == 10.0
+
+
 def test_every_shape_is_taken_and_drawn():
     for shape, choice in SHAPES.items():
         scene = Scene(shape, choice.usual, pixels=192, pixel_size_nm=0.25, probe_nm=0)
@@ -131,6 +147,7 @@ def test_a_drag_turns_about_the_axes_of_the_image():
         ({"size_nm": (3, 4)}, "size_nm has 2 lengths, expected 3 for a cuboid"),
         ({"shape": "sphere", "size_nm": (9,), "corners": {1: ("round", 1)}}, "corners are a cub"),
         ({"support": "wood"}, "support is 'wood', expected one of none, sphere, plate"),
+        ({"contamination_nm": -1.0}, "contamination_nm is -1, expected 0 nm or more"),
         ({"dwell_us": float("nan")}, "expected finite numbers, got nan"),
     ],
 )

@@ -97,6 +97,9 @@ def test_simulate_follows_the_widgets_and_saves_what_it_shows(reader, tmp_path):
     reader.says(f"{image.image[row, column]:.2f}")  # counts, where they moved as grey levels
     page.get_by_label("Support behind it").select_option("plate")
     reader.says("--support plate:30:C")
+    handle = page.locator('.bk-Slider:has-text("Contamination")').locator(".noUi-handle")
+    handle.press("ArrowRight")
+    reader.says("--contamination 0.1 --support plate:30:C")
 
 
 def read(reader, path):

@@ -52,6 +52,7 @@ _DOSE = (
     ("film_nm", "Carbon film [nm]", 0, 50, 0.5),
     ("roughness_nm", "Its roughness [nm]", 0, 5, 0.1),
 )
+_GROWN = (("contamination_nm", "Contamination on the particle [nm]", 0, 10, 0.1),)
 _SUPPORT = (("support_nm", "Diameter or thickness [nm]", 1, 120, 1),)
 _MOTION = (
     ("jitter_pm", "Row jitter [pm]", 0, 500, 5),
@@ -255,7 +256,8 @@ class _Page:
         listen(support, "value", lambda new: self._change(support=new))
         listen(support, "value", lambda new: more.update(visible=new != NONE))
         listen(material, "value", lambda new: self._change(support_material=new))
-        return group("Dose, film and support", *self._sliders(_DOSE), Row(support, material), more)
+        film, grown = self._sliders(_DOSE), self._sliders(_GROWN)
+        return group("Dose, film and support", *film, *grown, Row(support, material), more)
 
     def _motion_controls(self) -> UIElement:
         scene = self._scene

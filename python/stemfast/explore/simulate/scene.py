@@ -98,6 +98,8 @@ class Scene:
         Angle of a bright-field detector in place of it; 0 for none.
     film_nm, roughness_nm : float
         Of the carbon film.
+    contamination_nm : float
+        Thickness of the carbon that has grown on the particle.
     support : str
         One of `SUPPORTS`, which lies behind the particle.
     support_nm : float
@@ -113,7 +115,7 @@ class Scene:
     ------
     ValueError
         If shape or support are unknown, the shape has another number of lengths, corners are not a
-        cuboid's, or a plate would spin.
+        cuboid's, contamination is below 0, or a plate would spin.
 
     Examples
     --------
@@ -142,6 +144,7 @@ class Scene:
     bright_field_mrad: float = 0.0
     film_nm: float = 5.0
     roughness_nm: float = 0.0
+    contamination_nm: float = 0.0
     support: str = NONE
     support_nm: float = 30.0
     support_material: str = "C"
@@ -162,6 +165,10 @@ class Scene:
             raise ValueError(f"corners are a cuboid's, and the shape is {self.shape}")
         if self.support not in SUPPORTS:
             raise ValueError(f"support is {self.support!r}, expected one of {', '.join(SUPPORTS)}")
+        if self.contamination_nm < 0.0:
+            raise ValueError(
+                f"contamination_nm is {self.contamination_nm:g}, expected 0 nm or more"
+            )
         if self.support == "plate" and any(self.spin_rad_s):
             raise ValueError("support: a plate would spin with the particle, expected a sphere")
         for one in fields(self):
@@ -174,7 +181,7 @@ class Scene:
         object.__setattr__(self, "corners", MappingProxyType(edits))
 
     def particle(self) -> sf.Particle:
-        """The particle.
+        """The particle, without what has grown on it.
 
         Raises
         ------
@@ -194,6 +201,13 @@ class Scene:
                 return sf.HexagonalPrism(size[0], size[1], material=material)
         return BY_EDGE[self.shape](edge=size[0], material=material)  # type: ignore[call-arg]
 
+    def covered(self) -> sf.Particle:
+        """The particle with its contamination."""
+        particle = self.particle()
+        return (
+            sf.contaminated(particle, self.contamination_nm) if self.contamination_nm else particle
+        )
+
     def orientation(self) -> Rotation:
         """The pose: the turns about x, y and z, one after the other."""
         from scipy.spatial.transform import Rotation
@@ -208,7 +222,7 @@ class Scene:
         """The support, and the depth of its middle [nm]."""
         field_nm = self.pixels * self.pixel_size_nm
         return support_behind(
-            self.particle(), self.support, self.support_nm, self.support_material, field_nm
+            self.covered(), self.support, self.support_nm, self.support_material, field_nm
         )
 
     def specimen(self) -> sf.Specimen:
@@ -220,9 +234,9 @@ class Scene:
             If lengths or edits make none.
         """
         if self.support == NONE:
-            return sf.Specimen([self.particle()], [(0, 0, 0)], self.orientation())
+            return sf.Specimen([self.covered()], [(0, 0, 0)], self.orientation())
         return supported(
-            self.particle(),
+            self.covered(),
             self.orientation(),
             self.support,
             self.support_nm,
@@ -284,7 +298,7 @@ class Scene:
     def thickness_nm(self, taken: sf.Simulation) -> NDArray[np.float32]:
         """Thickness of the particle's material, without film and support, of an image [nm].
 
-        A support of the same material counts with it.
+        A support or contamination of the same material counts with it.
         """
         return taken.truth.thickness_nm[self.material]
 

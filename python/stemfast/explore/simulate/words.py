@@ -58,6 +58,8 @@ def command_line(scene: Scene, file: str = "image.tif") -> str:
     for axis, angle in zip("xyz", scene.turn_deg, strict=True):
         if angle:
             words += ["--turn", f"{axis}:{_number(angle)}"]
+    if scene.contamination_nm:
+        words += ["--contamination", _number(scene.contamination_nm)]
     if scene.support != NONE:
         size = _number(scene.support_nm)
         words += ["--support", f"{scene.support}:{size}:{scene.support_material}"]
@@ -101,6 +103,8 @@ def python_code(scene: Scene) -> str:
     if turns or supported:
         lines.append("from scipy.spatial.transform import Rotation")
     lines += ["", f"particle = {_particle(scene)}"]
+    if scene.contamination_nm:
+        lines.append(f"particle = sf.contaminated(particle, {_number(scene.contamination_nm)})")
     if turns:
         code = ""
         for axis, angle in turns:

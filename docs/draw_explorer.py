@@ -110,7 +110,7 @@ def tilts(folder: Path) -> None:
 
 
 PAGES = {
-    "Simulate": (simulate, 900),
+    "Simulate": (simulate, 990),
     "Read": (read, 1480),
     "Reconstruct": (reconstruct, 960),
     "Data sets and runs": (sets, 760),

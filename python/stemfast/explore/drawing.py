@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Drawing"]
 
 _SIDE = 312
+_STANDOFF = 15  # its title as high as those of images, which have a toolbar
 _DEG_PER_PX = 0.6
 _FACE = np.array([246, 197, 84])
 _OFF, _ON = "#ffffff", "#d1495b"
@@ -58,6 +59,7 @@ class Drawing:
             x_range=Range1d(-1, 1),
             y_range=Range1d(1, -1),
         )
+        self.figure.title.standoff = _STANDOFF
         self.figure.patches(
             "x",
             "y",
@@ -151,8 +153,8 @@ def _outlines(drawn: Wireframe, scale: float) -> Columns:
         "colour": ["#{:02x}{:02x}{:02x}".format(*map(int, shade)) for shade in shades]
         + ["#ffffff"] * behind,
         "solid": [1.0] * seen + [0.0] * behind,
-        "ink": ["#3a2c05"] * seen + ["#6b5a2a"] * behind,
-        "alpha": [1.0] * seen + [0.45] * behind,
+        "ink": ["#3a2c05"] * seen + ["#000000"] * behind,
+        "alpha": [1.0] * seen + [0.4] * behind,
         "dash": [[]] * seen + [[4, 4]] * behind,
         "width": [1.4] * seen + [1.0] * behind,
     }

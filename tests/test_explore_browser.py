@@ -102,6 +102,19 @@ def test_simulate_follows_the_widgets_and_saves_what_it_shows(reader, tmp_path):
     reader.says("--contamination 0.1 --support plate:30:C")
 
 
+def test_simulate_goes_on_after_a_setting_that_makes_no_image(reader):
+    reader.says("stemfast simulate image.tif")
+    inner, outer = (
+        reader.page.locator(f'.bk-Slider:has-text("Detector {end}")').locator(".noUi-handle")
+        for end in ("from", "to")
+    )
+    inner.press("End")
+    outer.press("Home")
+    reader.says("expected inner_mrad < outer_mrad, got inner_mrad=120 and outer_mrad=80")
+    outer.press("End")
+    reader.says("--inner-mrad 120 --outer-mrad 300")
+
+
 def read(reader, path):
     """Open a file on the page Read, with the finder that loads no network."""
     page = reader.page

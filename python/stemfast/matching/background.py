@@ -26,6 +26,7 @@ _MOST_LAG = 96
 _FEWEST_LAGS = 4
 _CLEAR = 3.0
 _HIDDEN = 0.2  # of the structure
+_MOST_ERROR = 0.15  # of the level
 _NO_FILM = "no film is seen between the particles"
 
 
@@ -95,7 +96,14 @@ def background(image: Image, film: Mask, blur_px: float) -> Background:
     change = np.array(slopes) * np.array(image.shape)
     reach = math.hypot(*change.tolist())
     gradient = told(reach, slope_sd * max(image.shape), "grey")
-    return Background(told(level, error, "grey"), gradient, roughness, correlation, hurst)
+    return Background(_known(told(level, error, "grey")), gradient, roughness, correlation, hurst)
+
+
+def _known(level: Estimate) -> Estimate:
+    """The level of the background, if what hides in it leaves it known well enough."""
+    if level.spread <= _MOST_ERROR * abs(level.number):
+        return level
+    return untold(f"particles that were not found hide in it: about {level}", level.unit)
 
 
 def _trimmed(values: NDArray[np.float64]) -> float:

@@ -44,8 +44,8 @@ _STARTS_PX2 = (0.1, 1.0, 5.0, 25.0, 80.0)
 _EDGE_SHARE, _EDGE_PX = 0.12, 0.06
 # Those of the spectrum's σ² beyond its fit: forms that are not turned at random, and what sampling
 # folds back [px²].
-_POROD_SHARE, _POROD_PX2 = 0.3, 0.12
-_STRUCTURE = 0.8  # of σ², times the structure of the background over the particles' height
+_POROD_SHARE, _POROD_PX2 = 0.4, 0.12
+_STRUCTURE = 2.0  # of σ², times the structure of the background over the particles' height
 _FRESNEL_SHARE = 0.4  # of σ²: bright fringes about edges in bright field
 _AGREE = 2.0
 _LEAST_NOISE_SD, _UNKNOWN_SD = 0.06, 0.3  # of the noise's variance, as shares

@@ -18,7 +18,7 @@ SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
 CPP := $(shell find cpp -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 PY := python tests bench examples
 
-.PHONY: help demo test check fuzz faults sanitize bench format docs docs-links architecture clean
+.PHONY: help demo test check style fuzz faults sanitize bench format docs docs-links architecture clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,15 +34,18 @@ demo: $(VENV)/.installed-train,io,viz
 	$(BIN)/stemfast demo
 
 # Each file of tests stays in one process: what it trains for all of its tests is trained once.
-test: check
+# tests/test_types.py runs mypy beside the others.
+test: style
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
 	    --no-loadscope-reorder --pyargs tests stemfast
 
-check: $(VENV)/.installed-test
+check: style
+	$(BIN)/mypy
+
+style: $(VENV)/.installed-test
 	$(BIN)/ruff check $(PY)
 	$(BIN)/ruff format --check $(PY)
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
-	$(BIN)/mypy
 
 # Atheris, which fuzzes the loaders, has wheels for Linux alone.
 fuzz: $(VENV)/.installed-fuzz

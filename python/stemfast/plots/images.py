@@ -87,7 +87,8 @@ def gallery(
     rows = math.ceil(len(arrays) / columns)
     height = rows * (_PANEL_INCHES + 0.2) + (0.35 if title else 0.0)
     figure = new_figure(columns * _PANEL_INCHES, height)
-    grid = figure.subplots(rows, columns, squeeze=False)
+    # Ticks are laid out even where axes are off.
+    grid = figure.subplots(rows, columns, squeeze=False, subplot_kw={"xticks": [], "yticks": []})
     for axes in grid.flat:
         axes.set_axis_off()
     for k, (axes, array, text) in enumerate(zip(grid.flat, arrays, titles, strict=False)):

@@ -354,8 +354,9 @@ def filled(make: Callable[[], nnx.Module], weights: dict[str, NDArray[Any]], fol
     expected = {name: variable.shape for name, (_, variable) in zip(names, empty, strict=True)}
     if {name: array.shape for name, array in weights.items()} != expected:
         raise ValueError(f"the weights in {folder} do not fit the architecture in {CONFIG_FILE}")
+    # Converted and placed by NumPy and JAX: jnp.asarray would compile a program for each shape.
     full = [
-        (path, variable.replace(jnp.asarray(weights[name], variable.dtype)))
+        (path, variable.replace(jax.device_put(weights[name].astype(variable.dtype))))
         for name, (path, variable) in zip(names, empty, strict=True)
     ]
     return nnx.merge(graph, nnx.from_flat_state(full))

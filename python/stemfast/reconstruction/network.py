@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -82,8 +83,9 @@ def _spins(
     return spins
 
 
+@cache
 def _load() -> Any:
-    """The network, or None. JAX takes seconds to load and is left alone where there is none."""
+    """The network, loaded once, or None, where JAX, which takes seconds to load, is left alone."""
     if not (Path(stemfast.__file__).parent / "weights" / NAME).is_dir():
         return None
     try:

@@ -14,6 +14,7 @@ COMPILED = {
 }
 #: Files that take half a minute and more begin first, so that no process ends long after another.
 LONG = (
+    "test_types.py",
     "test_ground_truth_run.py",
     "test_demo.py",
     "test_reconstruct_spin.py",

@@ -192,13 +192,19 @@ def _solved(seen: Floats, rates: Floats) -> Floats:
 
 def _climbed(seen: Floats, rates: Floats, start: Floats) -> Floats:
     """Expectation maximisation from `start`, within the simplex."""
-    shares: Floats = start / start.sum(axis=1, keepdims=True)
-    for _ in range(_STEPS):
+    result: Floats = start / start.sum(axis=1, keepdims=True)
+    going, shares = np.arange(len(result)), result
+    for step in range(1, _STEPS + 1):
         told = np.matmul(shares[:, None, :], rates)[:, 0, :]
         ratio = np.divide(seen, told, out=np.zeros_like(seen), where=told > 0.0)
-        step = np.matmul(rates, ratio[..., None])[..., 0]
-        after: Floats = shares * step
-        if np.abs(after - shares).max() < 1e-9:
-            return after
+        after: Floats = shares * np.matmul(rates, ratio[..., None])[..., 0]
+        moved = np.abs(after - shares).max(axis=1) >= 1e-9
         shares = after
-    return shares
+        # Most draws arrive early; the others go on without them.
+        if step % 20 == 0 or step == _STEPS or not moved.any():
+            result[going] = shares
+            going, shares = going[moved], shares[moved]
+            seen, rates = seen[moved], rates[moved]
+            if not len(going):
+                break
+    return result

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
@@ -109,8 +108,10 @@ class Run:
             own = leaf.addressable_data(0)
             if own.devices() != {jax.local_devices()[0]}:
                 return own
-            # Bound to no device, as weights of a file: the same programs read with either.
-            return jnp.asarray(np.array(own))
+            # Bound to no device, and placed by no program, as weights of a file: the same programs
+            # read with either.
+            placed: jax.Array = jax.device_put(np.array(own))
+            return placed
 
         graph, _ = nnx.split(self.model)
         return nnx.merge(graph, jax.tree.map(alone, state.average))

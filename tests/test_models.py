@@ -15,6 +15,7 @@ from stemfast.models.classifier import Reading
 from stemfast.models.config import Variant
 from stemfast.models.hessian import HessianStem, derivative_filters
 from stemfast.models.layers import Conv, GroupConv, Norm, group_tables, largest
+from stemfast.pretrained.novelty import features_and_logits
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -298,3 +299,35 @@ def test_a_binned_image_is_read_like_the_means_of_its_cells():
 def test_binning_that_does_not_fit_is_refused(side, binning):
     with pytest.raises(ValueError, match=rf"binning is {binning} for images of \({side}, {side}\)"):
         ClassifierConfig(n_classes=2, image_shape=(side, side), binning=binning)
+
+
+@pytest.mark.parametrize(("shape", "poses"), [((16, 20), 2), ((16, 20), 4), ((16, 16), 8)])
+def test_the_answer_is_the_mean_over_the_orientations(shape, poses):
+    config = ClassifierConfig(n_classes=3, image_shape=shape, widths=(4, 8), poses=poses)
+    model = Classifier(config, rngs=nnx.Rngs(3))
+    kernel = np.random.default_rng(0).normal(size=model.head.kernel[...].shape)
+    model.head.kernel[...] = jnp.asarray(kernel, jnp.float32)
+    batch = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
+    ways = [batch, batch[:, ::-1, ::-1], batch[:, ::-1], batch[:, :, ::-1]]
+    if poses == 8:
+        ways += [one.swapaxes(1, 2) for one in ways]
+    alone = [logits(model, one, poses=1) for one in ways[:poses]]
+    assert np.ptp(alone, axis=0).max() > 0.05
+    for way in ways[:poses]:
+        np.testing.assert_allclose(logits(model, way), np.mean(alone, axis=0), atol=1e-5)
+    seen, answer = features_and_logits(model, batch)
+    np.testing.assert_allclose(answer, np.mean(alone, axis=0), atol=1e-5)
+    np.testing.assert_array_equal(seen, features_and_logits(model, batch, poses=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_shape": (16, 20), "poses": 8}, r"poses is 8 for images of \(16, 20\) px"),
+        ({"image_shape": (16, 16), "poses": 2, "variant": "p4m"}, "poses is 2 for a p4m network"),
+        ({"image_shape": (16, 16), "poses": 3}, "poses"),
+    ],
+)
+def test_orientations_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ClassifierConfig(n_classes=3, widths=(8, 8), **settings)

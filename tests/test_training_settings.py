@@ -8,7 +8,7 @@ from flax import nnx
 
 from settings_read import reads_of
 from stemfast import training
-from stemfast.models import ClassifierConfig, make_classifier
+from stemfast.models import ClassifierConfig, logits, make_classifier
 from stemfast.training.experiment import Experiment, ModelSettings
 from stemfast.training.in_memory import TrainingSettings
 from stemfast.training.reconstruction.experiment import GroundTruthExperiment
@@ -35,11 +35,6 @@ def test_every_setting_of_training_in_memory_is_read():
     assert read == set(TrainingSettings.model_fields)
 
 
-@nnx.jit
-def features(model, image):
-    return model.features(image)
-
-
 @pytest.mark.parametrize("variant", ["plain", "hessian"])
 @pytest.mark.parametrize(
     "change",
@@ -51,6 +46,7 @@ def features(model, image):
         {"scales_px": (1.0, 2.0, 3.0)},
         {"corner_maps": (0,)},
         {"binning": 2},
+        {"poses": 8},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -67,8 +63,9 @@ def test_every_setting_of_a_network_changes_it_or_is_refused(variant, change):
         return [(path, value.shape) for path, value in weights]
 
     def answer(model):
-        image = np.random.default_rng(0).normal(size=(1, 32, 32, 1))
-        return np.asarray(features(model, image.astype(np.float32)))
+        # Its last layer begins as zero.
+        model.head.kernel[...] = np.random.default_rng(1).normal(size=model.head.kernel.shape)
+        return logits(model, np.random.default_rng(0).normal(size=(1, 32, 32)), batch_size=1)
 
     if variant == "plain" and "scales_px" in change:
         with pytest.raises(ValueError, match=r"model.scales_px is .* and has no effect"):

@@ -48,6 +48,10 @@ class ClassifierConfig(BaseModel):
     corner_maps : tuple of int
         Stages (0 is the first) that also say where they see whole and deformed corners, a help
         in training: :meth:`Classifier.read`.
+    poses : int
+        1, 2, 4 or 8: orientations of the image that the network reads once it is trained, of the
+        eight that quarter turns and mirrors give; the mean of their logits is the answer. 8 is for
+        square images.
     question : str, optional
         Question about the deformed corners of a cuboid: ``"deformed"``, ``"count"``,
         ``"pairs-cube"``, ``"pairs-cuboid"`` or ``"corners"``. Then the network finds the eight
@@ -71,12 +75,13 @@ class ClassifierConfig(BaseModel):
     scales_px: tuple[float, ...] = Field(default=(1.0, 1.8, 3.0), min_length=1)
     corner_maps: tuple[int, ...] = ()
     binning: Literal[1, 2, 4] = 1
+    poses: Literal[1, 2, 4, 8] = 1
     question: CornerQuestion | None = None
 
     def trunk(self) -> ClassifierConfig:
         """The convolutions of a network that finds corners."""
         shape = (READER_PX, READER_PX)
-        changes = {"question": None, "image_shape": shape, "binning": 1, "n_classes": 9}
+        changes = {"question": None, "image_shape": shape, "binning": 1, "n_classes": 9, "poses": 1}
         return self.model_copy(update=changes)
 
     @property
@@ -117,6 +122,16 @@ class ClassifierConfig(BaseModel):
             raise ValueError(
                 f"image_shape is {self.image_shape}: {self.variant} turns images by quarters and "
                 "needs square ones"
+            )
+        if self.poses == SYMMETRIES and self.image_shape[0] != self.image_shape[1]:
+            raise ValueError(
+                f"poses is {self.poses} for images of {self.image_shape} px, expected 1, 2 or 4 "
+                "where images are not square"
+            )
+        if self.symmetric and self.poses > 1:
+            raise ValueError(
+                f"poses is {self.poses} for a {self.variant} network, expected 1: its answer is "
+                "the same for all of them"
             )
         if any(
             side % self.binning or side // self.binning < SMALLEST_SIDE for side in self.image_shape

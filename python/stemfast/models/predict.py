@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.classifier import Classifier
 
-__all__ = ["check_images", "compiled", "logits", "probabilities", "softmax"]
+__all__ = ["batch_of", "check_images", "compiled", "logits", "posed", "probabilities", "softmax"]
 
 Answer = TypeVar("Answer")
+
+_FEW, _MANY = 32, 256
 
 
 def compiled(read: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -87,13 +89,42 @@ def check_images(images: ArrayLike, image_shape: tuple[int, int]) -> NDArray[np.
     return array
 
 
+def batch_of(n: int) -> int:
+    """Images to compute at once of n: two sizes, as each is a program to compile."""
+    return _FEW if n <= 4 * _FEW else _MANY
+
+
+def posed(images: NDArray[np.float32], poses: int) -> Iterator[NDArray[np.float32]]:
+    """Images (N, H, W) in the first orientations of eight.
+
+    As they are, turned by a half, mirrored up and down, mirrored left and right; then the same
+    transposed, which square images can be.
+
+    Parameters
+    ----------
+    images : (N, H, W) float32
+    poses : int
+        1 … 8.
+
+    Examples
+    --------
+    >>> [image[0].tolist() for image in posed(np.float32([[[1, 2], [3, 4]]]), 3)]
+    [[[1.0, 2.0], [3.0, 4.0]], [[4.0, 3.0], [2.0, 1.0]], [[3.0, 4.0], [1.0, 2.0]]]
+    """
+    for base in (images, images.transpose(0, 2, 1))[: 1 + (poses > 4)]:
+        for down, along in ((1, 1), (-1, -1), (-1, 1), (1, -1))[:poses]:
+            yield base[:, ::down, ::along]
+
+
 @compiled
 def _forward(model: Classifier, batch: jax.Array) -> jax.Array:
     return model(batch)
 
 
-def logits(model: Classifier, images: ArrayLike, *, batch_size: int = 256) -> NDArray[np.float32]:
-    """Logits of every image.
+def logits(
+    model: Classifier, images: ArrayLike, *, poses: int | None = None, batch_size: int | None = None
+) -> NDArray[np.float32]:
+    """Logits of every image, the mean over the orientations that the network reads.
 
     Parameters
     ----------
@@ -101,8 +132,11 @@ def logits(model: Classifier, images: ArrayLike, *, batch_size: int = 256) -> ND
         The network.
     images : array_like, (N, H, W)
         Images of the shape the network was made for, in any unit.
-    batch_size : int
-        Images computed at once; the answer does not depend on it.
+    poses : int, optional
+        Orientations to read; by default as many as the network's ``config.poses``.
+    batch_size : int, optional
+        Images computed at once; the answer does not depend on it. By default 32 for some ten or
+        hundred images, 256 for more.
 
     Returns
     -------
@@ -113,21 +147,30 @@ def logits(model: Classifier, images: ArrayLike, *, batch_size: int = 256) -> ND
     ValueError, TypeError
         As :func:`check_images`; also if `batch_size` is below 1.
     """
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
     array = check_images(images, model.config.image_shape)
-    out = np.empty((len(array), model.config.n_classes), dtype=np.float32)
+    batch_size = batch_size or batch_of(len(array))
+    poses = model.config.poses if poses is None else poses
+    out = np.zeros((len(array), model.config.n_classes), dtype=np.float32)
     for start in range(0, len(array), batch_size):
         batch = np.asarray(array[start : start + batch_size], dtype=np.float32)
         # The last batch is filled up so that one compiled program serves them all.
-        filled = np.concatenate([batch, np.zeros((batch_size - len(batch), *batch.shape[1:]))])
-        answer = _forward(model, jnp.asarray(filled[..., None], dtype=jnp.float32))
-        out[start : start + len(batch)] = np.asarray(answer)[: len(batch)]
+        filled = np.zeros((batch_size, *batch.shape[1:], 1), np.float32)
+        for pose in posed(batch, poses):
+            filled[: len(batch), ..., 0] = pose
+            answer = _forward(model, jnp.asarray(filled))
+            out[start : start + len(batch)] += np.asarray(answer)[: len(batch)]
+    out /= np.float32(poses)
     return out
 
 
 def probabilities(
-    model: Classifier, images: ArrayLike, *, temperature: float = 1.0, batch_size: int = 256
+    model: Classifier,
+    images: ArrayLike,
+    *,
+    temperature: float = 1.0,
+    batch_size: int | None = None,
 ) -> NDArray[np.float64]:
     """Class probabilities of every image: softmax(logits / temperature).
 
@@ -139,7 +182,7 @@ def probabilities(
         Images of the shape the network was made for, in any unit.
     temperature : float
         Positive number that calibrates the network (Guo et al. 2017, arXiv:1706.04599).
-    batch_size : int
+    batch_size : int, optional
         Images computed at once.
 
     Returns

@@ -315,7 +315,8 @@ class TrainedClassifier:
                 "this network was stored without what it learnt from is like, so it cannot say "
                 "whether an image is unlike that: examples/add_novelty.py adds it"
             )
-        return self.novelty_model.novelty(features_and_logits(self.model, images)[0], images)
+        features, _ = features_and_logits(self.model, images, poses=1)
+        return self.novelty_model.novelty(features, images)
 
 
 def save(directory: str | Path, trained: TrainedClassifier) -> None:

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.models.predict import check_images, compiled
+from stemfast.models.predict import batch_of, check_images, compiled, posed
 from stemfast.pretrained.class_gaussians import ClassGaussians
 
 if TYPE_CHECKING:
@@ -139,16 +139,21 @@ def _features_and_logits(model: Classifier, batch: jax.Array) -> tuple[jax.Array
 
 
 def features_and_logits(
-    model: Classifier, images: ArrayLike, *, batch_size: int = 256
+    model: Classifier, images: ArrayLike, *, poses: int | None = None, batch_size: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Features (N, F) of the last layer for images, and logits (N, C).
+
+    Where the network reads several orientations, features are those of the image as it is, and
+    logits the mean over all.
 
     Parameters
     ----------
     model : Classifier
     images : (N, H, W) array_like
-    batch_size : int
-        Images that the network reads at once.
+    poses : int, optional
+        Orientations to read; by default as many as the network's ``config.poses``.
+    batch_size : int, optional
+        Images that the network reads at once; by default as :func:`stemfast.models.logits`.
 
     Raises
     ------
@@ -156,15 +161,21 @@ def features_and_logits(
         As :func:`stemfast.models.check_images`.
     """
     array = check_images(images, model.config.image_shape)
+    batch_size = batch_size or batch_of(len(array))
+    poses = model.config.poses if poses is None else poses
     features, logits = [], []
     for start in range(0, len(array), batch_size):
         batch = np.asarray(array[start : start + batch_size], dtype=np.float32)
         # One compiled program serves all batches.
         filled = np.zeros((batch_size, *batch.shape[1:], 1), np.float32)
-        filled[: len(batch), ..., 0] = batch
-        seen, table = _features_and_logits(model, jnp.asarray(filled))
-        features.append(np.asarray(seen)[: len(batch)])
-        logits.append(np.asarray(table)[: len(batch)])
+        tables = []
+        for number, pose in enumerate(posed(batch, poses)):
+            filled[: len(batch), ..., 0] = pose
+            seen, table = _features_and_logits(model, jnp.asarray(filled))
+            tables.append(np.asarray(table)[: len(batch)])
+            if number == 0:
+                features.append(np.asarray(seen)[: len(batch)])
+        logits.append(np.mean(tables, axis=0))
     if not features:
         inputs, outputs = model.head.in_features, model.head.out_features
         return np.empty((0, inputs), np.float32), np.empty((0, outputs), np.float32)

@@ -41,6 +41,7 @@ class ModelSettings(Frozen):
     scales_px: tuple[float, ...] = (1.0, 1.8, 3.0)
     corner_maps: tuple[int, ...] = ()
     binning: int = 1
+    poses: int = 1
     reader: bool = False
 
     def architecture(self) -> dict[str, Any]:

@@ -17,10 +17,14 @@ from stemfast.training import log as metrics
 from stemfast.training.step import State
 
 if TYPE_CHECKING:
-    from stemfast.models import ClassifierConfig
+    from pathlib import Path
+
+    from stemfast.models import Classifier, ClassifierConfig
+    from stemfast.recipes import Recipe
+    from stemfast.training.experiment import Experiment
     from stemfast.training.task import Run
 
-__all__ = ["card_text", "finish", "origin_lines", "row", "write_figures"]
+__all__ = ["card_text", "finish", "origin_lines", "row", "store", "write_figures"]
 
 
 def finish(run: Run, state: State, seconds: float) -> Judgement:
@@ -34,46 +38,57 @@ def finish(run: Run, state: State, seconds: float) -> Judgement:
     seconds : float
         Training took [s].
     """
-    experiment, recipe = run.experiment, run.recipe
+    record = {
+        **run.record,
+        "images_seen": int(state.step) * run.experiment.batch_size,
+        "seconds": seconds,
+    }
     model = rounded_to_float16(run.averaged(state))
+    found = store(run.folder, model, run.experiment, run.recipe, record, run.n_threads)
+    write_figures(run, found)
+    return found
+
+
+def store(
+    folder: Path,
+    model: Classifier,
+    experiment: Experiment,
+    recipe: Recipe,
+    record: dict[str, Any],
+    n_threads: int = 0,
+) -> Judgement:
+    """Calibrate a network, judge it, and write it with its card.
+
+    Parameters
+    ----------
+    folder : Path
+    model : Classifier
+    experiment : Experiment
+        Its numbers of validation and test images, and its seed.
+    recipe : Recipe
+        Of these images.
+    record : dict
+        What the card says of the training.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+    """
+    seed, images = experiment.seed, experiment.validation_images
     table, labels = answers(
-        model,
-        recipe,
-        seed=experiment.seed,
-        split="validation",
-        images=experiment.validation_images,
-        n_threads=run.n_threads,
+        model, recipe, seed=seed, split="validation", images=images, n_threads=n_threads
     )
     temperature = fit_temperature(table, labels)
     trained = weights.TrainedClassifier(
         model,
         recipe.class_names,
         temperature,
-        {
-            **run.record,
-            "images_seen": int(state.step) * experiment.batch_size,
-            "seconds": seconds,
-        },
-        learnt_range.measure(
-            model,
-            recipe,
-            seed=experiment.seed,
-            images=experiment.validation_images,
-            n_threads=run.n_threads,
-        ),
+        dict(record),
+        learnt_range.measure(model, recipe, seed=seed, images=images, n_threads=n_threads),
         calibrate(softmax(table, temperature), labels),
     )
-    found = judge(
-        trained,
-        recipe,
-        seed=experiment.seed,
-        images=experiment.test_images,
-        n_threads=run.n_threads,
-    )
+    found = judge(trained, recipe, seed=seed, images=experiment.test_images, n_threads=n_threads)
     trained.card["test"] = found.to_dict()
-    weights.save(run.folder, trained)
-    write_figures(run, found)
-    atomic.write_text(run.folder / "model_card.md", card_text(trained))
+    weights.save(folder, trained)
+    atomic.write_text(folder / "model_card.md", card_text(trained))
     return found
 
 
@@ -141,7 +156,7 @@ def card_text(trained: weights.TrainedClassifier) -> str:
         f"({made['images_seen'] / made['seconds']:.0f} images/s with their simulation).",
         *origin_lines(made.get("started_from")),
         f"- Network: {config.variant}, widths {_list(config.widths)}, {config.blocks} blocks a "
-        f"stage{_corners(config)}, {made['parameters']:,} weights.",
+        f"stage{_corners(config)}{_poses(config)}, {made['parameters']:,} weights.",
         f"- Images: recipe `{experiment['recipe']}`, seed {experiment['seed']}; training, "
         "validation and test scenes come from ranges that never meet.",
         "",
@@ -178,6 +193,10 @@ def origin_lines(origin: dict[str, Any] | None) -> list[str]:
 
 def _corners(config: ClassifierConfig) -> str:
     return "" if config.question is None else ", corners found and looked at one by one"
+
+
+def _poses(config: ClassifierConfig) -> str:
+    return "" if config.poses == 1 else f", read in {config.poses} orientations"
 
 
 def row(name: str, share: float, interval: list[float], digits: int = 1) -> str:

@@ -67,7 +67,7 @@ def novelty_of(
     """
     features, textures, labels = [], [], []
     for images, own in batches:
-        features.append(features_and_logits(model, images)[0])
+        features.append(features_and_logits(model, images, poses=1)[0])
         textures.append(texture(images))
         labels.append(own)
     truth = np.concatenate(labels)

@@ -78,7 +78,7 @@ def of_steps(seen: Sequence[Seen], experiment: Experiment, done: int) -> dict[st
 def of_validation(
     model: Classifier, images: NDArray[Any], labels: NDArray[np.int64]
 ) -> dict[str, float]:
-    """Loss and accuracy of a network on images that it does not learn from.
+    """Loss and accuracy of a network on images that it does not learn from, each read once.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def of_validation(
     images : (N, H, W) array
     labels : (N,) int64
     """
-    table = logits(model, images).astype(np.float64)
+    table = logits(model, images, poses=1).astype(np.float64)
     surprise = np.logaddexp.reduce(table, axis=1) - table[np.arange(len(table)), labels]
     return {
         "validation_loss": float(surprise.mean()),

@@ -93,7 +93,7 @@ def _check_alike(target: Any, source: Any, name: str) -> bool:
     ours, theirs = (
         one.trunk.config if isinstance(one, ViewReader) else one.config for one in (target, source)
     )
-    free = ("n_classes", "image_shape", "binning")
+    free = ("n_classes", "image_shape", "binning", "poses")
     differ = [
         key
         for key in ClassifierConfig.model_fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -132,17 +133,48 @@ def print_beyond() -> None:
         print(f"{element}, {energy} keV, {edges}, {LIGHT[light]}, {nm} nm: {ratio:.3f}")
     apart = []
     for element, energy in dict.fromkeys(tuple(name.split("_")[:2]) for name in kept):
-        a, b = arrangements(kept, element, int(energy))
+        names = arrangements(kept, element, int(energy))
         for light in ILLUMINATION:
-            one, other = (
-                kept[f"{name}_{light}"][:2, 1:] / kept[f"{name}_thickness_nm"][1:]
-                for name in (a, b)
+            each = np.array(
+                [kept[f"{n}_{light}"][:2, 1:] / kept[f"{n}_thickness_nm"][1:] for n in names]
             )
-            apart.append((one - other) / (one + other))
+            apart.append(each.std(axis=0, ddof=1) / each.mean(axis=0) / math.sqrt(len(each)))
     for name, planes in (("below", slice(FROM_NM - 1)), ("from", slice(FROM_NM - 1, None))):
-        part = 100 * np.abs(np.concatenate(apart)[:, planes])
-        most = f"rms {np.sqrt(np.mean(part**2)):.1f} %, at most {part.max():.1f} %"
-        print(f"one of two arrangements, {name} {FROM_NM} nm: {most}")
+        part = 100 * np.concatenate(apart)[:, planes]
+        print(
+            f"standard error of the mean over arrangements, {name} {FROM_NM} nm: "
+            f"{np.sqrt(np.mean(part**2)):.1f} %, at most {part.max():.1f} %"
+        )
+
+
+def thin() -> dict[tuple[str, int, int], tuple[Array, Array]]:
+    """Ratios in the cone at 1, 2 … nm over all arrangements of a thin slab, and standard errors.
+
+    By element, energy [keV] and detector.
+    """
+    slabs, more, found = load("slabs"), load("thin"), {}
+    for element, energy in dict.fromkeys(tuple(name.split("_")[:2]) for name in more):
+        for detector in (0, 1):
+            each = np.array(
+                [
+                    comparison.ours(element, int(energy), detector, ILLUMINATION["cone"], depth)
+                    / kept[f"{name}_cone"][detector, 1 : len(depth) + 1]
+                    for kept in (slabs, more)
+                    for name in arrangements(kept, element, int(energy))
+                    for depth in [kept[f"{name}_thickness_nm"][1 : int(comparison.THIN_NM) + 1]]
+                ]
+            )
+            error = each.std(axis=0, ddof=1) / math.sqrt(len(each))
+            found[element, int(energy), detector] = each.mean(axis=0), error
+    return found
+
+
+def print_thin() -> None:
+    """Thin slabs with more arrangements of the atoms."""
+    for (element, energy, detector), (ratio, error) in thin().items():
+        edges = "{:.0f}–{:.0f}".format(*comparison.DETECTORS_MRAD[detector])
+        cells = " | ".join(f"{r:.3f} ± {e:.3f}" for r, e in zip(ratio, error, strict=True))
+        print(f"| {element}, {energy} keV, {edges} | {cells} |")
 
 
 def print_image() -> None:
@@ -162,7 +194,7 @@ def print_image() -> None:
 
 def print_all() -> None:
     """Print all numbers."""
-    for part in (print_atom, print_slabs, print_others, print_beyond, print_image):
+    for part in (print_atom, print_slabs, print_others, print_beyond, print_thin, print_image):
         part()
         print()
 

@@ -55,14 +55,14 @@ def test_one_atom_that_abtem_computed_has_our_cross_section(figure):
         assert ours < 0.9 * kept["rutherford_nm2"][i]
 
 
-# Two arrangements of the atoms and four places leave 1 … 2 % of statistics, more below 5 nm.
+# Four arrangements of the atoms and four places leave 0.8 % of statistics, 1.5 % below 5 nm.
 @pytest.mark.parametrize("light", ["parallel", "cone"])
 @pytest.mark.parametrize("detector", [0, 1])
 @pytest.mark.parametrize("element", ["C", "Si", "Cu", "Ag", "Au"])
 def test_slabs_that_abtem_computed_at_200_kev(figure, element, detector, light):
     found = figure.ratios(figure.load("slabs"), element, 200, detector, light)
-    assert np.abs(found[1:] - 1).max() < 0.065
-    assert np.abs(found[4:] - 1).max() < (0.05 if detector == 0 else 0.055)
+    assert np.abs(found - 1).max() < 0.07
+    assert np.abs(found[4:] - 1).max() < (0.05 if detector == 0 else 0.052)
     assert abs(found[4:].mean() - 1) < 0.03
 
 
@@ -72,15 +72,25 @@ def test_slabs_that_abtem_computed_at_200_kev(figure, element, detector, light):
 @pytest.mark.parametrize("element", ["C", "Cu", "Au"])
 def test_slabs_that_abtem_computed_at_other_energies(figure, element, energy, detector, light):
     found = figure.ratios(figure.load("slabs"), element, energy, detector, light)
-    assert np.abs(found[4:] - 1).max() < 0.055
-    assert abs(found[4:].mean() - 1) < 0.035
+    assert np.abs(found[4:] - 1).max() < 0.05
+    assert abs(found[4:].mean() - 1) < 0.03
 
 
 def test_dark_fields_that_abtem_computed_are_within_five_per_cent(figure):
     beyond = figure.beyond(figure.load("slabs"))
-    assert len(beyond) <= 10  # of 1,760
-    assert sum(nm >= 5 for *_, nm, _ in beyond) <= 2
-    assert max(abs(ratio - 1) for *_, ratio in beyond) < 0.066
+    assert len(beyond) <= 7  # of 1,760
+    assert sum(nm > 2 for *_, nm, _ in beyond) <= 1
+    assert max(abs(ratio - 1) for *_, ratio in beyond) < 0.069
+
+
+def test_more_arrangements_of_thin_slabs_leave_one_beyond_five_per_cent(figure):
+    """Few atoms scatter in a thin slab: what four arrangements leave in doubt, twelve tell."""
+    thin, far = figure.thin(), figure.beyond(figure.load("slabs"))
+    assert {(element, energy, detector) for element, energy, detector, *_ in far} <= set(thin)
+    found = np.array([ratio for ratio, _ in thin.values()])
+    assert (np.abs(found - 1) > 0.05).sum() <= 1
+    assert np.abs(found - 1).max() < 0.054
+    assert max(error.max() for _, error in thin.values()) < 0.03
 
 
 @pytest.mark.parametrize("element", ["C", "Si", "Cu", "Ag", "Au"])

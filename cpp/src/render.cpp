@@ -2,7 +2,6 @@
 #include "stemfast/render.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -46,16 +45,13 @@ std::size_t plane_count(const RecordingTable& recording) {
   return any(recording.tail_fraction) || any(recording.decay) ? 2 : 1;
 }
 
-// over(n, work) calls work(member, Range) for all of 0 … n − 1, in one piece or in bands shared out among
-// a team, and waits for its end. What is called so works on many pixels; were it compiled in place, each
-// pixel type would have a copy of every stage.
-using Work = std::function<void(ImageStages&, Range)>;
-using Over = std::function<void(std::int64_t, const Work&)>;
-
-// The steps of one image up to its record, which counts electrons unless their mean is asked for.
-void expect_image(std::int64_t image, ImageStages& own, const Planes& planes, bool counted,
-                  const Over& over) {
-  const auto over_rows = [&](const auto& step) { over(planes.signal.rows, std::ref(step)); };
+// All steps of one image. `team` has worked on it when this returns; over(n, work) calls work(member, Range)
+// for all of 0 … n − 1, in one piece or in bands shared out among the team, and waits for its end.
+template <class Level, class Over>
+void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& planes, Level* out,
+                std::int64_t* clipped, const Over& over) {
+  ImageStages& own = team.front();
+  const auto over_rows = [&](const auto& step) { over(planes.signal.rows, step); };
   if (own.has_depth(image)) {
     const FocusSlabs slabs = own.focus_slabs(image);
     for (std::int64_t k = 0; k < slabs.count(); ++k) {
@@ -66,23 +62,15 @@ void expect_image(std::int64_t image, ImageStages& own, const Planes& planes, bo
     over_rows([&](ImageStages& stages, Range band) { stages.expect(image, band, planes); });
   }
   if (own.has_tail(image)) {
-    own.spread(image, planes, [&](std::int64_t n, const std::function<void(Range)>& work) {
+    own.spread(image, planes, [&](std::int64_t n, const auto& work) {
       over(n, [&](ImageStages&, Range part) { work(part); });
     });
   }
-  if (counted && own.glows(image)) {
+  if (!std::is_same_v<Level, Expected> && own.glows(image)) {
     over_rows([&](ImageStages& stages, Range band) { stages.collect(image, band, planes); });
     own.fade(image, planes);
   }
-}
-
-// All steps of one image. `team` has worked on it when this returns.
-template <class Level>
-void take_image(std::int64_t image, std::span<ImageStages> team, const Planes& planes, Level* out,
-                std::int64_t* clipped, const Over& over) {
-  expect_image(image, team.front(), planes, !std::is_same_v<Level, Expected>, over);
-  const auto record = [&](ImageStages& stages, Range band) { stages.record(image, band, planes, out); };
-  over(planes.signal.rows, std::ref(record));
+  over_rows([&](ImageStages& stages, Range band) { stages.record(image, band, planes, out); });
   for (ImageStages& stages : team) {
     const Clipped c = stages.take_clipped();
     clipped[2 * image] += c.above;
@@ -114,14 +102,14 @@ void simulate_as(const Batch& batch, const RecordingTable& recording, Engine eng
                  [&](int thread, std::int64_t begin, std::int64_t end) {
                    const auto t = static_cast<std::size_t>(thread);
                    ImageStages& own = stages[t];
-                   const Over at_once = [&](std::int64_t n, const Work& work) { work(own, Range{0, n}); };
+                   const auto at_once = [&](std::int64_t n, const auto& work) { work(own, Range{0, n}); };
                    for (std::int64_t i = begin; i < end; ++i) {
                      take_image(i, {&own, 1}, planes_of(t), out + i * rows * columns, clipped, at_once);
                    }
                  });
     return;
   }
-  const Over in_bands = [&](std::int64_t n, const Work& work) {
+  const auto in_bands = [&](std::int64_t n, const auto& work) {
     const std::int64_t chunk = std::max<std::int64_t>(1, n / (8 * execution.n_threads));
     parallel_for(n, chunk, execution.n_threads, execution.stop,
                  [&](int thread, std::int64_t begin, std::int64_t end) {

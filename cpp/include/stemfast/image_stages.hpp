@@ -109,8 +109,9 @@ class ImageStages {
     return recording_.tail_fraction[static_cast<std::size_t>(image)] > 0.0;
   }
 
-  // The image's signal with the whole probe, its tail included.
-  void spread(std::int64_t image, const Planes& planes, const LorentzianTail::Share& share) {
+  // The image's signal with the whole probe, its tail included; share(n, work) as in LorentzianTail.
+  template <class Share>
+  void spread(std::int64_t image, const Planes& planes, const Share& share) {
     const auto i = static_cast<std::size_t>(image);
     const std::int64_t rows = batch_.scan.rows, columns = batch_.scan.columns;
     prepare(image);

@@ -13,7 +13,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "stemfast/elementary.hpp"
@@ -27,10 +26,6 @@ inline namespace STEMFAST_ISA {
 
 class LorentzianTail {
  public:
-  // Hands out work on rows: share(n, work) calls work(Range) for all of 0 … n − 1, in any pieces, and waits.
-  using Work = std::function<void(Range)>;
-  using Share = std::function<void(std::int64_t, const Work&)>;
-
   // gamma in pixels.
   void set(double gamma, std::int64_t rows, std::int64_t columns) {
     if (rows != rows_ || columns != columns_) build_levels(rows, columns);
@@ -39,7 +34,9 @@ class LorentzianTail {
     set_weights();
   }
 
-  // field = (1 − fraction)·field + fraction·(L ∗ field), the field mirrored past its edges.
+  // field = (1 − fraction)·field + fraction·(L ∗ field), the field mirrored past its edges. Work on rows is
+  // handed out by share(n, work): it calls work(Range) for all of 0 … n − 1, in any pieces, and waits.
+  template <class Share>
   void add_to(const ImageView<float>& field, float fraction, const Share& share) {
     tail_.assign(static_cast<std::size_t>(rows_ * columns_), 0.0f);
     add_narrow(field, share);
@@ -144,6 +141,7 @@ class LorentzianTail {
     }
   }
 
+  template <class Share>
   void add_narrow(const ImageView<float>& field, const Share& share) {
     if (narrow_.empty()) return;
     first_.resize(tail_.size());
@@ -169,12 +167,13 @@ class LorentzianTail {
   }
 
   // Small fields are not worth handing out: a team's meeting costs more.
-  template <class Some>
-  static void if_many(std::int64_t rows, std::int64_t columns, const Share& share, const Some& work) {
+  template <class Share, class Work>
+  static void if_many(std::int64_t rows, std::int64_t columns, const Share& share, const Work& work) {
     if (rows * columns < (std::int64_t{1} << 18)) return work(Range{0, rows});
-    share(rows, std::ref(work));
+    share(rows, work);
   }
 
+  template <class Share>
   void add_wide(const ImageView<float>& field, const Share& share) {
     if (levels_.empty()) return;
     const auto resample = [&](const Resampling& how, const std::vector<float>& in, std::int64_t columns,

@@ -8,6 +8,8 @@ tutorials are notebooks kept as Markdown, which the build executes (MyST-NB).
 from __future__ import annotations
 
 import sys
+import tempfile
+import urllib.request
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,37 @@ extensions = [
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
+
+#: Sites that types of the reference link to.
+SITES: dict[str, str] = {
+    "python": "https://docs.python.org/3/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "scipy": "https://docs.scipy.org/doc/scipy/",
+}
+
+
+_KEPT = tempfile.TemporaryDirectory(prefix="inventories-")
+
+
+def inventories() -> dict[str, tuple[str, str]]:
+    """Inventories of the sites, none where one cannot be reached: a build needs no network."""
+    found = {}
+    for name, site in SITES.items():
+        file = Path(_KEPT.name) / f"{name}.inv"
+        try:
+            with urllib.request.urlopen(f"{site}objects.inv", timeout=10) as answer:
+                file.write_bytes(answer.read())
+        except OSError:
+            return {}
+        found[name] = (site, str(file))
+    return found
+
+
+intersphinx_mapping = inventories()
 
 # Warnings are errors: every link to a page, a heading or a name must lead somewhere.
 nitpicky = True
@@ -46,6 +76,13 @@ nb_execution_timeout = 900  # seconds a cell: a bound for one that hangs on a bu
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc gives types in words, with shapes and units
 autodoc_preserve_defaults = True
+numpydoc_xref_param_type = bool(intersphinx_mapping)
+numpydoc_xref_aliases = {
+    "Path": "pathlib.Path",
+    "Generator": "numpy.random.Generator",
+    "Rotation": "scipy.spatial.transform.Rotation",
+}
+numpydoc_xref_ignore = "all"  # words of a type that are no name
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 

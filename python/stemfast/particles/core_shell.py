@@ -171,7 +171,7 @@ def contaminated(
         Of any shape. One that is not convex is covered as its convex hull.
     thickness_nm : float
         Thickness of the layer on faces [nm]; over corners and edges it is thicker
-        (:func:`stemfast.particles.geometry.layer.covered`). An ellipsoid is covered by one whose
+        (`stemfast.particles.geometry.layer.covered`). An ellipsoid is covered by one whose
         semi-axes are longer by this much, thinner between its axes.
     material : str or Material
         What the layer is made of.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import json
+import pkgutil
 import re
 import shlex
 import tomllib
@@ -78,6 +80,33 @@ def test_every_public_name_is_in_the_reference():
     by_module = {"Material": "materials"}
     missing = {by_module.get(name, name) for name in sf.__all__} - documented
     assert missing == {"__version__"}
+
+
+def documented() -> dict[str, object]:
+    """Objects that the reference takes from docstrings, by the name it gives them."""
+    found: dict[str, object] = {}
+    pattern = re.compile(r"^\.\. auto(\w+):: (stemfast[\w.]*)", flags=re.MULTILINE)
+    for kind, name in pattern.findall("\n".join(PAGES.values())):
+        found[name] = entry = pkgutil.resolve_name(name)
+        if kind == "module":
+            public = getattr(entry, "__all__", None) or [n for n in vars(entry) if n[0] != "_"]
+            found |= {f"{name}.{part}": getattr(entry, part) for part in public}
+    for name, entry in list(found.items()):
+        if inspect.isclass(entry):
+            found |= {f"{name}.{part}": member for part, member in vars(entry).items()}
+    return found
+
+
+def test_links_of_docstrings_lead_to_names_in_the_reference():
+    """The tests build no site, where a link to a name without a page is an error."""
+    names, link = documented(), re.compile(r":[a-z]+:`~?(stemfast[\w.]*)`")
+    lost = {
+        (name, target)
+        for name, entry in names.items()
+        for target in link.findall(getattr(entry, "__doc__", "") or "")
+        if target not in names
+    }
+    assert not lost
 
 
 FENCED = re.compile(r"^```(\S*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)

@@ -205,7 +205,7 @@ def test_work_of_a_closed_tab_stops_but_not_of_one_that_was_reloaded():
 
 
 class Document:
-    """What a pace asks of a document, called by hand."""
+    """Document of a pace whose callbacks are called by hand."""
 
     def __init__(self):
         self.ticks, self.timers = [], []

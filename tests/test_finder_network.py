@@ -32,7 +32,7 @@ def star(centre, radius, score=1.0):
 
 @dataclass
 class SeenBefore:
-    """What the network sees of an image, all of it at hand."""
+    """Channels of an image for the network, all of them at hand."""
 
     channels: np.ndarray
 
@@ -152,7 +152,7 @@ def test_rows_are_seen_as_in_the_whole_image(sign):
 
 
 def test_specks_of_a_large_image_are_those_of_its_strips(monkeypatch):
-    """Whether a speck stands out does not depend on how the image is cut into strips."""
+    """Specks stand out alike however the image is cut into strips."""
     rng = np.random.default_rng(6)
     image = rng.normal(size=(900, 700)).astype(np.float32)
     centre = rng.uniform((120, 20), (780, 680), (60, 2))

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONTRASTS", "Contrast", "Detection", "pixels_of_labels", "renumber"]
+__all__ = ["CONTRASTS", "Contrast", "Detection", "keep_labels", "pixels_of_labels"]
 
 Contrast = Literal["bright", "dark"]
 #: What a caller can say of the contrast.
@@ -31,17 +31,26 @@ def pixels_of_labels(labels: NDArray[np.int32], n: int) -> NDArray[np.int64]:
     return count
 
 
-def renumber(labels: NDArray[np.int32], number: NDArray[np.int32]) -> None:
-    """Give each label its new number, in place and row by row.
+def keep_labels(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> None:
+    """Number some of the labels from 1 again and clear the others, in place and row by row.
+
+    Parameters
+    ----------
+    labels : (rows, columns) int32
+        0 … n.
+    kept : (n,) bool
+        True for the labels 1 … n that stay.
 
     Examples
     --------
-    >>> labels = np.array([[0, 2], [2, 0]], np.int32)
-    >>> renumber(labels, np.array([0, 0, 1], np.int32))
+    >>> labels = np.array([[0, 2], [2, 1]], np.int32)
+    >>> keep_labels(labels, np.array([False, True]))
     >>> labels
     array([[0, 1],
            [1, 0]], dtype=int32)
     """
+    number = np.zeros(len(kept) + 1, np.int32)
+    number[1:][kept] = np.arange(1, np.count_nonzero(kept) + 1)
     for row in labels:
         np.take(number, row, out=row, mode="clip")
 
@@ -99,8 +108,6 @@ class Detection:
         ----------
         which : ndarray of bool, shape (n,)
         """
-        number = np.zeros(len(self) + 1, np.int32)
-        number[1:][which] = np.arange(1, np.count_nonzero(which) + 1)
-        return Detection(
-            number[self.labels], self.confidence[which], self.overlapped[which], self.contrast
-        )
+        labels = self.labels.copy()
+        keep_labels(labels, which)
+        return Detection(labels, self.confidence[which], self.overlapped[which], self.contrast)

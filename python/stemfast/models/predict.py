@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.classifier import Classifier
 
-__all__ = ["batch_of", "check_images", "compiled", "logits", "posed", "probabilities", "softmax"]
+__all__ = ["batches", "check_images", "compiled", "logits", "posed", "probabilities", "softmax"]
 
 Answer = TypeVar("Answer")
 
@@ -89,11 +89,6 @@ def check_images(images: ArrayLike, image_shape: tuple[int, int]) -> NDArray[np.
     return array
 
 
-def batch_of(n: int) -> int:
-    """Images to compute at once of n: two sizes, as each is a program to compile."""
-    return _FEW if n <= 4 * _FEW else _MANY
-
-
 def posed(images: NDArray[np.float32], poses: int) -> Iterator[NDArray[np.float32]]:
     """Images (N, H, W) in the first orientations of eight.
 
@@ -116,6 +111,37 @@ def posed(images: NDArray[np.float32], poses: int) -> Iterator[NDArray[np.float3
             yield base[:, ::down, ::along]
 
 
+def batches(
+    images: NDArray[np.number], poses: int, batch_size: int | None = None
+) -> Iterator[tuple[slice, int, jax.Array]]:
+    """Batches for one compiled program, each in every orientation.
+
+    Parameters
+    ----------
+    images : (N, H, W) array
+    poses : int
+        Orientations, as for :func:`posed`.
+    batch_size : int, optional
+        Images at once; by default 32 for some ten or hundred images, 256 for more: two sizes, as
+        each is a program to compile.
+
+    Yields
+    ------
+    own : slice
+        Images that the batch begins with. The last one is filled up.
+    pose : int
+        Number of the orientation, from 0.
+    batch : (batch_size, H, W, 1) float32
+    """
+    size = batch_size or (_FEW if len(images) <= 4 * _FEW else _MANY)
+    for start in range(0, len(images), size):
+        part = np.asarray(images[start : start + size], dtype=np.float32)
+        for number, pose in enumerate(posed(part, poses)):
+            filled = np.zeros((size, *images.shape[1:], 1), np.float32)
+            filled[: len(part), ..., 0] = pose
+            yield slice(start, start + len(part)), number, jnp.asarray(filled)
+
+
 @compiled
 def _forward(model: Classifier, batch: jax.Array) -> jax.Array:
     return model(batch)
@@ -135,8 +161,7 @@ def logits(
     poses : int, optional
         Orientations to read; by default as many as the network's ``config.poses``.
     batch_size : int, optional
-        Images computed at once; the answer does not depend on it. By default 32 for some ten or
-        hundred images, 256 for more.
+        Images computed at once, as for :func:`batches`; the answer does not depend on it.
 
     Returns
     -------
@@ -150,17 +175,10 @@ def logits(
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
     array = check_images(images, model.config.image_shape)
-    batch_size = batch_size or batch_of(len(array))
     poses = model.config.poses if poses is None else poses
     out = np.zeros((len(array), model.config.n_classes), dtype=np.float32)
-    for start in range(0, len(array), batch_size):
-        batch = np.asarray(array[start : start + batch_size], dtype=np.float32)
-        # The last batch is filled up so that one compiled program serves them all.
-        filled = np.zeros((batch_size, *batch.shape[1:], 1), np.float32)
-        for pose in posed(batch, poses):
-            filled[: len(batch), ..., 0] = pose
-            answer = _forward(model, jnp.asarray(filled))
-            out[start : start + len(batch)] += np.asarray(answer)[: len(batch)]
+    for own, _, batch in batches(array, poses, batch_size):
+        out[own] += np.asarray(_forward(model, batch))[: own.stop - own.start]
     out /= np.float32(poses)
     return out
 

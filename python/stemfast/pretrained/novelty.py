@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stemfast.models.predict import batch_of, check_images, compiled, posed
+from stemfast.models.predict import batches, check_images, compiled
 from stemfast.pretrained.class_gaussians import ClassGaussians
 
 if TYPE_CHECKING:
@@ -161,22 +160,14 @@ def features_and_logits(
         As :func:`stemfast.models.check_images`.
     """
     array = check_images(images, model.config.image_shape)
-    batch_size = batch_size or batch_of(len(array))
     poses = model.config.poses if poses is None else poses
-    features, logits = [], []
-    for start in range(0, len(array), batch_size):
-        batch = np.asarray(array[start : start + batch_size], dtype=np.float32)
-        # One compiled program serves all batches.
-        filled = np.zeros((batch_size, *batch.shape[1:], 1), np.float32)
-        tables = []
-        for number, pose in enumerate(posed(batch, poses)):
-            filled[: len(batch), ..., 0] = pose
-            seen, table = _features_and_logits(model, jnp.asarray(filled))
-            tables.append(np.asarray(table)[: len(batch)])
-            if number == 0:
-                features.append(np.asarray(seen)[: len(batch)])
-        logits.append(np.mean(tables, axis=0))
-    if not features:
-        inputs, outputs = model.head.in_features, model.head.out_features
-        return np.empty((0, inputs), np.float32), np.empty((0, outputs), np.float32)
-    return np.concatenate(features), np.concatenate(logits)
+    features = np.empty((len(array), model.head.in_features), np.float32)
+    logits = np.zeros((len(array), model.head.out_features), np.float32)
+    for own, pose, batch in batches(array, poses, batch_size):
+        seen, table = (
+            np.asarray(x)[: own.stop - own.start] for x in _features_and_logits(model, batch)
+        )
+        logits[own] += table
+        if pose == 0:
+            features[own] = seen
+    return features, logits / np.float32(poses)

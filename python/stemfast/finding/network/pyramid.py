@@ -125,7 +125,7 @@ class OctaveReading(NamedTuple):
 
 
 class Rows(Protocol):
-    """What the network sees of an image, some rows at a time."""
+    """Channels of an image for the network, some rows at a time."""
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.detection import pixels_of_labels, renumber
+from stemfast.finding.detection import keep_labels, pixels_of_labels
 from stemfast.finding.network.pyramid import OctaveReading
 from stemfast.models.finder import STRIDE
 
@@ -70,11 +70,9 @@ def joined(
         scores.append(max(_SURE, float(np.mean([scores[piece - 1] for piece in pieces]))))
         origin.append(-1)
         labels[mask & (labels == 0)] = len(scores)
-    rows = np.flatnonzero(pixels_of_labels(labels, len(scores))[1:])
-    renumbered = np.zeros(len(scores) + 1, np.int32)
-    renumbered[rows + 1] = np.arange(1, len(rows) + 1)
-    renumber(labels, renumbered)
-    return labels, np.array(scores)[rows], np.array(origin, np.intp)[rows]
+    seen_still = pixels_of_labels(labels, len(scores))[1:] > 0
+    keep_labels(labels, seen_still)
+    return labels, np.array(scores)[seen_still], np.array(origin, np.intp)[seen_still]
 
 
 def _bodies(seen: Sequence[OctaveReading], shape: tuple[int, ...]) -> list[Mask]:

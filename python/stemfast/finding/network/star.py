@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from stemfast.finding.detection import pixels_of_labels, renumber
+from stemfast.finding.detection import keep_labels, pixels_of_labels
 
 __all__ = ["Stars", "candidates", "chosen", "painted", "star_mask"]
 
@@ -197,8 +197,6 @@ def painted(
         part[inside] = number
     seen = pixels_of_labels(labels, len(stars))
     over |= seen < 0.95 * whole
-    visible = np.flatnonzero(seen[1:] > 0)
-    renumbered = np.zeros(len(whole), np.int32)
-    renumbered[visible + 1] = np.arange(1, len(visible) + 1)
-    renumber(labels, renumbered)
-    return labels, order[visible], over[visible + 1]
+    visible = seen[1:] > 0
+    keep_labels(labels, visible)
+    return labels, order[visible], over[1:][visible]

@@ -123,7 +123,10 @@ def measure(seconds: float, side: int, sliders: list[str]) -> None:
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--seconds", type=float, default=10.0)
-    asked.add_argument("--side", type=int, default=256, help="rows and columns of the image")
+    sides = [2**k for k in range(6, 12)]
+    asked.add_argument(
+        "--side", type=int, choices=sides, default=256, help="rows and columns of the image"
+    )
     asked.add_argument("--slider", nargs="*", default=["Beam current", "Edge x"])
     given = asked.parse_args()
     measure(given.seconds, given.side, given.slider)

@@ -12,6 +12,7 @@ from PIL import Image
 from stemfast import pretrained, transfer
 from stemfast.models import Classifier, ClassifierConfig
 from stemfast.transfer.architectures import ARCHITECTURES
+from stemfast.transfer.finetune import FINE_TUNING
 from test_transfer_backbone import tiny
 
 
@@ -81,6 +82,16 @@ def test_simulated_images(stemfast):
     assert "wrote transfer-net" in result.stdout
 
 
+def test_all_layers(stemfast, tmp_path):
+    words = ("train", "transfer", "--backbone", "net", "--layers", "all", "--epochs", "2")
+    result = stemfast(*words, *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "all layers: 2 epochs of 12 images" in result.stderr
+    figures = json.loads((tmp_path / "transfer-net" / "result.json").read_text())
+    assert figures["layers"] == "all"
+    assert figures["images_seen"] == 24
+
+
 def test_the_table(stemfast, tmp_path, monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "tiny", tiny())
     result = stemfast(
@@ -92,6 +103,7 @@ def test_the_table(stemfast, tmp_path, monkeypatch):
         "| tiny, last layer retrained ",
         "| ours, from scratch ",
         "| ours, pretrained (net), last layer retrained ",
+        "| ours, pretrained (net), all layers fine-tuned ",
     ):
         assert method in result.stdout
     assert "RANDOM weights" in result.stdout
@@ -102,9 +114,11 @@ def test_the_table(stemfast, tmp_path, monkeypatch):
     for row in rows:
         assert row["test_images"] == 9
         assert 0.0 <= row["interval"][0] <= row["accuracy"] <= row["interval"][1] <= 1.0
-        assert row["images_seen"] == 12
+        assert row["images_seen"] == (
+            12 * FINE_TUNING.epochs if "all layers" in row["method"] else 12
+        )
         assert row["seconds"] > 0
-    assert rows[2]["pretraining"] == "1,000 simulated images of count"
+    assert rows[2]["pretraining"] == rows[3]["pretraining"] == "1,000 simulated images of count"
     again = stemfast("study", "transfer", "--backbone", "tiny", "--weights", "random")
     assert again.exit_code == 2
     assert "comparison.md exists already" in again.stderr
@@ -120,6 +134,10 @@ def test_the_table(stemfast, tmp_path, monkeypatch):
         (("--backbone", "net", "--recipe", "nonsense"), "nonsense"),
         (("--backbone", "net", "--recipe", "handedness"), "expected one view"),
         (("--backbone", "resnet50", "--weights", "missing.h5"), "there is no file missing.h5"),
+        (("--backbone", "net", "--layers", "most"), "--layers is 'most', expected last or all"),
+        (("--backbone", "net", "--epochs", "3"), "--epochs is for --layers all"),
+        (("--backbone", "net", "--no-symmetries"), "--no-symmetries is for --layers all"),
+        (("--backbone", "resnet50", "--weights", "random", "--layers", "all"), "not for resnet50"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(stemfast, tmp_path, words, said):

@@ -12,6 +12,7 @@ from flax import nnx
 
 from stemfast import models, pretrained, recipes, transfer
 from stemfast.models import Classifier, ClassifierConfig
+from stemfast.transfer.finetune import FINE_TUNING
 from stemfast.transfer.keras_backbone import KerasBackbone
 from stemfast.transfer.own_backbone import OwnBackbone
 from test_transfer_backbone import tiny
@@ -120,6 +121,45 @@ def test_images_of_another_size_are_resampled_and_it_is_said(images, tmp_path):
     result = transfer.train(images, OwnBackbone("ours", network(side=16)), cache=tmp_path)
     assert any("32 px were resampled to the 16 px" in note for note in result.notes)
     assert result.model.image_shape == (32, 32)
+
+
+@pytest.mark.parametrize("side", [32, 16])
+def test_all_layers_go_on_from_the_retrained_last_one(images, tmp_path, side):
+    ours = network(side=side)
+    before = np.asarray(ours.model.head.kernel)
+    # Turned by a quarter, rows are columns.
+    plan = FINE_TUNING.model_copy(update={"epochs": 3, "batch_size": 16, "symmetries": False})
+    told = []
+    cached = {"cache": tmp_path / "cache"}
+    result = transfer.fine_tune(images, OwnBackbone("ours", ours), plan, **cached, say=told.append)
+    last = transfer.train(images, OwnBackbone("ours", ours), **cached)
+    assert any("all layers: 3 epochs of 96 images" in line for line in told)
+    assert result.images_seen == 288
+    assert len(result.epochs) == 3
+    assert result.epochs[-1]["loss"] < result.epochs[0]["loss"] < 0.2
+    assert result.evaluation.accuracy > 0.9
+    assert "all layers" in str(result)
+    assert any("resampled" in note for note in result.notes) == (side == 16)
+    np.testing.assert_array_equal(np.asarray(ours.model.head.kernel), before)
+
+    transfer.save(tmp_path / "model", result.model)
+    read = transfer.load(tmp_path / "model")
+    np.testing.assert_allclose(
+        read.probabilities(images.test.images),
+        result.model.probabilities(images.test.images),
+        rtol=1e-5,
+        atol=1e-7,
+    )
+    assert read.card["settings"]["epochs"] == 3
+    idle = plan.model_copy(update={"learning_rate": 1e-30, "weight_decay": 0.0})
+    unmoved = transfer.fine_tune(images, OwnBackbone("ours", ours), idle, **cached)
+    np.testing.assert_allclose(
+        unmoved.model.head.logits(unmoved.model.backbone.features(images.test.images)),
+        last.model.head.logits(last.model.backbone.features(images.test.images))
+        / last.model.temperature,
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 def test_a_keras_backbone_with_random_weights_says_so_everywhere(images, tmp_path, known_tiny):

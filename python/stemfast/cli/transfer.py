@@ -1,4 +1,4 @@
-"""``stemfast train transfer`` and ``stemfast study transfer``: retrain only the last layer."""
+"""``stemfast train transfer`` and ``stemfast study transfer``: networks on few labelled images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from stemfast.cli.options import AsJson, say_results
 
 if TYPE_CHECKING:
     from stemfast.recipes import Recipe
+    from stemfast.training import TrainingSettings
+    from stemfast.transfer import Backbone as AnyBackbone
     from stemfast.transfer import SplitImages
 
 DEFAULT_RECIPE = "deformed"
@@ -89,6 +91,25 @@ Pretrained = Annotated[
     typer.Option(metavar="NAME", help="Our pretrained network: its name (count) or its folder."),
 ]
 Epochs = Annotated[int, typer.Option(metavar="N", help="Epochs of our network from scratch.")]
+Layers = Annotated[
+    str,
+    typer.Option(
+        metavar="last|all",
+        help="Train the last layer alone, or, of one of our networks, all of them.",
+    ),
+]
+FineTuningEpochs = Annotated[
+    int | None,
+    typer.Option("--epochs", metavar="N", min=1, help="With --layers all: epochs. Default: 30."),
+]
+Symmetries = Annotated[
+    bool,
+    typer.Option(
+        "--symmetries/--no-symmetries",
+        help="With --layers all: show images turned and mirrored too. Not where classes differ by "
+        "direction or handedness.",
+    ),
+]
 
 
 def transfer(
@@ -101,11 +122,14 @@ def transfer(
     conditions: Conditions = None,
     image_px: Pixels = None,
     sets: Sets = None,
+    layers: Layers = "last",
+    epochs: FineTuningEpochs = None,
+    symmetries: Symmetries = True,
     seed: Seed = 0,
     cache: Cache = None,
     out: ModelFolder = None,
 ) -> None:
-    """Retrain only the last layer of a network, on your own images or on simulated ones.
+    """Retrain the last layer of a network, or all, on your own images or on simulated ones.
 
     Example: [bold]stemfast train transfer --backbone inception-v3 --images my-particles[/bold]
 
@@ -115,10 +139,12 @@ def transfer(
     """
     from stemfast import atomic, transfer
     from stemfast.transfer.model import check_free
+    from stemfast.transfer.own_backbone import OwnBackbone
 
     folder = Path(f"transfer-{Path(backbone).name}") if out is None else out
     check_free(folder)
     network = transfer.backbone(backbone, weights)
+    plan = _fine_tuning(network, layers, epochs, symmetries, seed)
     if images is not None:
         simulated = (recipe, per_class, test_images, conditions, image_px, sets or None)
         if any(option is not None for option in simulated):
@@ -131,11 +157,38 @@ def transfer(
         chosen = _recipe(recipe, conditions, image_px, sets)
         labelled = _simulated(chosen, per_class, test_images, seed)
     _say(str(labelled))
-    result = transfer.train(labelled, network, cache=cache, say=_say)
+    result: transfer.TransferResult | transfer.FineTuned
+    if plan is None or not isinstance(network, OwnBackbone):
+        result = transfer.train(labelled, network, cache=cache, say=_say)
+    else:
+        result = transfer.fine_tune(labelled, network, plan, cache=cache, say=_say)
     transfer.save(folder, result.model)
     atomic.write_json(folder / "result.json", result.to_dict())
     typer.echo(str(result))
     typer.echo(f"wrote {folder}")
+
+
+def _fine_tuning(
+    network: AnyBackbone, layers: str, epochs: int | None, symmetries: bool, seed: int
+) -> TrainingSettings | None:
+    """Settings for all layers; None where the last one is retrained alone."""
+    from stemfast.transfer.finetune import FINE_TUNING
+    from stemfast.transfer.own_backbone import OwnBackbone
+
+    if layers not in ("last", "all"):
+        raise ValueError(f"--layers is {layers!r}, expected last or all")
+    if layers == "last":
+        if epochs is not None:
+            raise ValueError("--epochs is for --layers all: a last layer has none")
+        if not symmetries:
+            raise ValueError("--no-symmetries is for --layers all: the last one sees them as is")
+        return None
+    if not isinstance(network, OwnBackbone):
+        raise ValueError(
+            f"--layers all is for networks of stemfast's own, such as count, not for {network.name}"
+        )
+    chosen = FINE_TUNING.epochs if epochs is None else epochs
+    return FINE_TUNING.model_copy(update={"seed": seed, "epochs": chosen, "symmetries": symmetries})
 
 
 def compare(
@@ -154,7 +207,7 @@ def compare(
     out: TableFolder = Path("comparison"),
     json: AsJson = False,
 ) -> None:
-    """Transfer learning, our network from scratch and our pretrained one, in one table.
+    """Transfer learning, our network from scratch, and our pretrained one, in one table.
 
     Example: [bold]stemfast study transfer --backbone inception-v3 --pretrained count[/bold]
 

@@ -1,4 +1,4 @@
-"""Transfer learning: keep a trained network, retrain its last layer on other images.
+"""Transfer learning: retrain the last layer of a trained network, or all, on other images.
 
 Importing this loads JAX; Keras is loaded when a Keras backbone has to compute features.
 
@@ -14,6 +14,7 @@ from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.bottleneck import Bottlenecks, Store, default_folder
 from stemfast.transfer.choice import backbone
 from stemfast.transfer.compare import BackboneComparison, Row, compare
+from stemfast.transfer.finetune import FineTuned, fine_tune
 from stemfast.transfer.folder import from_folder
 from stemfast.transfer.head import DecayTrial, Head, HeadFit, fit_head
 from stemfast.transfer.images import Labelled, SplitImages, from_recipe
@@ -26,6 +27,7 @@ __all__ = [
     "BackboneComparison",
     "Bottlenecks",
     "DecayTrial",
+    "FineTuned",
     "Head",
     "HeadFit",
     "Labelled",
@@ -37,6 +39,7 @@ __all__ = [
     "backbone",
     "compare",
     "default_folder",
+    "fine_tune",
     "fit_head",
     "from_folder",
     "from_recipe",

@@ -17,6 +17,7 @@ from stemfast.recipes import Recipe
 from stemfast.training import TrainingSettings
 from stemfast.transfer.backbone import Backbone
 from stemfast.transfer.choice import backbone as backbone_by_name
+from stemfast.transfer.finetune import FINE_TUNING, FineTuned, fine_tune
 from stemfast.transfer.images import SplitImages, from_recipe
 from stemfast.transfer.own_backbone import OwnBackbone
 from stemfast.transfer.train import TransferResult, train
@@ -139,7 +140,7 @@ def compare(
     cache: str | Path | None = None,
     say: Say | None = None,
 ) -> BackboneComparison:
-    """Transfer learning, our network from scratch, and ours with its last layer retrained.
+    """Transfer learning, our network from scratch, and ours pretrained, last layer and all layers.
 
     Every method may use the same labelled images, four fifths to fit and one fifth to choose and
     calibrate, and is judged by the same test images. Our network from scratch has the pretrained
@@ -158,7 +159,7 @@ def compare(
     weights : str or Path, optional
         Their weights: ``"imagenet"`` (if None), ``"random"``, or a file, which fits one backbone.
     pretrained : str or Path, optional
-        Our pretrained network: its shipped name or its folder. Without it that row is missing.
+        Our pretrained network: its shipped name or its folder. Without it its rows are missing.
     epochs : int
         How often our network from scratch is shown each training image.
     seed : int
@@ -192,6 +193,11 @@ def compare(
         result = train(images, network, cache=cache, say=say)
         rows.append(_transfer_row(network, result))
         notes += [f"{network.name}: {note}" for note in result.notes]
+    if own is not None:
+        tuned = fine_tune(
+            images, own, FINE_TUNING.model_copy(update={"seed": seed}), cache=cache, say=say
+        )
+        rows.append(_row_of_all_layers(own, tuned))
     if say is not None:
         say(f"our network from scratch: {plan.epochs} epochs of {len(images.train)} images")
     rows.insert(len(keras_ones), _scratch_row(config, images, plan))
@@ -228,6 +234,12 @@ def _transfer_row(network: Backbone, result: TransferResult) -> Row:
         method = f"ours, pretrained ({network.name}), last layer retrained"
         before = _pretraining(network.trained.card)
     return _row(method, result.evaluation, result.images_seen, before, result.seconds)
+
+
+def _row_of_all_layers(network: OwnBackbone, tuned: FineTuned) -> Row:
+    method = f"ours, pretrained ({network.name}), all layers fine-tuned"
+    before = _pretraining(network.trained.card)
+    return _row(method, tuned.evaluation, tuned.images_seen, before, tuned.seconds)
 
 
 def _pretraining(card: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike, NDArray
@@ -68,21 +69,24 @@ class OwnBackbone(Backbone):
 
     def features(self, images: ArrayLike) -> NDArray[np.float32]:
         """Its pooled features (B, n_features)."""
-        array = checked_images(images)
-        if array.shape[1:] != self.input_shape:
-            # Standardised first: cubic resampling of large pixel values would lose digits.
-            array = normalise.normalised(array)
         graph, state = self._split
-        inputs = np.asarray(array, dtype=np.float32)
-        return np.asarray(_features(graph, state, inputs, self.input_shape))
+        return np.asarray(_features(graph, state, self.resampled(images)))
+
+    def resampled(self, images: ArrayLike) -> NDArray[np.float32]:
+        """Images (B, H, W) as the network is shown them: at its size, unchanged if they have it."""
+        array = checked_images(images)
+        if array.shape[1:] == self.input_shape:
+            return np.asarray(array, dtype=np.float32)
+        # Standardised first: cubic resampling of large pixel values would lose digits.
+        scaled = jnp.asarray(normalise.normalised(array))
+        return np.asarray(normalise.resample(scaled, self.input_shape))
 
     @cached_property
     def _split(self) -> Any:
         return nnx.split(self.trained.model)
 
 
-@partial(jax.jit, static_argnames=("graph", "shape"))
-def _features(graph: Any, state: Any, images: Any, shape: tuple[int, int]) -> jax.Array:
-    inputs = normalise.resample(images, shape)
-    features: jax.Array = nnx.merge(graph, state).features(inputs[..., None])
+@partial(jax.jit, static_argnames="graph")
+def _features(graph: Any, state: Any, images: Any) -> jax.Array:
+    features: jax.Array = nnx.merge(graph, state).features(images[..., None])
     return features

@@ -139,7 +139,7 @@ def train(
         computed=sum(part.computed for part in features.values()),
         reused=sum(part.reused for part in features.values()),
         seconds=seconds + features["train"].seconds + features["validation"].seconds,
-        notes=(*_notes(backbone, images), *fit.notes),
+        notes=(*notes_on(backbone, images), *fit.notes),
     )
     result.model.card.update(images=images.source, result=result.to_dict())
     return result
@@ -152,7 +152,8 @@ def _features(store: Store, images: SplitImages, tell: Say) -> dict[str, Bottlen
     return {name: store.features(part.images) for name, part in parts.items()}
 
 
-def _notes(backbone: Backbone, images: SplitImages) -> tuple[str, ...]:
+def notes_on(backbone: Backbone, images: SplitImages) -> tuple[str, ...]:
+    """What to know about figures of this backbone on these images."""
     notes = list(images.notes)
     if not backbone.pretrained:
         notes.append(f"the backbone has {backbone.weights}")

@@ -27,7 +27,8 @@ Float: TypeAlias = NDArray[np.float64]
 _COARSE_PX, _MEDIUM_PX = 24, 40  # rows of the grids, about
 _WAVES = 6
 _QUICK, _QUICK_STEPS = 3, 12  # starts of every family, and steps of each
-_MORE, _POSED, _MORE_STEPS = 4, 4, 20  # starts of each of those that remain
+_MORE, _MORE_STEPS = (4, 4), 20  # starts of each of those that remain: others, and other poses
+_FURTHER = (24, 16)  # the same where nothing explains the images
 _RIVALS, _NEAR = 6, 100.0  # families that remain: so many, and those so near in each image
 _LAST, _CLOSE = 3, 40.0
 _HOPEFUL = 1000.0  # that a climb may win from poses of another family, in each image
@@ -149,16 +150,20 @@ def compare_families(
     for family in rivals:
         if family.name in kept:
             report(f"fitting: {family.name}")
-            fits[family.name] = _fitted(coarse, medium, glances, family, ideas[family.name], known)
+            own = ideas[family.name]
+            fits[family.name] = _fitted(coarse, medium, glances, family, own, known, _MORE)
     _crossed(coarse, medium, rivals, fits, quick, known)
-    last = {name: own[0].log_evidence for name, own in fits.items()}
-    chosen = _nearest(last, _LAST, k * _CLOSE)
-    modes: dict[str, list[FamilyFit]] = {}
-    for name in chosen:
-        report(f"refining: {name}")
-        modes[name] = _modes([refined(fine, one.family, one.shapes, known, before=one.before)
-                              for one in fits[name][:_MODES]])  # fmt: skip
-    _simplified(fine, modes, known)
+    modes = _finest(fine, fits, known, report)
+    if not any(own[0].explained for own in modes.values()):
+        for family in sorted(rivals, key=lambda one: -_evidence(fits, one))[: len(kept)]:
+            report(f"searching further: {family.name}")
+            own = ideas[family.name]
+            more = _fitted(coarse, medium, glances, family, own, known, _FURTHER)
+            fits[family.name] = _modes([*fits.get(family.name, []), *more])
+            if _on(fine, fits[family.name][0], known).explained:
+                break
+        _crossed(coarse, medium, rivals, fits, quick, known)
+        modes = _finest(fine, fits, known, report)
     evidence = {family.name: -np.inf for family in rivals}
     evidence |= {name: _log_sum([mode.log_evidence for mode in own]) for name, own in modes.items()}
     best = {name: own[0] for name, own in modes.items() if evidence[name] > -np.inf}
@@ -199,11 +204,13 @@ def _more(
     glanced: Glance,
     known: Known,
     ideas: list[FamilyFit],
+    starts_of: tuple[int, int],
 ) -> list[FamilyFit]:
     """Fits from more candidates, and from all poses of the best member so far."""
-    more = _alone(seen, family, glanced, known, range(_QUICK, _QUICK + _MORE))
+    others, poses = starts_of
+    more = _alone(seen, family, glanced, known, range(_QUICK, _QUICK + others))
     found = sorted([*ideas, *more], key=lambda fit: -fit.log_likelihood)
-    starts = posed(family, found[0].sizes_nm, glanced, _POSED)
+    starts = posed(family, found[0].sizes_nm, glanced, poses)
     found += [refined((seen,), family, (at,), known, most=_MORE_STEPS) for at in starts]
     return sorted(found, key=lambda fit: -fit.log_likelihood)
 
@@ -232,10 +239,11 @@ def _fitted(
     family: ShapeFamily,
     ideas: list[list[FamilyFit]],
     known: Known,
+    starts: tuple[int, int],
 ) -> list[FamilyFit]:
     """Fits of one family to all images, from more starts, apart, the most likely first."""
     every = [
-        _more(one, family, seen, known.alone, own)
+        _more(one, family, seen, known.alone, own, starts)
         for one, seen, own in zip(coarse, glances, ideas, strict=True)
     ]
     if len(coarse) == 1:
@@ -244,8 +252,7 @@ def _fitted(
         fits = turned_on(coarse, family, every, known)
     else:
         fits = gathered(coarse, glances, family, every, known)
-    fits = [refined(medium, family, fit.shapes, known, before=fit.before) for fit in fits[:3]]
-    return _modes(fits)
+    return _modes([_on(medium, fit, known) for fit in fits[:3]])
 
 
 def _crossed(
@@ -278,8 +285,34 @@ def _crossed(
         fit = refined(coarse, family, start, known, before=best.before, most=_QUICK_STEPS)
         if own is None and fit.log_likelihood < quick[best.family.name] - len(coarse) * _NEAR:
             continue
-        fit = refined(medium, family, fit.shapes, known, before=fit.before)
+        fit = _on(medium, fit, known)
         fits[family.name] = _modes([*(own or []), fit])
+
+
+def _finest(
+    fine: tuple[Observation, ...],
+    fits: dict[str, list[FamilyFit]],
+    known: Known,
+    report: Callable[[str], None],
+) -> dict[str, list[FamilyFit]]:
+    """The families that come near, fitted on the finest grid."""
+    last = {name: own[0].log_evidence for name, own in fits.items()}
+    modes: dict[str, list[FamilyFit]] = {}
+    for name in _nearest(last, _LAST, len(fine) * _CLOSE):
+        report(f"refining: {name}")
+        modes[name] = _modes([_on(fine, one, known) for one in fits[name][:_MODES]])
+    _simplified(fine, modes, known)
+    return modes
+
+
+def _on(seen: tuple[Observation, ...], fit: FamilyFit, known: Known) -> FamilyFit:
+    """The same fit gone on with on another grid."""
+    return refined(seen, fit.family, fit.shapes, known, before=fit.before)
+
+
+def _evidence(fits: dict[str, list[FamilyFit]], family: ShapeFamily) -> float:
+    own = fits.get(family.name)
+    return own[0].log_evidence if own else -np.inf
 
 
 def _simplified(

@@ -29,6 +29,7 @@ from stemfast.matching.blur import spectral_width
 from stemfast.matching.estimate import told, untold
 from stemfast.matching.grey_levels import grey_levels
 from stemfast.matching.noise import photon_transfer
+from stemfast.micrograph.field import simulated_field
 from stemfast.micrograph.files.error import MicrographError, NothingFoundError
 
 pytest.importorskip("skimage", reason="needs scikit-image, the extra [io]")
@@ -321,3 +322,16 @@ def test_a_real_micrograph_is_matched():
     seen = sf.match(DATA / "jeol_haadf_nanoparticles.dm4", method="classical").conditions
     assert seen.pixel_size.value == pytest.approx(1.25, rel=0.01)
     assert 5.0 < seen.diameter_median.value < 20.0
+
+
+@pytest.mark.parametrize("fwhm_px", [5.0, 10.0])
+def test_a_probe_a_quarter_as_wide_as_the_particles_is_told(fwhm_px):
+    """Edges alone say 5 px where it is 10: corners are round, and no side is straight."""
+    scope = sf.Microscope(
+        scan=sf.Scan(shape=(512, 512), pixel_size_nm=0.5, dwell_us=4),
+        probe=sf.Probe(fwhm_nm=0.5 * fwhm_px),
+    )
+    field = simulated_field(17, n_particles=25, microscope=scope)
+    seen = sf.match(field.image, pixel_size_nm=0.5).conditions.probe_fwhm
+    assert seen.value == pytest.approx(0.5 * fwhm_px, rel=0.2)
+    assert abs(seen.value - 0.5 * fwhm_px) < 3.0 * seen.error

@@ -40,11 +40,13 @@ _WAVES = 0.1  # of the logarithm: forms that are not averaged out
 _ANGLES = (np.arange(6) + 0.5) * (math.pi / 24.0)
 _FOLDED = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
 _STARTS_PX2 = (0.1, 1.0, 5.0, 25.0, 80.0)
-# Errors of widths from edges beyond those of their likelihoods, on simulated fields.
+# Errors of widths from edges beyond those of their likelihoods, on simulated fields. A wide probe
+# rounds corners off until no side is straight: edges then say as little as half of its width.
 _EDGE_SHARE, _EDGE_PX = 0.12, 0.06
+_BLUNT_SHARE, _BLUNT_FWHM_PX = 0.2, 5.0
 # Those of the spectrum's σ² beyond its fit: forms that are not turned at random, and what sampling
 # folds back [px²].
-_POROD_SHARE, _POROD_PX2 = 0.4, 0.12
+_POROD_SHARE, _POROD_PX2 = 0.2, 0.6
 _STRUCTURE = 2.0  # of σ², times the structure of the background over the particles' height
 _FRESNEL_SHARE = 0.4  # of σ²: bright fringes about edges in bright field
 _AGREE = 2.0
@@ -91,7 +93,9 @@ def probe_width(
         square_sd = math.hypot(square_sd, _POROD_SHARE * square, _POROD_PX2)
         if edges is not None:
             width, error = edges
-            other, other_sd = width**2, 2.0 * width * error
+            widest = FWHM_PER_SIGMA * math.sqrt(max(width**2, square))
+            blunt = _BLUNT_SHARE * (widest / _BLUNT_FWHM_PX) ** 2
+            other, other_sd = width**2, 2.0 * width * math.hypot(error, blunt * width)
             if abs(other - square) < _AGREE * math.hypot(other_sd, square_sd):
                 weight = 1.0 / other_sd**2
                 share = 1.0 / square_sd**2

@@ -155,10 +155,10 @@ def compare_families(
     _crossed(coarse, medium, rivals, fits, quick, known)
     modes = _finest(fine, fits, known, report)
     if not any(own[0].explained for own in modes.values()):
-        for family in sorted(rivals, key=lambda one: -_evidence(fits, one))[: len(kept)]:
+        for family, starts in _further(rivals, fits, quick):
             report(f"searching further: {family.name}")
             own = ideas[family.name]
-            more = _fitted(coarse, medium, glances, family, own, known, _FURTHER)
+            more = _fitted(coarse, medium, glances, family, own, known, starts)
             fits[family.name] = _modes([*fits.get(family.name, []), *more])
             if _on(fine, fits[family.name][0], known).explained:
                 break
@@ -301,7 +301,7 @@ def _finest(
     for name in _nearest(last, _LAST, len(fine) * _CLOSE):
         report(f"refining: {name}")
         modes[name] = _modes([_on(fine, one, known) for one in fits[name][:_MODES]])
-    _simplified(fine, modes, known)
+    _simplified(fine, fits, modes, known)
     return modes
 
 
@@ -310,24 +310,35 @@ def _on(seen: tuple[Observation, ...], fit: FamilyFit, known: Known) -> FamilyFi
     return refined(seen, fit.family, fit.shapes, known, before=fit.before)
 
 
-def _evidence(fits: dict[str, list[FamilyFit]], family: ShapeFamily) -> float:
-    own = fits.get(family.name)
-    return own[0].log_evidence if own else -np.inf
+def _further(
+    rivals: Sequence[ShapeFamily], fits: dict[str, list[FamilyFit]], quick: dict[str, float]
+) -> list[tuple[ShapeFamily, tuple[int, int]]]:
+    """Families to search further, and from how many starts: first those that were left aside."""
+    aside = [family for family in rivals if family.name not in fits]
+    aside.sort(key=lambda family: -quick[family.name])
+    fitted = [family for family in rivals if family.name in fits]
+    fitted.sort(key=lambda family: -fits[family.name][0].log_evidence)
+    return [*((family, _MORE) for family in aside), *((family, _FURTHER) for family in fitted)]
 
 
 def _simplified(
-    fine: tuple[Observation, ...], modes: dict[str, list[FamilyFit]], known: Known
+    fine: tuple[Observation, ...],
+    fits: dict[str, list[FamilyFit]],
+    modes: dict[str, list[FamilyFit]],
+    known: Known,
 ) -> None:
     """Fit what the best family holds from its poses too, on the finest grid.
 
-    Of many views one may rest at a pose beside the best, which then counts against its family.
+    Of many views one may rest at a pose beside the best, which then counts against its family; and
+    on a coarser grid the free sizes of the more general family make up for the grid.
     """
     best = max((own[0] for own in modes.values()), key=lambda fit: fit.log_evidence)
-    for own in modes.values():
-        family = own[0].family
+    for name, (first, *_) in fits.items():
+        family = first.family
         if family is not best.family and best.family.holds(family):
-            shapes = tuple(replace(at, sizes_nm=own[0].sizes_nm) for at in best.shapes)
-            own[:] = _modes([*own, refined(fine, family, shapes, known, before=best.before)])
+            shapes = tuple(replace(at, sizes_nm=first.sizes_nm) for at in best.shapes)
+            fit = refined(fine, family, shapes, known, before=best.before)
+            modes[name] = _modes([*modes.get(name, []), fit])
 
 
 def _modes(fits: list[FamilyFit]) -> list[FamilyFit]:

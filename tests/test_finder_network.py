@@ -11,9 +11,9 @@ import pytest
 nnx = pytest.importorskip("flax.nnx")
 
 from stemfast.fields import FieldRecipe  # noqa: E402
-from stemfast.finding.network import specks  # noqa: E402
+from stemfast.finding.network import pyramid, specks  # noqa: E402
 from stemfast.finding.network.pyramid import MARGIN, octaves, read  # noqa: E402
-from stemfast.finding.network.reading import found_stars, reader_of  # noqa: E402
+from stemfast.finding.network.reading import found_stars, reader_of, shipped_reader  # noqa: E402
 from stemfast.finding.network.scaling import Seen, as_seen  # noqa: E402
 from stemfast.finding.network.specks import of_a_size, stands_out  # noqa: E402
 from stemfast.finding.network.star import Stars, candidates, chosen, painted, star_mask  # noqa: E402
@@ -119,6 +119,37 @@ def test_octaves_keep_places_and_sizes():
         assert back.centre[0] == pytest.approx([50.0, 90.0], abs=0.51 / octave.factor)
         assert back.radii[0, 0] == pytest.approx(20.0, rel=0.08)
     assert factors == [2.0, 1.0, 0.5]
+
+
+def test_a_large_image_of_small_particles_is_read_enlarged_too(monkeypatch):
+    """Particles of 4 px side by side, as in an image that is too large to be enlarged unasked."""
+    recipe = FieldRecipe(
+        kinds=("monolayer",),
+        rows=256,
+        columns=256,
+        diameter_px=(4.0, 4.5),
+        bright_field=0.0,
+        empty=0.0,
+        laboratory=0.0,
+        best_signal_to_noise=20.0,
+    )
+    reader = shipped_reader()
+    monkeypatch.setattr(pyramid, "_UP_TO", 200)
+    for index, least in ((0, 0.9), (5, 0.85)):  # some are found at the image's scale, and none
+        field = recipe.draw(3, index)
+        monkeypatch.setattr(pyramid, "_AT_MOST", 4000)
+        stars, _, answers = found_stars(field.image, reader)
+        assert sorted(one.factor for one in answers if one.factor > 0.5) == [1.0, 2.0]
+        monkeypatch.setattr(pyramid, "_AT_MOST", 200)
+        plain = len(found_stars(field.image, reader)[0])
+        assert plain < 0.4 * len(field.truth)
+        assert least * len(field.truth) < len(stars) <= len(field.truth)
+    monkeypatch.setattr(pyramid, "_AT_MOST", 4000)
+    own = [answer for answer in answers if answer.factor <= 1.0]
+    sure = Stars(np.full((9, 2), 50.0), np.full((9, RAYS), 12.0), np.full(9, 0.95))
+    assert pyramid.enlarged_for(field.image, own) is not None
+    assert pyramid.enlarged_for(field.image, [own[0]._replace(stars=sure)]) is None
+    assert pyramid.enlarged_for(field.image[:200, :200], own) is None
 
 
 def test_tiles_have_no_seams():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
@@ -13,7 +14,16 @@ from stemfast.finding.network.scaling import Seen
 from stemfast.finding.network.star import Stars, candidates
 from stemfast.models.finder import STRIDE
 
-__all__ = ["Octave", "OctaveReading", "TileReading", "octaves", "read", "read_octaves", "spans"]
+__all__ = [
+    "Octave",
+    "OctaveReading",
+    "TileReading",
+    "enlarged_for",
+    "octaves",
+    "read",
+    "read_octaves",
+    "spans",
+]
 
 Map: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -35,7 +45,9 @@ Reader: TypeAlias = Callable[[Map], TileReading]
 #: network asks for. The margin is its reach.
 TILES, MARGIN = (256, 512, 768, 1120), 96
 _SMALLEST = 40  # px of an octave's shorter side
-_UP_TO = 1200  # px: larger images are not enlarged
+_UP_TO = 1200  # px: larger images are enlarged where a first reading finds small particles or none
+_AT_MOST = 4200  # px: not even then
+_FEW, _SMALL_PX, _SURE = 10, 7.0, 0.9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +72,26 @@ def octaves(image: Map) -> Iterator[Octave]:
         even = image[:rows, :columns]
         image = even.reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3), dtype=np.float32)
         factor *= 0.5
+
+
+def enlarged_for(image: Map, answers: Sequence[OctaveReading]) -> Octave | None:
+    """A large image at twice its scale, where what was found is small, or little and not sure.
+
+    The network answers for particles of 5 px and more, and of those not much larger it misses half.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+    answers : sequence of OctaveReading
+        For its octaves, candidates in pixels of the image.
+    """
+    if not _UP_TO < max(image.shape) <= _AT_MOST:
+        return None
+    own = np.concatenate([one.stars.area for one in answers if one.factor == 1.0])
+    every = np.concatenate([one.stars.score for one in answers])
+    small = len(own) >= _FEW and math.sqrt(4.0 / math.pi * float(np.median(own))) <= _SMALL_PX
+    little = len(every) < _FEW and float(every.max(initial=0.0)) < _SURE
+    return Octave(_enlarged(image), 2.0) if small or little else None
 
 
 def _enlarged(image: Map) -> Map:

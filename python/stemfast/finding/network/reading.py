@@ -17,6 +17,7 @@ from stemfast.finding.network.pyramid import (
     OctaveReading,
     Reader,
     TileReading,
+    enlarged_for,
     octaves,
     read_octaves,
 )
@@ -128,6 +129,9 @@ def found_stars(
         told = _told_contrast(coarse[0], seen)
     finer = [o for o in levels if not any(o is known for known in coarse)]
     answers = [*read_octaves(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
+    larger = enlarged_for(image, answers)
+    if larger is not None:
+        answers += read_octaves([larger], _SIGN[told], reader, least, SIZES_PX)
     stars = Stars.joined([answer.stars for answer in answers])
     stars = _kept(stars, image, _SIGN[told])
     return stars.taken(of_a_size(stars, least)), told, answers

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from stemfast.populations.charts import histogram, interval
+from stemfast.populations.cells import Cell, length, share_table, table, text, whole
+from stemfast.populations.charts import histogram
 from stemfast.populations.gather import Gathered, Pictured
 from stemfast.populations.pictures import CHOICES
 
@@ -21,7 +22,6 @@ _HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 Content = dict[str, Any]
-Cell = tuple[str, str | float | int]  # as shown, and to sort by
 
 
 @dataclass(frozen=True)
@@ -105,35 +105,24 @@ def _notes(notes: Sequence[str]) -> str:
 
 
 def _shares(content: Content) -> str:
-    rows = []
-    for one in content["shapes"]:
-        counted: list[Cell] = [_whole(one["counted"]), _whole(one["sure"])]
-        if one["share"] is None:
-            line: list[Cell] = [("–", -1)] * 3
-            counted.append(("–", -1))
-        else:
-            line = [
-                _percent(one["share"]),
-                (f"{100 * one['low']:.1f} to {100 * one['high']:.1f} %", one["low"]),
-                (interval(one["share"], one["low"], one["high"]), one["share"]),
-            ]
-            counted.append(_percent(one["observed_share"]))
-        if one["true_share"] is not None:
-            line.append(_percent(one["true_share"]))
-        rows.append([_text(one["shape"]), *line, *counted])
-    share = "Share, corrected" if content["corrected"] else "Share, not corrected"
-    truth = ["Truth"] if any(one["true_share"] is not None for one in content["shapes"]) else []
-    heads = ["Shape", share, "95 % interval", "", *truth, "Counted", "Sure", "Share as counted"]
-    unlike = content["unlike_share"]
-    told = ""
-    if unlike is not None:
-        told = (
-            '<p class="dim">Unlike all that the network learnt from: '
-            f"{100 * unlike['share']:.1f} % of the whole particles "
-            f"({100 * unlike['low']:.1f} to {100 * unlike['high']:.1f} %). Of images like those "
-            "about 1 % are called so.</p>"
-        )
-    return "<h2>Shapes</h2>" + _table("shapes", heads, rows) + told
+    shares = share_table(
+        "shapes",
+        "Shape",
+        [(text(one["shape"]), one) for one in content["shapes"]],
+        corrected=content["corrected"],
+    )
+    return "<h2>Shapes</h2>" + shares + _unlike(content["unlike_share"], "whole particles")
+
+
+def _unlike(unlike: Content | None, what: str) -> str:
+    if unlike is None:
+        return ""
+    return (
+        '<p class="dim">Unlike all that the network learnt from: '
+        f"{100 * unlike['share']:.1f} % of the {what} "
+        f"({100 * unlike['low']:.1f} to {100 * unlike['high']:.1f} %). Of images like those "
+        "about 1 % are called so.</p>"
+    )
 
 
 def _sizes(content: Content) -> str:
@@ -145,13 +134,13 @@ def _sizes(content: Content) -> str:
             continue
         rows.append(
             [
-                _text(one["shape"]),
-                _whole(sizes["n"]),
-                _length(sizes["median_nm"]),
-                _length(sizes["mean_nm"]),
-                _length(sizes["mean_se_nm"]),
-                _length(sizes["sd_nm"]),
-                _length(sizes["edge_corrected_mean_nm"]),
+                text(one["shape"]),
+                whole(sizes["n"]),
+                length(sizes["median_nm"]),
+                length(sizes["mean_nm"]),
+                length(sizes["mean_se_nm"]),
+                length(sizes["sd_nm"]),
+                length(sizes["edge_corrected_mean_nm"]),
             ]
         )
         drawn = histogram(sizes["histogram"], content["histogram_edges_nm"], "nm")
@@ -161,7 +150,7 @@ def _sizes(content: Content) -> str:
     heads = ["Equivalent diameter [nm]", "n", "Median", "Mean", "±", "Sd", "Mean, edge"]
     return (
         "<h2>Sizes</h2>"
-        + _table("sizes", heads, rows)
+        + table("sizes", heads, rows)
         + '<p class="dim">Of the particles whose shape is sure, and of all whole ones. ± is '
         'the standard error of the mean; "Mean, edge" allows for large particles being '
         "cut by the edge of the image more often.</p>"
@@ -226,26 +215,26 @@ def _particles(gathered: Gathered) -> str:
 def _files(content: Content) -> str:
     rows: list[list[Cell]] = [
         [
-            _text(file["file"]),
-            _whole(file["particles"]),
+            text(file["file"]),
+            whole(file["particles"]),
             (f"{file['pixel_size_nm']:g}", file["pixel_size_nm"]),
-            _text(file["contrast"]),
-            _text("; ".join(file["notes"])),
+            text(file["contrast"]),
+            text("; ".join(file["notes"])),
         ]
         for file in content["file_list"]
     ]
     heads = ["File", "Particles", "nm/px", "Contrast", "Notes"]
     if not rows:
         return ""
-    table = _table("files", heads, rows)
-    return f"<details><summary><b>Files</b> ({len(rows)})</summary>{table}</details>"
+    shown = table("files", heads, rows)
+    return f"<details><summary><b>Files</b> ({len(rows)})</summary>{shown}</details>"
 
 
 def _failed(failed: Sequence[Content]) -> str:
     if not failed:
         return ""
-    rows: list[list[Cell]] = [[_text(one["file"]), _text(one["why"])] for one in failed]
-    return "<h2>Files that failed</h2>" + _table("failed", ["File", "Why"], rows)
+    rows: list[list[Cell]] = [[text(one["file"]), text(one["why"])] for one in failed]
+    return "<h2>Files that failed</h2>" + table("failed", ["File", "Why"], rows)
 
 
 def _method(content: Content) -> str:
@@ -260,37 +249,4 @@ def _method(content: Content) -> str:
         f'<h2>Method</h2><p class="dim">{how} Counted are whole particles that look like what the '
         "network learnt from, by their most probable shape. All numbers are in report.json, all "
         "particles in particles.csv.</p>"
-    )
-
-
-def _text(text: str) -> Cell:
-    return escape(text), ""
-
-
-def _whole(number: int) -> Cell:
-    return str(number), number
-
-
-def _percent(share: float) -> Cell:
-    return f"{100 * share:.1f} %", share
-
-
-def _length(value: float | None) -> Cell:
-    return ("–", -1) if value is None else (f"{value:.3g}", value)
-
-
-def _table(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    line = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="text">{shown}</td>' if key == "" else f'<td data-v="{key}">{shown}</td>'
-            for shown, key in row
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="scroll"><table id="{name}" class="sortable"><thead><tr>{line}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
     )

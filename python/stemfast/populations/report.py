@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from stemfast.atomic import write_json, write_text
-from stemfast.evaluation.metrics import wilson_interval
 from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
 from stemfast.populations.about import About, read_about
 from stemfast.populations.files import warnings_about
 from stemfast.populations.gather import MOST_LISTED, TABLE, Gathered, Sizes, gather
 from stemfast.populations.page import Added, page
 from stemfast.populations.pictures import CHOICES
-from stemfast.populations.prevalence import Prevalence, prevalence
+from stemfast.populations.shares import corrected, mean_number, share_of, unlike_share
 from stemfast.untrusted import json_object
 
 __all__ = ["JSON", "PAGE", "TRUTH", "Report", "write_report"]
@@ -122,7 +121,7 @@ def _true_shares(file: Path) -> dict[str, float] | None:
 def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Content:
     good = [file for file in of.files if not file.failed]
     counted = sum(of.counted)
-    shares = prevalence(of.counted, about.card.confusion) if counted else None
+    shares = corrected(of.counted, about.card.confusion)
     edges = _edges(of.all_sizes)
     settings = about.settings.to_json()
     settings["model"] = about.card.model
@@ -142,7 +141,7 @@ def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Cont
             "unlike": of.doubts[UNLIKE],
             "cut": of.doubts[CUT],
         },
-        "unlike_share": _unlike(of),
+        "unlike_share": unlike_share(of.doubts[UNLIKE], of.found - of.doubts[CUT]),
         "corrected": shares is not None and shares.corrected,
         "confusion": None
         if about.card.confusion is None
@@ -152,7 +151,7 @@ def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Cont
                 "shape": name,
                 "counted": of.counted[k],
                 "sure": of.named[k],
-                **_share(shares, k),
+                **share_of(shares, k),
                 "true_share": None if truth is None else truth.get(name, 0.0),
                 "sizes": _sizes(of.sizes[k], edges),
             }
@@ -160,7 +159,7 @@ def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Cont
         ],
         "all_sizes": _sizes(of.all_sizes, edges),
         "histogram_edges_nm": edges,
-        "mean_number": _mean_number(of.class_names, shares),
+        "mean_number": mean_number(of.class_names, shares),
         "scales": [
             {"pixel_size_nm": size, "files": n}
             for size, n in sorted(Counter(_rounded(f.pixel_size_nm) for f in good).items())
@@ -183,34 +182,6 @@ def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Cont
     }
     content["notes"] = _notes(about, of, content)
     return content
-
-
-def _share(shares: Prevalence | None, k: int) -> Content:
-    if shares is None:
-        return dict.fromkeys(("observed_share", "share", "low", "high"))
-    return {
-        "observed_share": float(shares.observed[k]),
-        "share": float(shares.shares[k]),
-        "low": float(shares.low[k]),
-        "high": float(shares.high[k]),
-    }
-
-
-def _unlike(of: Gathered) -> Content | None:
-    """Share of the whole particles that are unlike all that the network learnt from."""
-    whole = of.found - of.doubts[CUT]
-    if not whole:
-        return None
-    low, high = wilson_interval(of.doubts[UNLIKE], whole)
-    return {"share": of.doubts[UNLIKE] / whole, "low": low, "high": high}
-
-
-def _mean_number(names: tuple[str, ...], shares: Prevalence | None) -> Content | None:
-    """Mean over the particles where the classes are numbers, of corners say."""
-    if shares is None or not all(name.isdecimal() for name in names):
-        return None
-    mean, low, high = shares.mean_of([int(name) for name in names])
-    return {"mean": mean, "low": low, "high": high}
 
 
 def _edges(sizes: Sizes) -> list[float]:

@@ -35,6 +35,14 @@ def undecided(experiment: Experiment) -> TrainedClassifier:
     return _with_records(Classifier(config, rngs=nnx.Rngs(0)), experiment)
 
 
+def decided(experiment: Experiment, seed: int = 1) -> TrainedClassifier:
+    """What is sure of one of three shapes, by chance of this one or that."""
+    trained = undecided(experiment)
+    weights = 30.0 * np.random.default_rng(seed).normal(size=trained.model.head.kernel[...].shape)
+    trained.model.head.kernel[...] = jnp.asarray(weights, jnp.float32)
+    return trained
+
+
 def _with_records(
     model: Classifier, experiment: Experiment, temperature: float = 1.0
 ) -> TrainedClassifier:

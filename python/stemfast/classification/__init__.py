@@ -1,7 +1,7 @@
 """Particles of micrographs, found and named: what shape each one is, with a probability.
 
-The steps are one file each: `network` (which network, and what it is shown), `classify`, and
-`answer` (the table and its files).
+The steps are one file each: `network` (which network, and what it is shown), `classify`, `corners`
+(those of cuboids), and `answer` (the table and its files).
 """
 
 from __future__ import annotations
@@ -13,20 +13,34 @@ from stemfast.classification.classify import (
     classify_found,
     classify_in,
 )
-from stemfast.classification.network import DEFAULT_MODEL, known_model, load_model, shown
+from stemfast.classification.corners import CORNER_COLUMNS, CORNERS_MODEL, CUBOID, check_cuboids
+from stemfast.classification.network import (
+    DEFAULT_MODEL,
+    classes_of,
+    known_model,
+    load_model,
+    model_folder,
+    shown,
+)
 from stemfast.micrograph.table import NOT_SURE
 
 __all__ = [
+    "CORNERS_MODEL",
+    "CORNER_COLUMNS",
+    "CUBOID",
     "DEFAULT_MODEL",
     "NOT_SURE",
     "OVERLAY_FILE",
     "TABLE_FILE",
     "Classification",
+    "check_cuboids",
     "checked_limits",
+    "classes_of",
     "classify",
     "classify_found",
     "classify_in",
     "known_model",
     "load_model",
+    "model_folder",
     "shown",
 ]

@@ -40,7 +40,9 @@ class Classification:
     class_names : tuple of str
         Names of the shapes that the network knows.
     table : list of dict
-        One row for each particle: as :func:`stemfast.micrograph.table_rows` gives them.
+        One row for each particle: as :func:`stemfast.micrograph.table_rows` gives them; with
+        ``corners``, ``corners_probability``, ``corners_novelty`` and ``corners_verdict`` where
+        corners of cuboids were counted.
     doubts : tuple of str
         Why each particle is not sure: "cut by the edge", "unlike anything learnt", "low
         probability"; "" where it is sure.
@@ -81,6 +83,12 @@ class Classification:
         why = Counter(doubt for doubt in self.doubts if doubt)
         if why:
             lines.append("not sure: " + ", ".join(f"{n} {doubt}" for doubt, n in why.most_common()))
+        read = Counter(str(row.get("corners_verdict", "")) for row in self.table)
+        del read[""]
+        if read:
+            verdicts = sorted(read, key=lambda verdict: (not verdict.isdecimal(), verdict))
+            told = ", ".join(f"{verdict} in {read[verdict]}" for verdict in verdicts)
+            lines.append(f"corners of {tables.counted(read.total(), 'cuboid')}: {told}")
         return "\n".join(lines)
 
     def to_dataframe(self) -> Any:

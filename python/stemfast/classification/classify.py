@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.classification.answer import Classification
-from stemfast.classification.network import DEFAULT_MODEL, known_model, load_model, shown
+from stemfast.classification.corners import CORNERS_MODEL, check_cuboids, corner_columns
+from stemfast.classification.network import (
+    DEFAULT_MODEL,
+    classes_of,
+    known_model,
+    load_model,
+    shown,
+)
 from stemfast.micrograph.families import COARSE, coarse_shapes, names_of
 from stemfast.micrograph.table import CUT, NOT_SURE, UNDECIDED, UNLIKE
 
@@ -37,6 +44,7 @@ def classify(
     dataset: int | str | None = None,
     min_probability: float = 0.8,
     max_novelty: float = 1.0,
+    corners: bool = False,
 ) -> Classification:
     """Find the particles of an image and say what shape each one is.
 
@@ -44,6 +52,9 @@ def classify(
     whole particles; where it looks unlike anything that the network learnt from; and where the
     most probable shape stays below `min_probability`, unless those of one family of shapes
     together reach it: then the family is named (`stemfast.micrograph.families`).
+
+    With `corners`, the network ``count`` counts the deformed corners of each particle that is named
+    cuboid.
 
     Parameters
     ----------
@@ -73,6 +84,8 @@ def classify(
         Largest novelty (:meth:`stemfast.pretrained.TrainedClassifier.novelty`) that names a shape;
         of images like the learnt ones, about one in a hundred is above 1. ``inf`` to name them
         all.
+    corners : bool
+        Whether to count corners; the same two limits then tell which numbers are sure.
 
     Returns
     -------
@@ -86,7 +99,8 @@ def classify(
         If `out` is a file.
     ValueError
         If the image cannot be read, has no scale while none is given, shows no particle, the
-        network is not one for single images, or an argument is out of range.
+        network is not one for single images, or knows no cuboids whose corners could be counted,
+        or an argument is out of range.
     """
     checked_limits(min_probability, max_novelty)
     if isinstance(image, str | Path) and not Path(image).exists():
@@ -94,6 +108,9 @@ def classify(
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise FileExistsError(f"out is {out}, which is a file; expected a folder")
     known_model(model)
+    if corners:
+        known_model(CORNERS_MODEL)
+        check_cuboids(classes_of(model))
     from stemfast.finding.source import source_of
 
     opened = source_of(
@@ -107,6 +124,7 @@ def classify(
         labels=labels,
         min_probability=min_probability,
         max_novelty=max_novelty,
+        corners=corners,
     )
     if out is not None:
         answer.save(out)
@@ -122,6 +140,7 @@ def classify_in(
     labels: ArrayLike | str | Path | None = None,
     min_probability: float = 0.8,
     max_novelty: float = 1.0,
+    corners: bool = False,
 ) -> Classification:
     """Find the particles of an image whose scale is settled and name the shape of each.
 
@@ -131,7 +150,7 @@ def classify_in(
         The image, with a scale.
     load : callable
         Gives the network. Called once the particles are found, since loading takes seconds.
-    contrast, method, labels, min_probability, max_novelty
+    contrast, method, labels, min_probability, max_novelty, corners
         As for :func:`classify`.
 
     Returns
@@ -141,13 +160,16 @@ def classify_in(
     Raises
     ------
     ValueError
-        If there is no scale, or the image shows no particle.
+        If there is no scale, the image shows no particle, or the network knows no cuboids whose
+        corners could be counted.
     """
     from stemfast.finding.find import find_in
 
     opened.micrograph()  # there must be a scale
     answer = find_in(opened, contrast, method, labels=labels)
-    return classify_found(answer, load, min_probability=min_probability, max_novelty=max_novelty)
+    return classify_found(
+        answer, load, min_probability=min_probability, max_novelty=max_novelty, corners=corners
+    )
 
 
 def classify_found(
@@ -156,6 +178,7 @@ def classify_found(
     *,
     min_probability: float = 0.8,
     max_novelty: float = 1.0,
+    corners: bool = False,
 ) -> Classification:
     """Name the shape of each particle that was found.
 
@@ -163,7 +186,7 @@ def classify_found(
     ----------
     answer : Found
         Particles of an image with a scale.
-    load, min_probability, max_novelty
+    load, min_probability, max_novelty, corners
         As for :func:`classify_in`.
 
     Returns
@@ -173,12 +196,15 @@ def classify_found(
     Raises
     ------
     ValueError
-        If there is no scale, or no particle.
+        If there is no scale, no particle, or the network knows no cuboids whose corners could be
+        counted.
     """
     from stemfast import micrograph
 
     image, found = answer.needed().bright()
     network = load()
+    if corners:
+        check_cuboids(network.class_names)
     views, notes = shown(image, found, network)
     said = network.read(views)
     chances, novelty = said.probabilities, said.novelty
@@ -194,6 +220,10 @@ def classify_found(
         names=names,
         coarse=_outlines(network.class_names, chances, found, doubts, min_probability),
     )
+    if corners:
+        columns, more = corner_columns(image, found, rows, min_probability, max_novelty)
+        rows = [row | own for row, own in zip(rows, columns, strict=True)]
+        notes += more
     told = (*answer.notes, *notes)
     return Classification(answer, found, network.class_names, rows, doubts, told, views)
 

@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.arguments import did_you_mean
+from stemfast.untrusted import json_object
 
 if TYPE_CHECKING:
     from stemfast.micrograph import FoundParticles, Micrograph
     from stemfast.pretrained import TrainedClassifier
 
-__all__ = ["DEFAULT_MODEL", "known_model", "load_model", "shown"]
+__all__ = ["DEFAULT_MODEL", "classes_of", "known_model", "load_model", "model_folder", "shown"]
 
 #: The network that comes along for this.
 DEFAULT_MODEL = "open-shapes"
+_CONFIG = "config.json"
 
 
 def known_model(model: str | Path) -> None:
@@ -32,7 +34,7 @@ def known_model(model: str | Path) -> None:
     from stemfast import pretrained
 
     names = pretrained.pretrained_names()
-    if str(model) in names or (Path(model) / "config.json").is_file():
+    if str(model) in names or (Path(model) / _CONFIG).is_file():
         return
     if isinstance(model, Path) or Path(model).is_dir() or os.sep in str(model):
         raise FileNotFoundError(f"model is {str(model)!r}, a folder without a trained network")
@@ -41,6 +43,33 @@ def known_model(model: str | Path) -> None:
         f"({', '.join(names) or 'none are installed'}), or the folder of one: 'stemfast demo' "
         f"leaves one in demo/models/shapes{did_you_mean(model, names)}"
     )
+
+
+def model_folder(model: str | Path) -> Path:
+    """Folder of a known network, of one that comes along or of one given by its folder."""
+    from stemfast.pretrained import shipped
+
+    return Path(model) if (Path(model) / _CONFIG).is_file() else shipped.folder(str(model))
+
+
+def classes_of(model: str | Path) -> tuple[str, ...]:
+    """Class names of a known network, without loading it.
+
+    Raises
+    ------
+    ValueError
+        If it says none.
+
+    Examples
+    --------
+    >>> classes_of("shapes")
+    ('tetrahedron', 'cuboid', 'sphere')
+    """
+    config = model_folder(model) / _CONFIG
+    names = json_object(config).get("class_names")
+    if not isinstance(names, list) or not names:
+        raise ValueError(f"{config} names no classes, expected a classifier's")
+    return tuple(map(str, names))
 
 
 def load_model(model: str | Path) -> TrainedClassifier:
@@ -53,7 +82,7 @@ def load_model(model: str | Path) -> TrainedClassifier:
     """
     from stemfast import pretrained, transfer
 
-    if (Path(model) / "config.json").is_file():
+    if (Path(model) / _CONFIG).is_file():
         if transfer.is_model(model):
             raise ValueError(
                 f"model is {str(model)!r}, a network for ready images of particles (made by "

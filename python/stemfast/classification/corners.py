@@ -1,0 +1,108 @@
+"""Deformed corners of the particles named cuboid, counted by a second network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stemfast.classification.network import load_model, shown
+from stemfast.micrograph.table import NOT_SURE, UNLIKE
+
+if TYPE_CHECKING:
+    from stemfast.micrograph import FoundParticles, Micrograph
+    from stemfast.pretrained import TrainedClassifier
+
+__all__ = ["CORNERS_MODEL", "CORNER_COLUMNS", "CUBOID", "check_cuboids", "corner_columns"]
+
+#: The network that counts corners.
+CORNERS_MODEL = "count"
+CORNER_COLUMNS = ("corners", "corners_probability", "corners_novelty", "corners_verdict")
+"""Columns behind the classes' own: see `corner_columns`."""
+CUBOID = "cuboid"
+"""Name of the shape whose corners are counted."""
+
+Row = dict[str, str | int | float | bool]
+
+
+def check_cuboids(class_names: Sequence[str]) -> None:
+    """Refuse a network that names no particle a cuboid.
+
+    Raises
+    ------
+    ValueError
+        Also if one of its classes has the name of a column of corners.
+
+    Examples
+    --------
+    >>> check_cuboids(["sphere", "cuboid"])
+    >>> check_cuboids(["undeformed", "deformed"])
+    Traceback (most recent call last):
+        ...
+    ValueError: corners: the network names undeformed, deformed, expected one that names a cuboid
+    """
+    if CUBOID not in class_names:
+        raise ValueError(
+            f"corners: the network names {', '.join(class_names)}, expected one that names a "
+            f"{CUBOID}"
+        )
+    taken = sorted(set(class_names) & set(CORNER_COLUMNS))
+    if taken:
+        raise ValueError(f"corners: {taken} are classes of the network and columns of the table")
+
+
+def corner_columns(
+    image: Micrograph,
+    found: FoundParticles,
+    rows: Sequence[Row],
+    min_probability: float,
+    max_novelty: float,
+) -> tuple[list[Row], list[str]]:
+    """Columns of corners for the rows of a table of shapes, and what to tell of them.
+
+    Parameters
+    ----------
+    image : Micrograph
+    found : FoundParticles, length n
+        What was found in it.
+    rows : sequence of dict, length n
+        As :func:`stemfast.micrograph.table_rows` gives them. Particles whose ``shape`` is a cuboid,
+        and so sure, are read.
+    min_probability, max_novelty : float
+        As for :func:`stemfast.classify`.
+
+    Returns
+    -------
+    list of dict
+        ``corners`` (most probable number of deformed corners), ``corners_probability`` (of this
+        number), ``corners_novelty`` (how unlike all that the network learnt from the particle
+        looks; "" if not known), ``corners_verdict`` (the number, "unlike anything learnt" or "not
+        sure"); all "" for particles that were not read.
+    list of str
+        Notes for the user.
+    """
+    columns = [Row(dict.fromkeys(CORNER_COLUMNS, "")) for _ in rows]
+    read = [n for n, row in enumerate(rows) if row["shape"] == CUBOID]
+    if not read:
+        return columns, []
+    network = _network()
+    cuboids = replace(found, particles=tuple(found[n] for n in read))
+    views, notes = shown(image, cuboids, network)
+    said = network.predict(views)
+    novelty = np.full(len(read), np.nan) if said.novelty is None else said.novelty
+    for n, chances, new in zip(read, said.probabilities, novelty, strict=True):
+        best = int(chances.argmax())
+        number, chance = network.class_names[best], float(chances[best])
+        verdict = UNLIKE if new > max_novelty else NOT_SURE if chance < min_probability else number
+        told = (int(number), chance, "" if np.isnan(new) else float(new), verdict)
+        columns[n] = dict(zip(CORNER_COLUMNS, told, strict=True))
+    return columns, [f"corners of cuboids: {note}" for note in notes]
+
+
+@lru_cache(maxsize=1)
+def _network() -> TrainedClassifier:
+    """The network, loaded once for all images."""
+    return load_model(CORNERS_MODEL)

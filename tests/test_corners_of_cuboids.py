@@ -1,15 +1,18 @@
-"""Corners of the particles named cuboid: columns of the table."""
+"""Corners of the particles named cuboid: columns of the table, and a section of the report."""
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from small_session import picture
+from small_session import picture, results, table, write_session
 from stemfast.classification import (
     CORNER_COLUMNS,
     NOT_SURE,
@@ -18,9 +21,12 @@ from stemfast.classification import (
     corners,
     shown,
 )
+from stemfast.cli import app
 from stemfast.finding import find
 from stemfast.image import Image
 from stemfast.micrograph.table import UNLIKE
+from stemfast.populations import classify_folder, prevalence, write_report
+from stemfast.populations.settings import settings_for
 from stemfast.pretrained import TrainedClassifier, load_pretrained, save
 from stemfast.pretrained.novelty import features_and_logits
 from stemfast.training import Experiment
@@ -81,6 +87,18 @@ def image() -> Image:
     )
 
 
+@pytest.fixture(scope="module")
+def settings(network) -> dict:
+    return {
+        "model": network,
+        "method": "classical",
+        "contrast": "bright",
+        "pixel_size_nm": 0.5,
+        "min_probability": SURE,
+        "max_novelty": float("inf"),
+    }
+
+
 def test_the_table_tells_the_corners_of_cuboids_and_of_nothing_else(image, network, numbers):
     options = {"model": network, "method": "classical", "min_probability": SURE}
     without = classify(image, **options)
@@ -139,9 +157,133 @@ def test_networks_that_name_no_cuboid_are_refused_before_any_work(image, tmp_pat
     np.save(tmp_path / "image.npy", np.zeros((64, 64)))  # which no reader takes
     with pytest.raises(ValueError, match=words):
         classify(tmp_path / "image.npy", model="count", corners=True, out=tmp_path / "out")
+    with pytest.raises(ValueError, match=words):
+        classify_folder(tmp_path, tmp_path / "out", model="count", corners=True)
     found = classify(image, model="shapes", method="classical").found
     with pytest.raises(ValueError, match=words):
         classify_found(found, lambda: load_pretrained("count"), corners=True)
+    for where in (tmp_path / "image.npy", tmp_path):
+        command = ["classify", str(where), "--model", "count", "--corners"]
+        result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "out")])
+        assert result.exit_code == 2
+        assert "--corners: the network names 0, 1" in result.output
     assert not (tmp_path / "out").exists()
     with pytest.raises(ValueError, match="classes of the network and columns of the table"):
         corners.check_cuboids(["cuboid", "corners"])
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> Path:
+    return write_session(tmp_path_factory.mktemp("session"))
+
+
+def test_the_report_tells_what_the_table_holds_and_the_page_what_the_report_does(
+    session, settings, tmp_path
+):
+    report = classify_folder(session, tmp_path, corners=True, **settings)
+    rows = [row for row in table(tmp_path) if row["shape"] == "cuboid"]
+    told = json.loads((tmp_path / "report.json").read_text())["corners"]
+    assert told == report.content["corners"]
+    assert told["read"] == told["counted"] == len(rows) == told["cuboids"] > 4
+    assert {row["corners"] for row in table(tmp_path) if row["shape"] != "cuboid"} == {""}
+    counted = [sum(int(row["corners"]) == k for row in rows) for k in range(9)]
+    assert [one["corners"] for one in told["numbers"]] == list(range(9))
+    assert [one["counted"] for one in told["numbers"]] == counted
+    assert told["sure"] == sum(row["corners_verdict"].isdecimal() for row in rows)
+    card = load_pretrained("count").card["test"]["confusion"]
+    assert told["confusion"] == card
+    assert told["corrected"]
+    shares = prevalence(counted, card)
+    assert [one["share"] for one in told["numbers"]] == shares.shares.tolist()
+    none = told["numbers"][0]
+    assert told["deformed"]["share"] == 1.0 - none["share"]
+    assert told["deformed"]["high"] == 1.0 - none["low"]
+    assert told["deformed"]["low"] in (0.0, 1.0 - none["high"])
+    assert told["mean_number"]["mean"] == pytest.approx(shares.shares @ np.arange(9))
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    section = page[page.index("<h2>Corners of cuboids</h2>") : page.index("<h2>Sizes</h2>")]
+    cells = np.array(re.findall(r'data-v="([^"]*)"', section), float).reshape(9, 7)
+    keys = ("corners", "share", "low", "share", "counted", "sure", "observed_share")
+    np.testing.assert_array_equal(cells, [[one[k] for k in keys] for one in told["numbers"]])
+    deformed, number = told["deformed"], told["mean_number"]
+    for words in (
+        f"<b>{len(rows)}</b> are surely so and were read.",
+        f"<b>{100 * deformed['share']:.1f} %</b> ({100 * deformed['low']:.1f} to "
+        f"{100 * deformed['high']:.1f} %)",
+        f"<b>{number['mean']:.2f}</b> ({number['low']:.2f} to {number['high']:.2f})",
+    ):
+        assert words in section
+    assert f"deformed corner or more: {100 * deformed['share']:.1f} %" in str(report)
+    before = results(tmp_path)
+    write_report(tmp_path)
+    assert results(tmp_path) == before
+
+
+def test_cuboids_unlike_anything_learnt_are_told_and_left_out(session, settings, tmp_path):
+    limited = {**settings, "max_novelty": 1e-9}
+    report = classify_folder(session, tmp_path, corners=True, **limited)
+    told = report.content["corners"]
+    assert told["unlike"] == told["read"] > 4
+    assert told["deformed"] is told["mean_number"] is None
+    assert {one["share"] for one in told["numbers"]} == {None}
+    assert told["unlike_share"]["share"] == 1.0
+    assert any("100 % of the cuboids are unlike all that" in n for n in report.content["notes"])
+    assert "Corners of cuboids" in report.page.read_text(encoding="utf-8")
+
+
+def test_without_a_cuboid_the_section_says_so(settings, tmp_path):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    np.save(folder / "nothing.npy", np.random.default_rng(0).normal(100.0, 1.0, (64, 64)))
+    report = classify_folder(folder, tmp_path / "out", corners=True, **settings)
+    assert report.content["corners"]["read"] == 0
+    assert report.content["corners"]["unlike_share"] is None
+    assert "<b>0</b> are surely so" in report.page.read_text(encoding="utf-8")
+
+
+def test_files_are_read_again_when_corners_are_wanted_or_no_longer(session, settings, tmp_path):
+    seen = []
+    options = {**settings, "tell": lambda part: seen.append(part.header.task.name)}
+    classify_folder(session, tmp_path, **options)
+    without = results(tmp_path)
+    assert "corners" not in "".join(map(str, without.values()))
+    files = len(seen)
+    classify_folder(session, tmp_path, corners=True, **options)
+    assert len(seen) == 2 * files
+    assert list(table(tmp_path)[0])[-4:] == list(CORNER_COLUMNS)
+    classify_folder(session, tmp_path, corners=True, **options)
+    assert len(seen) == 2 * files + 1  # the one that failed
+    classify_folder(session, tmp_path, **options)
+    assert len(seen) == 3 * files + 1
+    assert results(tmp_path) == without
+
+
+def test_stopped_and_started_again_it_ends_with_the_same_bytes(session, settings, tmp_path):
+    classify_folder(session, tmp_path / "undisturbed", corners=True, **settings)
+    done = []
+
+    def stop(part) -> None:
+        done.append(part)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        classify_folder(session, tmp_path / "out", corners=True, tell=stop, **settings)
+    before = []
+    classify_folder(
+        session, tmp_path / "out", corners=True, begin=lambda *n: before.append(n), **settings
+    )
+    assert 0 < before[0][1] < 7
+    assert results(tmp_path / "out") == results(tmp_path / "undisturbed")
+
+
+def test_settings_hold_the_weights_of_the_network_that_counts(settings, network):
+    plain, with_corners = (settings_for(**settings, corners=c)[0] for c in (False, True))
+    assert "corners" not in plain.to_json()
+    assert plain.digest != with_corners.digest
+    assert replace(with_corners, corners="others").digest != with_corners.digest
+    assert type(with_corners).of_json(with_corners.to_json()) == with_corners
+    with_corners.check_networks()
+    with pytest.raises(RuntimeError, match="install the same everywhere"):
+        replace(with_corners, corners="others").check_networks()

@@ -106,3 +106,13 @@ def test_the_mean_number_follows_the_shares():
 def test_impossible_counts_are_refused(counts, confusion, match):
     with pytest.raises(ValueError, match=match):
         prevalence(counts, confusion)
+
+
+def test_the_share_of_all_but_one_class_is_what_that_one_leaves():
+    answer = prevalence([40, 50, 30], [[99, 1, 0], [1, 98, 1], [0, 1, 99]])
+    share, low, high = answer.all_but(0)
+    assert (share, high) == (1.0 - answer.shares[0], 1.0 - answer.low[0])
+    assert low == 1.0 - answer.high[0]
+    few = prevalence([500, 0, 0])
+    assert few.all_but(0)[:2] == (0.0, 0.0)
+    assert 0.0 < few.all_but(0)[2] < 0.01

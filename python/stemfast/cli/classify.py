@@ -74,6 +74,13 @@ def classify(
             "Of images like those, one in a hundred is above 1; inf names every shape.",
         ),
     ] = 1.0,
+    corners: Annotated[
+        bool,
+        typer.Option(
+            "--corners",
+            help="Also count the deformed corners of each particle that is named cuboid.",
+        ),
+    ] = False,
     subfolders: Annotated[
         bool,
         typer.Option(
@@ -132,6 +139,7 @@ def classify(
         "dataset": dataset,
         "min_probability": min_probability,
         "max_novelty": max_novelty,
+        "corners": corners,
     }
     if file.is_dir() and file.suffix.lower() != ".zspy":
         if labels is not None:

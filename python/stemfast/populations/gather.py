@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from stemfast.atomic import replacing
+from stemfast.classification import CORNER_COLUMNS
 from stemfast.finding.population import population
 from stemfast.micrograph.table import COLUMNS, CUT
 from stemfast.populations.part import Part, Row, headers, read_part
 from stemfast.populations.pictures import CHOICES, best_class, counts
+from stemfast.populations.shares import Corners
 from stemfast.tables import cell
 
 __all__ = ["TABLE", "FileLine", "Gathered", "Pictured", "Sizes", "gather"]
@@ -120,6 +122,8 @@ class Gathered:
     listed : list of list
         For the page: number of the file, particle, diameter [nm], shape or doubt, probability,
         novelty.
+    corners : Corners, optional
+        Of the particles that are surely cuboids, where they were counted.
     """
 
     class_names: tuple[str, ...]
@@ -132,6 +136,7 @@ class Gathered:
     all_sizes: Sizes = field(default_factory=Sizes)
     pictures: dict[tuple[str, int], list[Pictured]] = field(default_factory=dict)
     listed: list[list[str | int | float | None]] = field(default_factory=list)
+    corners: Corners | None = None
 
     def __post_init__(self) -> None:
         classes = len(self.class_names)
@@ -160,6 +165,8 @@ class Gathered:
             if counts(row):
                 self.counted[k] += 1
                 self.named[k] += not row["not_sure_because"]
+            if self.corners is not None:
+                self.corners.add(row)
             if len(self.listed) < MOST_LISTED:
                 self.listed.append(_listed(len(self.files) - 1, row))
         self._add_sizes(part, best)
@@ -221,7 +228,9 @@ def _listed(file: int, row: Row) -> list[str | int | float | None]:
     ]
 
 
-def gather(out: Path, settings: str, class_names: tuple[str, ...]) -> Gathered:
+def gather(
+    out: Path, settings: str, class_names: tuple[str, ...], corners: Corners | None = None
+) -> Gathered:
     """Write the table of all particles, and sum up.
 
     Parameters
@@ -231,6 +240,8 @@ def gather(out: Path, settings: str, class_names: tuple[str, ...]) -> Gathered:
     settings : str
         Digest of the settings of the parts that count.
     class_names : tuple of str
+    corners : Corners, optional
+        Where corners of cuboids were counted: takes them in.
 
     Returns
     -------
@@ -241,13 +252,14 @@ def gather(out: Path, settings: str, class_names: tuple[str, ...]) -> Gathered:
     ValueError
         If a part is damaged.
     """
-    result = Gathered(class_names)
+    result = Gathered(class_names, corners=corners)
+    behind = () if corners is None else CORNER_COLUMNS
     with (
         replacing(out / TABLE) as partial,
         partial.open("w", newline="", encoding="utf-8") as lines,
     ):
         writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(["file", *COLUMNS, *class_names])
+        writer.writerow(["file", *COLUMNS, *class_names, *behind])
         for part in _parts(out, settings):
             name = shown_name(part.header.task.name)
             for row in part.rows:

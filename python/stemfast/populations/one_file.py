@@ -118,6 +118,7 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
             method=settings.method,
             min_probability=settings.min_probability,
             max_novelty=settings.max_novelty,
+            corners=settings.corners is not None,
         )
     except NothingFoundError:
         return Part(header, size, (rows, cols), notes=(*opened.notes, NOTHING), pixels=pixels)

@@ -55,6 +55,7 @@ def page(content: Content, gathered: Gathered, added: Sequence[Added] = ()) -> s
         _summary(content),
         _notes(content["notes"]),
         _shares(content),
+        _corners(content.get("corners")),
         _sizes(content),
         _pictures(gathered),
         *map(_section, added),
@@ -123,6 +124,36 @@ def _unlike(unlike: Content | None, what: str) -> str:
         f"({100 * unlike['low']:.1f} to {100 * unlike['high']:.1f} %). Of images like those "
         "about 1 % are called so.</p>"
     )
+
+
+def _corners(of: Content | None) -> str:
+    """Corners of the particles that are surely cuboids, where they were counted."""
+    if of is None:
+        return ""
+    parts = [
+        "<h2>Corners of cuboids</h2>"
+        f"<p>Of the {of['cuboids']} particles that are most probably cuboids, <b>{of['read']}</b> "
+        f"are surely so and were read. Of these {of['counted']} count for the shares (of "
+        f"{of['sure']} the number is sure), {of['unlike']} are unlike all that the network "
+        f"{escape(of['network'])} learnt from.</p>"
+    ]
+    if of["deformed"] is not None:
+        deformed, number = of["deformed"], of["mean_number"]
+        parts.append(
+            f"<p>With a deformed corner or more: <b>{100 * deformed['share']:.1f} %</b> "
+            f"({100 * deformed['low']:.1f} to {100 * deformed['high']:.1f} %). Mean number of "
+            f"deformed corners: <b>{number['mean']:.2f}</b> ({number['low']:.2f} to "
+            f"{number['high']:.2f}).</p>"
+        )
+    numbers = [(whole(one["corners"]), one) for one in of["numbers"]]
+    parts += [
+        share_table("corners", "Deformed corners", numbers, corrected=of["corrected"]),
+        _unlike(of["unlike_share"], "cuboids"),
+        '<p class="dim">The shape of a cuboid with many deformed corners is less often sure. Where '
+        "few of the particles that are most probably cuboids were read, the deformed ones are "
+        "too few among them; a lower --min-probability reads more.</p>",
+    ]
+    return "".join(parts)
 
 
 def _sizes(content: Content) -> str:

@@ -74,6 +74,31 @@ class Prevalence:
         low, high = np.quantile(self.draws @ numbers, _LEVEL)
         return float(self.shares @ numbers), float(low), float(high)
 
+    def all_but(self, k: int) -> tuple[float, float, float]:
+        """Share of all classes but one, with its 95 % interval.
+
+        As for single classes, a lower end below half a particle is 0.
+
+        Parameters
+        ----------
+        k : int
+            Number of the class that is left out.
+
+        Returns
+        -------
+        share, low, high : float
+
+        Examples
+        --------
+        >>> share, low, high = prevalence([60, 30, 10]).all_but(0)
+        >>> share, low < 0.4 < high
+        (0.4, True)
+        """
+        low = 1.0 - float(self.high[k])
+        if low * self.counts.sum() < 0.5:
+            low = 0.0
+        return 1.0 - float(self.shares[k]), low, 1.0 - float(self.low[k])
+
 
 def prevalence(counts: ArrayLike, confusion: ArrayLike | None = None) -> Prevalence:
     """True shares of the classes of a batch, from how often a classifier gave each name.

@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 
 from stemfast.atomic import write_json, write_text
+from stemfast.classification import CUBOID
 from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
 from stemfast.populations.about import About, read_about
 from stemfast.populations.files import warnings_about
 from stemfast.populations.gather import MOST_LISTED, TABLE, Gathered, Sizes, gather
 from stemfast.populations.page import Added, page
 from stemfast.populations.pictures import CHOICES
-from stemfast.populations.shares import corrected, mean_number, share_of, unlike_share
+from stemfast.populations.shares import (
+    Corners,
+    corrected,
+    mean_number,
+    share_of,
+    told_of_corners,
+    unlike_share,
+)
 from stemfast.untrusted import json_object
 
 __all__ = ["JSON", "PAGE", "TRUTH", "Report", "write_report"]
@@ -65,6 +73,14 @@ class Report:
                     f"{one['shape']}: {100 * one['share']:.1f} % "
                     f"({100 * one['low']:.1f} to {100 * one['high']:.1f} %)"
                 )
+        corners = self.content.get("corners")
+        if corners is not None and corners["deformed"] is not None:
+            deformed, number = corners["deformed"], corners["mean_number"]
+            lines.append(
+                f"cuboids with a deformed corner or more: {100 * deformed['share']:.1f} % "
+                f"({100 * deformed['low']:.1f} to {100 * deformed['high']:.1f} %); mean number "
+                f"{number['mean']:.2f} ({number['low']:.2f} to {number['high']:.2f})"
+            )
         lines.append(f"report {self.page}, numbers {self.json}, table {self.table}")
         return "\n".join(lines)
 
@@ -96,7 +112,8 @@ def write_report(folder: str | Path, added: Sequence[Added] = ()) -> Report:
     out = Path(folder)
     about = read_about(out)
     names = about.card.class_names
-    gathered = gather(out, about.settings.digest, names)
+    corners = None if about.corners is None else Corners(about.corners.class_names)
+    gathered = gather(out, about.settings.digest, names, corners)
     if not gathered.files:
         raise ValueError(
             f"{out} holds the result of no file, expected some: run stemfast classify again"
@@ -180,6 +197,10 @@ def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Cont
             for file in good
         ],
     }
+    if about.corners is not None and of.corners is not None:
+        content["corners"] = told_of_corners(
+            of.corners, about.corners, of.counted[of.class_names.index(CUBOID)]
+        )
     content["notes"] = _notes(about, of, content)
     return content
 
@@ -268,6 +289,12 @@ def _notes(about: About, of: Gathered, content: Content) -> list[str]:
         notes.append(
             f"{100 * unlike['share']:.0f} % of the whole particles are unlike all that the "
             "network learnt from; the shares are those of the others"
+        )
+    corners = content.get("corners")
+    if corners is not None and corners["read"] and corners["unlike_share"]["share"] > _MANY_UNLIKE:
+        notes.append(
+            f"{100 * corners['unlike_share']['share']:.0f} % of the cuboids are unlike all that "
+            f"the network {corners['network']} learnt from; corners are those of the others"
         )
     if about.card.confusion is None:
         notes.append(

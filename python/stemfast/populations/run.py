@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stemfast.classification import CORNERS_MODEL
 from stemfast.dataset.interrupt import Interrupts
 from stemfast.dataset.lock import alone
 from stemfast.populations.about import About, write_about
@@ -22,7 +23,7 @@ from stemfast.populations.files import Settling, micrographs_in
 from stemfast.populations.one_file import classify_on_worker, classify_one, failure
 from stemfast.populations.part import FOLDER, Part, Task, headers, write_part
 from stemfast.populations.report import Report, write_report
-from stemfast.populations.settings import NetworkCard, RunSettings, settings_for
+from stemfast.populations.settings import NetworkCard, RunSettings, card_of, settings_for
 
 __all__ = ["classify_folder", "watch_folder"]
 
@@ -64,7 +65,7 @@ def classify_folder(
         Called with the `Part` of each file when it is done.
     **settings
         `model`, `pixel_size_nm`, `scale_bar_nm`, `contrast`, `method`, `index`, `dataset`,
-        `min_probability`, `max_novelty`, as for :func:`stemfast.classify`.
+        `min_probability`, `max_novelty`, `corners`, as for :func:`stemfast.classify`.
 
     Returns
     -------
@@ -225,7 +226,8 @@ def _alone(run: _Run) -> Iterator[None]:
     """The folder of results, made, described, and locked against a second run."""
     with alone(run.out):
         (run.out / FOLDER).mkdir(exist_ok=True)
-        write_about(run.out, About(run.folder.resolve().name, run.settings, run.card))
+        corners = None if run.settings.corners is None else card_of(CORNERS_MODEL)
+        write_about(run.out, About(run.folder.resolve().name, run.settings, run.card, corners))
         yield
 
 

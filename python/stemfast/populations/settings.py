@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stemfast.classification import DEFAULT_MODEL, checked_limits, known_model
+from stemfast.classification import (
+    CORNERS_MODEL,
+    DEFAULT_MODEL,
+    check_cuboids,
+    checked_limits,
+    classes_of,
+    known_model,
+    model_folder,
+)
 from stemfast.dataset.plan import stemfast_version
 from stemfast.finding.find import check_choice
 from stemfast.pretrained import shipped
 from stemfast.untrusted import json_object
 
-__all__ = ["NetworkCard", "RunSettings", "settings_for"]
+__all__ = ["NetworkCard", "RunSettings", "card_of", "settings_for"]
 
 _CONFIG = "config.json"
 
@@ -56,6 +64,9 @@ class RunSettings:
         SHA-256 of the configurations of the networks, which hold those of their weights.
     version : str
         Of stemfast.
+    corners : str, optional
+        SHA-256 of the configuration of the network that counts corners of cuboids; None where
+        they are not counted.
     """
 
     model: str
@@ -70,10 +81,13 @@ class RunSettings:
     network: str
     finder: str
     version: str
+    corners: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As an object of JSON, infinity as a word."""
+        """As an object of JSON, infinity as a word; without `corners` where none are counted."""
         values = dataclasses.asdict(self)
+        if self.corners is None:
+            del values["corners"]
         if values["max_novelty"] == float("inf"):
             values["max_novelty"] = "inf"
         return values
@@ -97,10 +111,12 @@ class RunSettings:
         RuntimeError
             On a worker that has others, say.
         """
-        if (_checksum(self.model), _finder(self.method)) != (self.network, self.finder):
+        corners = self.corners and _checksum(CORNERS_MODEL)
+        here = (_checksum(self.model), _finder(self.method), corners)
+        if here != (self.network, self.finder, self.corners):
             raise RuntimeError(
-                f"the network {self.model} or the finder is another one here than where the "
-                "command was given: install the same everywhere"
+                f"the network {self.model}, {CORNERS_MODEL} or the finder is another one here than "
+                "where the command was given: install the same everywhere"
             )
 
 
@@ -115,6 +131,7 @@ def settings_for(
     dataset: int | str | None = None,
     min_probability: float = 0.8,
     max_novelty: float = 1.0,
+    corners: bool = False,
 ) -> tuple[RunSettings, NetworkCard]:
     """Checked settings of a run, and the card of its network.
 
@@ -122,7 +139,7 @@ def settings_for(
     ----------
     model, pixel_size_nm, scale_bar_nm, contrast, method, index, dataset
         As for :func:`stemfast.classify`.
-    min_probability, max_novelty
+    min_probability, max_novelty, corners
         As for :func:`stemfast.classify`.
 
     Returns
@@ -143,7 +160,11 @@ def settings_for(
     if pixel_size_nm is not None and scale_bar_nm is not None:
         raise ValueError("pixel_size_nm and scale_bar_nm: got both, expected one of them")
     known_model(model)
-    folder = _folder(model)
+    card = card_of(model)
+    if corners:
+        known_model(CORNERS_MODEL)
+        check_cuboids(card.class_names)
+    folder = model_folder(model)
     settings = RunSettings(
         model=str(model) if folder == shipped.folder(str(model)) else str(folder.resolve()),
         pixel_size_nm=pixel_size_nm,
@@ -157,16 +178,13 @@ def settings_for(
         network=_checksum(model),
         finder=_finder(method),
         version=stemfast_version(),
+        corners=_checksum(CORNERS_MODEL) if corners else None,
     )
-    return settings, _card(folder)
-
-
-def _folder(model: str | Path) -> Path:
-    return Path(model) if (Path(model) / _CONFIG).is_file() else shipped.folder(str(model))
+    return settings, card
 
 
 def _checksum(model: str | Path) -> str:
-    return hashlib.sha256((_folder(model) / _CONFIG).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256((model_folder(model) / _CONFIG).read_bytes()).hexdigest()[:16]
 
 
 def _finder(method: str) -> str:
@@ -176,12 +194,21 @@ def _finder(method: str) -> str:
     return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
 
 
-def _card(folder: Path) -> NetworkCard:
-    config = json_object(folder / _CONFIG)
-    names = tuple(map(str, config.get("class_names", ())))
-    if not names:
-        raise ValueError(f"{folder / _CONFIG} names no classes, expected a classifier's")
-    card = config.get("card")
+def card_of(model: str | Path) -> NetworkCard:
+    """Card of a known network.
+
+    Raises
+    ------
+    ValueError
+        If it is no classifier.
+
+    Examples
+    --------
+    >>> card_of("count").class_names
+    ('0', '1', '2', '3', '4', '5', '6', '7', '8')
+    """
+    folder, names = model_folder(model), classes_of(model)
+    card = json_object(folder / _CONFIG).get("card")
     test = card.get("test") if isinstance(card, dict) else None
     told = test.get("confusion") if isinstance(test, dict) else None
     if not isinstance(told, list):

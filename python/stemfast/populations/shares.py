@@ -1,18 +1,57 @@
-"""Shares of classes as the report tells them."""
+"""Shares of classes as the report tells them: of shapes, and of numbers of deformed corners."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from stemfast.evaluation.metrics import wilson_interval
+from stemfast.micrograph.table import UNLIKE
+from stemfast.populations.part import Row
 from stemfast.populations.prevalence import Prevalence, prevalence
+from stemfast.populations.settings import NetworkCard
 
-__all__ = ["corrected", "mean_number", "share_of", "unlike_share"]
+__all__ = ["Corners", "corrected", "mean_number", "share_of", "told_of_corners", "unlike_share"]
 
 Content = dict[str, Any]
+
+
+@dataclass(eq=False)
+class Corners:
+    """Cuboids by their number of deformed corners.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        Numbers that the network tells.
+    unlike : int
+        Cuboids unlike all that the network learnt from.
+    counted, sure : list of int
+        The others by their most probable number; and those of them that are sure.
+    """
+
+    class_names: tuple[str, ...]
+    unlike: int = 0
+    counted: list[int] = field(default_factory=list)
+    sure: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.counted, self.sure = [0] * len(self.class_names), [0] * len(self.class_names)
+
+    def add(self, row: Row) -> None:
+        """Take in a particle; of one that was not read, nothing is known."""
+        if row["corners"] == "":
+            return
+        if row["corners_verdict"] == UNLIKE:
+            self.unlike += 1
+            return
+        number = str(row["corners"])
+        k = self.class_names.index(number)
+        self.counted[k] += 1
+        self.sure[k] += row["corners_verdict"] == number
 
 
 def corrected(counted: Sequence[int], confusion: ArrayLike | None) -> Prevalence | None:
@@ -46,3 +85,48 @@ def mean_number(names: Sequence[str], shares: Prevalence | None) -> Content | No
         return None
     mean, low, high = shares.mean_of([int(name) for name in names])
     return {"mean": mean, "low": low, "high": high}
+
+
+def told_of_corners(of: Corners, card: NetworkCard, cuboids: int) -> Content:
+    """What the report tells of the corners of cuboids.
+
+    Parameters
+    ----------
+    of : Corners
+    card : NetworkCard
+        Of the network that counted them; it corrects the shares.
+    cuboids : int
+        Particles that are most probably cuboids, sure or not.
+
+    Returns
+    -------
+    dict
+    """
+    shares = corrected(of.counted, card.confusion)
+    read = sum(of.counted) + of.unlike
+    deformed = None
+    if shares is not None:
+        share, low, high = shares.all_but(card.class_names.index("0"))
+        deformed = {"share": share, "low": low, "high": high}
+    return {
+        "network": card.model,
+        "cuboids": cuboids,
+        "read": read,
+        "counted": sum(of.counted),
+        "sure": sum(of.sure),
+        "unlike": of.unlike,
+        "unlike_share": unlike_share(of.unlike, read),
+        "corrected": shares is not None and shares.corrected,
+        "confusion": None if card.confusion is None else [list(row) for row in card.confusion],
+        "deformed": deformed,
+        "mean_number": mean_number(card.class_names, shares),
+        "numbers": [
+            {
+                "corners": int(name),
+                "counted": of.counted[k],
+                "sure": of.sure[k],
+                **share_of(shares, k),
+            }
+            for k, name in enumerate(card.class_names)
+        ],
+    }

@@ -102,7 +102,7 @@ HEADS = (
     "behind",
     "options",
     "found",
-    "named cuboid: uncut, cut",
+    "read: uncut, cut",
     "like the learnt",
     "right, within one",
     "right of the sure",
@@ -125,7 +125,7 @@ for background in ("film", "carbon"):
                 electrons += electrons_nm2(*sf.find(written).needed().bright()).tolist()
             fields[file] = truth_of
         truth = np.concatenate([counts for _, counts in fields.values()])
-        for options in ("", "--min-probability 0.5", "--model shapes"):
+        for options in ("", "--model shapes"):
             rows, told = run(folder, options.split())
             own = [
                 row
@@ -133,14 +133,14 @@ for background in ("film", "carbon"):
                 for row in of_truth([row for row in rows if row["file"] == file], places)
             ]
             found = np.array([row is not None for row in own])
-            named = np.array([row is not None and row["shape"] == "cuboid" for row in own])
+            seen = np.array([row is not None and row["corners"] != "" for row in own])
             verdicts = np.array([row["corners_verdict"] if row else "" for row in own])
             read = np.array([int(row["corners"]) if row and row["corners"] else -9 for row in own])
-            like = named & (verdicts != "unlike anything learnt")
+            like = seen & (verdicts != "unlike anything learnt")
             sure = like & (verdicts != "not sure")
             right, near = read == truth, abs(read - truth) < 2
             cells = [background, f"`{options}`" if options else "", f"{found.sum()}"]
-            cells += [f"{(named & (truth == 0)).sum()}, {(named & (truth > 0)).sum()}"]
+            cells += [f"{(seen & (truth == 0)).sum()}, {(seen & (truth > 0)).sum()}"]
             cells += [f"{like.sum()}", f"{(like & right).sum()}, {(like & near).sum()}"]
             cells += [f"{(sure & right).sum()} of {sure.sum()}"]
             cells += [with_interval(told["deformed"], "share", 100, 0)]

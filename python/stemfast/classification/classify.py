@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.classification.answer import Classification
-from stemfast.classification.corners import CORNERS_MODEL, check_cuboids, corner_columns
+from stemfast.classification.corners import CORNERS_MODEL, CUBOID, check_cuboids, corner_columns
 from stemfast.classification.network import (
     DEFAULT_MODEL,
     classes_of,
@@ -221,7 +221,10 @@ def classify_found(
         coarse=_outlines(network.class_names, chances, found, doubts, min_probability),
     )
     if corners:
-        columns, more = corner_columns(image, found, rows, min_probability, max_novelty)
+        # Only those that are sure would be too few with cut corners, whose shape is less often so.
+        likely_cuboids = chances.argmax(axis=1) == network.class_names.index(CUBOID)
+        cuboids = np.flatnonzero(likely_cuboids & ~np.isin(doubts, (CUT, UNLIKE)))
+        columns, more = corner_columns(image, found, cuboids, min_probability, max_novelty)
         rows = [row | own for row, own in zip(rows, columns, strict=True)]
         notes += more
     told = (*answer.notes, *notes)

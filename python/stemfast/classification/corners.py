@@ -1,4 +1,4 @@
-"""Deformed corners of the particles named cuboid, counted by a second network."""
+"""Deformed corners of the particles that are most probably cuboids, by a second network."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stemfast.classification.network import load_model, shown
 from stemfast.micrograph.table import NOT_SURE, UNLIKE
@@ -57,20 +58,19 @@ def check_cuboids(class_names: Sequence[str]) -> None:
 def corner_columns(
     image: Micrograph,
     found: FoundParticles,
-    rows: Sequence[Row],
+    cuboids: NDArray[np.intp],
     min_probability: float,
     max_novelty: float,
 ) -> tuple[list[Row], list[str]]:
-    """Columns of corners for the rows of a table of shapes, and what to tell of them.
+    """Columns of corners for the table of shapes, and what to tell of them.
 
     Parameters
     ----------
     image : Micrograph
     found : FoundParticles, length n
         What was found in it.
-    rows : sequence of dict, length n
-        As :func:`stemfast.micrograph.table_rows` gives them. Particles whose ``shape`` is a cuboid,
-        and so sure, are read.
+    cuboids : ndarray of int
+        Those to read.
     min_probability, max_novelty : float
         As for :func:`stemfast.classify`.
 
@@ -84,16 +84,15 @@ def corner_columns(
     list of str
         Notes for the user.
     """
-    columns = [Row(dict.fromkeys(CORNER_COLUMNS, "")) for _ in rows]
-    read = [n for n, row in enumerate(rows) if row["shape"] == CUBOID]
-    if not read:
+    columns = [Row(dict.fromkeys(CORNER_COLUMNS, "")) for _ in found]
+    if not len(cuboids):
         return columns, []
     network = _network()
-    cuboids = replace(found, particles=tuple(found[n] for n in read))
-    views, notes = shown(image, cuboids, network)
+    some = replace(found, particles=tuple(found[n] for n in cuboids))
+    views, notes = shown(image, some, network)
     said = network.predict(views)
-    novelty = np.full(len(read), np.nan) if said.novelty is None else said.novelty
-    for n, chances, new in zip(read, said.probabilities, novelty, strict=True):
+    novelty = np.full(len(cuboids), np.nan) if said.novelty is None else said.novelty
+    for n, chances, new in zip(cuboids, said.probabilities, novelty, strict=True):
         best = int(chances.argmax())
         number, chance = network.class_names[best], float(chances[best])
         verdict = UNLIKE if new > max_novelty else NOT_SURE if chance < min_probability else number

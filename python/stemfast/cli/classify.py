@@ -78,7 +78,7 @@ def classify(
         bool,
         typer.Option(
             "--corners",
-            help="Also count the deformed corners of each particle that is named cuboid.",
+            help="Also count the deformed corners of each particle that is most probably a cuboid.",
         ),
     ] = False,
     subfolders: Annotated[

@@ -123,7 +123,7 @@ class Gathered:
         For the page: number of the file, particle, diameter [nm], shape or doubt, probability,
         novelty.
     corners : Corners, optional
-        Of the particles that are surely cuboids, where they were counted.
+        Of the particles that are most probably cuboids, where they were counted.
     """
 
     class_names: tuple[str, ...]

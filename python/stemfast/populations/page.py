@@ -127,13 +127,13 @@ def _unlike(unlike: Content | None, what: str) -> str:
 
 
 def _corners(of: Content | None) -> str:
-    """Corners of the particles that are surely cuboids, where they were counted."""
+    """Corners of the particles that are most probably cuboids, where they were counted."""
     if of is None:
         return ""
     parts = [
         "<h2>Corners of cuboids</h2>"
-        f"<p>Of the {of['cuboids']} particles that are most probably cuboids, <b>{of['read']}</b> "
-        f"are surely so and were read. Of these {of['counted']} count for the shares (of "
+        f"<p><b>{of['read']}</b> whole particles are most probably cuboids, sure or not, and were "
+        f"read. Of these {of['counted']} count for the shares (of "
         f"{of['sure']} the number is sure), {of['unlike']} are unlike all that the network "
         f"{escape(of['network'])} learnt from.</p>"
     ]
@@ -149,9 +149,6 @@ def _corners(of: Content | None) -> str:
     parts += [
         share_table("corners", "Deformed corners", numbers, corrected=of["corrected"]),
         _unlike(of["unlike_share"], "cuboids"),
-        '<p class="dim">The shape of a cuboid with many deformed corners is less often sure. Where '
-        "few of the particles that are most probably cuboids were read, the deformed ones are "
-        "too few among them; a lower --min-probability reads more.</p>",
     ]
     return "".join(parts)
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from stemfast.atomic import write_json, write_text
-from stemfast.classification import CUBOID
 from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
 from stemfast.populations.about import About, read_about
 from stemfast.populations.files import warnings_about
@@ -198,9 +197,7 @@ def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Cont
         ],
     }
     if about.corners is not None and of.corners is not None:
-        content["corners"] = told_of_corners(
-            of.corners, about.corners, of.counted[of.class_names.index(CUBOID)]
-        )
+        content["corners"] = told_of_corners(of.corners, about.corners)
     content["notes"] = _notes(about, of, content)
     return content
 

@@ -87,7 +87,7 @@ def mean_number(names: Sequence[str], shares: Prevalence | None) -> Content | No
     return {"mean": mean, "low": low, "high": high}
 
 
-def told_of_corners(of: Corners, card: NetworkCard, cuboids: int) -> Content:
+def told_of_corners(of: Corners, card: NetworkCard) -> Content:
     """What the report tells of the corners of cuboids.
 
     Parameters
@@ -95,8 +95,6 @@ def told_of_corners(of: Corners, card: NetworkCard, cuboids: int) -> Content:
     of : Corners
     card : NetworkCard
         Of the network that counted them; it corrects the shares.
-    cuboids : int
-        Particles that are most probably cuboids, sure or not.
 
     Returns
     -------
@@ -110,7 +108,6 @@ def told_of_corners(of: Corners, card: NetworkCard, cuboids: int) -> Content:
         deformed = {"share": share, "low": low, "high": high}
     return {
         "network": card.model,
-        "cuboids": cuboids,
         "read": read,
         "counted": sum(of.counted),
         "sure": sum(of.sure),

@@ -236,6 +236,24 @@ def test_the_report_tells_what_the_table_holds_and_the_page_what_the_report_does
     assert results(tmp_path) == before
 
 
+def test_true_numbers_of_corners_are_shown_beside(session, settings, tmp_path):
+    classify_folder(session, tmp_path, corners=True, **settings)
+    true = {"cuboid": 3, "sphere": 1, "corners": {"0": 6, "2": 3, "8": 3}}
+    (tmp_path / "truth.json").write_text(json.dumps(true))
+    report = write_report(tmp_path)
+    told = report.content["corners"]
+    assert told["truth"] == {"deformed": 0.5, "mean_number": 2.5}
+    shares = [one["true_share"] for one in told["numbers"]]
+    assert shares == [0.5, 0, 0.25, 0, 0, 0, 0, 0, 0.25]
+    by_shape = {one["shape"]: one["true_share"] for one in report.content["shapes"]}
+    assert (by_shape["cuboid"], by_shape["sphere"]) == (0.75, 0.25)
+    assert "In truth 50.0 % and 2.50." in report.page.read_text(encoding="utf-8")
+    for wrong in ({"0": -1}, [3], {"0": "many"}, {}):
+        (tmp_path / "truth.json").write_text(json.dumps({**true, "corners": wrong}))
+        with pytest.raises(ValueError, match="expected the number of each count of corners"):
+            write_report(tmp_path)
+
+
 def test_cuboids_unlike_anything_learnt_are_told_and_left_out(session, settings, tmp_path):
     limited = {**settings, "max_novelty": 1e-9}
     report = classify_folder(session, tmp_path, corners=True, **limited)

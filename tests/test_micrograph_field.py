@@ -60,3 +60,23 @@ def test_fields_that_cannot_be_are_refused() -> None:
     for n in (0, True):
         with pytest.raises(MicrographError, match="n_particles: got"):
             simulated_field(0, n_particles=n)
+
+
+def test_a_share_of_the_cuboids_has_cut_corners_and_all_else_stays() -> None:
+    whole, some, every = (simulated_field(4, deformed=share) for share in (0.0, 0.5, 1.0))
+    assert whole.shapes == some.shapes == every.shapes
+    assert set(whole.corners) == {0}
+    for field in (some, every):
+        cut = np.array(field.corners) > 0
+        cuboids = np.array([shape == "cuboid" for shape in field.shapes])
+        assert (cuboids | ~cut).all()
+        np.testing.assert_array_equal(field.diameters_nm[~cut], whole.diameters_nm[~cut])
+        assert (field.diameters_nm[cut] < whole.diameters_nm[cut]).all()
+        assert max(field.corners) <= 8
+    assert 0 < np.count_nonzero(some.corners) < np.count_nonzero(every.corners)
+    assert np.count_nonzero(every.corners) == every.shapes.count("cuboid")
+    # A corner cut by half of its edges takes a 48th of the volume.
+    least = (1.0 - 8 / 48) ** (1 / 3)
+    assert (every.diameters_nm > least * whole.diameters_nm).all()
+    with pytest.raises(MicrographError, match=r"deformed: got 1.5, expected a chance of 0 … 1"):
+        simulated_field(4, deformed=1.5)

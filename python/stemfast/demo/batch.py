@@ -17,7 +17,7 @@ from stemfast.finding.many import FoundInAll
 from stemfast.fit.turns import Turns
 from stemfast.image import Image
 from stemfast.matching import match
-from stemfast.microscope import Microscope, Scan
+from stemfast.microscope import Microscope, Probe, Scan
 from stemfast.particles import Cuboid, Truncation
 from stemfast.populations import classify_folder
 from stemfast.populations.report import TRUTH
@@ -27,6 +27,10 @@ from stemfast.simulation.simulate import simulate
 __all__ = ["report_batch", "search_real", "tilt_pair"]
 
 _CARBON_NM = 45.0  # primary spheres of the carbon black that the batch lies on
+_DEFORMED = 0.5  # of the cuboids
+_SCOPE = Microscope(
+    scan=Scan(shape=(640, 640), pixel_size_nm=0.5, dwell_us=16.0), probe=Probe(fwhm_nm=0.8)
+)
 
 
 def report_batch(
@@ -54,10 +58,15 @@ def report_batch(
     batch = folder / "batch"
     batch.mkdir(exist_ok=True)
     truth: Counter[str] = Counter()
+    corners: Counter[str] = Counter()
     for k in range(fields):
         own = int(np.random.SeedSequence([seed, k]).generate_state(1)[0])
-        field = micrograph.simulated_field(own, carbon_nm=_CARBON_NM)
+        field = micrograph.simulated_field(
+            own, carbon_nm=_CARBON_NM, deformed=_DEFORMED, microscope=_SCOPE
+        )
         truth.update(field.shapes)
+        pairs = zip(field.shapes, field.corners, strict=True)
+        corners.update(str(n) for shape, n in pairs if shape == "cuboid")
         Image(field.image, field.pixel_size_nm, title=f"field {k}").save(batch / f"field{k}.hspy")
     say(f"\nbatch: {fields} SIMULATED fields of {sum(truth.values())} particles ({batch})")
     matched = match(batch / "field0.hspy")
@@ -67,17 +76,31 @@ def report_batch(
         f"  its conditions, from the first field alone: probe {told.probe_fwhm}, "
         f"background {told.background_level} ({folder / 'match'})"
     )
-    atomic.write_json(folder / TRUTH, dict(sorted(truth.items())))
-    report = classify_folder(batch, folder, model=model)
+    true = {**dict(sorted(truth.items())), "corners": dict(sorted(corners.items()))}
+    atomic.write_json(folder / TRUTH, true)
+    report = classify_folder(batch, folder, model=model, corners=True)
     for one in report.content["shapes"]:
         if one["share"] is not None and (one["counted"] or one["true_share"]):
             say(
                 f"  {one['shape']}: {100 * one['share']:.1f} % ({100 * one['low']:.1f} to "
                 f"{100 * one['high']:.1f} %), in truth {100 * one['true_share']:.1f} %"
             )
+    of = report.content["corners"]
+    if of["deformed"] is not None:
+        share, number = of["deformed"], of["mean_number"]
+        say(
+            f"  cuboids with a deformed corner or more: {100 * share['share']:.1f} % "
+            f"({100 * share['low']:.1f} to {100 * share['high']:.1f} %), in truth "
+            f"{100 * of['truth']['deformed']:.1f} %; corners on the mean {number['mean']:.2f} "
+            f"({number['low']:.2f} to {number['high']:.2f}), in truth "
+            f"{of['truth']['mean_number']:.2f}"
+        )
     say(f"  report {report.page}")
     columns = ("shape", "share", "low", "high", "true_share")
-    return {"shapes": [{name: one[name] for name in columns} for one in report.content["shapes"]]}
+    return {
+        "shapes": [{name: one[name] for name in columns} for one in report.content["shapes"]],
+        "corners": {name: of[name] for name in ("deformed", "mean_number", "truth")},
+    }
 
 
 def search_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ SHAPES = ("tetrahedron", "cuboid", "sphere")
 _DIAMETERS_NM = (14.0, 24.0)
 _GAP_NM = 4.0
 _TRIES = 2000
-_STAGE_PARTICLES, _STAGE_PLACES, _STAGE_CARBON = 64_000, 64_001, 64_002
+_CUTS = (0.2, 0.5)
+_STAGE_PARTICLES, _STAGE_PLACES, _STAGE_CARBON, _STAGE_CORNERS = 64_000, 64_001, 64_002, 64_003
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class SimulatedField:
         x and y of each particle's centre of mass from the centre of the image [nm].
     diameters_nm : ndarray of float64, shape (n,)
         Diameter of the sphere of the same volume [nm].
+    corners : tuple of int, length n
+        Number of cut corners of each particle.
     """
 
     image: npt.NDArray[Any] = field(repr=False)
@@ -54,6 +57,7 @@ class SimulatedField:
     shapes: tuple[str, ...]
     positions_nm: Floats = field(repr=False)
     diameters_nm: Floats = field(repr=False)
+    corners: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def centres_px(self) -> Floats:
@@ -68,6 +72,7 @@ def simulated_field(
     *,
     n_particles: int = 25,
     carbon_nm: float | None = None,
+    deformed: float = 0.0,
     microscope: Microscope | None = None,
 ) -> SimulatedField:
     """Simulate tetrahedra, cuboids and spheres on one film or on carbon black, some touching.
@@ -83,6 +88,8 @@ def simulated_field(
         Number of particles; about equally many of each shape.
     carbon_nm : float, optional
         Diameter of the primary spheres of an aggregate of carbon black behind them [nm].
+    deformed : float
+        Chance, 0 … 1, that a cuboid has 1 to 8 corners cut by 0.2 to 0.5 of its edges.
     microscope : Microscope, optional
         By default 400 x 400 pixels of 0.8 nm, a probe of 1.2 nm, 200 keV, on 5 nm of carbon.
 
@@ -93,8 +100,8 @@ def simulated_field(
     Raises
     ------
     MicrographError
-        When `n_particles` is below 1 or they do not fit into the field, or `carbon_nm` is not
-        positive.
+        When `n_particles` is below 1 or they do not fit into the field, `carbon_nm` is not
+        positive, or `deformed` not within 0 and 1.
 
     Examples
     --------
@@ -104,7 +111,7 @@ def simulated_field(
     """
     from scipy.spatial.transform import Rotation
 
-    from stemfast import Specimen, Sphere
+    from stemfast import Cuboid, Specimen, Sphere
     from stemfast.orientation import random
     from stemfast.simulation.simulate import simulate
 
@@ -112,8 +119,11 @@ def simulated_field(
         raise MicrographError(f"n_particles: got {n_particles!r}, expected at least 1")
     if carbon_nm is not None and not carbon_nm > 0.0:
         raise MicrographError(f"carbon_nm: got {carbon_nm!r}, expected a diameter above 0 nm")
+    if not 0.0 <= deformed <= 1.0:
+        raise MicrographError(f"deformed: got {deformed!r}, expected a chance of 0 … 1")
     used = _default_microscope() if microscope is None else microscope
     particles, shapes, diameters = _draw_particles(seed, n_particles)
+    particles = _with_cut_corners(seed, particles, deformed)
     orientations = random(n_particles, seed=seed)
     size = used.scan.pixel_size_nm
     extent = 0.5 * size * np.array([used.scan.shape[1], used.scan.shape[0]], dtype=np.float64)
@@ -135,7 +145,12 @@ def simulated_field(
         pixel_size_nm=size,
         shapes=shapes,
         positions_nm=positions,
-        diameters_nm=diameters,
+        diameters_nm=np.where(
+            [bool(one.corners) if isinstance(one, Cuboid) else False for one in particles],
+            [np.cbrt(6.0 / math.pi * one.volume) for one in particles],
+            diameters,
+        ),
+        corners=tuple(len(one.corners) if isinstance(one, Cuboid) else 0 for one in particles),
     )
 
 
@@ -186,6 +201,23 @@ def _draw_particles(seed: int, n: int) -> tuple[list[Particle], tuple[str, ...],
             edges *= (volume / edges.prod()) ** (1.0 / 3.0)
             particles.append(Cuboid(edges=tuple(edges.tolist())))
     return particles, tuple(SHAPES[k] for k in kinds), diameters
+
+
+def _with_cut_corners(seed: int, particles: list[Particle], chance: float) -> list[Particle]:
+    """The same, with corners of some cuboids cut; other draws stay as they are."""
+    from stemfast import Cuboid, Truncation, draws
+
+    u = draws.uniform(seed, np.arange(len(particles)), _STAGE_CORNERS, 18)
+    low, high = _CUTS
+    cut: list[Particle] = []
+    for particle, (whether, number, *places_and_depths) in zip(particles, u, strict=True):
+        if isinstance(particle, Cuboid) and whether < chance:
+            where = np.argsort(places_and_depths[:8])[: 1 + int(8.0 * number)]
+            depths = low + (high - low) * np.array(places_and_depths[8:])
+            corners = {int(k): Truncation(float(depths[k])) for k in np.sort(where)}
+            particle = Cuboid(edges=particle.edges, corners=corners, material=particle.material)
+        cut.append(particle)
+    return cut
 
 
 def _place(

@@ -143,7 +143,7 @@ def _corners(of: Content | None) -> str:
             f"<p>With a deformed corner or more: <b>{100 * deformed['share']:.1f} %</b> "
             f"({100 * deformed['low']:.1f} to {100 * deformed['high']:.1f} %). Mean number of "
             f"deformed corners: <b>{number['mean']:.2f}</b> ({number['low']:.2f} to "
-            f"{number['high']:.2f}).</p>"
+            f"{number['high']:.2f}).{_in_truth(of['truth'])}</p>"
         )
     numbers = [(whole(one["corners"]), one) for one in of["numbers"]]
     parts += [
@@ -151,6 +151,12 @@ def _corners(of: Content | None) -> str:
         _unlike(of["unlike_share"], "cuboids"),
     ]
     return "".join(parts)
+
+
+def _in_truth(truth: Content | None) -> str:
+    if truth is None:
+        return ""
+    return f" In truth {100 * truth['deformed']:.1f} % and {truth['mean_number']:.2f}."
 
 
 def _sizes(content: Content) -> str:

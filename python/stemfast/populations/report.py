@@ -88,7 +88,8 @@ def write_report(folder: str | Path, added: Sequence[Added] = ()) -> Report:
     """Write table and report of what ``stemfast classify FOLDER`` has done so far.
 
     Where the folder holds a file ``truth.json`` with the true number of each shape, as of a
-    simulated batch, the report shows the true shares beside its own.
+    simulated batch, the report shows the true shares beside its own. Under ``"corners"`` it may
+    hold how many cuboids have each number of deformed corners: ``{"0": 20, "3": 7}``.
 
     Parameters
     ----------
@@ -117,24 +118,38 @@ def write_report(folder: str | Path, added: Sequence[Added] = ()) -> Report:
         raise ValueError(
             f"{out} holds the result of no file, expected some: run stemfast classify again"
         )
-    content = _content(about, gathered, _true_shares(out / TRUTH))
+    content = _content(about, gathered, *_truth(out / TRUTH))
     write_json(out / JSON, content)
     write_text(out / PAGE, page(content, gathered, added))
     return Report(content, out / PAGE, out / JSON, out / TABLE)
 
 
-def _true_shares(file: Path) -> dict[str, float] | None:
-    """Shares of the shapes of a batch whose truth is known."""
+def _truth(file: Path) -> tuple[dict[str, float] | None, dict[str, float] | None]:
+    """Shares of the shapes, and of the numbers of corners, of a batch whose truth is known."""
     if not file.is_file():
-        return None
+        return None, None
     numbers = json_object(file)
-    good = all(type(n) in (int, float) and 0 <= n < np.inf for n in numbers.values())
+    corners = numbers.pop("corners", None)
+    return _shares(numbers, "shape", file), (
+        None if corners is None else _shares(corners, "count of corners", file)
+    )
+
+
+def _shares(numbers: Any, what: str, file: Path) -> dict[str, float]:
+    good = isinstance(numbers, dict) and all(
+        type(n) in (int, float) and 0 <= n < np.inf for n in numbers.values()
+    )
     if not good or not sum(numbers.values()):
-        raise ValueError(f"{file} holds {numbers}, expected the number of each shape")
-    return {shape: n / sum(numbers.values()) for shape, n in numbers.items()}
+        raise ValueError(f"{file} holds {numbers}, expected the number of each {what}")
+    return {name: n / sum(numbers.values()) for name, n in numbers.items()}
 
 
-def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Content:
+def _content(
+    about: About,
+    of: Gathered,
+    truth: dict[str, float] | None,
+    true_corners: dict[str, float] | None,
+) -> Content:
     good = [file for file in of.files if not file.failed]
     counted = sum(of.counted)
     shares = corrected(of.counted, about.card.confusion)
@@ -197,7 +212,7 @@ def _content(about: About, of: Gathered, truth: dict[str, float] | None) -> Cont
         ],
     }
     if about.corners is not None and of.corners is not None:
-        content["corners"] = told_of_corners(of.corners, about.corners)
+        content["corners"] = told_of_corners(of.corners, about.corners, true_corners)
     content["notes"] = _notes(about, of, content)
     return content
 

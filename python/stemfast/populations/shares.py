@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +87,9 @@ def mean_number(names: Sequence[str], shares: Prevalence | None) -> Content | No
     return {"mean": mean, "low": low, "high": high}
 
 
-def told_of_corners(of: Corners, card: NetworkCard) -> Content:
+def told_of_corners(
+    of: Corners, card: NetworkCard, truth: Mapping[str, float] | None = None
+) -> Content:
     """What the report tells of the corners of cuboids.
 
     Parameters
@@ -95,6 +97,8 @@ def told_of_corners(of: Corners, card: NetworkCard) -> Content:
     of : Corners
     card : NetworkCard
         Of the network that counted them; it corrects the shares.
+    truth : mapping of str to float, optional
+        True shares of the numbers, where they are known.
 
     Returns
     -------
@@ -117,12 +121,19 @@ def told_of_corners(of: Corners, card: NetworkCard) -> Content:
         "confusion": None if card.confusion is None else [list(row) for row in card.confusion],
         "deformed": deformed,
         "mean_number": mean_number(card.class_names, shares),
+        "truth": None
+        if truth is None
+        else {
+            "deformed": 1.0 - truth.get("0", 0.0),
+            "mean_number": sum(int(name) * share for name, share in truth.items()),
+        },
         "numbers": [
             {
                 "corners": int(name),
                 "counted": of.counted[k],
                 "sure": of.sure[k],
                 **share_of(shares, k),
+                "true_share": None if truth is None else truth.get(name, 0.0),
             }
             for k, name in enumerate(card.class_names)
         ],

@@ -31,7 +31,12 @@ Backbone = Annotated[
 ]
 Backbones = Annotated[
     list[str] | None,
-    typer.Option("--backbone", metavar="NAME", help="A Keras network; may be given repeatedly."),
+    typer.Option(
+        "--backbone",
+        metavar="NAME",
+        help="A Keras network; may be given repeatedly. Default: inception-v3, or none with "
+        "--pretrained.",
+    ),
 ]
 Weights = Annotated[
     str | None,
@@ -222,7 +227,7 @@ def compare(
         _recipe(recipe, conditions, image_px, sets),
         per_class=DEFAULT_PER_CLASS if per_class is None else per_class,
         test_images=DEFAULT_TEST_IMAGES if test_images is None else test_images,
-        backbones=tuple(backbone or ["inception-v3"]),
+        backbones=tuple(backbone or ([] if pretrained else ["inception-v3"])),
         weights=weights,
         pretrained=pretrained,
         epochs=epochs,

@@ -15,6 +15,8 @@ from stemfast.finding.network.star import Stars, candidates
 from stemfast.models.finder import STRIDE
 
 __all__ = [
+    "FEW",
+    "SURE",
     "Octave",
     "OctaveReading",
     "TileReading",
@@ -47,7 +49,9 @@ TILES, MARGIN = (256, 512, 768, 1120), 96
 _SMALLEST = 40  # px of an octave's shorter side
 _UP_TO = 1200  # px: larger images are enlarged where a first reading finds small particles or none
 _AT_MOST = 4200  # px: not even then
-_FEW, _SMALL_PX, _SURE = 10, 7.0, 0.9
+_SMALL_PX = 7.0
+#: Fewer candidates are little, and those of a higher score are sure.
+FEW, SURE = 10, 0.9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,8 +93,8 @@ def enlarged_for(image: Map, answers: Sequence[OctaveReading]) -> Octave | None:
         return None
     own = np.concatenate([one.stars.area for one in answers if one.factor == 1.0])
     every = np.concatenate([one.stars.score for one in answers])
-    small = len(own) >= _FEW and math.sqrt(4.0 / math.pi * float(np.median(own))) <= _SMALL_PX
-    little = len(every) < _FEW and float(every.max(initial=0.0)) < _SURE
+    small = len(own) >= FEW and math.sqrt(4.0 / math.pi * float(np.median(own))) <= _SMALL_PX
+    little = len(every) < FEW and float(every.max(initial=0.0)) < SURE
     return Octave(_enlarged(image), 2.0) if small or little else None
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
 from stemfast.finding.network.pyramid import (
+    FEW,
+    SURE,
     Octave,
     OctaveReading,
     Reader,
@@ -131,7 +133,10 @@ def found_stars(
     answers = [*read_octaves(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
     larger = enlarged_for(image, answers)
     if larger is not None:
-        answers += read_octaves([larger], _SIGN[told], reader, least, SIZES_PX)
+        (answer,) = read_octaves([larger], _SIGN[told], reader, least, SIZES_PX)
+        # Some of thousands of grains of noise look like particles, but to nobody's certainty.
+        if np.count_nonzero(answer.stars.score > SURE) >= FEW:
+            answers.append(answer)
     stars = Stars.joined([answer.stars for answer in answers])
     stars = _kept(stars, image, _SIGN[told])
     return stars.taken(of_a_size(stars, least)), told, answers

@@ -53,8 +53,8 @@ def classify(
     most probable shape stays below `min_probability`, unless those of one family of shapes
     together reach it: then the family is named (`stemfast.micrograph.families`).
 
-    With `corners`, the network ``count`` counts the deformed corners of each particle that is named
-    cuboid.
+    With `corners`, the network ``count`` counts the deformed corners of each whole particle that is
+    most probably a cuboid, sure or not.
 
     Parameters
     ----------

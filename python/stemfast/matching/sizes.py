@@ -23,6 +23,7 @@ _DRAWN_PX = 0.3  # an outline's place, the same for all particles of an image
 # overlap, and of dark ones. From simulated fields.
 _ALONE, _CROWDED, _DARK = 0.06, 0.25, 0.05
 _MOST_ERROR = 0.2  # of the ends of a range
+_UNSEEN_SPREAD = 0.3  # of a population of which a few are seen, as a share of the diameter
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def size_range(found: Found) -> SizeRange:
     diameters, weights = people.diameters, people.weights
     if people.count < _FEWEST_FOR_RANGE:
         own = np.array([scale * one.equivalent_diameter_sd for one in found if not one.on_border])
-        spread = people.sd if people.count > 1 else 0.0
+        # One particle, or three alike, say little of how wide the others are.
+        spread = max(people.sd if people.count > 1 else 0.0, _UNSEEN_SPREAD * people.median)
         error = math.hypot(
             float(own.mean()),
             spread / math.sqrt(people.count),

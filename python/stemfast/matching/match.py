@@ -24,7 +24,7 @@ from stemfast.matching.estimate import Estimate, told, untold
 from stemfast.matching.grey_levels import GreyLevels, grey_levels
 from stemfast.matching.noise import Noise, photon_transfer
 from stemfast.matching.picture import draw_match
-from stemfast.matching.sizes import size_range
+from stemfast.matching.sizes import UNSEEN_SPREAD, size_range
 from stemfast.matching.transfer_curve import film_mask
 
 __all__ = ["CONDITIONS", "PICTURE", "Match", "match", "match_in"]
@@ -244,7 +244,8 @@ def _signals(
     if len(electrons) < _FEWEST_FOR_RANGE:
         word = "particle" if len(electrons) == 1 else "particles"
         no = untold(f"only {len(electrons)} whole {word}", "e")
-        return no, middle, no
+        of_few = UNSEEN_SPREAD * abs(values[1]) / math.sqrt(len(electrons))
+        return no, told(values[1], math.hypot(middle.spread, of_few), "e"), no
     return first, middle, last
 
 

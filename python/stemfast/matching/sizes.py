@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stemfast.finding.found import Found
 from stemfast.matching.estimate import Estimate, told, untold
 
-__all__ = ["SizeRange", "range_of", "size_range"]
+__all__ = ["UNSEEN_SPREAD", "SizeRange", "range_of", "size_range"]
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,8 @@ _DRAWN_PX = 0.3  # an outline's place, the same for all particles of an image
 # overlap, and of dark ones. From simulated fields.
 _ALONE, _CROWDED, _DARK = 0.06, 0.25, 0.05
 _MOST_ERROR = 0.2  # of the ends of a range
-_UNSEEN_SPREAD = 0.3  # of a population of which a few are seen, as a share of the diameter
+#: Of a population of which a few are seen, as a share of what is measured of them.
+UNSEEN_SPREAD = 0.3
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def size_range(found: Found) -> SizeRange:
     if people.count < _FEWEST_FOR_RANGE:
         own = np.array([scale * one.equivalent_diameter_sd for one in found if not one.on_border])
         # One particle, or three alike, say little of how wide the others are.
-        spread = max(people.sd if people.count > 1 else 0.0, _UNSEEN_SPREAD * people.median)
+        spread = max(people.sd if people.count > 1 else 0.0, UNSEEN_SPREAD * people.median)
         error = math.hypot(
             float(own.mean()),
             spread / math.sqrt(people.count),

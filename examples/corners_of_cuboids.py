@@ -1,4 +1,4 @@
-"""How `stemfast classify FOLDER --corners` fares on simulated cuboids with cut corners.
+"""Corners of simulated cuboids, counted by `stemfast classify FOLDER --corners`.
 
     python examples/corners_of_cuboids.py [FIELDS [PIXEL_NM [DWELL_US]]]
 

@@ -1,4 +1,4 @@
-"""How far ten minutes of training bring `shapes` on a microscope that it never learnt from.
+"""Ten minutes of training of `shapes` for a microscope that it never learnt from.
 
     python examples/foreign_microscope.py [FOLDER] [MINUTES]
 

@@ -7,9 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["PROBE", "RESULTS", "picture", "results", "table", "write_discs", "write_session"]
+__all__ = [
+    "PROBE",
+    "READ",
+    "RESULTS",
+    "picture",
+    "results",
+    "table",
+    "write_discs",
+    "write_session",
+]
 
 RESULTS = ("particles.csv", "report.json", "report.html")
+
+#: Settings that read these micrographs, but for the network.
+READ = {
+    "method": "classical",
+    "contrast": "bright",
+    "pixel_size_nm": 0.5,
+    "max_novelty": float("inf"),
+}
 
 #: Sorts each table of a report by its first number, notes the order, and whether pictures have
 #: pixels.

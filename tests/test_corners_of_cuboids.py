@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from small_session import picture, results, table, write_session
+from small_session import READ, picture, results, table, write_session
 from stemfast.classification import (
     CORNER_COLUMNS,
     NOT_SURE,
@@ -96,14 +96,7 @@ def image() -> Image:
 
 @pytest.fixture(scope="module")
 def settings(network) -> dict:
-    return {
-        "model": network,
-        "method": "classical",
-        "contrast": "bright",
-        "pixel_size_nm": 0.5,
-        "min_probability": SURE,
-        "max_novelty": float("inf"),
-    }
+    return {"model": network, **READ, "min_probability": SURE}
 
 
 def test_the_table_tells_the_corners_of_cuboids_and_of_nothing_else(image, network, numbers):
@@ -248,6 +241,9 @@ def test_true_numbers_of_corners_are_shown_beside(session, settings, tmp_path):
     by_shape = {one["shape"]: one["true_share"] for one in report.content["shapes"]}
     assert (by_shape["cuboid"], by_shape["sphere"]) == (0.75, 0.25)
     assert "In truth 50.0 % and 2.50." in report.page.read_text(encoding="utf-8")
+    (tmp_path / "truth.json").write_text(json.dumps({**true, "corners": {"none": 3}}))
+    with pytest.raises(ValueError, match="truth.json holds corners .*expected counts of corners"):
+        write_report(tmp_path)
     for wrong in ({"0": -1}, [3], {"0": "many"}, {}):
         (tmp_path / "truth.json").write_text(json.dumps({**true, "corners": wrong}))
         with pytest.raises(ValueError, match="expected the number of each count of corners"):

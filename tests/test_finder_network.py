@@ -13,7 +13,13 @@ nnx = pytest.importorskip("flax.nnx")
 from stemfast.fields import FieldRecipe  # noqa: E402
 from stemfast.finding.network import pyramid, specks  # noqa: E402
 from stemfast.finding.network.pyramid import MARGIN, octaves, read  # noqa: E402
-from stemfast.finding.network.reading import found_stars, reader_of, shipped_reader  # noqa: E402
+from stemfast.finding.network.reading import (  # noqa: E402
+    LEAST,
+    SIZES_PX,
+    found_stars,
+    reader_of,
+    shipped_reader,
+)
 from stemfast.finding.network.scaling import Seen, as_seen  # noqa: E402
 from stemfast.finding.network.specks import of_a_size, stands_out  # noqa: E402
 from stemfast.finding.network.star import Stars, candidates, chosen, painted, star_mask  # noqa: E402
@@ -147,9 +153,16 @@ def test_a_large_image_of_small_particles_is_read_enlarged_too(monkeypatch):
     monkeypatch.setattr(pyramid, "_AT_MOST", 4000)
     own = [answer for answer in answers if answer.factor <= 1.0]
     sure = Stars(np.full((9, 2), 50.0), np.full((9, RAYS), 12.0), np.full(9, 0.95))
-    assert pyramid.enlarged_for(field.image, own) is not None
-    assert pyramid.enlarged_for(field.image, [own[0]._replace(stars=sure)]) is None
-    assert pyramid.enlarged_for(field.image[:200, :200], own) is None
+
+    def again(picture, known):
+        return pyramid.read_enlarged(picture, known, 1.0, reader, LEAST, SIZES_PX)
+
+    assert [one.factor for one in again(field.image, own)] == [2.0]
+    assert again(field.image, [own[0]._replace(stars=sure)]) == []
+    assert again(field.image[:200, :200], own) == []
+    noise = np.random.default_rng(0).poisson(50.0, (256, 256)).astype(np.float32)
+    nothing = [own[0]._replace(stars=sure.taken(np.zeros(9, bool)))]
+    assert again(noise, nothing) == []
 
 
 def test_tiles_have_no_seams():

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from small_session import PROBE, RESULTS, picture, results, table, write_session
+from small_session import PROBE, READ, RESULTS, picture, results, table, write_session
 from stemfast.dataset.lock import FileLock
 from stemfast.image import Image
 from stemfast.micrograph.table import CUT, UNLIKE
@@ -46,13 +46,7 @@ def network(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(network) -> dict:
-    return {
-        "model": network,
-        "method": "classical",
-        "contrast": "bright",
-        "pixel_size_nm": 0.5,
-        "max_novelty": float("inf"),
-    }
+    return {"model": network, **READ}
 
 
 @pytest.fixture(scope="module")

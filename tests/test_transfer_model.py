@@ -53,6 +53,15 @@ def known_tiny(monkeypatch):
     monkeypatch.setitem(transfer.choice.ARCHITECTURES, "tiny", tiny())
 
 
+def saved_and_read(model, images, folder, **tolerances):
+    """The model from its folder, which says the same of the test images."""
+    transfer.save(folder, model)
+    read = transfer.load(folder)
+    said, before = (one.probabilities(images.test.images) for one in (read, model))
+    np.testing.assert_allclose(said, before, **tolerances)
+    return read
+
+
 def test_images_of_a_recipe_are_disjoint_and_whole_classes():
     images = transfer.from_recipe(SHAPES, per_class=40, test_images=90)
     parts = (images.train, images.validation, images.test)
@@ -97,12 +106,8 @@ def test_our_network_learns_new_classes_and_comes_back_the_same(images, tmp_path
     assert (result.computed, result.reused) == (210, 0)
     assert any("features of 210 images, 0 of them stored" in line for line in told)
 
-    transfer.save(tmp_path / "model", result.model)
-    read = transfer.load(tmp_path / "model")
+    read = saved_and_read(result.model, images, tmp_path / "model", rtol=1e-5, atol=1e-7)
     chances = read.probabilities(images.test.images)
-    np.testing.assert_allclose(
-        chances, result.model.probabilities(images.test.images), rtol=1e-5, atol=1e-7
-    )
     np.testing.assert_allclose(chances.sum(axis=1), 1.0)
     said = read.predict(images.test.images, batch_size=7)
     confusion = result.evaluation.confusion
@@ -142,14 +147,7 @@ def test_all_layers_go_on_from_the_retrained_last_one(images, tmp_path, side):
     assert any("resampled" in note for note in result.notes) == (side == 16)
     np.testing.assert_array_equal(np.asarray(ours.model.head.kernel), before)
 
-    transfer.save(tmp_path / "model", result.model)
-    read = transfer.load(tmp_path / "model")
-    np.testing.assert_allclose(
-        read.probabilities(images.test.images),
-        result.model.probabilities(images.test.images),
-        rtol=1e-5,
-        atol=1e-7,
-    )
+    read = saved_and_read(result.model, images, tmp_path / "model", rtol=1e-5, atol=1e-7)
     assert read.card["settings"]["epochs"] == 3
     idle = plan.model_copy(update={"learning_rate": 1e-30, "weight_decay": 0.0})
     unmoved = transfer.fine_tune(images, OwnBackbone("ours", ours), idle, **cached)
@@ -169,14 +167,7 @@ def test_a_keras_backbone_with_random_weights_says_so_everywhere(images, tmp_pat
     assert any(line.startswith("NOTE") and "RANDOM weights" in line for line in said)
     assert "RANDOM weights" in str(result).splitlines()[0]
     assert result.to_dict()["pretrained"] is False
-    transfer.save(tmp_path / "model", result.model)
-    read = transfer.load(tmp_path / "model")
-    np.testing.assert_allclose(
-        read.probabilities(images.test.images),
-        result.model.probabilities(images.test.images),
-        rtol=1e-4,
-        atol=1e-6,
-    )
+    saved_and_read(result.model, images, tmp_path / "model", rtol=1e-4, atol=1e-6)
     with pytest.raises(FileExistsError, match="holds a model already"):
         transfer.save(tmp_path / "model", result.model)
 

@@ -36,7 +36,7 @@ def undecided(experiment: Experiment) -> TrainedClassifier:
 
 
 def decided(experiment: Experiment, seed: int = 1) -> TrainedClassifier:
-    """What is sure of one of three shapes, by chance of this one or that."""
+    """A network that is sure of one of three shapes, by chance of this one or that."""
     trained = undecided(experiment)
     weights = 30.0 * np.random.default_rng(seed).normal(size=trained.model.head.kernel[...].shape)
     trained.model.head.kernel[...] = jnp.asarray(weights, jnp.float32)

@@ -21,6 +21,7 @@ from stemfast.microscope import Microscope, Probe, Scan
 from stemfast.particles import Cuboid, Truncation
 from stemfast.populations import classify_folder
 from stemfast.populations.report import TRUTH
+from stemfast.populations.shares import corners_in_words
 from stemfast.reconstruction import Reconstruction, reconstruct, write_answer
 from stemfast.simulation.simulate import simulate
 
@@ -87,14 +88,7 @@ def report_batch(
             )
     of = report.content["corners"]
     if of["deformed"] is not None:
-        share, number = of["deformed"], of["mean_number"]
-        say(
-            f"  cuboids with a deformed corner or more: {100 * share['share']:.1f} % "
-            f"({100 * share['low']:.1f} to {100 * share['high']:.1f} %), in truth "
-            f"{100 * of['truth']['deformed']:.1f} %; corners on the mean {number['mean']:.2f} "
-            f"({number['low']:.2f} to {number['high']:.2f}), in truth "
-            f"{of['truth']['mean_number']:.2f}"
-        )
+        say(f"  {corners_in_words(of)}")
     say(f"  report {report.page}")
     columns = ("shape", "share", "low", "high", "true_share")
     return {

@@ -124,6 +124,9 @@ def simulated_field(
     used = _default_microscope() if microscope is None else microscope
     particles, shapes, diameters = _draw_particles(seed, n_particles)
     particles = _with_cut_corners(seed, particles, deformed)
+    corners = tuple(len(one.corners) if isinstance(one, Cuboid) else 0 for one in particles)
+    for n in np.flatnonzero(corners):
+        diameters[n] = np.cbrt(6.0 / math.pi * particles[n].volume)
     orientations = random(n_particles, seed=seed)
     size = used.scan.pixel_size_nm
     extent = 0.5 * size * np.array([used.scan.shape[1], used.scan.shape[0]], dtype=np.float64)
@@ -145,12 +148,8 @@ def simulated_field(
         pixel_size_nm=size,
         shapes=shapes,
         positions_nm=positions,
-        diameters_nm=np.where(
-            [bool(one.corners) if isinstance(one, Cuboid) else False for one in particles],
-            [np.cbrt(6.0 / math.pi * one.volume) for one in particles],
-            diameters,
-        ),
-        corners=tuple(len(one.corners) if isinstance(one, Cuboid) else 0 for one in particles),
+        diameters_nm=diameters,
+        corners=corners,
     )
 
 

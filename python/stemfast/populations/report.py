@@ -19,6 +19,7 @@ from stemfast.populations.page import Added, page
 from stemfast.populations.pictures import CHOICES
 from stemfast.populations.shares import (
     Corners,
+    corners_in_words,
     corrected,
     mean_number,
     share_of,
@@ -74,12 +75,7 @@ class Report:
                 )
         corners = self.content.get("corners")
         if corners is not None and corners["deformed"] is not None:
-            deformed, number = corners["deformed"], corners["mean_number"]
-            lines.append(
-                f"cuboids with a deformed corner or more: {100 * deformed['share']:.1f} % "
-                f"({100 * deformed['low']:.1f} to {100 * deformed['high']:.1f} %); mean number "
-                f"{number['mean']:.2f} ({number['low']:.2f} to {number['high']:.2f})"
-            )
+            lines.append(corners_in_words(corners))
         lines.append(f"report {self.page}, numbers {self.json}, table {self.table}")
         return "\n".join(lines)
 
@@ -130,9 +126,13 @@ def _truth(file: Path) -> tuple[dict[str, float] | None, dict[str, float] | None
         return None, None
     numbers = json_object(file)
     corners = numbers.pop("corners", None)
-    return _shares(numbers, "shape", file), (
-        None if corners is None else _shares(corners, "count of corners", file)
-    )
+    shapes = _shares(numbers, "shape", file)
+    if corners is None:
+        return shapes, None
+    shares = _shares(corners, "count of corners", file)
+    if not all(name.isdecimal() for name in shares):
+        raise ValueError(f'{file} holds corners {corners}, expected counts of corners such as "0"')
+    return shapes, shares
 
 
 def _shares(numbers: Any, what: str, file: Path) -> dict[str, float]:

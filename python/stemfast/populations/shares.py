@@ -14,7 +14,15 @@ from stemfast.populations.part import Row
 from stemfast.populations.prevalence import Prevalence, prevalence
 from stemfast.populations.settings import NetworkCard
 
-__all__ = ["Corners", "corrected", "mean_number", "share_of", "told_of_corners", "unlike_share"]
+__all__ = [
+    "Corners",
+    "corners_in_words",
+    "corrected",
+    "mean_number",
+    "share_of",
+    "told_of_corners",
+    "unlike_share",
+]
 
 Content = dict[str, Any]
 
@@ -90,7 +98,7 @@ def mean_number(names: Sequence[str], shares: Prevalence | None) -> Content | No
 def told_of_corners(
     of: Corners, card: NetworkCard, truth: Mapping[str, float] | None = None
 ) -> Content:
-    """What the report tells of the corners of cuboids.
+    """Content of the report about the corners of cuboids.
 
     Parameters
     ----------
@@ -138,3 +146,16 @@ def told_of_corners(
             for k, name in enumerate(card.class_names)
         ],
     }
+
+
+def corners_in_words(told: Content) -> str:
+    """Share deformed and mean number with their intervals, and the truth where it is known."""
+    deformed, number, truth = told["deformed"], told["mean_number"], told["truth"]
+    words = (
+        f"cuboids with a deformed corner or more: {100 * deformed['share']:.1f} % "
+        f"({100 * deformed['low']:.1f} to {100 * deformed['high']:.1f} %); mean number "
+        f"{number['mean']:.2f} ({number['low']:.2f} to {number['high']:.2f})"
+    )
+    if truth is None:
+        return words
+    return f"{words}; in truth {100 * truth['deformed']:.1f} %, {truth['mean_number']:.2f}"

@@ -19,7 +19,7 @@ from stemfast.transfer.folder import from_folder
 from stemfast.transfer.head import DecayTrial, Head, HeadFit, fit_head
 from stemfast.transfer.images import Labelled, SplitImages, from_recipe
 from stemfast.transfer.model import TransferModel, is_model, load, save
-from stemfast.transfer.train import TransferResult, train
+from stemfast.transfer.train import Figures, TransferResult, train
 
 __all__ = [
     "BACKBONES",
@@ -27,6 +27,7 @@ __all__ = [
     "BackboneComparison",
     "Bottlenecks",
     "DecayTrial",
+    "Figures",
     "FineTuned",
     "Head",
     "HeadFit",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,78 +12,48 @@ import numpy as np
 from flax import nnx
 
 from stemfast import models, training
-from stemfast.evaluation.metrics import Evaluation
 from stemfast.models import Classifier
 from stemfast.models.layers import Linear
 from stemfast.pretrained.classifier import TrainedClassifier
 from stemfast.training import TrainingSettings
 from stemfast.transfer.bottleneck import Store, default_folder
-from stemfast.transfer.head import Head, fit_head
+from stemfast.transfer.head import Head
 from stemfast.transfer.images import SplitImages
 from stemfast.transfer.model import TransferModel
 from stemfast.transfer.own_backbone import OwnBackbone
-from stemfast.transfer.train import notes_on
+from stemfast.transfer.train import Figures, Say, fit_last, notes_on
 
 __all__ = ["FINE_TUNING", "FineTuned", "fine_tune"]
 
 #: A tenth of the usual learning rate: the weights are near a good place already.
 FINE_TUNING = TrainingSettings(epochs=30, learning_rate=3e-4)
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FineTuned:
+class FineTuned(Figures):
     """A fine-tuned network and its figures.
 
     Attributes
     ----------
-    model : TransferModel
-        Ready to use; its card holds the figures too.
-    evaluation : Evaluation
-        On the test images, which were met once, at the very end.
     epochs : tuple of dict
         A record for each: loss, accuracy, validation_loss, validation_accuracy, images_per_s.
-    images_seen : int
-        Training images shown, repetitions counted.
-    seconds : float
-        Time for features, last layer and training [s].
-    notes : tuple of str
-        What to know about the figures.
     """
 
-    model: TransferModel
-    evaluation: Evaluation
     epochs: tuple[dict[str, float], ...]
-    images_seen: int
-    seconds: float
-    notes: tuple[str, ...]
 
-    def __repr__(self) -> str:
-        """The figures on a few lines, as in :meth:`__str__`."""
-        return str(self)
-
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """The figures in words, without the notes."""
         last = self.epochs[-1]
-        lines = [
+        return [
             f"{self.model.backbone}, all layers: {self.evaluation}",
             f"train {100 * last['accuracy']:.1f} %, validation "
             f"{100 * last['validation_accuracy']:.1f} % after {len(self.epochs)} epochs; "
             f"{self.images_seen} training images shown, {self.seconds:.0f} s",
         ]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, of plain Python types for JSON."""
-        return {
-            **self.evaluation.to_dict(),
-            "backbone": str(self.model.backbone),
-            "layers": "all",
-            "images_seen": self.images_seen,
-            "seconds": self.seconds,
-            "epochs": list(self.epochs),
-            "notes": list(self.notes),
-        }
+        return {**super().to_dict(), "layers": "all", "epochs": list(self.epochs)}
 
 
 def fine_tune(
@@ -128,18 +97,14 @@ def fine_tune(
     """
     tell = say or (lambda _: None)
     store = Store(default_folder() if cache is None else cache, network)
-    tell(store.forecast(images.train.images, images.validation.images))
-    features = [store.features(part.images) for part in (images.train, images.validation)]
+    parts = images.train, images.validation
+    tell(store.forecast(*(part.images for part in parts)))
+    fit, seconds = fit_last(images, [store.features(part.images) for part in parts], tell)
     began = time.perf_counter()
-    fit = fit_head(
-        (features[0].features, images.train.labels),
-        (features[1].features, images.validation.labels),
-        len(images.class_names),
-    )
     model = _with_head(network, fit.head, fit.chosen.temperature)
     plan = settings.model_copy(update={"batch_size": min(settings.batch_size, len(images.train))})
     tell(f"all layers: {plan.epochs} epochs of {len(images.train)} images")
-    shown, judged = (network.resampled(part.images) for part in (images.train, images.validation))
+    shown, judged = (network.resampled(part.images) for part in parts)
     records = training.fit(
         model,
         shown,
@@ -149,7 +114,7 @@ def fine_tune(
         title="all layers",
     )
     temperature = training.fit_temperature(models.logits(model, judged), images.validation.labels)
-    seconds = time.perf_counter() - began + sum(part.seconds for part in features)
+    seconds += time.perf_counter() - began
     tuned = TransferModel(
         _with_weights(network, model),
         _head_of(model),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from stemfast.transfer.head import HeadFit, fit_head
 from stemfast.transfer.images import SplitImages
 from stemfast.transfer.model import TransferModel
 
-__all__ = ["TransferResult", "train"]
+__all__ = ["Figures", "Say", "TransferResult", "train"]
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TransferResult:
-    """A model made by transfer learning and its figures.
+class Figures:
+    """A model made from labelled images and its figures.
 
     Attributes
     ----------
@@ -32,25 +32,18 @@ class TransferResult:
         Ready to use; its card holds the figures too.
     evaluation : Evaluation
         On the test images, which were met once, at the very end.
-    head_fit : HeadFit
-        Every strength of regularisation that was tried.
     images_seen : int
-        Training images; each was shown to the backbone once.
-    computed, reused : int
-        Images whose features were computed now, and were stored already.
+        Training images shown, repetitions counted.
     seconds : float
         Time for the features of training and validation images, when they were computed, and for
-        fitting the last layer [s].
+        fitting and training [s].
     notes : tuple of str
-        What to know about the figures.
+        Remarks on the figures.
     """
 
     model: TransferModel
     evaluation: Evaluation
-    head_fit: HeadFit
     images_seen: int
-    computed: int
-    reused: int
     seconds: float
     notes: tuple[str, ...]
 
@@ -59,15 +52,11 @@ class TransferResult:
         return str(self)
 
     def __str__(self) -> str:
-        chosen = self.head_fit.chosen
-        lines = [
-            f"{self.model.backbone}: {self.evaluation}",
-            f"train {100 * chosen.train_accuracy:.1f} %, validation "
-            f"{100 * chosen.validation_accuracy:.1f} %, C = {chosen.c:g} of "
-            f"{len(self.head_fit.trials)} tried; {self.images_seen} training images, "
-            f"{self.seconds:.0f} s",
-        ]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return "\n".join([*self.lines(), *(f"note: {note}" for note in self.notes)])
+
+    def lines(self) -> list[str]:
+        """The figures in words, without the notes."""
+        return [f"{self.model.backbone}: {self.evaluation}"]
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, of plain Python types for JSON."""
@@ -76,12 +65,46 @@ class TransferResult:
             "backbone": str(self.model.backbone),
             "pretrained": self.model.backbone.pretrained,
             "images_seen": self.images_seen,
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TransferResult(Figures):
+    """A backbone with its last layer retrained, and its figures.
+
+    Attributes
+    ----------
+    head_fit : HeadFit
+        Every strength of regularisation that was tried.
+    computed, reused : int
+        Images whose features were computed now, and were stored already.
+    """
+
+    head_fit: HeadFit
+    computed: int
+    reused: int
+
+    def lines(self) -> list[str]:
+        """The figures in words, without the notes."""
+        chosen = self.head_fit.chosen
+        return [
+            *super().lines(),
+            f"train {100 * chosen.train_accuracy:.1f} %, validation "
+            f"{100 * chosen.validation_accuracy:.1f} %, C = {chosen.c:g} of "
+            f"{len(self.head_fit.trials)} tried; {self.images_seen} training images, "
+            f"{self.seconds:.0f} s",
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures, of plain Python types for JSON."""
+        return {
+            **super().to_dict(),
             "features_computed": self.computed,
             "features_reused": self.reused,
-            "seconds": self.seconds,
             "chosen": asdict(self.head_fit.chosen),
             "trials": [asdict(trial) for trial in self.head_fit.trials],
-            "notes": list(self.notes),
         }
 
 
@@ -118,17 +141,12 @@ def train(
     tell = say or (lambda _: None)
     if not backbone.pretrained:
         tell(f"NOTE: {backbone}: this shows what the architecture does, not what pretraining does")
-    features = _features(store, images, tell)
-    began = time.perf_counter()
-    tell(f"fitting the last layer to {len(images.train)} x {backbone.n_features} features")
-    fit = fit_head(
-        (features["train"].features, images.train.labels),
-        (features["validation"].features, images.validation.labels),
-        len(images.class_names),
-    )
-    seconds = time.perf_counter() - began
+    parts = images.train, images.validation, images.test
+    tell(store.forecast(*(part.images for part in parts)))
+    features = [store.features(part.images) for part in parts]
+    fit, seconds = fit_last(images, features[:2], tell)
     temperature = fit.chosen.temperature
-    chances = softmax(fit.head.logits(features["test"].features) / temperature)
+    chances = softmax(fit.head.logits(features[2].features) / temperature)
     result = TransferResult(
         model=TransferModel(
             backbone, fit.head, images.class_names, images.image_shape, temperature
@@ -136,24 +154,33 @@ def train(
         evaluation=training.evaluate(chances, images.test.labels, images.class_names),
         head_fit=fit,
         images_seen=len(images.train),
-        computed=sum(part.computed for part in features.values()),
-        reused=sum(part.reused for part in features.values()),
-        seconds=seconds + features["train"].seconds + features["validation"].seconds,
+        computed=sum(part.computed for part in features),
+        reused=sum(part.reused for part in features),
+        seconds=seconds,
         notes=(*notes_on(backbone, images), *fit.notes),
     )
     result.model.card.update(images=images.source, result=result.to_dict())
     return result
 
 
-def _features(store: Store, images: SplitImages, tell: Say) -> dict[str, Bottlenecks]:
-    """Features of the three parts; what all of them cost is said first."""
-    parts = {"train": images.train, "validation": images.validation, "test": images.test}
-    tell(store.forecast(*(part.images for part in parts.values())))
-    return {name: store.features(part.images) for name, part in parts.items()}
+def fit_last(
+    images: SplitImages, features: Sequence[Bottlenecks], tell: Say
+) -> tuple[HeadFit, float]:
+    """The last layer for features of training and validation, and the seconds of all that."""
+    began = time.perf_counter()
+    train, validation = features
+    n, width = train.features.shape
+    tell(f"fitting the last layer to {n} x {width} features")
+    fit = fit_head(
+        (train.features, images.train.labels),
+        (validation.features, images.validation.labels),
+        len(images.class_names),
+    )
+    return fit, time.perf_counter() - began + train.seconds + validation.seconds
 
 
 def notes_on(backbone: Backbone, images: SplitImages) -> tuple[str, ...]:
-    """What to know about figures of this backbone on these images."""
+    """Remarks on figures of this backbone on these images."""
     notes = list(images.notes)
     if not backbone.pretrained:
         notes.append(f"the backbone has {backbone.weights}")

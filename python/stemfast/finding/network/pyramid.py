@@ -15,14 +15,12 @@ from stemfast.finding.network.star import Stars, candidates
 from stemfast.models.finder import STRIDE
 
 __all__ = [
-    "FEW",
-    "SURE",
     "Octave",
     "OctaveReading",
     "TileReading",
-    "enlarged_for",
     "octaves",
     "read",
+    "read_enlarged",
     "read_octaves",
     "spans",
 ]
@@ -49,9 +47,7 @@ TILES, MARGIN = (256, 512, 768, 1120), 96
 _SMALLEST = 40  # px of an octave's shorter side
 _UP_TO = 1200  # px: larger images are enlarged where a first reading finds small particles or none
 _AT_MOST = 4200  # px: not even then
-_SMALL_PX = 7.0
-#: Fewer candidates are little, and those of a higher score are sure.
-FEW, SURE = 10, 0.9
+_FEW, _SMALL_PX, _SURE = 10, 7.0, 0.9  # candidates, size and score of which that is told
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,26 +72,6 @@ def octaves(image: Map) -> Iterator[Octave]:
         even = image[:rows, :columns]
         image = even.reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3), dtype=np.float32)
         factor *= 0.5
-
-
-def enlarged_for(image: Map, answers: Sequence[OctaveReading]) -> Octave | None:
-    """A large image at twice its scale, where what was found is small, or little and not sure.
-
-    The network answers for particles of 5 px and more, and of those not much larger it misses half.
-
-    Parameters
-    ----------
-    image : (rows, columns) float32
-    answers : sequence of OctaveReading
-        For its octaves, candidates in pixels of the image.
-    """
-    if not _UP_TO < max(image.shape) <= _AT_MOST:
-        return None
-    own = np.concatenate([one.stars.area for one in answers if one.factor == 1.0])
-    every = np.concatenate([one.stars.score for one in answers])
-    small = len(own) >= FEW and math.sqrt(4.0 / math.pi * float(np.median(own))) <= _SMALL_PX
-    little = len(every) < FEW and float(every.max(initial=0.0)) < SURE
-    return Octave(_enlarged(image), 2.0) if small or little else None
 
 
 def _enlarged(image: Map) -> Map:
@@ -253,3 +229,40 @@ def read_octaves(
         stars = stars.scaled(1.0 / level.factor)
         found.append(answer._replace(stars=stars, factor=level.factor))
     return found
+
+
+def read_enlarged(
+    image: Map,
+    answers: Sequence[OctaveReading],
+    sign: float,
+    reader: Reader,
+    least: float,
+    sizes_px: tuple[float, float],
+) -> list[OctaveReading]:
+    """Answer for a large image at twice its scale, where that was found wanting; else none.
+
+    The network answers for particles of 5 px and more, and of those not much larger it misses half.
+    So a large image is enlarged where what was found is small, or little and not sure.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+    answers : sequence of OctaveReading
+        For its octaves, candidates in pixels of the image.
+    sign, reader, least, sizes_px
+        As for :func:`read_octaves`.
+    """
+    if not (_UP_TO < max(image.shape) <= _AT_MOST and _wanting(answers)):
+        return []
+    found = read_octaves([Octave(_enlarged(image), 2.0)], sign, reader, least, sizes_px)
+    # Some of thousands of grains of noise look like particles, but to nobody's certainty.
+    return found if np.count_nonzero(found[0].stars.score > _SURE) >= _FEW else []
+
+
+def _wanting(answers: Sequence[OctaveReading]) -> bool:
+    """True if what was found is small, or little and not sure."""
+    own = np.concatenate([one.stars.area for one in answers if one.factor == 1.0])
+    if len(own) >= _FEW and math.sqrt(4.0 / math.pi * float(np.median(own))) <= _SMALL_PX:
+        return True
+    every = np.concatenate([one.stars.score for one in answers])
+    return len(every) < _FEW and float(every.max(initial=0.0)) < _SURE

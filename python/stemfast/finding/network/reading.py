@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
 from stemfast.finding.network.pyramid import (
-    FEW,
-    SURE,
     Octave,
     OctaveReading,
     Reader,
     TileReading,
-    enlarged_for,
     octaves,
+    read_enlarged,
     read_octaves,
 )
 from stemfast.finding.network.rods import joined
@@ -131,12 +129,7 @@ def found_stars(
         told = _told_contrast(coarse[0], seen)
     finer = [o for o in levels if not any(o is known for known in coarse)]
     answers = [*read_octaves(finer, _SIGN[told], reader, least, SIZES_PX), *seen[told]]
-    larger = enlarged_for(image, answers)
-    if larger is not None:
-        (answer,) = read_octaves([larger], _SIGN[told], reader, least, SIZES_PX)
-        # Some of thousands of grains of noise look like particles, but to nobody's certainty.
-        if np.count_nonzero(answer.stars.score > SURE) >= FEW:
-            answers.append(answer)
+    answers += read_enlarged(image, answers, _SIGN[told], reader, least, SIZES_PX)
     stars = Stars.joined([answer.stars for answer in answers])
     stars = _kept(stars, image, _SIGN[told])
     return stars.taken(of_a_size(stars, least)), told, answers

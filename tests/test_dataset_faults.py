@@ -249,6 +249,14 @@ def test_leftovers_of_the_killed_are_removed(tmp_path, undisturbed):
     assert content(where) == content(undisturbed)
 
 
+def test_the_lock_of_one_killed_at_the_very_end_is_removed(tmp_path, undisturbed):
+    where = tmp_path / "set"
+    write(where)
+    (where / folder.LOCK_FILE).touch()
+    write(where)
+    assert content(where) == content(undisturbed)
+
+
 def in_its_own_mounts(script, *arguments):
     """Run Python where it may mount what it likes, which nobody else sees."""
     if shutil.which("unshare") is None:

@@ -220,7 +220,9 @@ def finish(directory: str | Path, plan: Plan) -> bool:
         return False
     beside = [path for shard in plan.shards if (path := entry_path(where, shard)).name in names]
     litter = [where / name for name in names if _is_litter(name, names)]
-    if MANIFEST_FILE in names and PLAN_FILE not in names and not beside and not litter:
+    # A lock that is there is held, or left by a writer killed at the very end: taken, it goes.
+    unfinished = beside or litter or names & {PLAN_FILE, LOCK_FILE}
+    if MANIFEST_FILE in names and not unfinished:
         return True
     with lock.held(where / LOCK_FILE):
         Manifest(**dict(plan.header), shards=tuple(found)).write(where)

@@ -14,6 +14,8 @@ from stemfast.cli import app
 from stemfast.pretrained.prediction_sets import calibrate
 from untrained import SMALL, by_chance
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 def stemfast(*words: object) -> tuple[int, str]:
     ended = CliRunner().invoke(app, [str(word) for word in words])

@@ -15,6 +15,8 @@ from stemfast.transfer.architectures import ARCHITECTURES
 from stemfast.transfer.finetune import FINE_TUNING
 from test_transfer_backbone import tiny
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 @pytest.fixture
 def stemfast(stemfast, tmp_path, monkeypatch):

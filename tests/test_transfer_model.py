@@ -17,7 +17,10 @@ from stemfast.transfer.keras_backbone import KerasBackbone
 from stemfast.transfer.own_backbone import OwnBackbone
 from test_transfer_backbone import tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.usefixtures("quickly_compiled"),
+]
 
 
 SHAPES = recipes.get("shapes", image_px=32)

@@ -81,7 +81,12 @@ def test_a_batch_is_reported_beside_its_truth(done):
     shapes = results["batch"]["shapes"]
     assert sum(one["true_share"] for one in shapes) == pytest.approx(1.0)
     assert all(one["low"] <= one["share"] <= one["high"] for one in shapes)
-    assert "<th>Truth</th>" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<th>Truth</th>" in page
+    hands = results["batch"]["hands"]
+    assert hands["read"] == sum(hands[k] for k in ("right", "left", "symmetric", "not_told")) > 0
+    assert hands["true_excess"] == pytest.approx(0.2)
+    assert "Handedness of cuboids" in page
 
 
 def test_a_tilt_pair_is_reconstructed(done):

@@ -1,7 +1,7 @@
 """Particles of micrographs, found and named: what shape each one is, with a probability.
 
 The steps are one file each: `network` (which network, and what it is shown), `classify`, `corners`
-(those of cuboids), and `answer` (the table and its files).
+(those of cuboids), `hands` (theirs, from tilt series), and `answer` (the table and its files).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from stemfast.classification.classify import (
     classify_in,
 )
 from stemfast.classification.corners import CORNER_COLUMNS, CORNERS_MODEL, CUBOID, check_cuboids
+from stemfast.classification.hands import HAND_COLUMNS, TiltAxis, frames_of, tell_hands
 from stemfast.classification.network import (
     DEFAULT_MODEL,
     classes_of,
@@ -29,18 +30,22 @@ __all__ = [
     "CORNER_COLUMNS",
     "CUBOID",
     "DEFAULT_MODEL",
+    "HAND_COLUMNS",
     "NOT_SURE",
     "OVERLAY_FILE",
     "TABLE_FILE",
     "Classification",
+    "TiltAxis",
     "check_cuboids",
     "checked_limits",
     "classes_of",
     "classify",
     "classify_found",
     "classify_in",
+    "frames_of",
     "known_model",
     "load_model",
     "model_folder",
     "shown",
+    "tell_hands",
 ]

@@ -42,7 +42,8 @@ class Classification:
     table : list of dict
         One row for each particle: as :func:`stemfast.micrograph.table_rows` gives them; with
         ``corners``, ``corners_probability``, ``corners_novelty`` and ``corners_verdict`` where
-        corners of cuboids were counted.
+        corners of cuboids were counted, and ``hand``, ``hand_probability`` and ``hand_images`` of
+        a tilt series.
     doubts : tuple of str
         Why each particle is not sure: "cut by the edge", "unlike anything learnt", "low
         probability"; "" where it is sure.
@@ -89,6 +90,11 @@ class Classification:
             verdicts = sorted(read, key=lambda verdict: (not verdict.isdecimal(), verdict))
             told = ", ".join(f"{verdict} in {read[verdict]}" for verdict in verdicts)
             lines.append(f"corners of {tables.counted(read.total(), 'cuboid')}: {told}")
+        hands = Counter(str(row.get("hand", "")) for row in self.table)
+        del hands[""]
+        if hands:
+            told = ", ".join(f"{n} {hand}" for hand, n in hands.most_common())
+            lines.append(f"hands of {tables.counted(hands.total(), 'cuboid')}: {told}")
         return "\n".join(lines)
 
     def to_dataframe(self) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.classification.answer import Classification
 from stemfast.classification.corners import CORNERS_MODEL, CUBOID, check_cuboids, corner_columns
+from stemfast.classification.hands import Frames, TiltAxis, frames_of, tell_hands
 from stemfast.classification.network import (
     DEFAULT_MODEL,
     classes_of,
@@ -45,6 +46,8 @@ def classify(
     min_probability: float = 0.8,
     max_novelty: float = 1.0,
     corners: bool = False,
+    tilt_axis_deg: float | None = None,
+    material: str = "Au",
 ) -> Classification:
     """Find the particles of an image and say what shape each one is.
 
@@ -54,7 +57,8 @@ def classify(
     together reach it: then the family is named (`stemfast.micrograph.families`).
 
     With `corners`, the network ``count`` counts the deformed corners of each whole particle that is
-    most probably a cuboid, sure or not.
+    most probably a cuboid, sure or not. With `tilt_axis_deg`, the image is the file of a tilt
+    series, and fits through its frames tell the hand of each.
 
     Parameters
     ----------
@@ -86,6 +90,11 @@ def classify(
         all.
     corners : bool
         Whether to count corners; the same two limits then tell which numbers are sure.
+    tilt_axis_deg : float, optional
+        Direction of the tilt axis in the frames, 0 along x (right), 90 along y (down) [degrees].
+        The frame with the least tilt is classified.
+    material : str
+        What the particles of a tilt series are made of.
 
     Returns
     -------
@@ -100,9 +109,10 @@ def classify(
     ValueError
         If the image cannot be read, has no scale while none is given, shows no particle, the
         network is not one for single images, or knows no cuboids whose corners could be counted,
-        or an argument is out of range.
+        an argument is out of range, or a tilt axis is given for what is no tilt series.
     """
     checked_limits(min_probability, max_novelty)
+    tilt = None if tilt_axis_deg is None else TiltAxis(tilt_axis_deg, material)
     if isinstance(image, str | Path) and not Path(image).exists():
         raise FileNotFoundError(f"there is no file {image}")
     if out is not None and Path(out).exists() and not Path(out).is_dir():
@@ -111,13 +121,22 @@ def classify(
     if corners:
         known_model(CORNERS_MODEL)
         check_cuboids(classes_of(model))
+    if tilt is not None:
+        check_cuboids(classes_of(model), "tilt_axis_deg")
     from stemfast.finding.source import source_of
 
-    opened = source_of(
-        image, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
-    )
+    frames = None
+    if tilt is not None:
+        frames = _frames(image, index, labels, dataset)
+        index = frames.index[frames.reference]
+
+    def opened(index: int | None) -> Source:
+        return source_of(
+            image, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
+        )
+
     answer = classify_in(
-        opened,
+        opened(index),
         lambda: load_model(model),
         contrast=contrast,
         method=method,
@@ -126,9 +145,33 @@ def classify(
         max_novelty=max_novelty,
         corners=corners,
     )
+    if tilt is not None:
+        answer = tell_hands(answer, frames, opened, tilt, method)
     if out is not None:
         answer.save(out)
     return answer
+
+
+def _frames(
+    image: ArrayLike | str | Path,
+    index: int | None,
+    labels: ArrayLike | str | Path | None,
+    dataset: int | str | None,
+) -> Frames:
+    """Frames of the tilt series that the hand is to be told from."""
+    if index is not None or labels is not None:
+        raise ValueError(
+            "tilt_axis_deg: got index or labels as well, which are of one image; expected a tilt "
+            "series alone"
+        )
+    frames = frames_of(image, dataset) if isinstance(image, str | Path) else None
+    if frames is None:
+        named = image if isinstance(image, str | Path) else "an array"
+        raise ValueError(
+            f"tilt_axis_deg: {named} is no tilt series, expected the file of a stack whose axis, "
+            "or whose .mdoc, .rawtlt or .tlt file, gives its tilts"
+        )
+    return frames
 
 
 def classify_in(

@@ -29,8 +29,14 @@ CUBOID = "cuboid"
 Row = dict[str, str | int | float | bool]
 
 
-def check_cuboids(class_names: Sequence[str]) -> None:
+def check_cuboids(class_names: Sequence[str], argument: str = "corners") -> None:
     """Refuse a network that names no particle a cuboid.
+
+    Parameters
+    ----------
+    class_names : sequence of str
+    argument : str
+        What asks for cuboids.
 
     Raises
     ------
@@ -47,7 +53,7 @@ def check_cuboids(class_names: Sequence[str]) -> None:
     """
     if CUBOID not in class_names:
         raise ValueError(
-            f"corners: the network names {', '.join(class_names)}, expected one that names a "
+            f"{argument}: the network names {', '.join(class_names)}, expected one that names a "
             f"{CUBOID}"
         )
     taken = sorted(set(class_names) & set(CORNER_COLUMNS))

@@ -81,6 +81,18 @@ def classify(
             help="Also count the deformed corners of each particle that is most probably a cuboid.",
         ),
     ] = False,
+    tilt_axis_deg: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DEG",
+            help="Also tell the hand of the cuboids in tilt series (one stack a file) by fits: "
+            "direction of the tilt axis, 0 along x (right), 90 along y (down).",
+        ),
+    ] = None,
+    material: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="With --tilt-axis-deg: what the particles are made of."),
+    ] = "Au",
     subfolders: Annotated[
         bool,
         typer.Option(
@@ -140,6 +152,8 @@ def classify(
         "min_probability": min_probability,
         "max_novelty": max_novelty,
         "corners": corners,
+        "tilt_axis_deg": tilt_axis_deg,
+        "material": material,
     }
     if file.is_dir() and file.suffix.lower() != ".zspy":
         if labels is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from stemfast import atomic, micrograph
+from stemfast.classification.hands import LEFT, RIGHT
 from stemfast.finding import find
 from stemfast.finding.files import OVERLAY, TABLE
 from stemfast.finding.many import FoundInAll
@@ -18,10 +19,12 @@ from stemfast.fit.turns import Turns
 from stemfast.image import Image
 from stemfast.matching import match
 from stemfast.microscope import Microscope, Probe, Scan
+from stemfast.orientation import random
 from stemfast.particles import Cuboid, Truncation
+from stemfast.particles.specimen import Specimen
 from stemfast.populations import classify_folder
 from stemfast.populations.report import TRUTH
-from stemfast.populations.shares import corners_in_words
+from stemfast.populations.shares import corners_in_words, hands_in_words
 from stemfast.reconstruction import Reconstruction, reconstruct, write_answer
 from stemfast.simulation.simulate import simulate
 
@@ -29,8 +32,12 @@ __all__ = ["report_batch", "search_real", "tilt_pair"]
 
 _CARBON_NM = 45.0  # primary spheres of the carbon black that the batch lies on
 _DEFORMED = 0.5  # of the cuboids
+_CHIRAL = {3: 0.4, 6: 0.35, 7: 0.4}  # cuts of a right-handed cuboid; across x of a left-handed one
 _SCOPE = Microscope(
     scan=Scan(shape=(640, 640), pixel_size_nm=0.5, dwell_us=16.0), probe=Probe(fwhm_nm=0.8)
+)
+_PAIR_SCOPE = Microscope(
+    scan=Scan(shape=(240, 280), pixel_size_nm=0.5, dwell_us=16.0), probe=Probe(fwhm_nm=0.8)
 )
 
 
@@ -69,7 +76,13 @@ def report_batch(
         pairs = zip(field.shapes, field.corners, strict=True)
         corners.update(str(n) for shape, n in pairs if shape == "cuboid")
         Image(field.image, field.pixel_size_nm, title=f"field {k}").save(batch / f"field{k}.hspy")
-    say(f"\nbatch: {fields} SIMULATED fields of {sum(truth.values())} particles ({batch})")
+    hands = _tilted_field(batch / "pair.hspy", seed)
+    truth["cuboid"] += hands.total()
+    corners[str(len(_CHIRAL))] += hands.total()
+    say(
+        f"\nbatch: {fields} SIMULATED fields and a tilt pair of one, {sum(truth.values())} "
+        f"particles ({batch})"
+    )
     matched = match(batch / "field0.hspy")
     matched.save(folder / "match")
     told = matched.conditions
@@ -77,9 +90,13 @@ def report_batch(
         f"  its conditions, from the first field alone: probe {told.probe_fwhm}, "
         f"background {told.background_level} ({folder / 'match'})"
     )
-    true = {**dict(sorted(truth.items())), "corners": dict(sorted(corners.items()))}
+    true = {
+        **dict(sorted(truth.items())),
+        "corners": dict(sorted(corners.items())),
+        "hands": dict(sorted(hands.items())),
+    }
     atomic.write_json(folder / TRUTH, true)
-    report = classify_folder(batch, folder, model=model, corners=True)
+    report = classify_folder(batch, folder, model=model, corners=True, tilt_axis_deg=90.0)
     for one in report.content["shapes"]:
         if one["share"] is not None and (one["counted"] or one["true_share"]):
             say(
@@ -89,12 +106,35 @@ def report_batch(
     of = report.content["corners"]
     if of["deformed"] is not None:
         say(f"  {corners_in_words(of)}")
+    say(f"  {hands_in_words(report.content['hands'])}")
     say(f"  report {report.page}")
     columns = ("shape", "share", "low", "high", "true_share")
     return {
         "shapes": [{name: one[name] for name in columns} for one in report.content["shapes"]],
         "corners": {name: of[name] for name in ("deformed", "mean_number", "truth")},
+        "hands": report.content["hands"],
     }
+
+
+def _tilted_field(file: Path, seed: int) -> Counter[str]:
+    """Write a tilt pair of some chiral cuboids on a film, and count how many have each hand."""
+    rng = np.random.default_rng([seed, 1])
+    places = np.array([(-36, -24), (0, -28), (37, -20), (-20, 22), (24, 26)], np.float64)
+    rights = [True, True, True, False, False]
+    solids = []
+    for right in rights:
+        edges = rng.uniform(14.0, 16.0) * np.array([1.2, 1.0, 0.8])
+        cuts = {(k if right else k ^ 1): Truncation(cut) for k, cut in _CHIRAL.items()}
+        solids.append(Cuboid(edges=tuple(edges.tolist()), corners=cuts))
+    field = Specimen(
+        solids, np.column_stack([places, np.zeros(len(places))]), random(len(solids), seed=seed)
+    )
+    tilts = [-20.0, 20.0]
+    turns = Rotation.from_euler("y", [[tilt] for tilt in tilts], degrees=True)
+    images = simulate(field, turns, _PAIR_SCOPE, seed=seed)
+    Image(images, _PAIR_SCOPE.scan.pixel_size_nm, title="tilt pair").save(file)
+    atomic.write_text(file.with_suffix(".rawtlt"), "\n".join(f"{tilt:g}" for tilt in tilts) + "\n")
+    return Counter(RIGHT if right else LEFT for right in rights)
 
 
 def search_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> dict[str, Any]:

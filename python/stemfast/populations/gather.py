@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from stemfast.atomic import replacing
-from stemfast.classification import CORNER_COLUMNS
+from stemfast.classification import CORNER_COLUMNS, HAND_COLUMNS
 from stemfast.finding.population import population
 from stemfast.micrograph.table import COLUMNS, CUT
 from stemfast.populations.part import Part, Row, headers, read_part
 from stemfast.populations.pictures import CHOICES, best_class, counts
-from stemfast.populations.shares import Corners
+from stemfast.populations.shares import Corners, Hands
 from stemfast.tables import cell
 
 __all__ = ["TABLE", "FileLine", "Gathered", "Pictured", "Sizes", "gather"]
@@ -124,6 +124,8 @@ class Gathered:
         novelty.
     corners : Corners, optional
         Of the particles that are most probably cuboids, where they were counted.
+    hands : Hands, optional
+        The same of their handedness, where it was to be told.
     """
 
     class_names: tuple[str, ...]
@@ -137,6 +139,7 @@ class Gathered:
     pictures: dict[tuple[str, int], list[Pictured]] = field(default_factory=dict)
     listed: list[list[str | int | float | None]] = field(default_factory=list)
     corners: Corners | None = None
+    hands: Hands | None = None
 
     def __post_init__(self) -> None:
         classes = len(self.class_names)
@@ -167,6 +170,8 @@ class Gathered:
                 self.named[k] += not row["not_sure_because"]
             if self.corners is not None:
                 self.corners.add(row)
+            if self.hands is not None:
+                self.hands.add(row)
             if len(self.listed) < MOST_LISTED:
                 self.listed.append(_listed(len(self.files) - 1, row))
         self._add_sizes(part, best)
@@ -229,7 +234,11 @@ def _listed(file: int, row: Row) -> list[str | int | float | None]:
 
 
 def gather(
-    out: Path, settings: str, class_names: tuple[str, ...], corners: Corners | None = None
+    out: Path,
+    settings: str,
+    class_names: tuple[str, ...],
+    corners: Corners | None = None,
+    hands: Hands | None = None,
 ) -> Gathered:
     """Write the table of all particles, and sum up.
 
@@ -242,6 +251,8 @@ def gather(
     class_names : tuple of str
     corners : Corners, optional
         Where corners of cuboids were counted: takes them in.
+    hands : Hands, optional
+        The same of their handedness.
 
     Returns
     -------
@@ -252,8 +263,11 @@ def gather(
     ValueError
         If a part is damaged.
     """
-    result = Gathered(class_names, corners=corners)
-    behind = () if corners is None else CORNER_COLUMNS
+    result = Gathered(class_names, corners=corners, hands=hands)
+    behind = (
+        *(() if corners is None else CORNER_COLUMNS),
+        *(() if hands is None else HAND_COLUMNS),
+    )
     with (
         replacing(out / TABLE) as partial,
         partial.open("w", newline="", encoding="utf-8") as lines,

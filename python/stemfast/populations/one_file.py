@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemfast.classification import classify_in, load_model
-from stemfast.finding.source import source_of
+from stemfast.classification import classify_in, frames_of, load_model, tell_hands
+from stemfast.finding.source import Source, source_of
 from stemfast.micrograph.files.error import NothingFoundError
 from stemfast.populations.part import Header, Part, Task
 from stemfast.populations.pictures import chosen, jpeg
@@ -100,13 +100,18 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
     header = Header(task, settings.digest)
     if not task.n_bytes:
         raise ValueError("it is empty")
-    opened = source_of(
-        path,
-        settings.pixel_size_nm,
-        scale_bar_nm=settings.scale_bar_nm,
-        index=settings.index,
-        dataset=settings.dataset,
-    )
+
+    def frame(index: int | None) -> Source:
+        return source_of(
+            path,
+            settings.pixel_size_nm,
+            scale_bar_nm=settings.scale_bar_nm,
+            index=index,
+            dataset=settings.dataset,
+        )
+
+    frames = None if settings.tilt is None else frames_of(path, settings.dataset)
+    opened = frame(settings.index if frames is None else frames.index[frames.reference])
     rows, cols = opened.image.shape
     size = opened.micrograph().pixel_size_nm
     pixels = hashlib.sha256(np.ascontiguousarray(opened.image).tobytes()).hexdigest()[:16]
@@ -122,6 +127,8 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
         )
     except NothingFoundError:
         return Part(header, size, (rows, cols), notes=(*opened.notes, NOTHING), pixels=pixels)
+    if settings.tilt is not None:
+        answer = tell_hands(answer, frames, frame, settings.tilt, settings.method)
     shown = chosen(answer.table, answer.class_names)
     return Part(
         header=header,

@@ -56,6 +56,7 @@ def page(content: Content, gathered: Gathered, added: Sequence[Added] = ()) -> s
         _notes(content["notes"]),
         _shares(content),
         _corners(content.get("corners")),
+        _hands(content.get("hands")),
         _sizes(content),
         _pictures(gathered),
         *map(_section, added),
@@ -151,6 +152,42 @@ def _corners(of: Content | None) -> str:
         _unlike(of["unlike_share"], "cuboids"),
     ]
     return "".join(parts)
+
+
+def _hands(of: Content | None) -> str:
+    """Handedness of the cuboids in tilt series, where it was to be told."""
+    if of is None:
+        return ""
+    if not of["read"]:
+        return "<h2>Handedness of cuboids</h2><p>No file is a tilt series with cuboids.</p>"
+    rows = [
+        [text(name), whole(of[key])]
+        for name, key in (
+            ("right-handed", "right"),
+            ("left-handed", "left"),
+            ("mirror-symmetric", "symmetric"),
+            ("not told", "not_told"),
+        )
+    ]
+    excess, truth = of["excess"], of["true_excess"]
+    said = ""
+    if excess is not None:
+        said = (
+            f"<p>Excess of the right hand: <b>{100 * excess['excess']:+.1f} %</b> "
+            f"({100 * excess['low']:+.1f} to {100 * excess['high']:+.1f} %)."
+            + ("" if truth is None else f" In truth {100 * truth:+.1f} %.")
+            + "</p>"
+        )
+    return (
+        "<h2>Handedness of cuboids</h2>"
+        f"<p><b>{of['read']}</b> whole particles of tilt series are most probably cuboids; each "
+        f"was fitted through its frames.</p>{said}"
+        + table("hands", ["Hand", "Cuboids"], rows)
+        + '<p class="dim">The excess is the share of right-handed less that of left-handed '
+        "particles; its interval holds chance in the counts and what the fits leave open. Not "
+        "told are particles that no cuboid explains or that fewer than two frames show. In front "
+        "of a support hands are wrong more often than the interval holds.</p>"
+    )
 
 
 def _in_truth(truth: Content | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stemfast.atomic import write_json, write_text
+from stemfast.classification.hands import LEFT, RIGHT
 from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
 from stemfast.populations.about import About, read_about
 from stemfast.populations.files import warnings_about
@@ -19,11 +20,14 @@ from stemfast.populations.page import Added, page
 from stemfast.populations.pictures import CHOICES
 from stemfast.populations.shares import (
     Corners,
+    Hands,
     corners_in_words,
     corrected,
+    hands_in_words,
     mean_number,
     share_of,
     told_of_corners,
+    told_of_hands,
     unlike_share,
 )
 from stemfast.untrusted import json_object
@@ -37,6 +41,7 @@ _MANY_UNLIKE = 0.05
 _MIXED_SCALES = 2.0
 
 Content = dict[str, Any]
+Shares = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +81,9 @@ class Report:
         corners = self.content.get("corners")
         if corners is not None and corners["deformed"] is not None:
             lines.append(corners_in_words(corners))
+        hands = self.content.get("hands")
+        if hands is not None:
+            lines.append(hands_in_words(hands))
         lines.append(f"report {self.page}, numbers {self.json}, table {self.table}")
         return "\n".join(lines)
 
@@ -85,7 +93,8 @@ def write_report(folder: str | Path, added: Sequence[Added] = ()) -> Report:
 
     Where the folder holds a file ``truth.json`` with the true number of each shape, as of a
     simulated batch, the report shows the true shares beside its own. Under ``"corners"`` it may
-    hold how many cuboids have each number of deformed corners: ``{"0": 20, "3": 7}``.
+    hold how many cuboids have each number of deformed corners: ``{"0": 20, "3": 7}``, and under
+    ``"hands"`` how many are of each: ``{"right-handed": 12, "left-handed": 4}``.
 
     Parameters
     ----------
@@ -109,30 +118,34 @@ def write_report(folder: str | Path, added: Sequence[Added] = ()) -> Report:
     about = read_about(out)
     names = about.card.class_names
     corners = None if about.corners is None else Corners(about.corners.class_names)
-    gathered = gather(out, about.settings.digest, names, corners)
+    hands = None if about.settings.tilt is None else Hands()
+    gathered = gather(out, about.settings.digest, names, corners, hands)
     if not gathered.files:
         raise ValueError(
             f"{out} holds the result of no file, expected some: run stemfast classify again"
         )
-    content = _content(about, gathered, *_truth(out / TRUTH))
+    content = _content(about, gathered, _truth(out / TRUTH))
     write_json(out / JSON, content)
     write_text(out / PAGE, page(content, gathered, added))
     return Report(content, out / PAGE, out / JSON, out / TABLE)
 
 
-def _truth(file: Path) -> tuple[dict[str, float] | None, dict[str, float] | None]:
-    """Shares of the shapes, and of the numbers of corners, of a batch whose truth is known."""
+def _truth(file: Path) -> tuple[Shares | None, Shares | None, Shares | None]:
+    """Shares of the shapes, numbers of corners and hands of a batch whose truth is known."""
     if not file.is_file():
-        return None, None
+        return None, None, None
     numbers = json_object(file)
-    corners = numbers.pop("corners", None)
+    corners, hands = numbers.pop("corners", None), numbers.pop("hands", None)
     shapes = _shares(numbers, "shape", file)
-    if corners is None:
-        return shapes, None
-    shares = _shares(corners, "count of corners", file)
-    if not all(name.isdecimal() for name in shares):
+    counted = None if corners is None else _shares(corners, "count of corners", file)
+    if counted is not None and not all(name.isdecimal() for name in counted):
         raise ValueError(f'{file} holds corners {corners}, expected counts of corners such as "0"')
-    return shapes, shares
+    if hands is None:
+        return shapes, counted, None
+    told = _shares(hands, "hand", file)
+    if not set(told) <= {RIGHT, LEFT}:
+        raise ValueError(f"{file} holds hands {hands}, expected numbers of {RIGHT} and {LEFT}")
+    return shapes, counted, told
 
 
 def _shares(numbers: Any, what: str, file: Path) -> dict[str, float]:
@@ -147,9 +160,9 @@ def _shares(numbers: Any, what: str, file: Path) -> dict[str, float]:
 def _content(
     about: About,
     of: Gathered,
-    truth: dict[str, float] | None,
-    true_corners: dict[str, float] | None,
+    truths: tuple[Shares | None, Shares | None, Shares | None],
 ) -> Content:
+    truth, true_corners, true_hands = truths
     good = [file for file in of.files if not file.failed]
     counted = sum(of.counted)
     shares = corrected(of.counted, about.card.confusion)
@@ -213,6 +226,8 @@ def _content(
     }
     if about.corners is not None and of.corners is not None:
         content["corners"] = told_of_corners(of.corners, about.corners, true_corners)
+    if of.hands is not None:
+        content["hands"] = told_of_hands(of.hands, true_hands)
     content["notes"] = _notes(about, of, content)
     return content
 

@@ -65,7 +65,8 @@ def classify_folder(
         Called with the `Part` of each file when it is done.
     **settings
         `model`, `pixel_size_nm`, `scale_bar_nm`, `contrast`, `method`, `index`, `dataset`,
-        `min_probability`, `max_novelty`, `corners`, as for :func:`stemfast.classify`.
+        `min_probability`, `max_novelty`, `corners`, `tilt_axis_deg`, `material`, as for
+        :func:`stemfast.classify`. Files that are no tilt series are classified, and no hand told.
 
     Returns
     -------

@@ -12,6 +12,7 @@ from typing import Any
 from stemfast.classification import (
     CORNERS_MODEL,
     DEFAULT_MODEL,
+    TiltAxis,
     check_cuboids,
     checked_limits,
     classes_of,
@@ -67,6 +68,9 @@ class RunSettings:
     corners : str, optional
         SHA-256 of the configuration of the network that counts corners of cuboids; None where
         they are not counted.
+    tilt_axis_deg, material : float and str, optional
+        Direction of the axis of tilt series [degrees] and what the particles are made of, where
+        hands are to be told.
     """
 
     model: str
@@ -82,12 +86,15 @@ class RunSettings:
     finder: str
     version: str
     corners: str | None = None
+    tilt_axis_deg: float | None = None
+    material: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As an object of JSON, infinity as a word; without `corners` where none are counted."""
+        """As an object of JSON, infinity as a word; without what is not asked for."""
         values = dataclasses.asdict(self)
-        if self.corners is None:
-            del values["corners"]
+        for name in ("corners", "tilt_axis_deg", "material"):
+            if values[name] is None:
+                del values[name]
         if values["max_novelty"] == float("inf"):
             values["max_novelty"] = "inf"
         return values
@@ -96,6 +103,13 @@ class RunSettings:
     def of_json(cls, values: dict[str, Any]) -> RunSettings:
         """The settings that `to_json` gave."""
         return cls(**{**values, "max_novelty": float(values["max_novelty"])})
+
+    @property
+    def tilt(self) -> TiltAxis | None:
+        """What hands are to be told with; None where they are not."""
+        if self.tilt_axis_deg is None or self.material is None:
+            return None
+        return TiltAxis(self.tilt_axis_deg, self.material)
 
     @property
     def digest(self) -> str:
@@ -132,6 +146,8 @@ def settings_for(
     min_probability: float = 0.8,
     max_novelty: float = 1.0,
     corners: bool = False,
+    tilt_axis_deg: float | None = None,
+    material: str = "Au",
 ) -> tuple[RunSettings, NetworkCard]:
     """Checked settings of a run, and the card of its network.
 
@@ -139,7 +155,7 @@ def settings_for(
     ----------
     model, pixel_size_nm, scale_bar_nm, contrast, method, index, dataset
         As for :func:`stemfast.classify`.
-    min_probability, max_novelty, corners
+    min_probability, max_novelty, corners, tilt_axis_deg, material
         As for :func:`stemfast.classify`.
 
     Returns
@@ -164,6 +180,13 @@ def settings_for(
     if corners:
         known_model(CORNERS_MODEL)
         check_cuboids(card.class_names)
+    if tilt_axis_deg is not None:
+        TiltAxis(tilt_axis_deg, material)
+        if index is not None:
+            raise ValueError(
+                f"tilt_axis_deg: got index {index} as well, which is of one frame of each file"
+            )
+        check_cuboids(card.class_names, "tilt_axis_deg")
     folder = model_folder(model)
     settings = RunSettings(
         model=str(model) if folder == shipped.folder(str(model)) else str(folder.resolve()),
@@ -179,6 +202,8 @@ def settings_for(
         finder=_finder(method),
         version=stemfast_version(),
         corners=_checksum(CORNERS_MODEL) if corners else None,
+        tilt_axis_deg=tilt_axis_deg,
+        material=None if tilt_axis_deg is None else material,
     )
     return settings, card
 

@@ -1,13 +1,16 @@
-"""Shares of classes as the report tells them: of shapes, and of numbers of deformed corners."""
+"""Shares of classes as the report tells them: of shapes, numbers of deformed corners, and hands."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from stemfast.classification.hands import LEFT, RIGHT, SYMMETRIC, UNTOLD
 from stemfast.evaluation.metrics import wilson_interval
 from stemfast.micrograph.table import UNLIKE
 from stemfast.populations.part import Row
@@ -16,15 +19,20 @@ from stemfast.populations.settings import NetworkCard
 
 __all__ = [
     "Corners",
+    "Hands",
     "corners_in_words",
     "corrected",
+    "hands_in_words",
     "mean_number",
     "share_of",
     "told_of_corners",
+    "told_of_hands",
     "unlike_share",
 ]
 
 Content = dict[str, Any]
+
+_DRAWS = 4000
 
 
 @dataclass(eq=False)
@@ -60,6 +68,46 @@ class Corners:
         k = self.class_names.index(number)
         self.counted[k] += 1
         self.sure[k] += row["corners_verdict"] == number
+
+
+@dataclass(eq=False)
+class Hands:
+    """Cuboids by their handedness.
+
+    Attributes
+    ----------
+    counted : Counter
+        "right-handed", "left-handed", "mirror-symmetric" and "not told".
+    chances : list of float
+        Probability that each of the chiral ones is right-handed.
+    """
+
+    counted: Counter[str] = field(default_factory=Counter)
+    chances: list[float] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """Take in a particle; of one that was not read, nothing is known."""
+        hand = str(row["hand"])
+        if not hand:
+            return
+        self.counted[hand] += 1
+        if hand in (RIGHT, LEFT):
+            sure = float(row["hand_probability"])
+            self.chances.append(sure if hand == RIGHT else 1.0 - sure)
+
+    def excess(self) -> Content | None:
+        """Share of right-handed less that of left-handed, with its 95 % interval.
+
+        It holds chance in the counts (Jeffreys' prior) and what the fits leave open of each hand.
+        """
+        if not self.chances:
+            return None
+        rng = np.random.default_rng(0)
+        right = (rng.random((_DRAWS, len(self.chances))) < self.chances).sum(axis=1)
+        shares = rng.beta(right + 0.5, len(self.chances) - right + 0.5)
+        low, high = np.quantile(2.0 * shares - 1.0, [0.025, 0.975])
+        mean = 2.0 * float(np.mean(self.chances)) - 1.0
+        return {"excess": mean, "low": float(low), "high": float(high)}
 
 
 def corrected(counted: Sequence[int], confusion: ArrayLike | None) -> Prevalence | None:
@@ -159,3 +207,46 @@ def corners_in_words(told: Content) -> str:
     if truth is None:
         return words
     return f"{words}; in truth {100 * truth['deformed']:.1f} %, {truth['mean_number']:.2f}"
+
+
+def told_of_hands(of: Hands, truth: Mapping[str, float] | None = None) -> Content:
+    """Content of the report about the handedness of cuboids in tilt series.
+
+    Parameters
+    ----------
+    of : Hands
+    truth : mapping of str to float, optional
+        True shares of "right-handed" and "left-handed", where they are known.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> told = told_of_hands(Hands(Counter({RIGHT: 2, LEFT: 1}), [1.0, 1.0, 0.0]))
+    >>> told["read"], round(told["excess"]["excess"], 3)
+    (3, 0.333)
+    """
+    return {
+        "read": of.counted.total(),
+        "right": of.counted[RIGHT],
+        "left": of.counted[LEFT],
+        "symmetric": of.counted[SYMMETRIC],
+        "not_told": of.counted[UNTOLD],
+        "excess": of.excess(),
+        "true_excess": None if truth is None else truth.get(RIGHT, 0.0) - truth.get(LEFT, 0.0),
+    }
+
+
+def hands_in_words(told: Content) -> str:
+    """Numbers of each hand, the excess with its interval, and the truth where it is known."""
+    words = f"hands of {told['read']} cuboids: {told['right']} right, {told['left']} left"
+    excess = told["excess"]
+    if excess is not None:
+        words += (
+            f"; excess of the right hand {100 * excess['excess']:+.0f} % "
+            f"({100 * excess['low']:+.0f} to {100 * excess['high']:+.0f} %)"
+        )
+    true = told["true_excess"]
+    return words if true is None else f"{words}, in truth {100 * true:+.0f} %"

@@ -24,7 +24,7 @@ from stemfast.micrograph.files.formats import read_datasets
 from stemfast.micrograph.files.read import checked_image, checked_path, choose_pixel_size, read
 from stemfast.reconstruction.alone import alone
 
-__all__ = ["MOST_IMAGES", "Series", "evenly", "read_series"]
+__all__ = ["MOST_IMAGES", "Series", "evenly", "read_series", "stack_tilts"]
 
 Float: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = str | Path | NDArray[Any] | Sequence[str | Path | ArrayLike]
@@ -243,15 +243,13 @@ def _frames(
     views: int | None,
     index: Sequence[int] | None,
 ) -> Series:
-    place = next(k for k, n in enumerate(stack.shape[:-2]) if n != 1)
+    place = _frame_axis(stack)
     data = stack.data.reshape(stack.shape[place], *stack.shape[-2:])
     notes = list(stack.notes)
     chosen = _choose(path, len(data), views, index, notes)
-    tilts, source = _tilts(stack.axes[place], len(data)), "the axis of the stack"
-    if tilts is None:
-        tilts, source = tilt_files.beside(path, len(data))
-        if tilts is None and source:
-            notes.append(source)
+    tilts, source = _tilts_of(path, stack)
+    if tilts is None and source:
+        notes.append(source)
     try:
         size, scale_notes = choose_pixel_size(stack, given)
         images = tuple(checked_image(data[k]) for k in chosen)
@@ -268,6 +266,37 @@ def _frames(
         tuple(notes),
         "" if tilts is None else source,
     )
+
+
+def stack_tilts(path: str | Path, dataset: int | str | None = None) -> Float | None:
+    """Tilts of all frames of a file [degrees]; None where it is no stack, or nobody says them.
+
+    Parameters
+    ----------
+    path : str or Path
+    dataset : int or str, optional
+        Which dataset, where the file holds several.
+
+    Raises
+    ------
+    MicrographError
+        If the file cannot be read.
+    """
+    stack = _stack(Path(path), dataset)
+    return None if stack is None else _tilts_of(Path(path), stack)[0]
+
+
+def _frame_axis(stack: Dataset) -> int:
+    return next(k for k, n in enumerate(stack.shape[:-2]) if n != 1)
+
+
+def _tilts_of(path: Path, stack: Dataset) -> tuple[Float | None, str]:
+    """Tilts of all frames, and where they stand or why there are none."""
+    place = _frame_axis(stack)
+    tilts = _tilts(stack.axes[place], stack.shape[place])
+    if tilts is not None:
+        return tilts, "the axis of the stack"
+    return tilt_files.beside(path, stack.shape[place])
 
 
 def _choose(

@@ -153,6 +153,35 @@ def test_dose_gain_and_film_are_read_off_the_images():
     assert any("dose" in said for said in assumed)
 
 
+def test_unevenness_of_a_support_is_read_off_what_is_around_the_particle():
+    cuboid = sf.Cuboid(edges=(16, 13, 11))
+    turn = Rotation.from_rotvec([0.5, 0.4, 0.3])
+    scan = sf.Scan(shape=(96, 104), pixel_size_nm=0.4, dwell_us=20)
+    spheres = [sf.Sphere(22.5, material="C")] * 2
+    on_support = sf.Specimen(
+        [cuboid, *spheres],
+        [(0, 0, 0), (-18, 4, 45), (20, -14, 45)],
+        Rotation.concatenate([turn, Rotation.identity(2)]),
+    )
+    film, support = (
+        prepare("seen", sf.simulate(solid, pose, sf.Microscope(scan=scan), seed=4), 0.4)
+        for solid, pose in ((cuboid, turn), (on_support, None))
+    )
+    even, uneven = (estimate([view], material="Au") for view in (film, support))
+    assert even[0][0].film.roughness_nm == 0.0
+    assert not any("uneven" in said for said in even[1])
+    rough = uneven[0][0].film
+    # Carbon of 0 to 45 nm and none.
+    assert 3.0 < rough.roughness_nm < 25.0
+    assert rough.thickness_nm > 3.0 * rough.roughness_nm
+    assert any("as uneven as carbon of" in said for said in uneven[1])
+    # The mean level of what is around stays.
+    scope, curve = uneven[0][0], uneven[0][0].scattering_curve("C")
+    share = float(curve.fraction(np.array(rough.thickness_nm / curve.mean_free_path_nm)))
+    level = scope.detector.offset + scope.detector.gain * scope.electrons_per_pixel * share
+    assert level == pytest.approx(float(np.median(support.film)), rel=0.01)
+
+
 def test_an_image_without_noise_or_particle_says_so():
     rows, cols = np.indices((64, 64))
     disc = prepare("disc", 10.0 + 40.0 * (np.hypot(rows - 30, cols - 30) < 9), 0.5)

@@ -4,7 +4,8 @@ Counted electrons have a variance that equals their number, so that v = gain·n 
 variance gain·(v − offset): a straight line through the noise at different brightness gives both.
 The dose follows from the size of the particle: the mean projected area of a convex solid is a
 quarter of its surface (A. L. Cauchy, 1841), which gives a cube of the same mean area, and the dose
-is the one for which the image sums up to that cube's volume.
+is the one for which the image sums up to that cube's volume. Where the particle lies on a support,
+what is around it is uneven; that is taken for a film that is as rough.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ DOSE_SD = 0.3
 _LEAST_PIXELS = 40
 _PROBE_PX = 1.5
 _THICKEST_FILM_NM = 30.0
+# Shares of the particle's brightness: from the first on unevenness is a support's, and what is
+# beyond the second has other reasons, such as a neighbour.
+_LEAST_ROUGH, _MOST_ROUGH = 0.01, 0.1
+_APART_PX, _SMOOTHED_PX = 3.0, 2.0
+_LEAST_AROUND = 200  # pixels that tell unevenness
 _BRIGHTEST = 0.9  # share of what the material scatters at any thickness, at the most
 # Counted in a bright pixel: with more, what is not known of the microscope outweighs the noise.
 _MOST_ELECTRONS = 1e4
@@ -144,7 +150,7 @@ def estimate(
         bare = Microscope(beam=beam, haadf=haadf)
         curve = bare.scattering_curve(material)
         dose = _dose(view, noise, curve, side**3)
-        film, offset = _film(float(np.median(view.film)), noise, dose, bare)
+        film, offset = _film(view, noise, dose, bare)
         width = _PROBE_PX * view.pixel_size_nm if probe_fwhm_nm is None else probe_fwhm_nm
         scan = Scan(shape=view.shape, pixel_size_nm=view.pixel_size_nm)
         scopes.append(
@@ -153,7 +159,7 @@ def estimate(
                 beam=beam.replace(current_pa=units.current_pa(dose, scan.dwell_us)),
                 probe=Probe(fwhm_nm=width),
                 haadf=haadf,
-                film=Film(thickness_nm=film),
+                film=film,
                 detector=Detector(bits=None, gain=noise.gain, offset=offset),
             )
         )
@@ -183,16 +189,46 @@ def _dose(view: View, noise: Response, curve: ScatteringCurve, volume_nm3: float
     return math.exp(float(optimize.brentq(excess, least, most)))
 
 
-def _film(level: float, noise: Response, dose: float, scope: Microscope) -> tuple[float, float]:
-    """Thickness of the film [nm], and the offset that goes with it."""
+def _film(view: View, noise: Response, dose: float, scope: Microscope) -> tuple[Film, float]:
+    """The film or support around a particle, and the offset that goes with it."""
     curve = scope.scattering_curve("C")
-    path = curve.mean_free_path_nm
+    path, level = curve.mean_free_path_nm, float(np.median(view.film))
+
+    def counted(thick_nm: float) -> float:
+        return dose * float(curve.fraction(np.array(thick_nm / path)))
+
     electrons = max((level - noise.offset) / noise.gain, 0.0)
-    most = dose * float(curve.fraction(np.array(_THICKEST_FILM_NM / path)))
-    if electrons >= most:
+    if electrons < counted(_THICKEST_FILM_NM):
+        thick, offset = path * float(curve.depth(np.array(electrons / dose))), noise.offset
+    else:
         # More than a film explains: the rest is light, or electronics, that adds no noise here.
-        return _THICKEST_FILM_NM, level - noise.gain * most
-    return path * float(curve.depth(np.array(electrons / dose))), noise.offset
+        thick, offset = _THICKEST_FILM_NM, level - noise.gain * counted(_THICKEST_FILM_NM)
+    rough = _unevenness(view) / (noise.gain * counted(1.0))
+    if not rough:
+        return Film(thickness_nm=thick), offset
+    thick = max(thick, 3.001 * rough)  # the least that a film so rough can be
+    film = Film(
+        thickness_nm=thick, roughness_nm=rough, correlation_nm=0.5 * math.sqrt(view.area_nm2)
+    )
+    return film, level - noise.gain * counted(thick)
+
+
+def _unevenness(view: View) -> float:
+    """Standard deviation of what is around a particle beyond its noise; 0 where it is even."""
+    from scipy import ndimage
+
+    apart = ndimage.distance_transform_edt(~view.particle) > _APART_PX
+    if not view.whole or np.count_nonzero(apart) < _LEAST_AROUND:
+        return 0.0
+    off = view.image - view.film
+    weight = ndimage.gaussian_filter(apart.astype(np.float64), _SMOOTHED_PX)
+    smooth = ndimage.gaussian_filter(np.where(apart, off, 0.0), _SMOOTHED_PX)
+    even = np.var(off[apart]) / (4.0 * math.pi * _SMOOTHED_PX**2)  # if it were noise alone
+    inner = apart & (weight > 0.5)
+    excess = float(np.var(smooth[inner] / weight[inner]) - even) if inner.any() else 0.0
+    uneven = math.sqrt(max(excess, 0.0))
+    contrast = float(np.median(off[view.particle]))
+    return min(uneven, _MOST_ROUGH * contrast) if uneven > _LEAST_ROUGH * contrast else 0.0
 
 
 def _assumptions(
@@ -211,6 +247,12 @@ def _assumptions(
         said.append("beam of 200 keV, detector from 60 to 200 mrad")
     else:
         said.append(f"detector from 60 to 200 mrad at the file's {energy_kev:g} keV")
+    rough = [scope.film.roughness_nm for scope in scopes if scope.film.roughness_nm > 0]
+    if rough:
+        said.append(
+            f"what is around the particle in {len(rough)} of {len(scopes)} images is as uneven as "
+            f"carbon of {span(rough)} nm (standard deviation)"
+        )
     unmeasured = sum(not noise.measured for noise in noises)
     if unmeasured:
         said.append(

@@ -157,3 +157,16 @@ def test_truth_of_hands_must_be_hands(report):
     with pytest.raises(ValueError, match="expected numbers of right-handed and left-handed"):
         sf.populations.write_report(report.table.parent)
     file.write_text(kept)
+
+
+def test_a_frame_without_particles_is_left_out(folder, settings, tmp_path):
+    images = np.load(folder / "series.npy")
+    film = images[:, :24, :].mean(axis=(0, 1))
+    empty = np.random.default_rng(1).poisson(film, images[0].shape)
+    np.save(tmp_path / "three.npy", np.stack([images[1], images[1], empty]).astype(images.dtype))
+    (tmp_path / "three.rawtlt").write_text("14.9\n15.0\n40\n")
+    options = {k: v for k, v in settings.items() if k != "tilt_axis_deg"}
+    said = classify(tmp_path / "three.npy", **options, tilt_axis_deg=AXIS_DEG)
+    assert len(said) == 3
+    assert {row["hand"] for row in said.table} == {UNTOLD}
+    assert {row["hand_images"] for row in said.table} == {2}

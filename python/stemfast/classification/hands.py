@@ -200,7 +200,7 @@ def _told(
 def _places(found: Found) -> Places:
     from stemfast.reconstruction.following import Places
 
-    size = found.needed().pixel_size_nm or 1.0
+    size = found.pixel_size_nm or 1.0
     middles = np.array([one.centroid[::-1] for one in found], np.float64).reshape(-1, 2)
     diameters = np.array([one.equivalent_diameter for one in found], np.float64)
     return Places(size * middles, size * diameters)
@@ -223,7 +223,7 @@ def _hand(seen: Sequence[tuple[Found, int]], angles: NDArray[np.float64], tilt: 
         )
         for found, n in seen
     ]
-    sizes = [found.needed().pixel_size_nm or 1.0 for found, _ in seen]
+    sizes = [found.pixel_size_nm or 1.0 for found, _ in seen]
     try:
         fitted = reconstruct(
             images,

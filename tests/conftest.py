@@ -71,12 +71,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _jaxlib_knows(flag: str) -> bool:
-    """Whether the installed XLA has a flag: it ends a process that gives it one it has not."""
+    """True if the installed XLA has a flag; it ends a process that gives it one it has not."""
     spec = importlib.util.find_spec("jaxlib")
     for folder in (spec and spec.submodule_search_locations) or ():
         for library in Path(folder).glob("*.so"):
-            with library.open("rb") as file:
-                held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            with (
+                library.open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held,
+            ):
                 if held.find(flag.encode()) >= 0:
                     return True
     return False

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.classification.answer import Classification
-from stemfast.classification.corners import CORNERS_MODEL, CUBOID, check_cuboids, corner_columns
+from stemfast.classification.corners import (
+    CORNERS_MODEL,
+    check_cuboids,
+    corner_columns,
+    probable_cuboids,
+)
 from stemfast.classification.hands import Frames, TiltAxis, frames_of, tell_hands
 from stemfast.classification.network import (
     DEFAULT_MODEL,
@@ -264,9 +269,7 @@ def classify_found(
         coarse=_outlines(network.class_names, chances, found, doubts, min_probability),
     )
     if corners:
-        # Only those that are sure would be too few with cut corners, whose shape is less often so.
-        likely_cuboids = chances.argmax(axis=1) == network.class_names.index(CUBOID)
-        cuboids = np.flatnonzero(likely_cuboids & ~np.isin(doubts, (CUT, UNLIKE)))
+        cuboids = probable_cuboids(network.class_names, chances, doubts)
         columns, more = corner_columns(image, found, cuboids, min_probability, max_novelty)
         rows = [row | own for row, own in zip(rows, columns, strict=True)]
         notes += more

@@ -11,13 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.classification.network import load_model, shown
-from stemfast.micrograph.table import NOT_SURE, UNLIKE
+from stemfast.micrograph.table import CUT, NOT_SURE, UNLIKE
 
 if TYPE_CHECKING:
     from stemfast.micrograph import FoundParticles, Micrograph
     from stemfast.pretrained import TrainedClassifier
 
-__all__ = ["CORNERS_MODEL", "CORNER_COLUMNS", "CUBOID", "check_cuboids", "corner_columns"]
+__all__ = [
+    "CORNERS_MODEL",
+    "CORNER_COLUMNS",
+    "CUBOID",
+    "Row",
+    "check_cuboids",
+    "corner_columns",
+    "probable_cuboids",
+]
 
 #: The network that counts corners.
 CORNERS_MODEL = "count"
@@ -59,6 +67,32 @@ def check_cuboids(class_names: Sequence[str], argument: str = "corners") -> None
     taken = sorted(set(class_names) & set(CORNER_COLUMNS))
     if taken:
         raise ValueError(f"corners: {taken} are classes of the network and columns of the table")
+
+
+def probable_cuboids(
+    class_names: Sequence[str], chances: NDArray[np.float64], doubts: Sequence[str]
+) -> NDArray[np.intp]:
+    """Numbers of the whole particles like those learnt that are most probably cuboids.
+
+    Those that are sure alone would be too few with cut corners, whose shape is less often so.
+
+    Parameters
+    ----------
+    class_names : sequence of k str
+        With a cuboid.
+    chances : ndarray, shape (n, k)
+        Probabilities of the classes.
+    doubts : sequence of n str
+        Of each particle.
+
+    Examples
+    --------
+    >>> chances = np.array([[0.4, 0.6], [0.9, 0.1], [0.1, 0.9]])
+    >>> probable_cuboids(["sphere", "cuboid"], chances, ["low probability", "", CUT]).tolist()
+    [0]
+    """
+    likely = chances.argmax(axis=1) == class_names.index(CUBOID)
+    return np.flatnonzero(likely & ~np.isin(doubts, (CUT, UNLIKE)))
 
 
 def corner_columns(

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from stemfast import materials
 from stemfast.arguments import finite_number
 from stemfast.classification.answer import Classification
-from stemfast.classification.corners import CUBOID, check_cuboids
+from stemfast.classification.corners import CUBOID, Row, check_cuboids, probable_cuboids
 from stemfast.micrograph.files.error import MicrographError
-from stemfast.micrograph.table import CUT, UNLIKE
 
 if TYPE_CHECKING:
     from stemfast.finding import Found
@@ -43,14 +42,11 @@ HAND_COLUMNS = ("hand", "hand_probability", "hand_images")
 RIGHT, LEFT = "right-handed", "left-handed"
 SYMMETRIC, UNTOLD = "mirror-symmetric", "not told"
 _MOST_FRAMES = 8
-_SAME_DEG = 0.5  # of all tilts
-
-Row = dict[str, str | int | float | bool]
 
 
 @dataclass(frozen=True)
 class TiltAxis:
-    """What must be known of tilt series to tell hands.
+    """Tilt axis and material, which hands cannot be told without.
 
     Parameters
     ----------
@@ -103,9 +99,10 @@ def frames_of(path: str | Path, dataset: int | str | None = None) -> Frames | No
         Which data set, where the file holds several.
     """
     from stemfast.reconstruction.series import evenly, stack_tilts
+    from stemfast.reconstruction.turns import SAME_DEG
 
     tilts = stack_tilts(path, dataset)
-    if tilts is None or len(tilts) < 2 or np.ptp(tilts) <= _SAME_DEG:
+    if tilts is None or np.ptp(tilts) < SAME_DEG:
         return None
     chosen = evenly(len(tilts), min(len(tilts), _MOST_FRAMES))
     angles = tilts[chosen]
@@ -179,10 +176,8 @@ def _told(
     """Columns of every cuboid that is whole and like those learnt."""
     from stemfast.reconstruction.following import follow
 
-    number = answer.class_names.index(CUBOID)
     chances = np.array([[row[name] for name in answer.class_names] for row in answer.table])
-    likely = chances.argmax(axis=1) == number
-    cuboids = np.flatnonzero(likely & ~np.isin(answer.doubts, (CUT, UNLIKE)))
+    cuboids = probable_cuboids(answer.class_names, chances, answer.doubts)
     angles = np.array(frames.tilts_deg)
     ways = follow([_places(one) for one in found], angles, tilt.axis_deg, frames.reference)
     told = {}
@@ -210,9 +205,10 @@ def _hand(seen: Sequence[tuple[Found, int]], angles: NDArray[np.float64], tilt: 
     """Hand of one particle, and its probability."""
     from stemfast.reconstruction import Reconstruction, reconstruct
     from stemfast.reconstruction.alone import only
+    from stemfast.reconstruction.turns import SAME_DEG
 
     untold: Row = {"hand": UNTOLD, "hand_probability": ""}
-    if len(seen) < 2 or np.ptp(angles) <= _SAME_DEG:
+    if len(seen) < 2 or np.ptp(angles) < SAME_DEG:
         return untold
     images = [
         only(

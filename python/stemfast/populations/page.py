@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from stemfast.classification.hands import LEFT, RIGHT, SYMMETRIC, UNTOLD
 from stemfast.populations.cells import Cell, length, share_table, table, text, whole
 from stemfast.populations.charts import histogram
 from stemfast.populations.gather import Gathered, Pictured
@@ -163,10 +164,10 @@ def _hands(of: Content | None) -> str:
     rows = [
         [text(name), whole(of[key])]
         for name, key in (
-            ("right-handed", "right"),
-            ("left-handed", "left"),
-            ("mirror-symmetric", "symmetric"),
-            ("not told", "not_told"),
+            (RIGHT, "right"),
+            (LEFT, "left"),
+            (SYMMETRIC, "symmetric"),
+            (UNTOLD, "not_told"),
         )
     ]
     excess, truth = of["excess"], of["true_excess"]

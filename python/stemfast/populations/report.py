@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,14 @@ _MIXED_SCALES = 2.0
 
 Content = dict[str, Any]
 Shares = dict[str, float]
+
+
+class _TrueShares(NamedTuple):
+    """Shares of a batch whose truth is known, None where it is not."""
+
+    shapes: Shares | None = None
+    corners: Shares | None = None
+    hands: Shares | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,22 +138,20 @@ def write_report(folder: str | Path, added: Sequence[Added] = ()) -> Report:
     return Report(content, out / PAGE, out / JSON, out / TABLE)
 
 
-def _truth(file: Path) -> tuple[Shares | None, Shares | None, Shares | None]:
+def _truth(file: Path) -> _TrueShares:
     """Shares of the shapes, numbers of corners and hands of a batch whose truth is known."""
     if not file.is_file():
-        return None, None, None
+        return _TrueShares()
     numbers = json_object(file)
     corners, hands = numbers.pop("corners", None), numbers.pop("hands", None)
     shapes = _shares(numbers, "shape", file)
     counted = None if corners is None else _shares(corners, "count of corners", file)
     if counted is not None and not all(name.isdecimal() for name in counted):
         raise ValueError(f'{file} holds corners {corners}, expected counts of corners such as "0"')
-    if hands is None:
-        return shapes, counted, None
-    told = _shares(hands, "hand", file)
-    if not set(told) <= {RIGHT, LEFT}:
+    told = None if hands is None else _shares(hands, "hand", file)
+    if told is not None and not set(told) <= {RIGHT, LEFT}:
         raise ValueError(f"{file} holds hands {hands}, expected numbers of {RIGHT} and {LEFT}")
-    return shapes, counted, told
+    return _TrueShares(shapes, counted, told)
 
 
 def _shares(numbers: Any, what: str, file: Path) -> dict[str, float]:
@@ -160,9 +166,8 @@ def _shares(numbers: Any, what: str, file: Path) -> dict[str, float]:
 def _content(
     about: About,
     of: Gathered,
-    truths: tuple[Shares | None, Shares | None, Shares | None],
+    truth: _TrueShares,
 ) -> Content:
-    truth, true_corners, true_hands = truths
     good = [file for file in of.files if not file.failed]
     counted = sum(of.counted)
     shares = corrected(of.counted, about.card.confusion)
@@ -196,7 +201,7 @@ def _content(
                 "counted": of.counted[k],
                 "sure": of.named[k],
                 **share_of(shares, k),
-                "true_share": None if truth is None else truth.get(name, 0.0),
+                "true_share": None if truth.shapes is None else truth.shapes.get(name, 0.0),
                 "sizes": _sizes(of.sizes[k], edges),
             }
             for k, name in enumerate(of.class_names)
@@ -225,9 +230,9 @@ def _content(
         ],
     }
     if about.corners is not None and of.corners is not None:
-        content["corners"] = told_of_corners(of.corners, about.corners, true_corners)
+        content["corners"] = told_of_corners(of.corners, about.corners, truth.corners)
     if of.hands is not None:
-        content["hands"] = told_of_hands(of.hands, true_hands)
+        content["hands"] = told_of_hands(of.hands, truth.hands)
     content["notes"] = _notes(about, of, content)
     return content
 

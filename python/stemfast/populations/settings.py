@@ -106,7 +106,7 @@ class RunSettings:
 
     @property
     def tilt(self) -> TiltAxis | None:
-        """What hands are to be told with; None where they are not."""
+        """Tilt axis and material of tilt series; None where hands are not to be told."""
         if self.tilt_axis_deg is None or self.material is None:
             return None
         return TiltAxis(self.tilt_axis_deg, self.material)

@@ -98,7 +98,7 @@ def _pairs(one: Places, other: Places, tilts: Floats, axis_deg: float) -> NDArra
     if not len(one) or not len(other):
         return np.full(len(one), -1, np.intp)
     angle, (first, second) = np.radians(axis_deg), np.cos(tilts)
-    axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).T
+    axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     start, end = one.xy_nm @ axes, other.xy_nm @ axes
     start = start * (1.0, second / first)
     apart = end[None] - start[:, None]
@@ -133,7 +133,7 @@ def _assigned(cost: Floats) -> NDArray[np.intp]:
 
 
 def _clear(cost: Floats, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether each pair fits much better than any other pairing of it would."""
+    """True for each pair that fits much better than any other pairing of it would."""
     owner = np.full(cost.shape[1], -1, np.intp)
     owner[pairs[pairs >= 0]] = np.flatnonzero(pairs >= 0)
     free = np.flatnonzero(pairs < 0)

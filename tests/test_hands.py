@@ -142,6 +142,10 @@ def test_what_is_no_tilt_series_is_refused(folder, settings, stemfast, tmp_path)
         classify(folder / "series.npy", **options, tilt_axis_deg=float("nan"))
     with pytest.raises(ValueError, match="material 'Gold'"):
         classify(folder / "series.npy", **settings, material="Gold")
+    with pytest.raises(ValueError, match="material: got 'Pt', but no tilt axis"):
+        classify(folder / "single.npy", **options, material="Pt")
+    with pytest.raises(ValueError, match="material: got 'Pt', but no tilt axis"):
+        classify_folder(folder, tmp_path / "out", **options, material="Pt")
     result = stemfast(
         "classify", str(folder / "series.npy"), "--model", "count", "--tilt-axis-deg", "0"
     )

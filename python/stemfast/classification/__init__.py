@@ -14,7 +14,13 @@ from stemfast.classification.classify import (
     classify_in,
 )
 from stemfast.classification.corners import CORNER_COLUMNS, CORNERS_MODEL, CUBOID, check_cuboids
-from stemfast.classification.hands import HAND_COLUMNS, TiltAxis, frames_of, tell_hands
+from stemfast.classification.hands import (
+    HAND_COLUMNS,
+    TiltAxis,
+    frames_of,
+    tell_hands,
+    tilt_axis,
+)
 from stemfast.classification.network import (
     DEFAULT_MODEL,
     classes_of,
@@ -48,4 +54,5 @@ __all__ = [
     "model_folder",
     "shown",
     "tell_hands",
+    "tilt_axis",
 ]

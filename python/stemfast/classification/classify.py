@@ -16,7 +16,7 @@ from stemfast.classification.corners import (
     corner_columns,
     probable_cuboids,
 )
-from stemfast.classification.hands import Frames, TiltAxis, frames_of, tell_hands
+from stemfast.classification.hands import Frames, frames_of, tell_hands, tilt_axis
 from stemfast.classification.network import (
     DEFAULT_MODEL,
     classes_of,
@@ -52,7 +52,7 @@ def classify(
     max_novelty: float = 1.0,
     corners: bool = False,
     tilt_axis_deg: float | None = None,
-    material: str = "Au",
+    material: str | None = None,
 ) -> Classification:
     """Find the particles of an image and say what shape each one is.
 
@@ -98,8 +98,8 @@ def classify(
     tilt_axis_deg : float, optional
         Direction of the tilt axis in the frames, 0 along x (right), 90 along y (down) [degrees].
         The frame with the least tilt is classified.
-    material : str
-        What the particles of a tilt series are made of.
+    material : str, optional
+        What the particles of a tilt series are made of; gold if not said.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def classify(
         an argument is out of range, or a tilt axis is given for what is no tilt series.
     """
     checked_limits(min_probability, max_novelty)
-    tilt = None if tilt_axis_deg is None else TiltAxis(tilt_axis_deg, material)
+    tilt = tilt_axis(tilt_axis_deg, material)
     if isinstance(image, str | Path) and not Path(image).exists():
         raise FileNotFoundError(f"there is no file {image}")
     if out is not None and Path(out).exists() and not Path(out).is_dir():

@@ -35,6 +35,7 @@ __all__ = [
     "TiltAxis",
     "frames_of",
     "tell_hands",
+    "tilt_axis",
 ]
 
 HAND_COLUMNS = ("hand", "hand_probability", "hand_images")
@@ -63,11 +64,34 @@ class TiltAxis:
     """
 
     axis_deg: float
-    material: str = "Au"
+    material: str
 
     def __post_init__(self) -> None:
         finite_number("tilt_axis_deg", self.axis_deg)
         materials.get(self.material)
+
+
+def tilt_axis(axis_deg: float | None, material: str | None) -> TiltAxis | None:
+    """Tilt axis and material where hands are to be told, gold if not said; else None.
+
+    Raises
+    ------
+    ValueError
+        If one is wrong, or there is a material without an axis, which nothing would use.
+
+    Examples
+    --------
+    >>> tilt_axis(90.0, None)
+    TiltAxis(axis_deg=90.0, material='Au')
+    """
+    if axis_deg is not None:
+        return TiltAxis(axis_deg, "Au" if material is None else material)
+    if material is not None:
+        raise ValueError(
+            f"material: got {material!r}, but no tilt axis; only hands need it, expected both or "
+            "neither"
+        )
+    return None
 
 
 @dataclass(frozen=True)

@@ -90,9 +90,12 @@ def classify(
         ),
     ] = None,
     material: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="With --tilt-axis-deg: what the particles are made of."),
-    ] = "Au",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --tilt-axis-deg: what the particles are made of. Default: Au.",
+        ),
+    ] = None,
     subfolders: Annotated[
         bool,
         typer.Option(

@@ -18,6 +18,7 @@ from stemfast.classification import (
     classes_of,
     known_model,
     model_folder,
+    tilt_axis,
 )
 from stemfast.dataset.plan import stemfast_version
 from stemfast.finding.find import check_choice
@@ -147,7 +148,7 @@ def settings_for(
     max_novelty: float = 1.0,
     corners: bool = False,
     tilt_axis_deg: float | None = None,
-    material: str = "Au",
+    material: str | None = None,
 ) -> tuple[RunSettings, NetworkCard]:
     """Checked settings of a run, and the card of its network.
 
@@ -180,8 +181,8 @@ def settings_for(
     if corners:
         known_model(CORNERS_MODEL)
         check_cuboids(card.class_names)
-    if tilt_axis_deg is not None:
-        TiltAxis(tilt_axis_deg, material)
+    tilt = tilt_axis(tilt_axis_deg, material)
+    if tilt is not None:
         if index is not None:
             raise ValueError(
                 f"tilt_axis_deg: got index {index} as well, which is of one frame of each file"
@@ -202,8 +203,8 @@ def settings_for(
         finder=_finder(method),
         version=stemfast_version(),
         corners=_checksum(CORNERS_MODEL) if corners else None,
-        tilt_axis_deg=tilt_axis_deg,
-        material=None if tilt_axis_deg is None else material,
+        tilt_axis_deg=None if tilt is None else tilt.axis_deg,
+        material=None if tilt is None else tilt.material,
     )
     return settings, card
 

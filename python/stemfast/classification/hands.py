@@ -260,4 +260,17 @@ def _hand(seen: Sequence[tuple[Found, int]], angles: NDArray[np.float64], tilt: 
         return untold
     if fitted.hand_probability is None:
         return {"hand": SYMMETRIC, "hand_probability": ""}
-    return {"hand": fitted.handedness, "hand_probability": fitted.hand_probability}
+    return _likelier(fitted.handedness, fitted.hand_probability)
+
+
+def _likelier(hand: str, chance: float) -> Row:
+    """Hand and its probability; the other if sets of corners behind the best are so together.
+
+    Examples
+    --------
+    >>> _likelier("left-handed", 0.25)
+    {'hand': 'right-handed', 'hand_probability': 0.75}
+    """
+    if chance < 0.5:
+        hand, chance = LEFT if hand == RIGHT else RIGHT, 1.0 - chance
+    return {"hand": hand, "hand_probability": chance}

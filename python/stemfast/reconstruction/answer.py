@@ -132,7 +132,8 @@ class Reconstruction:
     handedness : str
         The hand of the particle, or why it cannot be known.
     hand_probability : float or None
-        Of that hand; None where it is not known or the particle is its own mirror image.
+        Of that hand against the other, over all sets of corners that the images leave open; None
+        where it is not known or the most probable particle is its own mirror image.
     images : tuple of ImageFit
         How each image fits.
     source : str

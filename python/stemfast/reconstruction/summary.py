@@ -23,7 +23,7 @@ from stemfast.symmetry import CuboidSymmetry, corner_permutation
 if TYPE_CHECKING:
     from stemfast.fit.turns import Turns
 
-__all__ = ["BLIND_PX", "Known", "believed", "image_fits", "summarise"]
+__all__ = ["BLIND_PX", "Known", "believed", "hand_probability", "image_fits", "summarise"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -228,8 +228,36 @@ def _orbit(
     if unknown:
         return name, own, unknown, None
     name, handedness = name.rsplit(", ", 1)
-    twin = float(chances[table[symmetry.mirror_table[mask]]])
-    return name, own, handedness, own / (own + twin)
+    return name, own, handedness, hand_probability(symmetry, chances, handedness)
+
+
+def hand_probability(symmetry: CuboidSymmetry, chances: Float, hand: str) -> float:
+    """Probability of one hand against the other, over all classes of corners.
+
+    Classes that the images leave open, as where a fourth corner may be cut, may differ in hand.
+
+    Parameters
+    ----------
+    symmetry : CuboidSymmetry
+    chances : (K,) float64
+        Probability of each of its classes.
+    hand : str
+        "left-handed" or "right-handed".
+
+    Examples
+    --------
+    >>> from stemfast.symmetry import cuboid_symmetry
+    >>> symmetry = cuboid_symmetry((3, 2, 1), tolerance_nm=0)
+    >>> three, four = symmetry.class_index([0b00110001, 0b00110101])
+    >>> symmetry.class_hands[three], symmetry.class_hands[four]
+    ('right-handed', 'left-handed')
+    >>> chances = np.zeros(len(symmetry.classes))
+    >>> chances[three], chances[four] = 0.45, 0.55
+    >>> hand_probability(symmetry, chances, "left-handed")
+    0.55
+    """
+    hands = np.array(symmetry.class_hands)
+    return float(chances[hands == hand].sum() / chances[hands != ""].sum())
 
 
 def _doubts(

@@ -204,21 +204,35 @@ class CuboidSymmetry:
         return np.asarray(self.mirror_table[checked] != self.canonical_table[checked])
 
     @cached_property
-    def class_names(self) -> tuple[str, ...]:
-        """A name for each class, in the order of `classes`; all different.
+    def class_hands(self) -> tuple[str, ...]:
+        """Handedness of each class, in the order of `classes`; "" of its own mirror image.
 
         Of two mirror partners the one with the smaller canonical mask is called
         "left-handed": a convention, nothing more. On a cuboid with three different edges
         even a single corner has a hand: the order of the edges turns one way or the other.
         """
-        hands = [
+        return tuple(
             "" if partner == mask else "left-handed" if mask < partner else "right-handed"
             for mask, partner in zip(
                 self.classes.tolist(), self.mirror_table[self.classes].tolist(), strict=True
             )
-        ]
+        )
+
+    def hand(self, mask: int) -> str:
+        """Handedness of a mask: "left-handed", "right-handed", or "" of its own mirror image.
+
+        Examples
+        --------
+        >>> cuboid_symmetry((3, 2, 1), tolerance_nm=0).hand(0b10000000)
+        'right-handed'
+        """
+        return self.class_hands[int(self.class_index(mask))]
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class, in the order of `classes`, with its hand; all different."""
         kind = {"Oh": "cube", "D4h": "two equal", "D2h": "all different"}[self.group]
-        return class_names(self.classes.tolist(), hands, kind, self.unique_axis)
+        return class_names(self.classes.tolist(), self.class_hands, kind, self.unique_axis)
 
     @cached_property
     def class_names_up_to_mirror(self) -> tuple[str, ...]:

@@ -95,6 +95,20 @@ def test_nothing_has_to_be_known_of_the_microscope_or_the_axis():
     assert any("dose" in assumed for assumed in answer.assumptions)
 
 
+def test_where_the_hand_cannot_be_known_a_particle_and_its_mirror_image_come_out_as_one():
+    image = series(PARTICLE)[0]
+    symmetry = cuboid_symmetry(PARTICLE.edges, tolerance_nm=0.1)
+    for seen in (image, image[:, ::-1]):
+        answer = reconstruct(seen, 0.45, microscope=scope(), family="cuboid")
+        cut = sum(1 << corner for corner in answer.particle.corners)
+        assert answer.count == 2
+        assert symmetry.hand(cut) == "left-handed"
+        assert "cannot be known" in answer.handedness
+        np.testing.assert_array_equal(answer.cuts_sd > 0, answer.cuts > 0)
+        depths = [answer.cuts[corner] for corner in answer.particle.corners]
+        assert sorted(depths) == pytest.approx([0.3, 0.4], abs=0.08)
+
+
 def test_other_solids_are_not_explained(tmp_path):
     hollow = sf.Hollow(sf.Sphere(6), sf.Sphere(4))
     shell = reconstruct(series(hollow)[:1], 0.45, microscope=scope(), family="cuboid")

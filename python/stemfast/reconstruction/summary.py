@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stemfast.fit import CutCuboid, Observation
 from stemfast.fit.cuboid.axes import SHAPES, alike, axes_of, sorted_axes
+from stemfast.fit.cuboid.equivalents import mirror_corners, mirrored
 from stemfast.fit.decide import Decision
 from stemfast.fit.families.maximum import FamilyFit
 from stemfast.fit.families.shape_family import Placed
@@ -85,7 +86,12 @@ def summarise(views: Sequence[View], decision: Decision, known: Known) -> Recons
         volume_sd = float(np.hypot(volume_sd, volume * (blind / edges).sum()))
     cuts_sd = np.zeros(8)
     cuts_sd[goes] = fit.cuts_sd
-    symmetry, mask = alike(edges, edges_sd), shapes[0].mask
+    symmetry = alike(edges, edges_sd)
+    if known.no_handedness and symmetry.hand(shapes[0].mask) == "right-handed":
+        # Both hands explain the images, and rounding may decide where the fit ends.
+        shapes = tuple(mirrored(shape) for shape in shapes)
+        cuts_sd = cuts_sd[mirror_corners()]
+    mask = shapes[0].mask
     images = image_fits(views, fit, shapes, known)
     explained, said = believed(images)
     if not explained and len(views) > 1 and known.alone is not None and all(known.alone):

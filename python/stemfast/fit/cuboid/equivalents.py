@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, rotation_matrix
 from stemfast.symmetry import CORNER_SIGNS
 
-__all__ = ["aligned", "apart", "axis_turns", "mirrored", "renamed"]
+__all__ = ["aligned", "apart", "axis_turns", "mirror_corners", "mirrored", "renamed"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -63,6 +63,17 @@ def renamed(shape: CutCuboid, turn: Float) -> CutCuboid:
     return replace(shape, edges_nm=edges, cuts=cuts, quaternion=pose.as_quat())
 
 
+def mirror_corners() -> NDArray[np.int64]:
+    """Corner of the particle that each corner of `mirrored` is the mirror image of: (8,).
+
+    Examples
+    --------
+    >>> mirror_corners().tolist()
+    [4, 5, 6, 7, 0, 1, 2, 3]
+    """
+    return np.arange(CORNERS) ^ _BEYOND
+
+
 def mirrored(shape: CutCuboid) -> CutCuboid:
     """The mirror image along the beam, at the pose in which it gives the same image.
 
@@ -75,7 +86,7 @@ def mirrored(shape: CutCuboid) -> CutCuboid:
     from scipy.spatial.transform import Rotation
 
     matrix = _MIRROR @ rotation_matrix(shape.quaternion) @ _MIRROR
-    cuts = shape.cuts[np.arange(CORNERS) ^ _BEYOND]
+    cuts = shape.cuts[mirror_corners()]
     return replace(shape, cuts=cuts, quaternion=Rotation.from_matrix(matrix).as_quat())
 
 

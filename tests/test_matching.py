@@ -29,6 +29,7 @@ from stemfast.matching.blur import spectral_width
 from stemfast.matching.estimate import told, untold
 from stemfast.matching.grey_levels import grey_levels
 from stemfast.matching.noise import photon_transfer
+from stemfast.matching.twin import simulated_crops
 from stemfast.micrograph.field import simulated_field
 from stemfast.micrograph.files.error import MicrographError, NothingFoundError
 
@@ -191,6 +192,41 @@ def test_without_a_scale_lengths_are_in_px(field):
     assert conditions.diameter_median.unit == "px"
     with pytest.raises(ValueError, match="pixel_size could not be told"):
         recipe_settings(conditions, recipes.get("shapes"))
+
+
+def noise_of(images):
+    """Variance of white noise, by differences that are blind to planes."""
+    second = images[..., :-2] - 2.0 * images[..., 1:-1] + images[..., 2:]
+    return float(np.median(second**2)) / (6.0 * 0.4549)
+
+
+@pytest.mark.parametrize("pixel_size_nm", [None, "its own"])
+def test_simulated_crops_have_the_noise_of_the_micrograph(pixel_size_nm, field):
+    image = 2.0 * field.image + 30.0
+    size = field.pixel_size_nm if pixel_size_nm else None
+    seen = match(image, pixel_size_nm=size, method="classical")
+    assert seen.simulated is seen.conditions
+    diameters = [seen.conditions.diameter_median.number] * 4
+    crops = simulated_crops(seen.simulated, diameters, 48)
+    rims = np.concatenate([crops[:, :8], crops[:, -8:]], axis=1)
+    assert noise_of(rims) == pytest.approx(noise_of(image[:40]), rel=0.3)
+
+
+def test_where_no_electrons_are_told_those_of_the_noise_are_assumed(field):
+    image = jpeg(2.0 * field.image)
+    seen = match(image, field.pixel_size_nm, method="classical")
+    assert not seen.conditions.gain.known
+    assert "\ncould not be told:\n" in str(seen)
+    assert "gain, black_level, read_noise, signal_low" in str(seen)
+    assumed = seen.simulated
+    assert assumed.gain.known
+    assert assumed.diameter_median == seen.conditions.diameter_median
+    crops = simulated_crops(assumed, [assumed.diameter_median.number] * 4, 48)
+    rims = np.concatenate([crops[:, :8], crops[:, -8:]], axis=1)
+    assert noise_of(rims) < max(noise_of(image), 0.1)  # little is left of it
+    middle = crops[:, 22:26, 22:26].mean() - np.median(rims)
+    height = assumed.signal_median.number * assumed.gain.number
+    assert middle == pytest.approx(height, rel=0.6)
 
 
 def test_one_particle_has_no_range():

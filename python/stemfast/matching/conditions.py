@@ -91,8 +91,16 @@ class Conditions:
 
     def __str__(self) -> str:
         wide = max(map(len, self.estimates))
-        lines = [f"{name:{wide}}  {one}" for name, one in self.estimates.items()]
-        return "\n".join([f"{self.file}: {self.contrast} particles", *lines])
+        lines, untold = [f"{self.file}: {self.contrast} particles"], dict[str, list[str]]()
+        for name, one in self.estimates.items():
+            if one.known:
+                lines.append(f"{name:{wide}}  {one}")
+            else:
+                untold.setdefault(one.why_not, []).append(name)
+        if untold:
+            lines.append("could not be told:")
+        lines += [f"  {', '.join(names)}: {why}" for why, names in untold.items()]
+        return "\n".join(lines)
 
 
 def write_conditions(path: str | Path, conditions: Conditions) -> Path:

@@ -17,6 +17,7 @@ from stemfast.finding.find import check_choice, find_in
 from stemfast.finding.found import Found
 from stemfast.finding.source import Source, source_of
 from stemfast.finding.surroundings import level_under
+from stemfast.matching.assumed import with_assumed_electrons
 from stemfast.matching.background import background
 from stemfast.matching.blur import probe_width
 from stemfast.matching.conditions import Conditions, write_conditions
@@ -52,12 +53,16 @@ class Match:
         Every setting with its error bar, or "could not be told" and why.
     found : Found
         The particles that were found, for `match.png` and tables.
+    simulated : Conditions
+        Those of the simulated crops in `match.png`: with electrons that were assumed, of as strong
+        a noise, where none could be told.
     notes : tuple of str
         Notes for the user: choices that were made, and doubts.
     """
 
     conditions: Conditions
     found: Found = field(repr=False)
+    simulated: Conditions = field(repr=False)
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -85,7 +90,8 @@ class Match:
         target = checked_folder(folder)
         with replacing_in(target) as draft:
             write_conditions(draft / CONDITIONS, self.conditions)
-            draw_match(self.conditions, self.found, draft / PICTURE)
+            assumed = self.simulated is not self.conditions
+            draw_match(self.simulated, self.found, draft / PICTURE, assumed=assumed)
         return target
 
 
@@ -197,7 +203,8 @@ def match_in(
         diameter_median=sizes.median,
         diameter_high=sizes.high,
     )
-    return Match(conditions, found, (*found.notes, *_notes(levels, len(found))))
+    simulated = with_assumed_electrons(conditions, height, noise, float(image.min()))
+    return Match(conditions, found, simulated, (*found.notes, *_notes(levels, len(found))))
 
 
 def _pixel_size(source: Source) -> Estimate:

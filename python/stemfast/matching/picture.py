@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stemfast.finding.found import Found
 from stemfast.matching.conditions import Conditions
-from stemfast.matching.twin import simulated_crops, why_no_twin
+from stemfast.matching.twin import simulated_crops
 from stemfast.plots.figure import new_figure, save
 
 if TYPE_CHECKING:
@@ -27,14 +27,19 @@ _HERS, _SIMULATED = "#0072B2", "#D55E00"
 _RINGS, _BINS = 24, 48
 
 
-def draw_match(conditions: Conditions, found: Found, path: str | Path) -> Path:
+def draw_match(
+    conditions: Conditions, found: Found, path: str | Path, *, assumed: bool = False
+) -> Path:
     """Draw crops of the micrograph and simulated ones, their power spectra and grey levels.
 
     Parameters
     ----------
     conditions : Conditions
+        What can be simulated: with a gain, a signal and a background.
     found : Found
         Particles of the micrograph.
+    assumed : bool
+        Whether electrons of these were assumed.
     path : str or Path
         Its suffix chooses the format. Its folder must exist.
 
@@ -45,22 +50,17 @@ def draw_match(conditions: Conditions, found: Found, path: str | Path) -> Path:
     """
     chosen, side = _chosen(found)
     hers = np.stack([_crop(found.image, one.centroid, side) for one in chosen])
-    why = why_no_twin(conditions)
-    twins = None
-    if not why:
-        scale = conditions.pixel_size.value or 1.0
-        diameters = [scale * one.equivalent_diameter for one in chosen]
-        twins = _on_her_scale(simulated_crops(conditions, diameters, side), hers)
+    scale = conditions.pixel_size.value or 1.0
+    diameters = [scale * one.equivalent_diameter for one in chosen]
+    twins = _on_her_scale(simulated_crops(conditions, diameters, side), hers)
     figure = new_figure(9.0, 6.4, constrained=True)
     whole = figure.add_gridspec(2, 2, height_ratios=(1.25, 1.0))
     low, high = np.quantile(hers, (0.002, 0.998))
-    for place, title, crops in ((0, conditions.file, hers), (1, "simulated", twins)):
+    simulated = "simulated, electrons assumed" if assumed else "simulated"
+    for place, title, crops in ((0, conditions.file, hers), (1, simulated, twins)):
         axes = figure.add_subplot(whole[0, place])
         axes.set_title(title)
         axes.set_axis_off()
-        if crops is None:
-            axes.text(0.5, 0.5, f"not simulated:\n{why}", ha="center", va="center", wrap=True)
-            continue
         axes.imshow(_sheet(crops), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     _spectra(figure.add_subplot(whole[1, 0]), hers, twins, conditions)
     _levels(figure.add_subplot(whole[1, 1]), hers, twins)
@@ -109,12 +109,12 @@ def _sheet(crops: Crops) -> NDArray[np.float32]:
     return sheet
 
 
-def _spectra(axes: Axes, hers: Crops, twins: Crops | None, conditions: Conditions) -> None:
+def _spectra(axes: Axes, hers: Crops, twins: Crops, conditions: Conditions) -> None:
     """Radial power spectra of both."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     scale = conditions.pixel_size.value
     for crops, colour, label in ((hers, _HERS, conditions.file), (twins, _SIMULATED, "simulated")):
-        if crops is None:
-            continue
         frequency, power = _radial(crops)
         axes.plot(frequency / (scale or 1.0), power, color=colour, label=label)
     axes.set(
@@ -123,6 +123,9 @@ def _spectra(axes: Axes, hers: Crops, twins: Crops | None, conditions: Condition
         xlabel=f"spatial frequency [1/{'px' if scale is None else 'nm'}]",
         ylabel="power [grey²]",
     )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False, fontsize="small")
 
 
@@ -145,12 +148,11 @@ def _radial(crops: Crops) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.array(frequency), np.array(mean)
 
 
-def _levels(axes: Axes, hers: Crops, twins: Crops | None) -> None:
+def _levels(axes: Axes, hers: Crops, twins: Crops) -> None:
     """Histograms of grey levels."""
-    both = hers if twins is None else np.concatenate([hers, twins])
+    both = np.concatenate([hers, twins])
     low, high = (float(one) for one in np.quantile(both, (0.0005, 0.9995)))
     bins = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
     for crops, colour in ((hers, _HERS), (twins, _SIMULATED)):
-        if crops is not None:
-            axes.hist(crops.ravel(), bins.tolist(), density=True, histtype="step", color=colour)
+        axes.hist(crops.ravel(), bins.tolist(), density=True, histtype="step", color=colour)
     axes.set(yscale="log", xlabel="grey level", ylabel="density")

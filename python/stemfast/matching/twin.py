@@ -16,7 +16,7 @@ from stemfast.microscope import Beam, Detector, Film, Microscope, Probe, Scan
 from stemfast.particles import Cuboid, Octahedron, Particle, Sphere, Tetrahedron
 from stemfast.simulation.simulate import simulate
 
-__all__ = ["simulated_crops", "why_no_twin"]
+__all__ = ["simulated_crops"]
 
 _MATERIAL = "Pt"
 _ELECTRONS_PER_PA_US = 6.241509074
@@ -24,18 +24,7 @@ _DWELL_US = 4.0
 _SEED = 22
 _SHARPEST_PX = 0.3
 _ROUGHEST = 0.3
-
-
-def why_no_twin(conditions: Conditions) -> str:
-    """Reason why no image can be simulated, "" where one can."""
-    for one in (
-        conditions.signal_median,
-        conditions.background_variance,
-        conditions.diameter_median,
-    ):
-        if not one.known:
-            return one.why_not
-    return ""
+_UNSCALED_NM = 5.0  # typical diameter where the scale is not known
 
 
 def simulated_crops(
@@ -48,7 +37,8 @@ def simulated_crops(
     Parameters
     ----------
     conditions : Conditions
-        With a signal and the noise of the background.
+        With a gain, a signal and the noise of the background. Without a scale the typical particle
+        is taken to be 5 nm wide.
     diameters : sequence of float, length n
         Of the discs of the particles' areas, in the unit of `conditions.diameter_median`.
     side : int
@@ -59,11 +49,12 @@ def simulated_crops(
     ndarray of float32, shape (n, side, side)
         Grey levels above the black level, or minus the electrons of the negative.
     """
-    in_nm = conditions.pixel_size.known
-    pixel = conditions.pixel_size.number if in_nm else 1.0
+    typical = conditions.diameter_median.number
+    in_nm = 1.0 if conditions.pixel_size.known else _UNSCALED_NM / typical
+    pixel = conditions.pixel_size.value or in_nm
     gain = conditions.gain.number
     probe = conditions.probe_fwhm
-    width = probe.value if probe.value is not None else _SHARPEST_PX * pixel
+    width = in_nm * probe.value if probe.value is not None else _SHARPEST_PX * pixel
     read = conditions.read_noise.value
     dark = conditions.contrast == "dark"
     behind = conditions.background_electrons.value if read is not None else None
@@ -75,18 +66,17 @@ def simulated_crops(
     platinum, carbon = (
         materials.get(name).scattering_curve(Microscope().collection) for name in (_MATERIAL, "C")
     )
-    typical = VOLUME_OF_SHADOW * conditions.diameter_median.number
-    dose = exposed(signal, behind, typical, platinum, carbon)
+    dose = exposed(signal, behind, VOLUME_OF_SHADOW * in_nm * typical, platinum, carbon)
     microscope = Microscope(
         scan=Scan(shape=(side, side), pixel_size_nm=pixel, dwell_us=_DWELL_US),
         beam=Beam(current_pa=dose.electrons_px / (_DWELL_US * _ELECTRONS_PER_PA_US)),
         probe=Probe(fwhm_nm=width),
-        film=_film(conditions, dose.film_nm, behind),
+        film=_film(conditions, dose.film_nm, behind, in_nm, 0.5 * side * pixel),
         detector=Detector(bits=None, gain=gain, read_noise=gain * (read or 0.0)),
     )
     crops = []
     for number, diameter in enumerate(diameters):
-        ball = VOLUME_OF_SHADOW * diameter
+        ball = VOLUME_OF_SHADOW * in_nm * diameter
         pose = Rotation.random(rng=np.random.default_rng([_SEED, number]))
         image = simulate(
             _particle(number, ball), pose, microscope, seed=_SEED, first_index=number, n_threads=1
@@ -109,14 +99,21 @@ def _particle(number: int, diameter_nm: float) -> Particle:
     return Tetrahedron((6.0 * math.sqrt(2.0) * volume) ** (1.0 / 3.0), material=_MATERIAL)
 
 
-def _film(conditions: Conditions, thickness_nm: float, electrons: float) -> Film:
-    """A film of that thickness and of the background's structure."""
+def _film(
+    conditions: Conditions, thickness_nm: float, electrons: float, in_nm: float, farthest_nm: float
+) -> Film:
+    """A film of that thickness and of the background's structure.
+
+    Structure that reaches farther than could be told reaches half across a crop.
+    """
     rough, reach = conditions.background_roughness, conditions.background_correlation
     share = 0.0
     if rough.value is not None and electrons > 0:
         share = min(rough.value / conditions.gain.number / electrons, _ROUGHEST)
-    if thickness_nm <= 0 or reach.value is None or share <= 0:
+    if thickness_nm <= 0 or share <= 0:
         return Film(thickness_nm=thickness_nm)
     return Film(
-        thickness_nm=thickness_nm, roughness_nm=share * thickness_nm, correlation_nm=reach.value
+        thickness_nm=thickness_nm,
+        roughness_nm=share * thickness_nm,
+        correlation_nm=farthest_nm if reach.value is None else in_nm * reach.value,
     )

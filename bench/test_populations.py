@@ -25,11 +25,14 @@ def row(rng: np.random.Generator, label: int, names: tuple[str, ...]) -> dict:
     doubt = CUT if cut else UNLIKE if novelty > 1 else UNDECIDED if chances.max() < 0.8 else ""
     return {
         "particle": label,
+        "unit": "nm",
         "row_px": 1024 * rng.random(),
         "col_px": 1024 * rng.random(),
         "x_nm": 100 * rng.random(),
         "y_nm": 100 * rng.random(),
+        "equivalent_diameter_px": 2.0 * diameter,
         "equivalent_diameter_nm": diameter,
+        "area_px2": 4.0 * 0.785 * diameter**2,
         "area_nm2": 0.785 * diameter**2,
         "on_border": cut,
         "shape": NOT_SURE if doubt else names[int(chances.argmax())],

@@ -83,6 +83,23 @@ def test_an_image_in_memory_is_classified_and_written_only_where_it_is_told(
     assert [row["shape"] for row in rows_of(tmp_path / "out" / "particles.csv")] == [*said.shapes]
 
 
+def test_only_networks_that_frame_particles_at_their_own_scale_do_without_one(
+    network, field, tmp_path
+):
+    said = classify(field, out=tmp_path, method="classical")
+    assert said.pixel_size_nm is None
+    assert "particles without a scale" in str(said)
+    assert "sizes are in px" in str(said)
+    assert {row["unit"] for row in rows_of(tmp_path / "particles.csv")} == {"px"}
+    scaled = classify(field, pixel_size_nm=0.8, method="classical")
+    assert scaled.shapes == said.shapes
+    wide = [row["equivalent_diameter_nm"] / row["equivalent_diameter_px"] for row in scaled.table]
+    np.testing.assert_allclose(wide, 0.8)
+    for needed in ({"model": network}, {"corners": True}):
+        with pytest.raises(ValueError, match="no pixel size in the file"):
+            classify(field, method="classical", **needed)
+
+
 def test_a_network_without_novelty_leaves_its_column_empty(network, field, tmp_path):
     from stemfast.pretrained import load
 

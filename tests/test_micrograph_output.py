@@ -56,7 +56,8 @@ def test_the_table_says_where_how_large_and_what(
     with file.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert list(rows[0]) == [
-        "particle", "row_px", "col_px", "x_nm", "y_nm", "equivalent_diameter_nm", "area_nm2",
+        "particle", "unit", "row_px", "col_px", "x_nm", "y_nm", "equivalent_diameter_px",
+        "equivalent_diameter_nm", "area_px2", "area_nm2",
         "on_border", "shape", "probability", "not_sure_because", "novelty", "coarse_shape", *NAMES,
     ]  # fmt: skip
     assert [row["shape"] for row in rows] == ["sphere", "tetrahedron", "cuboid", "sphere"]

@@ -319,6 +319,36 @@ def test_mixed_scales_contrasts_and_copies_are_told(network, tmp_path):
     ]
 
 
+def test_files_without_a_scale_are_counted_and_sized_in_px(tmp_path):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    np.save(folder / "a.npy", picture(0))
+    bare = classify_folder(folder, tmp_path / "bare", method="classical")
+    assert bare.content["size_unit"] == "px"
+    assert bare.content["scales"] == []
+    assert "no file has a scale: sizes are in px" in bare.content["notes"]
+    rows = table(tmp_path / "bare")
+    assert {(row["unit"], row["area_nm2"], row["x_nm"]) for row in rows} == {("px", "", "")}
+    across = [float(row["equivalent_diameter_px"]) for row in rows if row["on_border"] == "false"]
+    assert bare.content["all_sizes"]["median_px"] == pytest.approx(np.median(across), rel=1e-4)
+    assert "Equivalent diameter [px]" in bare.page.read_text()
+
+    Image(picture(0), 0.5).save(folder / "b.hspy")
+    mixed = classify_folder(folder, tmp_path / "mixed", method="classical")
+    assert mixed.content["size_unit"] == "nm"
+    assert mixed.content["particles"]["found"] == 2 * bare.content["particles"]["found"]
+    # The same particles, those of one file alone, and at the scale of the network as before.
+    assert mixed.content["all_sizes"]["n"] == bare.content["all_sizes"]["n"]
+    halved = 0.5 * bare.content["all_sizes"]["median_px"]
+    assert mixed.content["all_sizes"]["median_nm"] == pytest.approx(halved)
+    assert "1 of 2 files have no scale" in " ".join(mixed.content["notes"])
+    shapes = {
+        name: [r["shape"] for r in table(tmp_path / "mixed") if r["file"] == name]
+        for name in ("a.npy", "b.hspy")
+    }
+    assert shapes["a.npy"] == shapes["b.hspy"]
+
+
 def test_names_of_files_cannot_break_the_page(settings, tmp_path):
     folder = tmp_path / "session"
     folder.mkdir()

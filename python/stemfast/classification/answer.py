@@ -72,15 +72,17 @@ class Classification:
         return tuple(str(row["shape"]) for row in self.table)
 
     @property
-    def pixel_size_nm(self) -> float:
-        """Side of a pixel [nm]."""
-        return self.particles.pixel_size_nm
+    def pixel_size_nm(self) -> float | None:
+        """Side of a pixel [nm]; None where nobody says it."""
+        return self.found.pixel_size_nm
 
     def __str__(self) -> str:
         counted = ", ".join(f"{n} {shape}" for shape, n in Counter(self.shapes).most_common())
         lines = [f"note: {note}" for note in self.notes]
         many = tables.counted(len(self), "particle")
-        lines.append(f"{many} at {self.pixel_size_nm:.4g} nm/px: {counted}")
+        size = self.pixel_size_nm
+        scale = "without a scale" if size is None else f"at {size:.4g} nm/px"
+        lines.append(f"{many} {scale}: {counted}")
         why = Counter(doubt for doubt in self.doubts if doubt)
         if why:
             lines.append("not sure: " + ", ".join(f"{n} {doubt}" for doubt, n in why.most_common()))
@@ -139,12 +141,13 @@ class Classification:
             class_names = tuple(name for name in class_names if name in shown)
         with replacing_in(target) as draft:
             micrograph.draw_overlay(
-                self.found.source.micrograph(),
+                self.found.source.micrograph(unscaled=True),
                 self.particles,
                 shown,
                 [float(row["probability"]) for row in rows],
                 draft / OVERLAY_FILE,
                 class_names=(*class_names, *(doubt for doubt in doubts if doubt in shown)),
+                scaled=self.pixel_size_nm is not None,
             )
             micrograph.write_table(draft / TABLE_FILE, rows)
         return target

@@ -112,8 +112,10 @@ def classify(
     FileExistsError, NotADirectoryError
         If `out` is a file.
     ValueError
-        If the image cannot be read, has no scale while none is given, shows no particle, the
-        network is not one for single images, or knows no cuboids whose corners could be counted,
+        If the image cannot be read, has no scale while none is given and one is needed (by all
+        networks but those that frame particles at their own, such as ``open-shapes``, and to count
+        corners or tell hands), shows no particle, the network is not one for single images, or
+        knows no cuboids whose corners could be counted,
         an argument is out of range, or a tilt axis is given for what is no tilt series.
     """
     checked_limits(min_probability, max_novelty)
@@ -140,8 +142,11 @@ def classify(
             image, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
         )
 
+    source = opened(index)
+    if tilt is not None:
+        source.micrograph()  # there must be a scale
     answer = classify_in(
-        opened(index),
+        source,
         lambda: load_model(model),
         contrast=contrast,
         method=method,
@@ -195,9 +200,10 @@ def classify_in(
     Parameters
     ----------
     opened : Source
-        The image, with a scale.
+        The image; with a scale, unless the network frames particles at their own.
     load : callable
-        Gives the network. Called once the particles are found, since loading takes seconds.
+        Gives the network. Called once the particles are found, since loading takes seconds; first
+        where there is no scale.
     contrast, method, labels, min_probability, max_novelty, corners
         As for :func:`classify`.
 
@@ -213,11 +219,33 @@ def classify_in(
     """
     from stemfast.finding.find import find_in
 
-    opened.micrograph()  # there must be a scale
+    network = _without_scale(opened, load, corners=corners)
     answer = find_in(opened, contrast, method, labels=labels)
     return classify_found(
-        answer, load, min_probability=min_probability, max_novelty=max_novelty, corners=corners
+        answer,
+        load if network is None else lambda: network,
+        min_probability=min_probability,
+        max_novelty=max_novelty,
+        corners=corners,
     )
+
+
+def _without_scale(
+    opened: Source, load: Callable[[], TrainedClassifier], *, corners: bool
+) -> TrainedClassifier | None:
+    """The network that reads an image without a scale; None where there is a scale.
+
+    Raises
+    ------
+    NoScaleError
+        If one is needed: by a network of one pixel size, or to count corners.
+    """
+    if opened.pixel_size_nm is not None:
+        return None
+    network = load()
+    if corners or not network.reads_portraits:
+        opened.micrograph()
+    return network
 
 
 def classify_found(
@@ -233,7 +261,7 @@ def classify_found(
     Parameters
     ----------
     answer : Found
-        Particles of an image with a scale.
+        Particles of an image; see :func:`classify_in` for its scale.
     load, min_probability, max_novelty, corners
         As for :func:`classify_in`.
 
@@ -249,8 +277,9 @@ def classify_found(
     """
     from stemfast import micrograph
 
-    image, found = answer.needed().bright()
-    network = load()
+    ready = _without_scale(answer.source, load, corners=corners)
+    image, found = answer.needed().bright(unscaled=True)
+    network = load() if ready is None else ready
     if corners:
         check_cuboids(network.class_names)
     views, notes = shown(image, found, network)
@@ -267,6 +296,7 @@ def classify_found(
         novelty=novelty,
         names=names,
         coarse=_outlines(network.class_names, chances, found, doubts, min_probability),
+        scaled=answer.pixel_size_nm is not None,
     )
     if corners:
         cuboids = probable_cuboids(network.class_names, chances, doubts)

@@ -130,7 +130,7 @@ def classify(
 
     Writes particles.csv, one row per particle (position and size in nm, shape, probability, why
     it is not sure), and overlay.png, the micrograph with every particle outlined and named. The
-    scale comes from the file.
+    scale comes from the file; open-shapes also reads images without one, with sizes in px.
 
     Example: [bold]stemfast classify session --out batch[/bold]
 
@@ -175,7 +175,7 @@ def classify(
         named = "shapes" if model == DEFAULT_MODEL else Path(model).resolve().name
         shared["out"] = out = Path(f"{file.stem}-{named}")
     answer = classify_file(file, labels=labels, **shared)
-    words = f"{answer}\ntable {out / TABLE_FILE}, picture {out / OVERLAY_FILE}"
+    words = f"{as_options(str(answer))}\ntable {out / TABLE_FILE}, picture {out / OVERLAY_FILE}"
     say_results(answer.table, words, as_json=json)
 
 

@@ -12,9 +12,6 @@ from scipy.spatial.transform import Rotation
 
 from stemfast import atomic, micrograph
 from stemfast.classification.hands import LEFT, RIGHT
-from stemfast.finding import find
-from stemfast.finding.files import OVERLAY, TABLE
-from stemfast.finding.many import FoundInAll
 from stemfast.fit.turns import Turns
 from stemfast.image import Image
 from stemfast.matching import match
@@ -28,7 +25,7 @@ from stemfast.populations.shares import corners_in_words, hands_in_words
 from stemfast.reconstruction import Reconstruction, reconstruct, write_answer
 from stemfast.simulation.simulate import simulate
 
-__all__ = ["report_batch", "search_real", "tilt_pair"]
+__all__ = ["report_batch", "report_real", "tilt_pair"]
 
 _CARBON_NM = 45.0  # primary spheres of the carbon black that the batch lies on
 _DEFORMED = 0.5  # of the cuboids
@@ -137,15 +134,15 @@ def _tilted_field(file: Path, seed: int) -> Counter[str]:
     return Counter(RIGHT if right else LEFT for right in rights)
 
 
-def search_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Find the particles of real micrographs, and write tables and pictures.
+def report_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Classify real micrographs, and write table and report.
 
-    They have no scale, so sizes are in px, and their shapes are not named.
+    They have no scale, so sizes are in px.
 
     Parameters
     ----------
     folder : Path
-        Gets a table and a histogram of all, and a folder of each with its outlines.
+        Gets ``report.html`` and what belongs to it.
     catalysts : Path
         Folder of the micrographs.
     say : callable
@@ -154,20 +151,24 @@ def search_real(folder: Path, catalysts: Path, say: Callable[[str], None]) -> di
     Returns
     -------
     dict
-        Particles found in each file.
+        Numbers of particles, and the shares as in ``report.json``.
     """
-    paths = sorted(catalysts.glob("*.jpg"))
-    say(f"\nreal micrographs of catalysts: {len(paths)} in {catalysts}")
-    gathered, counts = FoundInAll(), {}
-    for path in paths:
-        found = find(path)
-        found.save(folder / path.stem, table=False)
-        gathered.add(path.name, found)
-        counts[path.name] = len(found)
-    for unit, those in gathered.save(folder).items():
-        say(f"  all files in {unit}: {those}")
-    say(f"  table {folder / TABLE}, outlines {folder}/*/{OVERLAY}")
-    return counts
+    say(f"\nREAL micrographs of catalysts: {catalysts}")
+    report = classify_folder(catalysts, folder)
+    told = report.content
+    numbers = told["particles"]
+    say(
+        f"  {numbers['found']} particles in {told['files']['read']} files, the shapes of "
+        f"{numbers['sure']} are sure"
+    )
+    for one in told["shapes"]:
+        if one["sure"]:
+            say(
+                f"  {one['shape']}: {one['sure']} sure, {100 * one['share']:.1f} % of all "
+                f"({100 * one['low']:.1f} to {100 * one['high']:.1f} %)"
+            )
+    say(f"  report {report.page}")
+    return {"particles": numbers, "shapes": told["shapes"]}
 
 
 def tilt_pair(folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:

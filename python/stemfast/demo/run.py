@@ -20,7 +20,7 @@ from stemfast.classification import (
     classify,
 )
 from stemfast.dataset import Dataset
-from stemfast.demo.batch import report_batch, search_real, tilt_pair
+from stemfast.demo.batch import report_batch, report_real, tilt_pair
 from stemfast.demo.settings import DemoSettings
 from stemfast.finding import find
 from stemfast.finding.files import LABELS, checked_folder
@@ -180,7 +180,7 @@ def run(
     the network that comes along; ``micrograph/demo_network/`` by the one just trained;
     ``micrograph/found/`` has what `stemfast.find` writes), ``report.html`` (a batch of simulated
     fields, beside the truth), ``match/`` (its conditions), ``tilt_pair/`` (a cuboid from two
-    images), ``catalysts/`` (particles found in real micrographs, where they are at hand),
+    images), ``catalysts/`` (the report of real micrographs, where they are at hand),
     ``results.json``.
     """
     from stemfast import gallery
@@ -205,8 +205,8 @@ def run(
     model = DEFAULT_MODEL if _comes_along(DEFAULT_MODEL) else folder / "models" / "shapes"
     results["batch"] = report_batch(folder, seed, sizes.batch_fields, model, say)
     results["tilt_pair"] = tilt_pair(folder / "tilt_pair", seed, say)
-    if sizes.catalysts.is_dir():
-        results["catalysts"] = search_real(folder / "catalysts", sizes.catalysts, say)
+    if sizes.catalysts.is_dir() and model == DEFAULT_MODEL:
+        results["catalysts"] = report_real(folder / "catalysts", sizes.catalysts, say)
     say("\npictures")
     for picture in gallery.write(folder / "gallery", seed=seed):
         say(f"  {picture}")

@@ -31,7 +31,7 @@ class DemoSettings(Settings):
     micrograph : Path
         A real micrograph, used if it is there.
     catalysts : Path
-        A folder of real micrographs, searched too if it is there.
+        A folder of real micrographs, reported too if it is there.
     """
 
     train_per_class: Count = 1000

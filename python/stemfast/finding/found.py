@@ -171,13 +171,17 @@ class Found(Sequence[FoundOne]):
             )
         return self
 
-    def bright(self, *, from_seeds: bool = False) -> tuple[Micrograph, FoundParticles]:
+    def bright(
+        self, *, from_seeds: bool = False, unscaled: bool = False
+    ) -> tuple[Micrograph, FoundParticles]:
         """The image with bright particles and these particles, for networks and fits.
 
         Parameters
         ----------
         from_seeds : bool
             Take the finder's own labels, from which the same outlines come again.
+        unscaled : bool
+            Take a pixel for 1 nm where there is no scale.
 
         Returns
         -------
@@ -195,7 +199,7 @@ class Found(Sequence[FoundOne]):
 
         sign = 1.0 if self.contrast == "bright" else -1.0
         image = np.asarray(sign * np.asarray(self.image), np.float32)
-        micrograph = self.source.micrograph(image)
+        micrograph = self.source.micrograph(image, unscaled=unscaled)
         labels, boxes = self.labels, [one.bbox for one in self]
         if from_seeds and self.seeds is not None:
             labels, boxes = self.seeds, bounding_boxes(self.seeds)

@@ -46,15 +46,23 @@ class Source:
     notes: tuple[str, ...] = ()
     bar: ScaleBar | None = None
 
-    def micrograph(self, image: NDArray[Any] | None = None) -> Micrograph:
+    def micrograph(
+        self, image: NDArray[Any] | None = None, *, unscaled: bool = False
+    ) -> Micrograph:
         """The image, or another in its place, as one with a scale.
+
+        Parameters
+        ----------
+        image : ndarray, shape (rows, columns), optional
+        unscaled : bool
+            Take a pixel for 1 nm where there is no scale.
 
         Raises
         ------
         NoScaleError
             If there is no scale.
         """
-        if self.pixel_size_nm is None:
+        if self.pixel_size_nm is None and not unscaled:
             raise NoScaleError(
                 f"{self.name}: no pixel size in the file, expected one: "
                 f"{calibration.GIVE_PIXEL_SIZE}, or what the burnt-in scale bar stands for with "
@@ -62,7 +70,7 @@ class Source:
             )
         return Micrograph(
             self.image if image is None else image,
-            self.pixel_size_nm,
+            self.pixel_size_nm or 1.0,
             title=self.name,
             notes=self.notes,
         )

@@ -36,6 +36,7 @@ def draw_overlay(
     path: str | Path,
     *,
     class_names: Sequence[str] | None = None,
+    scaled: bool = True,
 ) -> Path:
     """Draw the micrograph with the outline, number, shape and probability of every particle.
 
@@ -58,6 +59,8 @@ def draw_overlay(
     class_names : sequence of str, optional
         Shapes in the order of their colours, so that pictures of several micrographs agree. By
         default the shapes that occur, sorted.
+    scaled : bool
+        Whether the size of a pixel is known; without, the scale bar is in px.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def draw_overlay(
 
     title = f"{micrograph.title}: {len(found)} particle{'' if len(found) == 1 else 's'}"
     figure, axes, strip = field_figure(micrograph.image, title=title)
-    scale_below(strip, micrograph.pixel_size_nm)
+    scale_below(strip, micrograph.pixel_size_nm if scaled else None)
     styles = [_style(shape, cut=p.on_border) for p, shape in zip(found, shapes, strict=True)]
     lines, colour_of, style_of = [], [], []
     for particle, shape, style in zip(found, shapes, styles, strict=True):

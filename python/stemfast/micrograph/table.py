@@ -15,11 +15,14 @@ from stemfast.tables import csv_text
 
 COLUMNS = (
     "particle",
+    "unit",
     "row_px",
     "col_px",
     "x_nm",
     "y_nm",
+    "equivalent_diameter_px",
     "equivalent_diameter_nm",
+    "area_px2",
     "area_nm2",
     "on_border",
     "shape",
@@ -48,6 +51,7 @@ def table_rows(
     novelty: npt.ArrayLike | None = None,
     names: Sequence[tuple[str, float]] | None = None,
     coarse: Sequence[str] | None = None,
+    scaled: bool = True,
 ) -> list[dict[str, str | int | float | bool]]:
     """One row per particle: where it is, how large, and what shape with what probability.
 
@@ -68,13 +72,16 @@ def table_rows(
     coarse : sequence of str, length n, optional
         Coarse shape of each particle's outline; see
         `stemfast.micrograph.families.coarse_shapes`.
+    scaled : bool
+        Whether the size of a pixel is known; without, columns in nm are empty.
 
     Returns
     -------
     list of dict
-        ``particle`` (its label), ``row_px``, ``col_px`` (centroid [px], the first pixel's centre
-        being 0), ``x_nm``, ``y_nm`` (centroid [nm] from the centre of the image, x to the right,
-        y down), ``equivalent_diameter_nm``, ``area_nm2``, ``on_border``, ``shape`` (the most
+        ``particle`` (its label), ``unit`` ("nm" where the scale is known, else "px"), ``row_px``,
+        ``col_px`` (centroid [px], the first pixel's centre being 0), ``x_nm``, ``y_nm`` (centroid
+        [nm] from the centre of the image, x to the right, y down), ``equivalent_diameter_px``,
+        ``equivalent_diameter_nm``, ``area_px2``, ``area_nm2``, ``on_border``, ``shape`` (the most
         probable or its family, or "not sure" where there is a doubt), ``probability`` (that of the
         shape or family), ``not_sure_because`` (the doubt), ``novelty`` ("" if not known),
         ``coarse_shape`` ("" if not known), and the probability of every shape under its name.
@@ -109,17 +116,9 @@ def table_rows(
     for particle, chance, reason, new, (name, likely), outline in zip(
         found, chances, reasons, strange, names, outlines, strict=True
     ):
-        row, col = particle.centroid
-        height, width = particle.labels.shape
         rows.append(
             {
-                "particle": particle.label,
-                "row_px": row,
-                "col_px": col,
-                "x_nm": (col - 0.5 * (width - 1)) * particle.pixel_size_nm,
-                "y_nm": (row - 0.5 * (height - 1)) * particle.pixel_size_nm,
-                "equivalent_diameter_nm": particle.equivalent_diameter_nm,
-                "area_nm2": particle.area_nm2,
+                **_place_and_size(particle, scaled=scaled),
                 "on_border": particle.on_border,
                 "shape": NOT_SURE if reason else name,
                 "probability": likely,
@@ -130,6 +129,24 @@ def table_rows(
             }
         )
     return rows
+
+
+def _place_and_size(particle: FoundParticle, *, scaled: bool) -> dict[str, str | int | float]:
+    row, col = particle.centroid
+    height, width = particle.labels.shape
+    size = particle.pixel_size_nm
+    return {
+        "particle": particle.label,
+        "unit": "nm" if scaled else "px",
+        "row_px": row,
+        "col_px": col,
+        "x_nm": (col - 0.5 * (width - 1)) * size if scaled else "",
+        "y_nm": (row - 0.5 * (height - 1)) * size if scaled else "",
+        "equivalent_diameter_px": particle.equivalent_diameter_nm / size,
+        "equivalent_diameter_nm": particle.equivalent_diameter_nm if scaled else "",
+        "area_px2": particle.area_nm2 / size**2,
+        "area_nm2": particle.area_nm2 if scaled else "",
+    }
 
 
 def write_table(path: str | Path, rows: Sequence[Row]) -> Path:

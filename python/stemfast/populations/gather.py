@@ -39,7 +39,7 @@ class FileLine:
     ----------
     name : str
     particles : int
-    pixel_size_nm : float
+    pixel_size_nm : float or None
         [nm]
     contrast, method : str
     notes : tuple of str
@@ -51,7 +51,7 @@ class FileLine:
 
     name: str
     particles: int = 0
-    pixel_size_nm: float = 0.0
+    pixel_size_nm: float | None = None
     contrast: str = ""
     method: str = ""
     notes: tuple[str, ...] = ()
@@ -69,7 +69,8 @@ class Pictured:
     shape: str
     probability: float
     novelty: float | None
-    diameter_nm: float
+    diameter: float
+    unit: str
     jpeg: str
 
     @property
@@ -80,18 +81,32 @@ class Pictured:
 
 @dataclass(eq=False)
 class Sizes:
-    """Equivalent diameters of whole particles [nm], and how many each stands for.
+    """Equivalent diameters of whole particles, and how many each stands for.
 
     The weights allow for those that the edge of the image cut; see
-    :mod:`stemfast.finding.population`.
+    :mod:`stemfast.finding.population`. Where some files have a scale, these alone count.
+
+    Attributes
+    ----------
+    unit : str
+        "nm", or "px" where no file has a scale.
+    diameters, weights : array
     """
 
+    unit: str = "px"
     diameters: array[float] = field(default_factory=lambda: array("d"))
     weights: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, diameters: Sequence[float], part: Part) -> None:
+    def add(self, rows: Sequence[Row], part: Part) -> None:
         """Add those of one file."""
-        extent = (part.shape[0] * part.pixel_size_nm, part.shape[1] * part.pixel_size_nm)
+        scale, unit = (1.0, "px") if part.pixel_size_nm is None else (part.pixel_size_nm, "nm")
+        if unit == "px" and self.unit == "nm":
+            return
+        if unit != self.unit:
+            self.unit = unit
+            del self.diameters[:], self.weights[:]
+        diameters = [float(row[f"equivalent_diameter_{unit}"]) for row in rows]
+        extent = (part.shape[0] * scale, part.shape[1] * scale)
         whole = population(diameters, np.zeros(len(diameters), bool), field_size=extent)
         self.diameters.extend(whole.diameters)
         self.weights.extend(whole.weights)
@@ -120,8 +135,7 @@ class Gathered:
     pictures : dict
         By choice and class (-1 for all).
     listed : list of list
-        For the page: number of the file, particle, diameter [nm], shape or doubt, probability,
-        novelty.
+        For the page: number of the file, particle, diameter, shape or doubt, probability, novelty.
     corners : Corners, optional
         Of the particles that are most probably cuboids, where they were counted.
     hands : Hands, optional
@@ -180,10 +194,10 @@ class Gathered:
     def _add_sizes(self, part: Part, best: Sequence[int]) -> None:
         whole = [row for row in part.rows if row["not_sure_because"] != CUT]
         if whole:
-            self.all_sizes.add([float(row["equivalent_diameter_nm"]) for row in whole], part)
+            self.all_sizes.add(whole, part)
         for k, sizes in enumerate(self.sizes):
             those = [
-                float(row["equivalent_diameter_nm"])
+                row
                 for row, one in zip(part.rows, best, strict=True)
                 if one == k and not row["not_sure_because"]
             ]
@@ -208,7 +222,8 @@ class Gathered:
                         self.class_names[k],
                         float(row["probability"]),
                         None if row["novelty"] == "" else float(row["novelty"]),
-                        float(row["equivalent_diameter_nm"]),
+                        float(row[f"equivalent_diameter_{row['unit']}"]),
+                        str(row["unit"]),
                         jpeg,
                     )
                 )
@@ -226,7 +241,7 @@ def _listed(file: int, row: Row) -> list[str | int | float | None]:
     return [
         file,
         int(row["particle"]),
-        float(f"{row['equivalent_diameter_nm']:.4g}"),
+        float(f"{row['equivalent_diameter_' + str(row['unit'])]:.4g}"),
         str(row["not_sure_because"] or row["shape"]),
         float(f"{row['probability']:.4g}"),
         None if novelty == "" else float(f"{novelty:.3g}"),

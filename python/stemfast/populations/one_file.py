@@ -56,8 +56,9 @@ def classify_one(path: Path, task: Task, settings: RunSettings) -> Part:
     Returns
     -------
     Part
-        With the reason in its header if the file cannot be read, has no scale, is no image of
-        particles, vanished, or changed meanwhile. A file without a particle has no rows.
+        With the reason in its header if the file cannot be read, has no scale where one is needed,
+        is no image of particles, vanished, or changed meanwhile. A file without a particle has no
+        rows.
 
     Raises
     ------
@@ -113,7 +114,9 @@ def _classified(path: Path, task: Task, settings: RunSettings) -> Part:
     frames = None if settings.tilt is None else frames_of(path, settings.dataset)
     opened = frame(settings.index if frames is None else frames.index[frames.reference])
     rows, cols = opened.image.shape
-    size = opened.micrograph().pixel_size_nm
+    if settings.tilt is not None:
+        opened.micrograph()  # there must be a scale
+    size = opened.pixel_size_nm
     pixels = hashlib.sha256(np.ascontiguousarray(opened.image).tobytes()).hexdigest()[:16]
     try:
         answer = classify_in(

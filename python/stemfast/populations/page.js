@@ -32,7 +32,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   if (!table) return;
   const data = JSON.parse(document.getElementById("data").textContent);
   const name = (row) => data.files[row[0]];
-  const columns = [name, (r) => r[1], (r) => r[2], (r) => data.words[r[3]], (r) => r[4], (r) => r[5] ?? ""];
+  const columns = [name, (r) => r[1], (r) => r[2] ?? "", (r) => data.words[r[3]], (r) => r[4], (r) => r[5] ?? ""];
   const size = 50;
   let rows = data.rows, page = 0;
   const body = table.tBodies[0];

@@ -198,6 +198,7 @@ def _in_truth(truth: Content | None) -> str:
 
 
 def _sizes(content: Content) -> str:
+    unit = content["size_unit"]
     everything = {"shape": "all whole particles", "sizes": content["all_sizes"]}
     rows, plots = [], []
     for one in [everything, *content["shapes"]]:
@@ -208,18 +209,17 @@ def _sizes(content: Content) -> str:
             [
                 text(one["shape"]),
                 whole(sizes["n"]),
-                length(sizes["median_nm"]),
-                length(sizes["mean_nm"]),
-                length(sizes["mean_se_nm"]),
-                length(sizes["sd_nm"]),
-                length(sizes["edge_corrected_mean_nm"]),
+                *(
+                    length(sizes[f"{name}_{unit}"])
+                    for name in ("median", "mean", "mean_se", "sd", "edge_corrected_mean")
+                ),
             ]
         )
-        drawn = histogram(sizes["histogram"], content["histogram_edges_nm"], "nm")
+        drawn = histogram(sizes["histogram"], content[f"histogram_edges_{unit}"], unit)
         plots.append(f"<div><b>{escape(one['shape'])}</b>{drawn}</div>")
     if not rows:
         return ""
-    heads = ["Equivalent diameter [nm]", "n", "Median", "Mean", "±", "Sd", "Mean, edge"]
+    heads = [f"Equivalent diameter [{unit}]", "n", "Median", "Mean", "±", "Sd", "Mean, edge"]
     return (
         "<h2>Sizes</h2>"
         + table("sizes", heads, rows)
@@ -250,7 +250,7 @@ def _figure(one: Pictured) -> str:
     label = f"{one.shape} {100 * one.probability:.1f} %"
     return (
         f'<figure><img alt="{escape(label)}" src="data:image/jpeg;base64,{one.jpeg}">'
-        f"<figcaption>{escape(label)}{novelty}<br>{one.diameter_nm:.3g} nm<br>"
+        f"<figcaption>{escape(label)}{novelty}<br>{one.diameter:.3g} {one.unit}<br>"
         f"{escape(one.file)}, {one.particle}</figcaption></figure>"
     )
 
@@ -268,11 +268,17 @@ def _particles(gathered: Gathered) -> str:
         return ""
     words = sorted({str(row[3]) for row in gathered.listed})
     number = {word: k for k, word in enumerate(words)}
-    rows = [[*row[:3], number[str(row[3])], *row[4:]] for row in gathered.listed]
+    unit = gathered.all_sizes.unit
+    bare = {k for k, file in enumerate(gathered.files) if file.pixel_size_nm is None}
+    hidden = bare if unit == "nm" else set()  # diameters in px among others in nm
+    rows = [
+        [*row[:2], None if row[0] in hidden else row[2], number[str(row[3])], *row[4:]]
+        for row in gathered.listed
+    ]
     data = {"files": [file.name for file in gathered.files], "words": words, "rows": rows}
     packed = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     options = "".join(f'<option value="{k}">{escape(w)}</option>' for w, k in number.items())
-    heads = ["File", "Particle", "Diameter [nm]", "Shape or doubt", "Probability", "Novelty"]
+    heads = ["File", "Particle", f"Diameter [{unit}]", "Shape or doubt", "Probability", "Novelty"]
     line = "".join(f"<th>{head}</th>" for head in heads)
     return (
         '<h2>Particles</h2><div class="tools"><select id="choice" aria-label="Shape or doubt">'
@@ -284,12 +290,16 @@ def _particles(gathered: Gathered) -> str:
     )
 
 
+def _scale(size: float | None) -> Cell:
+    return ("–", "") if size is None else (f"{size:g}", size)
+
+
 def _files(content: Content) -> str:
     rows: list[list[Cell]] = [
         [
             text(file["file"]),
             whole(file["particles"]),
-            (f"{file['pixel_size_nm']:g}", file["pixel_size_nm"]),
+            _scale(file["pixel_size_nm"]),
             text(file["contrast"]),
             text("; ".join(file["notes"])),
         ]

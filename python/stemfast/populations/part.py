@@ -67,8 +67,8 @@ class Part:
     Attributes
     ----------
     header : Header
-    pixel_size_nm : float
-        [nm]; 0 where the file failed.
+    pixel_size_nm : float or None
+        [nm]; None where the file has no scale, or failed.
     shape : (int, int)
         Rows and columns.
     contrast, method : str
@@ -85,7 +85,7 @@ class Part:
     """
 
     header: Header
-    pixel_size_nm: float = 0.0
+    pixel_size_nm: float | None = None
     shape: tuple[int, int] = (0, 0)
     contrast: str = ""
     method: str = ""
@@ -160,9 +160,10 @@ def read_part(path: Path) -> Part:
             rest = json.loads(lines.readline(_MOST_BYTES))
         columns = rest["columns"]
         rows, cols = rest["shape"]
+        size = rest["pixel_size_nm"]
         return Part(
             header=head,
-            pixel_size_nm=float(rest["pixel_size_nm"]),
+            pixel_size_nm=None if size is None else float(size),
             shape=(int(rows), int(cols)),
             contrast=str(rest["contrast"]),
             method=str(rest["method"]),

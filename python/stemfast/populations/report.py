@@ -15,7 +15,7 @@ from stemfast.classification.hands import LEFT, RIGHT
 from stemfast.micrograph.table import CUT, UNDECIDED, UNLIKE
 from stemfast.populations.about import About, read_about
 from stemfast.populations.files import warnings_about
-from stemfast.populations.gather import MOST_LISTED, TABLE, Gathered, Sizes, gather
+from stemfast.populations.gather import MOST_LISTED, TABLE, FileLine, Gathered, Sizes, gather
 from stemfast.populations.page import Added, page
 from stemfast.populations.pictures import CHOICES
 from stemfast.populations.shares import (
@@ -171,7 +171,7 @@ def _content(
     good = [file for file in of.files if not file.failed]
     counted = sum(of.counted)
     shares = corrected(of.counted, about.card.confusion)
-    edges = _edges(of.all_sizes)
+    unit, edges = of.all_sizes.unit, _edges(of.all_sizes)
     settings = about.settings.to_json()
     settings["model"] = about.card.model
     content: Content = {
@@ -202,16 +202,17 @@ def _content(
                 "sure": of.named[k],
                 **share_of(shares, k),
                 "true_share": None if truth.shapes is None else truth.shapes.get(name, 0.0),
-                "sizes": _sizes(of.sizes[k], edges),
+                "sizes": _sizes(of.sizes[k], edges, unit),
             }
             for k, name in enumerate(of.class_names)
         ],
-        "all_sizes": _sizes(of.all_sizes, edges),
-        "histogram_edges_nm": edges,
+        "size_unit": unit,
+        "all_sizes": _sizes(of.all_sizes, edges, unit),
+        f"histogram_edges_{unit}": edges,
         "mean_number": mean_number(of.class_names, shares),
         "scales": [
             {"pixel_size_nm": size, "files": n}
-            for size, n in sorted(Counter(_rounded(f.pixel_size_nm) for f in good).items())
+            for size, n in sorted(Counter(_scales(good)).items())
         ],
         "contrasts": dict(sorted(Counter(f.contrast for f in good if f.contrast).items())),
         "notes": [],
@@ -221,7 +222,9 @@ def _content(
             {
                 "file": file.name,
                 "particles": file.particles,
-                "pixel_size_nm": _rounded(file.pixel_size_nm),
+                "pixel_size_nm": None
+                if file.pixel_size_nm is None
+                else _rounded(file.pixel_size_nm),
                 "contrast": file.contrast,
                 "method": file.method,
                 "notes": list(file.notes),
@@ -248,18 +251,19 @@ def _edges(sizes: Sizes) -> list[float]:
     return [float(edge) for edge in np.linspace(low, high, bins + 1)]
 
 
-def _sizes(sizes: Sizes, edges: list[float]) -> Content:
+def _sizes(sizes: Sizes, edges: list[float], unit: str) -> Content:
+    """Sizes of one class; none where only files without a scale hold it and others have one."""
     d, weights = np.array(sizes.diameters), np.array(sizes.weights)
-    if not len(d):
+    if not len(d) or sizes.unit != unit:
         return {"n": 0, "histogram": []}
     sd = float(d.std(ddof=1)) if len(d) > 1 else None
     return {
         "n": len(d),
-        "median_nm": float(np.median(d)),
-        "mean_nm": float(d.mean()),
-        "sd_nm": sd,
-        "mean_se_nm": None if sd is None else sd / float(np.sqrt(len(d))),
-        "edge_corrected_mean_nm": float(np.sum(weights * d) / np.sum(weights)),
+        f"median_{unit}": float(np.median(d)),
+        f"mean_{unit}": float(d.mean()),
+        f"sd_{unit}": sd,
+        f"mean_se_{unit}": None if sd is None else sd / float(np.sqrt(len(d))),
+        f"edge_corrected_mean_{unit}": float(np.sum(weights * d) / np.sum(weights)),
         "histogram": np.histogram(d, edges)[0].tolist(),
     }
 
@@ -275,13 +279,17 @@ def _pictures(of: Gathered) -> Content:
                 "shape": one.shape,
                 "probability": one.probability,
                 "novelty": one.novelty,
-                "diameter_nm": one.diameter_nm,
+                f"diameter_{one.unit}": one.diameter,
             }
             for (choice, _), group in sorted(of.pictures.items())
             if choice == name
             for one in group
         ]
     return told
+
+
+def _scales(files: Sequence[FileLine]) -> list[float]:
+    return [_rounded(one.pixel_size_nm) for one in files if one.pixel_size_nm is not None]
 
 
 def _rounded(value: float) -> float:
@@ -295,6 +303,15 @@ def _notes(about: About, of: Gathered, content: Content) -> list[str]:
         notes.append(f"{len(content['failed'])} of {len(of.files)} files failed: see the list")
     if not of.found:
         notes.append("no particle was found in any file: there are no shares")
+    read = content["files"]["read"]
+    bare = read - sum(one["files"] for one in content["scales"])
+    if bare and bare == read:
+        notes.append("no file has a scale: sizes are in px")
+    elif bare:
+        notes.append(
+            f"{bare} of {read} files have no scale: their particles are counted, but are not among "
+            "the sizes"
+        )
     scales = [one["pixel_size_nm"] for one in content["scales"]]
     if len(scales) > 1 and scales[-1] > _MIXED_SCALES * scales[0]:
         notes.append(

@@ -22,6 +22,7 @@ from stemfast.classification import (
 )
 from stemfast.dataset.plan import stemfast_version
 from stemfast.finding.find import check_choice
+from stemfast.micrograph.table import COLUMNS
 from stemfast.pretrained import shipped
 from stemfast.untrusted import json_object
 
@@ -116,6 +117,7 @@ class RunSettings:
     def digest(self) -> str:
         """Short name of these settings; that of others is another."""
         told = {k: v for k, v in self.to_json().items() if k != "model"}  # `network` says it all
+        told["columns"] = list(COLUMNS)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     def check_networks(self) -> None:

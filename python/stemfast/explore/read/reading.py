@@ -211,7 +211,7 @@ def named(reading: Reading, model: str, tell: Tell) -> Reading:
     Raises
     ------
     ValueError
-        If there is no scale, or no particle.
+        If there is no scale where the network needs one, or no particle.
     """
     from stemfast.classification import classify_found, load_model
 

@@ -6,10 +6,13 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from small_session import picture
 from stemfast import dataset, demo, micrograph, pretrained, training
 from stemfast.classification import DEFAULT_MODEL, NOT_SURE, classify
+from stemfast.demo.batch import report_real
 from stemfast.micrograph.families import FAMILIES
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "jeol_haadf_nanoparticles.dm4"
@@ -154,6 +157,18 @@ def test_a_set_of_another_seed_is_not_overwritten(done):
     folder, _ = done
     with pytest.raises(ValueError, match="seed: 3 → 4"):
         demo.run(folder, seed=4, settings=SMALL)
+
+
+def test_real_micrographs_get_a_report_of_their_own(tmp_path):
+    pillow = pytest.importorskip("PIL.Image", reason="needs Pillow, the extra [io]")
+    (tmp_path / "exported").mkdir()
+    pillow.fromarray(picture(0).astype(np.uint8)).save(tmp_path / "exported" / "a.jpg")
+    lines = []
+    told = report_real(tmp_path / "real", tmp_path / "exported", lines.append)
+    assert told["particles"]["found"] > 0
+    assert json.loads((tmp_path / "real" / "report.json").read_text())["size_unit"] == "px"
+    assert "REAL micrographs" in lines[0]
+    assert str(tmp_path / "real" / "report.html") in lines[-1]
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason=f"no real micrograph at {REAL}")

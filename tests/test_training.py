@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
+import shutil
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +19,7 @@ from stemfast import pretrained, training
 from stemfast.evaluation.metrics import balanced_interval, calibration_error, wilson_interval
 from stemfast.models import Classifier, ClassifierConfig, logits, probabilities
 from stemfast.pretrained import TrainedClassifier, store
-from stemfast.training import TrainingSettings
+from stemfast.training import TrainingSettings, checkpoint
 from stemfast.training.augment import apply_symmetry, random_symmetry
 from stemfast.training.step import make_step
 
@@ -291,3 +294,21 @@ def test_a_network_without_mistakes_is_not_sharpened_without_limit():
 def test_evaluations_without_meaning_are_refused(chances, labels, message):
     with pytest.raises(ValueError, match=message):
         training.evaluate(chances, labels, NAMES)
+
+
+class Stepped(NamedTuple):
+    step: np.ndarray
+    values: np.ndarray
+
+
+def test_a_full_disk_is_told_before_a_checkpoint_is_begun(tmp_path, monkeypatch):
+    pytest.importorskip("orbax.checkpoint", reason="needs Orbax, the extra [train]")
+    folder, state = tmp_path / "checkpoints", Stepped(np.array(3), np.ones(1000))
+    room = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=8000))
+    with pytest.raises(OSError, match=re.escape(f"No space left on device: '{folder}'")):
+        checkpoint.save(folder, state, 1.0)
+    assert list(folder.iterdir()) == []
+    monkeypatch.undo()
+    checkpoint.save(folder, state, 1.0)
+    assert checkpoint.latest(folder) == 3

@@ -6,7 +6,12 @@ when it is whole.
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -16,6 +21,7 @@ import numpy as np
 __all__ = ["Checkpoint", "latest", "restore", "save"]
 
 KEPT = 2
+_FULL = "RESOURCE_EXHAUSTED"  # what Orbax's storage calls a full disk
 
 
 class Stepped(Protocol):
@@ -75,24 +81,54 @@ def save(folder: Path, state: Stepped, seconds: float) -> None:
 
     Raises
     ------
-    OSError, ValueError
+    OSError
         If it cannot be written, as on a full disk; nothing of it is left.
     """
     step = int(state.step)
     if step in _steps(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
+    content = _content(state, seconds)
+    needed = sum(leaf.nbytes for leaf in content["leaves"])
+    if shutil.disk_usage(folder).free < needed:
+        # Orbax's threads print a traceback each of a disk that is full while they write.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     try:
-        with _alone() as writer:
-            writer.save((folder / str(step)).absolute(), _content(state, seconds))
+        with _silent(), _alone() as writer:
+            writer.save((folder / str(step)).absolute(), content)
     except (OSError, ValueError) as error:
         for unfinished in folder.glob(f"{step}.orbax-checkpoint-tmp*"):
             shutil.rmtree(unfinished, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, str(folder)) from error
-        raise
+        raise _refused(error, folder) from error
     for old in _steps(folder)[:-KEPT]:
         shutil.rmtree(folder / str(old))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the log of Orbax, whose threads print a traceback each of what is raised as well."""
+    log = logging.getLogger("absl")
+    before = log.disabled
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def _refused(error: OSError | ValueError, folder: Path) -> OSError:
+    """Error of a checkpoint that could not be written, in one line.
+
+    Examples
+    --------
+    >>> print(_refused(ValueError("RESOURCE_EXHAUSTED: Error writing"), Path("run")))
+    [Errno 28] No space left on device: 'run'
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return OSError(error.errno, error.strerror, str(folder))
+    if _FULL in str(error):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    return OSError(errno.EIO, str(error).splitlines()[0], str(folder))
 
 
 def restore(folder: Path, like: S) -> Checkpoint[S]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 import stemfast as sf
@@ -233,3 +234,14 @@ def test_the_outline_of_a_concave_particle_is_concave():
     one = describing.describe(image, 0.5, probe_fwhm_nm=0.3)
     assert one.n_vertices == 6
     assert one.convexity == pytest.approx(shape.sum() / (shape.sum() + 24 * 24 / 2), abs=0.02)
+
+
+@pytest.mark.parametrize("blur_px", [0.8, 1.6])
+def test_noise_that_is_not_white_has_no_edges(blur_px):
+    """Smoothed noise bends far more than its white part, which is small, would."""
+    cuboid, pose = sf.Cuboid(edges=(22, 20, 17)), Rotation.from_rotvec([0.5, 0.4, 0.3])
+    for seed in range(3):
+        image = sf.simulate(cuboid, pose, microscope(400), seed=seed)
+        one = describing.describe(gaussian_filter(np.float64(image), blur_px), SCAN.pixel_size_nm)
+        assert 1 <= len(one.interior_nm) <= 4  # two in truth, eight and more taken for some
+        assert len(one.creases_nm) <= 9  # six, and two dozen

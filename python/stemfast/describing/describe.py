@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.arguments import finite_number, positive_number
 from stemfast.describing.corners import interior_corners
-from stemfast.describing.creases import hessian, ridge, width_px
+from stemfast.describing.creases import Hessian, hessian, ridge, width_px
 from stemfast.describing.description import Description, column_names
 from stemfast.describing.wireframe import Segment, segments
 from stemfast.finding.outline.blur import FWHM_PER_SIGMA, find_blur
@@ -41,6 +41,9 @@ _RIDGE_NOISE = 4.0
 _RIDGE_SHARE = 0.12  # of the strongest
 _RIM_WIDTHS, _RIM_PX = 1.0, 1.0
 _SHORTEST_WIDTHS = 2.5
+# Times what white noise bends, below which the rest is put down to creases.
+_WHITE, _ROUNDS = 4.0, 3
+_MAD_TO_SIGMA = 1.4826
 _REACH_WIDTHS = 1.5
 _MERGE_WIDTHS = 1.6
 _FROM_OUTLINE_CORNER_WIDTHS = 2.5
@@ -276,11 +279,34 @@ def _described(
     )
 
 
+def _mad(values: Floats) -> float:
+    """Median absolute deviation."""
+    return float(np.median(np.abs(values - np.median(values))))
+
+
 def _inside(shape: tuple[int, ...], outline: Floats) -> NDArray[np.bool_]:
     from skimage.draw import polygon2mask
 
     mask: NDArray[np.bool_] = polygon2mask(shape, outline[:, ::-1])
     return mask
+
+
+def _bends(isolated: Isolated, depth: Floats, radius: float) -> Hessian:
+    """Second derivatives of a particle, at the width that its noise needs, and that noise.
+
+    Along a crease and between creases nothing bends, so what does is the noise, of any colour.
+    """
+    noise, limit = isolated.pixel_noise, _WHITE
+    for _ in range(_ROUNDS):
+        found = hessian(isolated.signal, width_px(isolated.bright, radius, noise), noise)
+        core = depth > _RIM_WIDTHS * found.width_px + _RIM_PX
+        if not core.any():
+            break
+        measured = _MAD_TO_SIGMA * _mad(found.weak[core])
+        if measured <= limit * found.noise or found.noise == 0.0:
+            break
+        noise, limit = noise * measured / found.noise, 1.0
+    return found
 
 
 def _wireframe(
@@ -289,10 +315,9 @@ def _wireframe(
     """Creases, and the interior corners [px] where they meet."""
     from scipy.ndimage import distance_transform_edt
 
-    noise = isolated.pixel_noise
-    width = width_px(isolated.bright, radius, noise)
-    found = hessian(isolated.signal, width, noise)
     depth = distance_transform_edt(inside)
+    found = _bends(isolated, depth, radius)
+    width = found.width_px
     core = depth > _RIM_WIDTHS * width + _RIM_PX
     if not core.any():
         return [], np.empty((0, 2))

@@ -51,6 +51,23 @@ def test_command_writes_a_row_per_particle_and_a_picture(file, tmp_path):
     assert table.with_suffix(".png").stat().st_size > 5000
 
 
+def test_without_a_scale_lengths_are_in_px(file, tmp_path):
+    result = run(file, "--out", tmp_path / "px.csv")
+    assert result.exit_code == 0, result.output
+    assert "2 particles without a scale" in result.output
+    assert "give it with --pixel-size-nm" in result.output
+    assert "nm²" not in result.output
+    assert run(file, "--pixel-size-nm", 0.35, "--out", tmp_path / "nm.csv").exit_code == 0
+    for bare, scaled in zip(
+        rows_of(tmp_path / "px.csv"), rows_of(tmp_path / "nm.csv"), strict=True
+    ):
+        assert [name.replace("_px", "_nm") for name in bare] == list(scaled)
+        assert float(bare["area_px2"]) == pytest.approx(float(scaled["area_nm2"]) / 0.35**2, 1e-4)
+    calibrated = run(file, "--electrons-px", 100, "--out", tmp_path / "no.csv")
+    assert calibrated.exit_code == 2
+    assert "no pixel size in the file" in calibrated.output
+
+
 def test_command_says_when_there_are_no_volumes(file, tmp_path):
     result = run(file, "--pixel-size-nm", 0.35, "--out", tmp_path / "t.csv")
     assert result.exit_code == 0, result.output

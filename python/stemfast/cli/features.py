@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stemfast.cli.errors import as_options
 from stemfast.cli.options import (
     AsJson,
     Contrast,
@@ -100,7 +101,7 @@ def features(
     )
     target = Path(f"{file.stem}-features.csv") if out is None else out
     answer.save(target)
-    words = [str(answer)]
+    words = [as_options(str(answer))]
     if calibration is None:
         words += ["no volumes: the image is not calibrated, give --electrons-px, --gain, --offset"]
     words += [f"table {target}, picture {target.with_suffix('.png')}"]

@@ -138,12 +138,16 @@ class Description:
         return np.empty(0) if self.is_round else np.sort(turns_deg(self.outline_nm))[::-1]
 
     def __str__(self) -> str:
+        return self.words("nm")
+
+    def words(self, unit: str) -> str:
+        """One line about it, its lengths said to be in a unit."""
         shape = "round" if self.is_round else f"{self.n_vertices} corners"
-        volume = "" if self.volume_nm3 is None else f", {self.volume_nm3:.0f} nm³"
+        volume = "" if self.volume_nm3 is None else f", {self.volume_nm3:.0f} {unit}³"
         doubt = f" ({'; '.join(self.flags)})" if self.flags else ""
         return (
             f"{shape}, {len(self.interior_nm)} within, {self.min_feret_nm:.1f} × "
-            f"{self.max_feret_nm:.1f} nm, {self.area_nm2:.0f} nm²{volume}{doubt}"
+            f"{self.max_feret_nm:.1f} {unit}, {self.area_nm2:.0f} {unit}²{volume}{doubt}"
         )
 
 

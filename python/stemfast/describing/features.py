@@ -16,6 +16,7 @@ from stemfast.describing.picture import draw_features
 from stemfast.describing.table import rows_of, write_table
 from stemfast.finding.find import check_choice, find_in
 from stemfast.finding.found import Found
+from stemfast.finding.outline.blur import FWHM_PER_SIGMA
 from stemfast.finding.source import source_of
 from stemfast.micrograph.calibrated_thickness import Calibration
 from stemfast.micrograph.files.feature_error import FeatureError
@@ -62,9 +63,14 @@ class Features(Sequence[One]):
         return self.found.notes
 
     @property
+    def unit(self) -> str:
+        """Unit of lengths: "nm", or "px" where the scale is not known."""
+        return "px" if self.found.pixel_size_nm is None else "nm"
+
+    @property
     def table(self) -> list[dict[str, Cell]]:
         """One row for each particle, numbered from 1; None where there is no value."""
-        return rows_of(self.described)
+        return rows_of(self.described, self.unit)
 
     def to_dataframe(self) -> Any:
         """The table as a pandas `DataFrame`, one row for each particle.
@@ -77,10 +83,13 @@ class Features(Sequence[One]):
         return tables.dataframe(self.table)
 
     def __str__(self) -> str:
-        size = self.found.source.micrograph().pixel_size_nm
+        size = self.found.pixel_size_nm
         lines = [f"note: {note}" for note in self.notes]
-        lines.append(f"{tables.counted(len(self), 'particle')} at {size:.4g} nm/px")
-        lines += [f"{number:4d}  {one}" for number, one in enumerate(self, start=1)]
+        scale = "without a scale" if size is None else f"at {size:.4g} nm/px"
+        lines.append(f"{tables.counted(len(self), 'particle')} {scale}")
+        for number, one in enumerate(self, start=1):
+            words = one.words(self.unit) if isinstance(one, Description) else str(one)
+            lines.append(f"{number:4d}  {words}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -101,10 +110,9 @@ class Features(Sequence[One]):
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        source = self.found.source
-        size = source.micrograph().pixel_size_nm
-        draw_features(source.image, size, self.described, target.with_suffix(".png"))
-        return write_table(target, self.described)
+        image, size = self.found.source.image, self.found.pixel_size_nm
+        draw_features(image, size, self.described, target.with_suffix(".png"))
+        return write_table(target, self.described, self.unit)
 
 
 def features(
@@ -125,9 +133,10 @@ def features(
     Parameters
     ----------
     image, pixel_size_nm, contrast, method, scale_bar_nm, probe_fwhm_nm, labels, index, dataset
-        As for :func:`stemfast.find`; the scale must be known.
+        As for :func:`stemfast.find`. Of an image without a scale a pixel is taken for 1 nm, and
+        the table's columns are called ``area_px2`` and the like.
     calibration : Calibration, optional
-        What pixel values mean; without it there are no volumes.
+        What pixel values mean; without it there are no volumes. Needs a scale.
 
     Returns
     -------
@@ -136,7 +145,8 @@ def features(
     Raises
     ------
     MicrographError
-        If there is no image, no scale or no particle.
+        If there is no image or no particle, or a calibration or the width of the probe is given
+        and no scale.
     ValueError, TypeError
         If an argument is not what it should be.
 
@@ -153,10 +163,14 @@ def features(
     source = source_of(
         image, pixel_size_nm, scale_bar_nm=scale_bar_nm, index=index, dataset=dataset
     )
-    source.micrograph()  # there must be a scale
+    if calibration is not None or probe_fwhm_nm is not None:
+        source.micrograph()  # there must be a scale
     found = find_in(source, contrast, method, probe_fwhm_nm=probe_fwhm_nm, labels=labels).needed()
-    bright, particles = found.bright(from_seeds=True)
+    bright, particles = found.bright(from_seeds=True, unscaled=True)
     described = describe_found(
-        bright, particles, calibration=calibration, probe_fwhm_nm=found.probe_fwhm_nm
+        bright,
+        particles,
+        calibration=calibration,
+        probe_fwhm_nm=found.blur_px * FWHM_PER_SIGMA * bright.pixel_size_nm,
     )
     return Features(found, tuple(described), calibration is not None)

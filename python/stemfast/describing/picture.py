@@ -27,7 +27,7 @@ _DPI = 160
 
 def draw_features(
     image: ArrayLike,
-    pixel_size_nm: float,
+    pixel_size_nm: float | None,
     described: Sequence[Description | FeatureError],
     path: str | Path,
 ) -> Path:
@@ -39,8 +39,8 @@ def draw_features(
     Parameters
     ----------
     image : array_like, shape (rows, columns)
-    pixel_size_nm : float
-        Pixel size [nm].
+    pixel_size_nm : float or None
+        Pixel size [nm]; None where it is not known.
     described : sequence of Description or FeatureError
         Errors are left out.
     path : str or Path

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float) -> None:
+def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float | None) -> None:
     """Draw a scale bar of a round length, about a quarter of the image wide, at the lower left.
 
     Parameters
@@ -18,8 +18,8 @@ def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float) -> None:
         Axes that show the image in pixel coordinates.
     shape : (int, int)
         Shape of the image [px].
-    pixel_size_nm : float
-        Pixel size [nm].
+    pixel_size_nm : float or None
+        Pixel size [nm]; None where it is not known, for a bar in px.
 
     Examples
     --------
@@ -34,8 +34,9 @@ def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float) -> None:
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
-    length_nm = round_length(0.28 * shape[1] * pixel_size_nm)
-    length, margin = length_nm / pixel_size_nm, 0.05 * shape[1]
+    size, unit = (1.0, "px") if pixel_size_nm is None else (pixel_size_nm, "nm")
+    told = round_length(0.28 * shape[1] * size)
+    length, margin = told / size, 0.05 * shape[1]
     thickness = 0.025 * shape[0]
     left, bottom = margin - 0.5, shape[0] - 0.5 - margin
     axes.add_patch(
@@ -51,7 +52,7 @@ def scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_nm: float) -> None:
     axes.text(
         left + length / 2,
         bottom - thickness - 0.02 * shape[0],
-        f"{length_nm:g} nm",
+        f"{told:g} {unit}",
         color="white",
         fontsize=6.5,
         ha="center",

@@ -158,6 +158,7 @@ def test_families_hold_those_whose_members_are_members_of_theirs():
         "truncated octahedron": {"cuboctahedron", "octahedron"},
         "truncated tetrahedron": {"tetrahedron", "octahedron"},
         "truncated decahedron": {"decahedron"},
+        "triangular plate": {"hexagonal prism"},
         "rod": {"sphere"},
         "ellipsoid": {"sphere"},
     }

@@ -124,7 +124,8 @@ def _icosahedron() -> Family:
 
 
 def _hexagonal_prism() -> Family:
-    forms = {"side": (0, 1, 0), "top": (0, 0, 1)}
+    # Its sides are those of a triangular plate whose corners are cut as far as they go.
+    forms = {"side": (1, 0, 0), "top": (0, 0, 1)}
     return Family("hexagonal prism", forms, "D6h", parameters=("inradius", "half height"))
 
 

@@ -238,6 +238,16 @@ def test_one_particle_has_no_range():
     assert any("one particle" in note for note in found.notes)
 
 
+def test_particles_that_the_border_cuts_are_drawn_as_far_as_they_are_seen(tmp_path):
+    rows, cols = np.indices((96, 96))
+    shown = 20.0 + 60.0 * (np.hypot(rows - 48, cols) < 30)
+    image = np.random.default_rng(1).poisson(shown).astype(float)
+    seen = match(image, method="classical")
+    assert not seen.conditions.diameter_median.known
+    seen.save(tmp_path)
+    assert (tmp_path / "match.png").stat().st_size > 5000
+
+
 def test_nothing_to_match_is_an_error():
     film = np.random.default_rng(9).normal(100.0, 3.0, (128, 128))
     with pytest.raises(NothingFoundError, match="no particle found"):

@@ -38,10 +38,10 @@ def draw_match(
         What can be simulated: with a gain, a signal and a background.
     found : Found
         Particles of the micrograph.
-    assumed : bool
-        Whether electrons of these were assumed.
     path : str or Path
         Its suffix chooses the format. Its folder must exist.
+    assumed : bool
+        Whether electrons of the conditions were assumed.
 
     Returns
     -------

@@ -49,7 +49,8 @@ def simulated_crops(
     ndarray of float32, shape (n, side, side)
         Grey levels above the black level, or minus the electrons of the negative.
     """
-    typical = conditions.diameter_median.number
+    # Where the border cuts every particle, what is seen of them has to do.
+    typical = conditions.diameter_median.value or float(np.median(diameters))
     in_nm = 1.0 if conditions.pixel_size.known else _UNSCALED_NM / typical
     pixel = conditions.pixel_size.value or in_nm
     gain = conditions.gain.number

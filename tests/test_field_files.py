@@ -372,7 +372,7 @@ def test_messages_on_the_command_line_name_options(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.stack([RAMP, RAMP + 1]))
     for words, said in (
         ([], "say which with --index 0 ... 1"),
-        (["--index", "0"], "give it with --pixel-size-nm"),
+        (["--index", "0", "--electrons-px", "100"], "give it with --pixel-size-nm"),
         (["--index", "5"], "--index: got 5"),
     ):
         result = CliRunner().invoke(app, ["features", str(tmp_path / "a.npy"), *words])

@@ -50,7 +50,9 @@ def test_one_image_tells_the_hand_where_the_spin_is_known(found):
     assert answer.explained
     assert answer.count == 3
     assert answer.handedness == "right-handed"
-    assert answer.hand_probability > 0.99
+    assert (
+        answer.hand_probability > 0.9
+    )  # sets with another corner, of the other hand, have the rest
     assert np.abs((answer.edges_nm - (16, 13, 10)) / answer.edges_sd_nm).max() < 3
     own, symmetry = (
         sum(1 << corner for corner in CHIRAL),

@@ -1,4 +1,4 @@
-"""How often sets of classes hold the right one, on test images and beyond the learnt conditions.
+"""Coverage of prediction sets, on test images and beyond the learnt conditions.
 
     python examples/prediction_sets.py NAME [IMAGES [CASE_IMAGES]]
 

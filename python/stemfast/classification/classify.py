@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,33 +220,18 @@ def classify_in(
     """
     from stemfast.finding.find import find_in
 
-    network = _without_scale(opened, load, corners=corners)
+    load = functools.cache(load)
+    if opened.pixel_size_nm is None and _needs_scale(load(), corners=corners):
+        opened.micrograph()  # says what is missing, before the search
     answer = find_in(opened, contrast, method, labels=labels)
     return classify_found(
-        answer,
-        load if network is None else lambda: network,
-        min_probability=min_probability,
-        max_novelty=max_novelty,
-        corners=corners,
+        answer, load, min_probability=min_probability, max_novelty=max_novelty, corners=corners
     )
 
 
-def _without_scale(
-    opened: Source, load: Callable[[], TrainedClassifier], *, corners: bool
-) -> TrainedClassifier | None:
-    """The network that reads an image without a scale; None where there is a scale.
-
-    Raises
-    ------
-    NoScaleError
-        If one is needed: by a network of one pixel size, or to count corners.
-    """
-    if opened.pixel_size_nm is not None:
-        return None
-    network = load()
-    if corners or not network.reads_portraits:
-        opened.micrograph()
-    return network
+def _needs_scale(network: TrainedClassifier, *, corners: bool) -> bool:
+    """True unless the network frames particles at their own scale, and no corners are counted."""
+    return corners or not network.reads_portraits
 
 
 def classify_found(
@@ -277,9 +263,9 @@ def classify_found(
     """
     from stemfast import micrograph
 
-    ready = _without_scale(answer.source, load, corners=corners)
-    image, found = answer.needed().bright(unscaled=True)
-    network = load() if ready is None else ready
+    answer.needed()
+    network = load()
+    image, found = answer.bright(unscaled=not _needs_scale(network, corners=corners))
     if corners:
         check_cuboids(network.class_names)
     views, notes = shown(image, found, network)

@@ -43,7 +43,6 @@ _RIM_WIDTHS, _RIM_PX = 1.0, 1.0
 _SHORTEST_WIDTHS = 2.5
 # Times what white noise bends, below which the rest is put down to creases.
 _WHITE, _ROUNDS = 4.0, 3
-_MAD_TO_SIGMA = 1.4826
 _REACH_WIDTHS = 1.5
 _MERGE_WIDTHS = 1.6
 _FROM_OUTLINE_CORNER_WIDTHS = 2.5
@@ -279,11 +278,6 @@ def _described(
     )
 
 
-def _mad(values: Floats) -> float:
-    """Median absolute deviation."""
-    return float(np.median(np.abs(values - np.median(values))))
-
-
 def _inside(shape: tuple[int, ...], outline: Floats) -> NDArray[np.bool_]:
     from skimage.draw import polygon2mask
 
@@ -296,13 +290,15 @@ def _bends(isolated: Isolated, depth: Floats, radius: float) -> Hessian:
 
     Along a crease and between creases nothing bends, so what does is the noise, of any colour.
     """
+    from scipy.stats import median_abs_deviation
+
     noise, limit = isolated.pixel_noise, _WHITE
     for _ in range(_ROUNDS):
         found = hessian(isolated.signal, width_px(isolated.bright, radius, noise), noise)
         core = depth > _RIM_WIDTHS * found.width_px + _RIM_PX
         if not core.any():
             break
-        measured = _MAD_TO_SIGMA * _mad(found.weak[core])
+        measured = float(median_abs_deviation(found.weak[core], scale="normal"))
         if measured <= limit * found.noise or found.noise == 0.0:
             break
         noise, limit = noise * measured / found.noise, 1.0

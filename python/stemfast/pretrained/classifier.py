@@ -234,7 +234,8 @@ class TrainedClassifier:
         else:
             features, logits = features_and_logits(self.model, images)
             chances = softmax(logits, self.temperature)
-            novelty = self.novelty_model.novelty(features, images)
+            novelty, beyond = self.novelty_model.explained(features, images)
+            notes = (*notes, *beyond)
         return Prediction(
             chances, chances.argmax(axis=1), self.class_names, novelty, outside, notes
         )

@@ -1,16 +1,18 @@
 """Novelty model: distance of an image from the images that a network learnt from.
 
-Two descriptions of validation images are kept, each as a class-conditional Gaussian
-(:mod:`stemfast.pretrained.class_gaussians`):
+Three things are looked at. Two are descriptions of validation images, each kept as a
+class-conditional Gaussian (:mod:`stemfast.pretrained.class_gaussians`):
 
 - the features of the network's last layer, which change with what is in the image;
 - the image's texture: its power in rings of spatial frequency and the quantiles of its grey
   values, which change with noise, blur, film and framing. A network learns not to see these, so
   they have to be looked at beside it.
 
-An image's novelty is its squared distance to the nearest mean, divided by the distance that one
-validation image in two hundred exceeds; the larger of the two counts. How far that helps, and
-where it does not, is measured in docs/off_distribution.md.
+The squared distance to the nearest mean is divided by the distance that one validation image in
+two hundred exceeds. The third is how the image was taken: its probe, row jitter and dose, each over
+the largest (of the dose, least) that training reached (:mod:`stemfast.pretrained.imaging_limits`).
+An image's novelty is the largest of all. How far that helps, and where it does not, is measured in
+docs/off_distribution.md.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.predict import batches, check_images, compiled
 from stemfast.pretrained.class_gaussians import ClassGaussians
+from stemfast.pretrained.imaging_limits import ImagingLimits
 
 if TYPE_CHECKING:
     from stemfast.models import Classifier
@@ -37,12 +40,13 @@ __all__ = ["NoveltyModel", "features_and_logits", "texture"]
 RINGS = 10
 GREY_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _CHUNK = 16  # images
+_PARTS = ("content", "texture", "imaging")
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NoveltyModel:
-    """Gaussians of the features and the texture of the images that a network learnt from.
+    """Features, texture and imaging conditions of the images that a network learnt from.
 
     Attributes
     ----------
@@ -50,26 +54,46 @@ class NoveltyModel:
         Of the features of its last layer.
     texture : ClassGaussians
         Of :func:`texture`.
+    imaging : ImagingLimits, optional
+        Of probe, row jitter and dose. A network of portraits has none, as each portrait has a scale
+        of its own.
     """
 
     content: ClassGaussians
     texture: ClassGaussians
+    imaging: ImagingLimits | None = None
 
     def __repr__(self) -> str:
-        """Sizes of its Gaussians."""
-        return f"NoveltyModel(content={self.content!r}, texture={self.texture!r})"
+        """Sizes of its Gaussians, and its limits."""
+        parts = f"content={self.content!r}, texture={self.texture!r}, imaging={self.imaging!r}"
+        return f"NoveltyModel({parts})"
 
     def novelty(self, features: ArrayLike, images: ArrayLike) -> Floats:
         """Novelty (N,) of images (N, H, W) with features (N, F); above 1 is off distribution."""
-        seen = self.content.distance(features)
-        return np.maximum(seen, self.texture.distance(texture(images)))
+        return self.explained(features, images)[0]
+
+    def explained(self, features: ArrayLike, images: ArrayLike) -> tuple[Floats, tuple[str, ...]]:
+        """Novelty (N,), and sentences on imaging conditions that are beyond the learnt ones.
+
+        Parameters
+        ----------
+        features : (N, F) array_like
+            Of the network's last layer.
+        images : (N, H, W) array_like
+        """
+        seen = np.maximum(self.content.distance(features), self.texture.distance(texture(images)))
+        if self.imaging is None:
+            return seen, ()
+        beyond = self.imaging.beyond(images)
+        return np.maximum(seen, beyond.max(axis=1)), self.imaging.told(beyond)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays for the disk, by name."""
-        parts = {"content": self.content, "texture": self.texture}
+        parts = {name: getattr(self, name) for name in _PARTS}
         return {
             f"{part}.{name}": array
             for part, known in parts.items()
+            if known is not None
             for name, array in known.arrays().items()
         }
 
@@ -82,13 +106,18 @@ class NoveltyModel:
         ValueError
             If arrays are missing or do not fit together.
         """
-        parts: dict[str, dict[str, NDArray[Any]]] = {"content": {}, "texture": {}}
+        parts: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in _PARTS}
         for name, array in arrays.items():
             part, _, own = name.partition(".")
             if part not in parts:
-                raise ValueError(f"an array is {name!r}, expected content.… or texture.…")
+                raise ValueError(f"an array is {name!r}, expected {'.…, '.join(_PARTS)}.…")
             parts[part][own] = array
-        return cls(**{part: ClassGaussians.of_arrays(own) for part, own in parts.items()})
+        content, textures, imaging = parts.values()
+        return cls(
+            ClassGaussians.of_arrays(content),
+            ClassGaussians.of_arrays(textures),
+            ImagingLimits.of_arrays(imaging) if imaging else None,
+        )
 
 
 def texture(images: ArrayLike) -> Floats:

@@ -10,18 +10,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.dataset import splits
 from stemfast.models.predict import softmax
-from stemfast.pretrained import classifier
+from stemfast.pretrained import classifier, imaging_limits
 from stemfast.pretrained.class_gaussians import fit
+from stemfast.pretrained.imaging_limits import ImagingLimits
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits, texture
 from stemfast.pretrained.prediction_sets import FEWEST, SetThresholds, calibrate
+from stemfast.pretrained.sharpness import SMALLEST_PX, sharpness
 
-__all__ = ["add_sets_to", "add_to", "measure", "novelty_of", "store_sets"]
+__all__ = [
+    "add_sets_to",
+    "add_to",
+    "imaging_limits_of",
+    "measure",
+    "novelty_of",
+    "store_sets",
+    "widened",
+]
 
 if TYPE_CHECKING:
     from stemfast.models import Classifier
     from stemfast.pretrained import TrainedClassifier
     from stemfast.recipes import Recipe
+
+
+Floats = NDArray[np.float64]
+
+#: Widest probe of the regression in widest learnt ones; with jitter, and without.
+_PROBE, _PROBE_WITH_JITTER = 3.0, 1.5
+_SHARPEST = 0.8  # of the sharpest learnt
+_DOSE = 6.0  # the lowest dose lies so many times below the learnt ones
+_FILM = 2.0  # of the thickest
+_READ_NOISE_E = 3.0
+_JITTER_PX = 2.0
+_BATCH = 512
 
 
 def measure(
@@ -51,7 +74,8 @@ def measure(
     with stream(
         recipe, seed=seed, batch_size=512, stop=images, split="validation", n_threads=n_threads
     ) as batches:
-        return novelty_of(model, ((batch.images, batch.labels) for batch in batches))
+        known = novelty_of(model, ((batch.images, batch.labels) for batch in batches))
+    return replace(known, imaging=imaging_limits_of(recipe, seed, images, n_threads))
 
 
 def novelty_of(
@@ -74,6 +98,83 @@ def novelty_of(
     # Textures overlap so much that classes would only split them into smaller heaps.
     one = np.zeros(len(truth), np.int64)
     return NoveltyModel(fit(np.concatenate(features), truth), fit(np.concatenate(textures), one))
+
+
+def widened(recipe: Recipe) -> tuple[Recipe, Recipe]:
+    """The recipe with wider probes and lower doses, once still and once with shifted rows."""
+    own = recipe.imaging
+    sharp, blunt = own.probe_fwhm_nm
+    most = 0.49 * recipe.field_nm
+    shifted = max(own.row_jitter_pm[1], 1e3 * _JITTER_PX * recipe.pixel_size_nm)
+    common: dict[str, tuple[float, float]] = {
+        "signal_e_px": (own.signal_e_px[0] / _DOSE, own.signal_e_px[1]),
+        "film_nm": (own.film_nm[0], _FILM * own.film_nm[1]),
+        "read_noise_e": (own.read_noise_e[0], max(own.read_noise_e[1], _READ_NOISE_E)),
+    }
+
+    def wide(reach: float, jitter: tuple[float, float]) -> Recipe:
+        probe = (_SHARPEST * sharp, max(min(reach * blunt, most), blunt))
+        return recipe.replace(imaging={**common, "probe_fwhm_nm": probe, "row_jitter_pm": jitter})
+
+    return wide(_PROBE, own.row_jitter_pm), wide(_PROBE_WITH_JITTER, (0.0, shifted))
+
+
+def imaging_limits_of(
+    recipe: Recipe, seed: int, images: int, n_threads: int = 0
+) -> ImagingLimits | None:
+    """Limits of a recipe's imaging conditions, from validation images.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What a network learnt from.
+    seed : int
+        Seed of its training.
+    images : int
+        Validation images like the learnt ones; as many of wider ranges follow these.
+    n_threads : int
+        Threads of the simulation, 0 for all cores.
+
+    Returns
+    -------
+    ImagingLimits or None
+        None if the images are too few, or too small.
+    """
+    if recipe.image_px < SMALLEST_PX:
+        return None
+    first, half = splits.first_index("validation"), images // 2
+    still, shifted = widened(recipe)
+    known = _read(recipe, seed, first, images, n_threads)
+    wide = [
+        _read(other, seed, first + images + k * half, half, n_threads)
+        for k, other in enumerate((still, shifted))
+        if half
+    ]
+    seen, truth = (np.concatenate(parts) for parts in zip(*wide, strict=True))
+    return imaging_limits.fit(*known, seen, truth)
+
+
+def _read(
+    recipe: Recipe, seed: int, first: int, images: int, n_threads: int
+) -> tuple[Floats, Floats]:
+    """Sharpness of images, and the probe [px], row jitter [px] and electrons that they have."""
+    seen, truth = [], []
+    for start in range(first, first + images, _BATCH):
+        scenes = recipe.sample(seed, start, min(start + _BATCH, first + images))
+        seen.append(sharpness(scenes.simulate(n_threads)))
+        truth.append(_truth(scenes.columns, recipe.pixel_size_nm))
+    return np.concatenate(seen), np.concatenate(truth)
+
+
+def _truth(columns: dict[str, NDArray[Any]], pixel_size_nm: float) -> Floats:
+    return np.stack(
+        [
+            columns["probe_fwhm_nm"] / pixel_size_nm,
+            1e-3 * columns["row_jitter_pm"] / pixel_size_nm,
+            columns["signal_e_px"],
+        ],
+        axis=1,
+    )
 
 
 def add_to(folder: str | Path, *, n_threads: int = 0) -> NoveltyModel:

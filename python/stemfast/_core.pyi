@@ -113,6 +113,29 @@ def project_volume(
     side: int,
     n_threads: int,
 ) -> None: ...
+def chords(
+    crossings: NDArray[np.float64],
+    leaves: NDArray[np.uint8],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    slopes: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]: ...
+def blur_bands(
+    image: NDArray[np.float64],
+    rows: tuple[NDArray[np.int64], NDArray[np.float64]],
+    columns: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> NDArray[np.float64]: ...
+def weighted_jacobian(
+    *,
+    slopes: NDArray[np.float64],
+    by_thickness: NDArray[np.float64],
+    waves: NDArray[np.float64],
+    by_film: NDArray[np.float64],
+    electrons: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    rows: tuple[NDArray[np.int64], NDArray[np.float64]],
+    columns: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> NDArray[np.float64]: ...
 def scattered_fraction(
     depth: NDArray[np.float32], curve: NDArray[np.void]
 ) -> NDArray[np.float32]: ...

@@ -26,6 +26,35 @@ struct VolumeProjection {
   std::int64_t rows, columns;  // of the images, cut from the middle of the working field
 };
 
+// Convex bodies as half-spaces, one for each group of pixels. The beam at (x, y) meets a plane at
+// z = c₀ + c₁x + c₂y, where it leaves the half-space or enters it.
+struct HalfSpaces {
+  const double* crossings;     // (groups, faces, 3): c
+  const std::uint8_t* leaves;  // (groups, faces)
+  const double* slopes;        // (groups, faces, 3, parameters): derivatives of c
+  std::int64_t groups, faces, parameters;
+};
+
+// A matrix with few entries beside the diagonal: line i is weight[i, k] at columns first[i] + k.
+struct Bands {
+  const std::int64_t* first;  // (n,)
+  const double* weight;       // (n, taps)
+  std::int64_t n, taps;
+};
+
+// The jacobian of expected electrons, every pixel's row times a weight: by the parameters of a thickness,
+// blurred by the probe; by the waves of a film; by the logarithm of the dose.
+struct WeightedJacobian {
+  const double* slopes;        // (rows, columns, parameters): of the thickness
+  const double* by_thickness;  // (rows, columns): derivative of the electrons before the blur
+  const double* waves;         // (rows, columns, n_waves)
+  const double* by_film;       // (rows, columns)
+  const double* electrons;     // (rows, columns)
+  const double* weight;        // (rows, columns)
+  Bands along_y, along_x;
+  std::int64_t rows, columns, parameters, n_waves;
+};
+
 struct Kernels {
   const char* name;
 
@@ -47,6 +76,14 @@ struct Kernels {
 
   // float32 (images, rows, columns) [volume's unit · nm]
   void (*project_volume)(const VolumeProjection&, float* out, const Execution&);
+
+  // Thickness (groups, pixels) at (x, y), and unless null its derivatives (groups, pixels, parameters).
+  void (*chords)(const HalfSpaces&, const double* x, const double* y, std::int64_t pixels, double* t,
+                 double* jacobian);
+  // rows · image · columnsᵀ
+  void (*blur_bands)(const double* image, const Bands& rows, const Bands& columns, double* out);
+  // double (rows, columns, parameters + n_waves + 1)
+  void (*weighted_jacobian)(const WeightedJacobian&, double* out);
 
   // Single stages, for tests and benchmarks.
   void (*scattered_fraction)(const ScatteringCurve&, float* depth, std::int64_t n);

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.fit.cuboid.shape import CORNERS
+from stemfast.fit.image.blur import blur_matrix
 from stemfast.fit.image.charge import RIGHT
 from stemfast.fit.image.film import FilmWaves
-from stemfast.fit.image.likelihood import Observation, blur_matrix
+from stemfast.fit.image.likelihood import Observation
 from stemfast.microscope import Microscope
 from stemfast.scattering import exponent
 from stemfast.simulation.batch import cuboid_thickness

@@ -106,7 +106,7 @@ class Maximisation:
         parameters = self.parameters
         value = parameters.log_prior(state)
         shared = -parameters.precision * parameters.shared_offset(state)
-        shared_information = np.diag(parameters.precision + parameters.floor)
+        shared_information = parameters.shared_prior
         found = Slopes(value, shared, shared_information, [], [], [], [])
         for view, seen in enumerate(self.observations):
             expected = self._expected(view, state, derivatives=True)
@@ -116,13 +116,15 @@ class Maximisation:
             shared = shared + to_shared.T @ gradient
             half = information @ to_shared
             shared_information = shared_information + to_shared.T @ half
-            precision, floor = parameters.own_precision[view], parameters.own_floor[view]
-            found.own.append(to_own.T @ gradient - precision * parameters.own_offset(view, state))
+            pull = parameters.own_precision[view] * parameters.own_offset(view, state)
+            found.own.append(to_own.T @ gradient - pull)
             found.own_information.append(
-                to_own.T @ information @ to_own + np.diag(precision + floor)
+                to_own.T @ information @ to_own + parameters.own_prior[view]
             )
             found.mixed.append(half.T @ to_own)
             found.electrons.append(expected.electrons)
+        if not parameters.prior.equal_edges:
+            return replace(found, value=value, shared=shared, shared_information=shared_information)
         basis = parameters.basis
         return replace(
             found,
@@ -138,16 +140,15 @@ class Maximisation:
         """Change of shared and own parameters, and what it should win."""
         parameters = self.parameters
         free = np.flatnonzero(~parameters.resting(state, slopes.shared))
-        inner = slopes.shared_information[np.ix_(free, free)]
-        reduced = inner + damping * np.diag(inner.diagonal())
+        reduced = _damped(slopes.shared_information[free[:, None], free], damping)
         right = slopes.shared[free]
         back: list[tuple[Float, Float]] = []
         for view in range(len(self.observations)):
             mine = parameters.own_free[view]
-            own = slopes.own_information[view][np.ix_(mine, mine)]
-            own = own + damping * np.diag(own.diagonal())
-            mixed = slopes.mixed[view][np.ix_(free, mine)]
-            solved = np.linalg.solve(own, np.c_[mixed.T, slopes.own[view][mine]])
+            own = _damped(slopes.own_information[view][mine[:, None], mine], damping)
+            mixed = slopes.mixed[view][free[:, None], mine]
+            both = np.concatenate([mixed.T, slopes.own[view][mine, None]], axis=1)
+            solved = np.linalg.solve(own, both)
             back.append((np.asarray(solved[:, :-1]), np.asarray(solved[:, -1])))
             reduced = reduced - mixed @ solved[:, :-1]
             right = right - mixed @ solved[:, -1]
@@ -259,3 +260,10 @@ class Maximisation:
         covariance = total @ shared @ total.T + alone @ inverse @ alone.T
         n = SHAPE_PARAMETERS + len(parameters.corners)
         return np.asarray(covariance[:n, :n])
+
+
+def _damped(information: Float, damping: float) -> Float:
+    """The same array, its diagonal larger by a share."""
+    diagonal = information.reshape(-1)[:: len(information) + 1]
+    diagonal += damping * diagonal
+    return information

@@ -9,6 +9,8 @@ from stemfast import _core
 from stemfast.fit.cuboid.shape import CutCuboid
 from stemfast.fit.cuboid.thickness import crossings, faces
 from stemfast.fit.image.blur import bands, blur_matrix
+from stemfast.fit.image.charge import RIGHT, MeanReading
+from stemfast.scattering import exponent, slope
 
 SHAPE = CutCuboid(
     np.array([14.0, 12.0, 10.0]),
@@ -76,24 +78,105 @@ def test_the_jacobian_is_blurred_and_weighted(parameters, n_waves):
     slopes = rng.normal(size=(*shape, parameters))
     slopes[:4] = slopes[-3:] = 0.0  # rows beside the particle
     waves = rng.normal(size=(*shape, n_waves))
-    by_thickness, by_film, electrons, weight = rng.uniform(size=(4, *shape))
+    by_depth, electrons, weight = rng.uniform(size=(3, *shape))
     rows, columns = blur_matrix(19, 1.2), blur_matrix(21, 0.8)
     jacobian = _core.weighted_jacobian(
-        slopes=slopes,
-        by_thickness=by_thickness,
+        slopes,
+        by_depth,
+        electrons,
+        weight,
         waves=waves,
-        by_film=by_film,
-        electrons=electrons,
-        weight=weight,
+        path=30.0,
+        film_path=80.0,
         rows=bands(rows),
         columns=bands(columns),
     )
-    scaled = slopes * by_thickness[..., None]
+    scaled = slopes * by_depth[..., None] / 30.0
     by_shape = np.einsum("rk,kcp,dc->rdp", rows, scaled, columns)
-    explicit = np.concatenate([by_shape, waves * by_film[..., None], electrons[..., None]], axis=2)
+    by_film = waves * by_depth[..., None] / 80.0
+    explicit = np.concatenate([by_shape, by_film, electrons[..., None]], axis=2)
     np.testing.assert_allclose(
         jacobian, (explicit * weight[..., None]).reshape(19 * 21, -1), rtol=1e-12, atol=1e-13
     )
+
+
+CURVE = (0.1, -0.03, 0.002, 1.5, 0.4)
+
+
+@pytest.mark.parametrize("n_waves", [0, 5])
+def test_electrons_are_those_of_the_curve_through_the_film_and_the_probe(n_waves):
+    rng = np.random.default_rng(6)
+    t, film = rng.uniform(0, 80, (13, 150)), rng.uniform(3, 5, (13, 150))
+    waves, amplitude = rng.normal(size=(13, 150, n_waves)), rng.normal(size=n_waves)
+    rows, columns = blur_matrix(13, 0.9), blur_matrix(150, 1.1)
+    optics = {
+        "film": film,
+        "waves": waves,
+        "path": 30.0,
+        "film_path": 80.0,
+        "curve": CURVE,
+        "rows": bands(rows),
+        "columns": bands(columns),
+    }
+    electrons, by_depth = _core.expected_electrons(t, amplitude, 120.0, derivative=True, **optics)
+    depth = t / 30.0 + (film + waves @ amplitude) / 80.0
+    left = 120.0 * np.exp(-exponent(depth, CURVE))
+    np.testing.assert_allclose(electrons, rows @ (120.0 - left) @ columns.T, rtol=1e-12)
+    np.testing.assert_allclose(by_depth, left * slope(depth, CURVE), rtol=1e-12)
+    again, none = _core.expected_electrons(t, amplitude, 120.0, derivative=False, **optics)
+    assert none is None
+    np.testing.assert_array_equal(electrons, again)
+
+
+@pytest.mark.parametrize("readings", [True, False])
+def test_likelihood_and_error_bars_are_those_of_the_mean_reading(readings):
+    rng = np.random.default_rng(7)
+    electrons = rng.uniform(-0.1, 400, (9, 50)) * (rng.uniform(size=(9, 50)) > 0.1)
+    weight = (rng.uniform(size=(9, 50)) > 0.2).astype(float)
+    reading = MeanReading(np.linspace(0, 300, 200), np.append(rng.normal(size=199), 0.0))
+    if not readings:
+        reading = RIGHT
+    image = {
+        "counts": rng.uniform(0, 300, (9, 50)),
+        "weight": weight,
+        "came": reading.came,
+        "off": reading.off,
+        "excess": 1.3,
+        "noise": 0.7,
+        "least": 1e-6,
+    }
+    counts = image["counts"]
+    mean = np.maximum((reading.mean(electrons) + 0.7 / 1.3) / 1.3, 1e-6)
+    logs = (weight * (counts * np.log(mean) - mean)).sum()
+    assert _core.log_likelihood(electrons, **image) == pytest.approx(logs, rel=1e-12)
+    residual, scale = _core.error_bars(electrons, **image)
+    precision = np.sqrt(weight / mean)
+    np.testing.assert_allclose(residual, (precision * (counts - mean)).ravel(), rtol=1e-10)
+    expected = precision * reading.slope(electrons) / 1.3
+    np.testing.assert_allclose(scale, np.broadcast_to(expected, scale.shape), rtol=1e-12)
+
+
+def test_misfits_compare_many_bodies_with_one_image():
+    rng = np.random.default_rng(8)
+    x, y = (values[0] for values in points(rng, 333))
+    film, scale, seen = rng.uniform(size=(3, 333))
+    z, leaves = crossings(*faces(SHAPE))
+    bodies = np.stack([z, 1.2 * z])
+    found = _core.misfits(
+        bodies,
+        np.stack([leaves] * 2).view(np.uint8),
+        x=x,
+        y=y,
+        film=film,
+        scale=scale,
+        seen=seen,
+        path=30.0,
+        curve=CURVE,
+    )
+    for body, misfit in zip(bodies, found, strict=True):
+        t, _ = _core.chords(body[None], leaves[None].view(np.uint8), x[None], y[None])
+        left = np.exp(-exponent(t[0] / 30.0 + film, CURVE))
+        assert misfit == pytest.approx(((scale * left - seen) ** 2).sum(), rel=1e-12)
 
 
 def test_the_boundary_refuses_what_would_be_read_past():

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "stemfast/fit.hpp"
 #include "stemfast/parallel.hpp"
 #include "stemfast/scene.hpp"
 
@@ -24,35 +25,6 @@ struct VolumeProjection {
   std::int64_t images;
   std::int64_t side;           // of the square working field, which holds the volume in every pose
   std::int64_t rows, columns;  // of the images, cut from the middle of the working field
-};
-
-// Convex bodies as half-spaces, one for each group of pixels. The beam at (x, y) meets a plane at
-// z = c₀ + c₁x + c₂y, where it leaves the half-space or enters it.
-struct HalfSpaces {
-  const double* crossings;     // (groups, faces, 3): c
-  const std::uint8_t* leaves;  // (groups, faces)
-  const double* slopes;        // (groups, faces, 3, parameters): derivatives of c
-  std::int64_t groups, faces, parameters;
-};
-
-// A matrix with few entries beside the diagonal: line i is weight[i, k] at columns first[i] + k.
-struct Bands {
-  const std::int64_t* first;  // (n,)
-  const double* weight;       // (n, taps)
-  std::int64_t n, taps;
-};
-
-// The jacobian of expected electrons, every pixel's row times a weight: by the parameters of a thickness,
-// blurred by the probe; by the waves of a film; by the logarithm of the dose.
-struct WeightedJacobian {
-  const double* slopes;        // (rows, columns, parameters): of the thickness
-  const double* by_thickness;  // (rows, columns): derivative of the electrons before the blur
-  const double* waves;         // (rows, columns, n_waves)
-  const double* by_film;       // (rows, columns)
-  const double* electrons;     // (rows, columns)
-  const double* weight;        // (rows, columns)
-  Bands along_y, along_x;
-  std::int64_t rows, columns, parameters, n_waves;
 };
 
 struct Kernels {
@@ -80,6 +52,13 @@ struct Kernels {
   // Thickness (groups, pixels) at (x, y), and unless null its derivatives (groups, pixels, parameters).
   void (*chords)(const HalfSpaces&, const double* x, const double* y, std::int64_t pixels, double* t,
                  double* jacobian);
+  // (groups,): sums of squares of what is left of an image
+  void (*misfits)(const HalfSpaces&, const CoarseImage&, double* out);
+  // Electrons (pixels,) of a thickness, and unless null their derivatives by the depth, before the blur.
+  void (*expected_electrons)(const Optics&, const double* t, double* electrons, double* by_depth);
+  double (*log_likelihood)(const CountedImage&, const double* electrons);
+  // Residuals (pixels,) over their error bars, and derivatives of these by the electrons.
+  void (*error_bars)(const CountedImage&, const double* electrons, double* residual, double* scale);
   // rows · image · columnsᵀ
   void (*blur_bands)(const double* image, const Bands& rows, const Bands& columns, double* out);
   // double (rows, columns, parameters + n_waves + 1)

@@ -116,13 +116,13 @@ def crossings(normals: Float, heights: Float) -> tuple[Float, NDArray[np.bool_]]
     Parameters
     ----------
     normals : (..., F, 3) float64
-    heights : (F,) float64
+    heights : (..., F) float64
 
     Examples
     --------
-    >>> coefficients, leaves = crossings(np.array([[0.0, 0.6, 0.8]]), np.array([4.0]))
+    >>> coefficients, leaves = crossings(np.array([[0.0, 1.5, 2.0]]), np.array([4.0]))
     >>> (coefficients + 0.0).tolist(), leaves.tolist()
-    ([[5.0, 0.0, -0.75]], [True])
+    ([[2.0, 0.0, -0.75]], [True])
     """
     nz = normals[..., 2]
     leaves = nz >= 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ from stemfast.fit.cuboid.shape import CutCuboid, rotation_matrix
 from stemfast.fit.cuboid.spinning import spinning_thickness, spinning_thickness_and_jacobian
 from stemfast.fit.cuboid.steep import soft_thickness, soft_thickness_and_jacobian
 from stemfast.fit.cuboid.thickness import thickness, thickness_and_jacobian
-from stemfast.fit.image.blur import Bands, bands, blur_matrix
+from stemfast.fit.image.blur import bands, blur_matrix
 from stemfast.fit.image.charge import MeanReading, counts_whole, electrons_of
 from stemfast.fit.image.film import FilmWaves, film_waves, mean_film
 from stemfast.materials import Material
@@ -47,13 +47,12 @@ class Derivatives:
     ----------
     slopes : (rows, columns, parameters) float64
         Of the thickness, by every parameter of the shape.
-    by_thickness, by_film : (rows, columns) float64
-        Of the electrons, by the thickness of the particle and by that of the film [1/nm].
+    by_depth : (rows, columns) float64
+        Of the electrons, by the depth in mean free paths.
     """
 
     slopes: Float
-    by_thickness: Float
-    by_film: Float
+    by_depth: Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,27 +170,46 @@ class Observation:
         waves_nm, log_scale
             As for `expected`.
         """
-        dose = self.dose * math.exp(log_scale)
-        film = self.film_nm + self.waves.maps @ waves_nm if len(waves_nm) else self.film_nm
-        depth = t / self.path_nm + film / self.film_path_nm
-        left = dose * np.exp(-self.curve.exponent(depth))
-        electrons = _core.blur_bands(dose - left, *self._bands)
-        if slopes is None:
+        electrons, by_depth = _core.expected_electrons(
+            t,
+            waves_nm,
+            self.dose * math.exp(log_scale),
+            derivative=slopes is not None,
+            film=self.film_nm,
+            curve=self.curve.numbers,
+            **self._optics,
+        )
+        if slopes is None or by_depth is None:
             return Expected(electrons, None)
-        by_depth = left * self.curve.slope(depth)
-        found = Derivatives(slopes, by_depth / self.path_nm, by_depth / self.film_path_nm)
-        return Expected(electrons, found)
+        return Expected(electrons, Derivatives(slopes, by_depth))
 
     @cached_property
-    def _bands(self) -> tuple[Bands, Bands]:
-        """The probe along y and along x, without the zeros."""
-        return bands(self.blur_rows), bands(self.blur_columns)
+    def _optics(self) -> Any:
+        """Film and probe as the core takes them."""
+        return {
+            "waves": self.waves.maps,
+            "path": self.path_nm,
+            "film_path": self.film_path_nm,
+            "rows": bands(self.blur_rows),
+            "columns": bands(self.blur_columns),
+        }
+
+    @cached_property
+    def _counted(self) -> Any:
+        """The image as the core takes it."""
+        return {
+            "counts": self.counts,
+            "weight": self.weight,
+            "came": self.reading.came,
+            "off": self.reading.off,
+            "excess": self.excess,
+            "noise": self.noise,
+            "least": _LEAST_MEAN,
+        }
 
     def log_likelihood(self, electrons: Float) -> float:
         """Logarithm of P(image | expected electrons)."""
-        mean = self.means(electrons)
-        logs = self.counts * np.log(mean) - mean
-        return float((self.weight * logs).sum()) - self._constant
+        return _core.log_likelihood(electrons, **self._counted) - self._constant
 
     def log_likelihood_of(self, shape: CutCuboid) -> float:
         """The same of a shape on a smooth film."""
@@ -215,20 +233,12 @@ class Observation:
         """Residuals (pixels,) and jacobian (pixels, parameters) over the pixels' error bars."""
         electrons, found = expected.electrons, expected.derivatives
         assert found is not None
-        mean = self.means(electrons)
-        precision = np.sqrt(self.weight / mean)
+        residual, weight = _core.error_bars(electrons, **self._counted)
+        # The waves are far longer than the probe is wide, so that they pass it unchanged.
         jacobian = _core.weighted_jacobian(
-            slopes=found.slopes,
-            by_thickness=found.by_thickness,
-            # The waves are far longer than the probe is wide, so that they pass it unchanged.
-            waves=self.waves.maps,
-            by_film=found.by_film,
-            electrons=electrons,
-            weight=precision * (self.reading.slope(electrons) / self.excess),
-            rows=self._bands[0],
-            columns=self._bands[1],
+            found.slopes, found.by_depth, electrons, weight, **self._optics
         )
-        return (precision * (self.counts - mean)).reshape(-1), jacobian
+        return residual, jacobian
 
     def deviance(self, electrons: Float) -> tuple[float, int]:
         """Twice the log-likelihood lost against a perfect fit, and the number of pixels."""

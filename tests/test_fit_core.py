@@ -7,7 +7,7 @@ import pytest
 
 from stemfast import _core
 from stemfast.fit.cuboid.shape import CutCuboid
-from stemfast.fit.cuboid.thickness import crossings, faces
+from stemfast.fit.cuboid.thickness import faces, planes
 from stemfast.fit.image.blur import bands, blur_matrix
 from stemfast.fit.image.charge import RIGHT, MeanReading
 from stemfast.scattering import exponent, slope
@@ -24,43 +24,70 @@ def points(rng, n=1000):
     return rng.uniform(-10, 10, (1, n)), rng.uniform(-10, 10, (1, n))
 
 
+def crossings(normals, heights):
+    """Coefficients of z = c0 + c1 x + c2 y on every plane, and which the beam leaves by."""
+    nz = normals[:, 2]
+    return np.stack([heights, -normals[:, 0], -normals[:, 1]], axis=1) / nz[:, None], nz > 0
+
+
 def test_chords_are_the_nearest_exit_less_the_farthest_entry():
     rng = np.random.default_rng(0)
-    z, leaves = crossings(*faces(SHAPE))
+    normals, heights = faces(SHAPE)
     x, y = points(rng)
-    slopes = rng.normal(size=(1, len(z), 3, 5))
-    t, jacobian = _core.chords(z[None], leaves[None].view(np.uint8), x, y, slopes)
+    d_normals, d_heights = (
+        rng.normal(size=(1, len(normals), 5, 3)),
+        rng.normal(size=(1, len(normals), 5)),
+    )
+    t, jacobian = _core.chords(normals[None], heights[None], x, y, d_normals, d_heights)
+    z, leaves = crossings(normals, heights)
     basis = np.stack([np.ones(x.size), x[0], y[0]])
     depth = z @ basis
     out, into = np.flatnonzero(leaves), np.flatnonzero(~leaves)
     last, first = out[depth[out].argmin(axis=0)], into[depth[into].argmax(axis=0)]
     chord = depth[out].min(axis=0) - depth[into].max(axis=0)
     np.testing.assert_allclose(t[0], np.maximum(chord, 0.0), rtol=1e-13, atol=1e-13)
-    change = np.einsum("ikp,ki->ip", slopes[0, last] - slopes[0, first], basis)
-    np.testing.assert_allclose(
-        jacobian[0], np.where(chord[:, None] > 0, change, 0.0), rtol=1e-12, atol=1e-12
-    )
+
+    def change(face):
+        """Derivatives of the depth of each pixel's plane, dz = (dd − dn · (x, y, z))/n_z."""
+        point = np.stack([x[0], y[0], depth[face, np.arange(x.size)]], axis=1)
+        turned = np.einsum("ipk,ik->ip", d_normals[0, face], point)
+        return (d_heights[0, face] - turned) / normals[face, 2, None]
+
+    expected = np.where(chord[:, None] > 0, change(last) - change(first), 0.0)
+    np.testing.assert_allclose(jacobian[0], expected, rtol=1e-11, atol=1e-11)
     assert 100 < np.count_nonzero(t) < 900
-    assert _core.chords(z[None], leaves[None].view(np.uint8), x, y)[1] is None
+    alone, none = _core.chords(normals[None], heights[None], x, y)
+    assert none is None
+    np.testing.assert_array_equal(alone, t)
 
 
 def test_every_group_of_pixels_has_planes_of_its_own():
     rng = np.random.default_rng(1)
     x, y = (rng.uniform(-8, 8, (3, 200)) for _ in range(2))
-    z, leaves = crossings(*faces(SHAPE))
-    groups = np.stack([z, z * 1.1, z * 0.9])
-    flags = np.stack([leaves] * 3).view(np.uint8)
-    t, _ = _core.chords(groups, flags, x, y)
+    normals, heights = faces(SHAPE)
+    groups = heights * np.array([[1.0], [1.1], [0.9]])
+    t, _ = _core.chords(np.stack([normals] * 3), groups, x, y)
     for group in range(3):
-        alone, _ = _core.chords(groups[group][None], flags[:1], x[group][None], y[group][None])
+        one = slice(group, group + 1)
+        alone, _ = _core.chords(normals[None], groups[one], x[one], y[one])
         np.testing.assert_array_equal(t[group], alone[0])
 
 
 def test_planes_that_are_not_numbers_give_no_thickness():
-    z, leaves = crossings(*faces(SHAPE))
-    z[2, 1] = np.nan
-    t, _ = _core.chords(z[None], leaves[None].view(np.uint8), *points(np.random.default_rng(2)))
+    normals, heights = faces(SHAPE)
+    heights[2] = np.nan
+    t, _ = _core.chords(normals[None], heights[None], *points(np.random.default_rng(2)))
     assert np.isnan(t).all()
+
+
+def test_faces_along_the_beam_have_finite_slopes():
+    cube = CutCuboid(np.full(3, 8.0), np.zeros(8), np.array([0.0, 0, 0, 1]), np.zeros(2))
+    normals, heights, d_normals, d_heights = (part[None] for part in planes(cube))
+    x, y = points(np.random.default_rng(9))
+    t, jacobian = _core.chords(normals, heights, x, y, d_normals, d_heights)
+    inside = (np.abs(x) < 4) & (np.abs(y) < 4)
+    np.testing.assert_array_equal(t > 0, inside)
+    assert np.isfinite(jacobian).all()
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.3, 1.4, 30.0])
@@ -160,35 +187,28 @@ def test_misfits_compare_many_bodies_with_one_image():
     rng = np.random.default_rng(8)
     x, y = (values[0] for values in points(rng, 333))
     film, scale, seen = rng.uniform(size=(3, 333))
-    z, leaves = crossings(*faces(SHAPE))
-    bodies = np.stack([z, 1.2 * z])
+    normals, heights = faces(SHAPE)
+    two, apart = np.stack([normals] * 2), heights * np.array([[1.0], [1.2]])
     found = _core.misfits(
-        bodies,
-        np.stack([leaves] * 2).view(np.uint8),
-        x=x,
-        y=y,
-        film=film,
-        scale=scale,
-        seen=seen,
-        path=30.0,
-        curve=CURVE,
+        two, apart, x=x, y=y, film=film, scale=scale, seen=seen, path=30.0, curve=CURVE
     )
-    for body, misfit in zip(bodies, found, strict=True):
-        t, _ = _core.chords(body[None], leaves[None].view(np.uint8), x[None], y[None])
+    for own, misfit in zip(apart, found, strict=True):
+        t, _ = _core.chords(normals[None], own[None], x[None], y[None])
         left = np.exp(-exponent(t[0] / 30.0 + film, CURVE))
         assert misfit == pytest.approx(((scale * left - seen) ** 2).sum(), rel=1e-12)
 
 
 def test_the_boundary_refuses_what_would_be_read_past():
-    z, leaves = crossings(*faces(SHAPE))
+    normals, heights = (part[None] for part in faces(SHAPE))
     x, y = points(np.random.default_rng(5), 4)
-    flags = leaves[None].view(np.uint8)
-    with pytest.raises(ValueError, match="leaves has shape"):
-        _core.chords(z[None], flags[:, 1:].copy(), x, y)
-    with pytest.raises(ValueError, match="to leave by and to enter by"):
-        _core.chords(z[None], np.ones_like(flags), x, y)
-    with pytest.raises(ValueError, match="slopes has shape"):
-        _core.chords(z[None], flags, x, y, np.zeros((1, 2, 3, 4)))
+    with pytest.raises(ValueError, match="heights has shape"):
+        _core.chords(normals, heights[:, 1:].copy(), x, y)
+    with pytest.raises(ValueError, match="to enter and to leave by"):
+        _core.chords(np.abs(normals), heights, x, y)
+    with pytest.raises(ValueError, match="normals is empty"):
+        _core.chords(normals[:, :0].copy(), heights[:, :0].copy(), x, y)
+    with pytest.raises(ValueError, match="d_normals has shape"):
+        _core.chords(normals, heights, x, y, np.zeros((1, 2, 3, 3)), np.zeros((*heights.shape, 3)))
     first, weight = bands(blur_matrix(6, 0.5))
     with pytest.raises(ValueError, match="within the 6 pixels"):
         _core.blur_bands(np.zeros((6, 6)), (first + 1, weight), (first, weight))

@@ -1,48 +1,108 @@
 // What fits of solids ask of the core: chords, expected electrons, likelihoods, jacobians.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "arrays.hpp"
 
 namespace stemfast::bindings {
 namespace {
 
-// Every group needs a plane to leave by and one to enter by.
-void require_both(const Array<std::uint8_t>& leaves) {
-  const auto all = values(leaves);
-  const auto faces = static_cast<std::size_t>(leaves.shape(1));
-  for (std::size_t first = 0; first < all.size(); first += faces) {
-    const auto own = all.subspan(first, faces);
-    const auto exits = static_cast<std::size_t>(
-        std::count_if(own.begin(), own.end(), [](std::uint8_t leaving) { return leaving != 0; }));
-    require(exits > 0 && exits < faces, "leaves must have planes to leave by and to enter by");
-  }
-}
+constexpr double steepest = 1e-9;  // n_z of a plane along the beam, kept from 0
+// A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian makes or
+// unmakes its slope: as it stands, that one pixel would fix the pose to a millionth.
+constexpr double steepest_slope = 2e-3;
 
-std::pair<Array<double>, std::optional<Array<double>>> chords(const Array<double>& crossings,
-                                                              const Array<std::uint8_t>& leaves,
+// Half-spaces n·r ≤ d as what the kernels take: along the beam a plane is met at z = (d − n_x x − n_y y)/n_z.
+class Planes {
+ public:
+  Planes(const Array<double>& normals, const Array<double>& heights) : normals_(normals.data()) {
+    require_shape(normals, {-1, -1, 3}, "normals");
+    body_.groups = normals.shape(0);
+    body_.faces = normals.shape(1);
+    require(body_.faces > 0, "normals is empty");
+    require_shape(heights, {body_.groups, body_.faces}, "heights");
+    const std::int64_t n = body_.groups * body_.faces;
+    crossings_.resize(static_cast<std::size_t>(3 * n));
+    leaves_.resize(static_cast<std::size_t>(n));
+    for (std::int64_t f = 0; f < n; ++f) {
+      const double* const normal = normals_ + 3 * f;
+      const bool leaves = normal[2] >= 0.0;
+      const double least = leaves ? steepest : -steepest;
+      const double nz = std::abs(normal[2]) < steepest ? least : normal[2];
+      double* const z = crossings_.data() + 3 * f;
+      z[0] = heights.data()[f] / nz;
+      z[1] = -normal[0] / nz;
+      z[2] = -normal[1] / nz;
+      leaves_[static_cast<std::size_t>(f)] = leaves ? 1 : 0;
+    }
+    require_both();
+    body_.crossings = crossings_.data();
+    body_.leaves = leaves_.data();
+  }
+
+  // With derivatives of normals and heights: z n_z = d − n_x x − n_y y, so that
+  // n_z dz = dd − x dn_x − y dn_y − z dn_z, which is affine in x and y once more.
+  void differentiate(const Array<double>& d_normals, const Array<double>& d_heights) {
+    require_shape(d_heights, {body_.groups, body_.faces, -1}, "d_heights");
+    const std::int64_t n = d_heights.shape(2);
+    require_shape(d_normals, {body_.groups, body_.faces, n, 3}, "d_normals");
+    slopes_.resize(crossings_.size() * static_cast<std::size_t>(n));
+    for (std::int64_t f = 0; f < body_.groups * body_.faces; ++f) {
+      const double nz = normals_[3 * f + 2];
+      const double gentle = std::copysign(std::max(std::abs(nz), steepest_slope), nz);
+      const double* const z = crossings_.data() + 3 * f;
+      double* const slopes = slopes_.data() + 3 * f * n;
+      for (std::int64_t p = 0; p < n; ++p) {
+        const double* const change = d_normals.data() + 3 * (f * n + p);
+        slopes[p] = (d_heights.data()[f * n + p] - change[2] * z[0]) / gentle;
+        slopes[n + p] = (-change[0] - change[2] * z[1]) / gentle;
+        slopes[2 * n + p] = (-change[1] - change[2] * z[2]) / gentle;
+      }
+    }
+    body_.slopes = slopes_.data();
+    body_.parameters = n;
+  }
+
+  const HalfSpaces& body() const { return body_; }
+
+ private:
+  // Every group needs a plane to leave by and one to enter by.
+  void require_both() const {
+    for (auto first = leaves_.begin(); first != leaves_.end(); first += body_.faces) {
+      const auto exits = std::count(first, first + body_.faces, std::uint8_t{1});
+      require(exits > 0 && exits < body_.faces, "normals must leave planes to enter and to leave by");
+    }
+  }
+
+  const double* normals_;
+  std::vector<double> crossings_, slopes_;
+  std::vector<std::uint8_t> leaves_;
+  HalfSpaces body_{};
+};
+
+std::pair<Array<double>, std::optional<Array<double>>> chords(const Array<double>& normals,
+                                                              const Array<double>& heights,
                                                               const Array<double>& x, const Array<double>& y,
-                                                              const std::optional<Array<double>>& slopes) {
-  require_shape(crossings, {-1, -1, 3}, "crossings");
-  const std::int64_t groups = crossings.shape(0), faces = crossings.shape(1);
-  require_shape(leaves, {groups, faces}, "leaves");
+                                                              const std::optional<Array<double>>& d_normals,
+                                                              const std::optional<Array<double>>& d_heights) {
+  Planes planes(normals, heights);
+  const std::int64_t groups = normals.shape(0);
   require_shape(x, {groups, -1}, "x");
   const std::int64_t pixels = x.shape(1);
   require_shape(y, {groups, pixels}, "y");
-  require_both(leaves);
-  HalfSpaces body{crossings.data(), leaves.data(), nullptr, groups, faces, 0};
   std::optional<Array<double>> jacobian;
-  if (slopes) {
-    require_shape(*slopes, {groups, faces, 3, -1}, "slopes");
-    body.slopes = slopes->data();
-    body.parameters = slopes->shape(3);
-    jacobian.emplace(std::vector<py::ssize_t>{groups, pixels, body.parameters});
+  if (d_normals && d_heights) {
+    planes.differentiate(*d_normals, *d_heights);
+    jacobian.emplace(std::vector<py::ssize_t>{groups, pixels, planes.body().parameters});
   }
   Array<double> t({groups, pixels});
-  kernels().chords(body, x.data(), y.data(), pixels, t.mutable_data(),
+  kernels().chords(planes.body(), x.data(), y.data(), pixels, t.mutable_data(),
                    jacobian ? jacobian->mutable_data() : nullptr);
   return {std::move(t), std::move(jacobian)};
 }
@@ -168,14 +228,11 @@ Array<double> weighted_jacobian(const Array<double>& slopes, const Array<double>
   return out;
 }
 
-Array<double> misfits(const Array<double>& crossings, const Array<std::uint8_t>& leaves,
-                      const Array<double>& x, const Array<double>& y, const Array<double>& film,
-                      const Array<double>& scale, const Array<double>& seen, double path,
-                      const std::array<double, 5>& curve) {
-  require_shape(crossings, {-1, -1, 3}, "crossings");
-  const std::int64_t groups = crossings.shape(0), faces = crossings.shape(1), pixels = x.size();
-  require_shape(leaves, {groups, faces}, "leaves");
-  require_both(leaves);
+Array<double> misfits(const Array<double>& normals, const Array<double>& heights, const Array<double>& x,
+                      const Array<double>& y, const Array<double>& film, const Array<double>& scale,
+                      const Array<double>& seen, double path, const std::array<double, 5>& curve) {
+  const Planes planes(normals, heights);
+  const std::int64_t pixels = x.size();
   require_shape(x, {pixels}, "x");
   require_shape(y, {pixels}, "y");
   require_shape(film, {pixels}, "film");
@@ -189,17 +246,17 @@ Array<double> misfits(const Array<double>& crossings, const Array<std::uint8_t>&
                           .pixels = pixels,
                           .path = path,
                           .scattering = scattering(curve)};
-  Array<double> out(groups);
-  kernels().misfits({crossings.data(), leaves.data(), nullptr, groups, faces, 0}, image, out.mutable_data());
+  Array<double> out(normals.shape(0));
+  kernels().misfits(planes.body(), image, out.mutable_data());
   return out;
 }
 
 }  // namespace
 
 void bind_fit(py::module_& m) {
-  m.def("chords", &chords, py::arg("crossings"), py::arg("leaves"), py::arg("x"), py::arg("y"),
-        py::arg("slopes") = py::none());
-  m.def("misfits", &misfits, py::arg("crossings"), py::arg("leaves"), py::kw_only(), py::arg("x"),
+  m.def("chords", &chords, py::arg("normals"), py::arg("heights"), py::arg("x"), py::arg("y"),
+        py::arg("d_normals") = py::none(), py::arg("d_heights") = py::none());
+  m.def("misfits", &misfits, py::arg("normals"), py::arg("heights"), py::kw_only(), py::arg("x"),
         py::arg("y"), py::arg("film"), py::arg("scale"), py::arg("seen"), py::arg("path"), py::arg("curve"));
   m.def("blur_bands", &blur_bands, py::arg("image"), py::arg("rows"), py::arg("columns"));
   m.def("expected_electrons", &expected_electrons, py::arg("t"), py::arg("amplitude"), py::arg("dose"),

@@ -19,12 +19,15 @@ struct Crossings {
   std::int64_t out[block], into[block];
 };
 
+template <bool with_faces>
 void cross(const double* z, const std::uint8_t* leaves, std::int64_t faces, const double* x, const double* y,
            std::int64_t n, Crossings& found) {
   std::fill_n(found.last, n, std::numeric_limits<double>::infinity());
   std::fill_n(found.first, n, -std::numeric_limits<double>::infinity());
-  std::fill_n(found.out, n, 0);
-  std::fill_n(found.into, n, 0);
+  if (with_faces) {
+    std::fill_n(found.out, n, 0);
+    std::fill_n(found.into, n, 0);
+  }
   for (std::int64_t f = 0; f < faces; ++f) {
     const double c0 = z[3 * f], c1 = z[3 * f + 1], c2 = z[3 * f + 2];
     double* const depth = leaves[f] != 0 ? found.last : found.first;
@@ -34,7 +37,7 @@ void cross(const double* z, const std::uint8_t* leaves, std::int64_t faces, cons
       const double here = c0 + c1 * x[i] + c2 * y[i];
       const bool inside = sign * here < sign * depth[i];
       depth[i] = inside ? here : depth[i];
-      face[i] = inside ? f : face[i];
+      if (with_faces) face[i] = inside ? f : face[i];
     }
   }
 }
@@ -82,7 +85,8 @@ void chords(const HalfSpaces& body, const double* x, const double* y, std::int64
     ChordSlopes slopes(jacobian == nullptr ? nullptr : body.slopes + g * body.faces * 3 * n, n);
     for (std::int64_t begin = g * pixels; begin < (g + 1) * pixels; begin += block) {
       const std::int64_t size = std::min(block, (g + 1) * pixels - begin);
-      cross(z, body.leaves + g * body.faces, body.faces, x + begin, y + begin, size, found);
+      const auto meet = jacobian == nullptr ? cross<false> : cross<true>;
+      meet(z, body.leaves + g * body.faces, body.faces, x + begin, y + begin, size, found);
       for (std::int64_t i = 0; i < size; ++i) {
         const double chord = found.last[i] - found.first[i];
         t[begin + i] = chord > 0.0 ? chord : 0.0;
@@ -112,8 +116,8 @@ void misfits(const HalfSpaces& bodies, const CoarseImage& image, double* out) {
     double sum[lanes] = {};
     for (std::int64_t begin = 0; begin < image.pixels; begin += block) {
       const std::int64_t size = std::min(block, image.pixels - begin);
-      cross(bodies.crossings + g * bodies.faces * 3, bodies.leaves + g * bodies.faces, bodies.faces,
-            image.x + begin, image.y + begin, size, found);
+      cross<false>(bodies.crossings + g * bodies.faces * 3, bodies.leaves + g * bodies.faces, bodies.faces,
+                   image.x + begin, image.y + begin, size, found);
       for (std::int64_t i = 0; i < size; ++i) {
         const double chord = found.last[i] - found.first[i];
         const double depth = image.film[begin + i] + inverse * (chord > 0.0 ? chord : 0.0);

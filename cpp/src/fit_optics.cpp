@@ -16,29 +16,6 @@ namespace stemfast {
 inline namespace STEMFAST_ISA {
 namespace {
 
-void transpose(const double* from, std::int64_t rows, std::int64_t columns, double* to) {
-  for (std::int64_t first = 0; first < rows; first += lanes) {
-    const std::int64_t stop = std::min(first + lanes, rows);
-    for (std::int64_t c = 0; c < columns; ++c) {
-      for (std::int64_t r = first; r < stop; ++r) to[c * rows + r] = from[r * columns + c];
-    }
-  }
-}
-
-// Every line of `to` as a weighted sum of lines of `from`, each `length` long.
-void blur_lines(const Bands& bands, const double* from, std::int64_t length, double* to) {
-  for (std::int64_t i = 0; i < bands.n; ++i) {
-    double* const line = to + i * length;
-    const double* const weight = bands.weight + i * bands.taps;
-    const double* const source = from + bands.first[i] * length;
-    for (std::int64_t j = 0; j < length; ++j) line[j] = weight[0] * source[j];
-    for (std::int64_t k = 1; k < bands.taps; ++k) {
-      const double* const other = source + k * length;
-      for (std::int64_t j = 0; j < length; ++j) line[j] += weight[k] * other[j];
-    }
-  }
-}
-
 // Sums of some lanes, of `taps` lines that are `stride` apart. Several side by side: one would wait for
 // itself.
 template <int together>
@@ -60,6 +37,27 @@ void weighted_sum(const double* weight, std::int64_t taps, const double* from, s
   for (; j < length; j += lanes) weighted_lanes<1>(weight, taps, from + j, stride, out + j);
 }
 
+std::int64_t whole_lanes(std::int64_t n) { return (n + lanes - 1) / lanes * lanes; }
+
+// (columns, stride) of an image (rows, columns) whose own rows are `width` apart.
+void transpose(const double* from, std::int64_t rows, std::int64_t columns, std::int64_t width, double* to,
+               std::int64_t stride) {
+  for (std::int64_t first = 0; first < rows; first += lanes) {
+    const std::int64_t stop = std::min(first + lanes, rows);
+    for (std::int64_t c = 0; c < columns; ++c) {
+      for (std::int64_t r = first; r < stop; ++r) to[c * stride + r] = from[r * width + c];
+    }
+  }
+}
+
+// Every line, (n, stride), as a weighted sum of lines.
+void blur_lines(const Bands& bands, const double* from, std::int64_t stride, double* to) {
+  for (std::int64_t i = 0; i < bands.n; ++i) {
+    weighted_sum(bands.weight + i * bands.taps, bands.taps, from + bands.first[i] * stride, stride, stride,
+                 to + i * stride);
+  }
+}
+
 // The part of an image that a range of it reaches by a blur.
 Range reached(const Bands& bands, const Range& filled) {
   Range part{0, filled.empty() ? 0 : bands.n};
@@ -73,7 +71,7 @@ Range reached(const Bands& bands, const Range& filled) {
 class BlurredSlopes {
  public:
   explicit BlurredSlopes(const WeightedJacobian& w)
-      : w_(w), padded_((w.parameters + lanes - 1) / lanes * lanes), rows_{w.rows, 0}, columns_{w.columns, 0} {
+      : w_(w), padded_(whole_lanes(w.parameters)), rows_{w.rows, 0}, columns_{w.columns, 0} {
     for (std::int64_t r = 0; r < w.rows; ++r) {
       const Range filled = filled_columns(r);
       if (filled.empty()) continue;
@@ -191,12 +189,16 @@ double mean_count(const CountedImage& image, double electrons, double off) {
 
 }  // namespace
 
+// Along x on the image turned over, so that its lines are side by side; lines are filled up to whole lanes.
 void blur_bands(const double* image, const Bands& rows, const Bands& columns, double* out) {
-  std::vector<double> down(static_cast<std::size_t>(rows.n * columns.n)), turned(down.size());
-  blur_lines(rows, image, columns.n, down.data());
-  transpose(down.data(), rows.n, columns.n, turned.data());
-  blur_lines(columns, turned.data(), rows.n, down.data());
-  transpose(down.data(), columns.n, rows.n, out);
+  const std::int64_t height = whole_lanes(rows.n), width = whole_lanes(columns.n);
+  const auto size = static_cast<std::size_t>(std::max(rows.n * width, columns.n * height));
+  std::vector<double> one(size), other(size);
+  for (std::int64_t r = 0; r < rows.n; ++r) std::copy_n(image + r * columns.n, columns.n, &one[r * width]);
+  blur_lines(rows, one.data(), width, other.data());
+  transpose(other.data(), rows.n, columns.n, width, one.data(), height);
+  blur_lines(columns, one.data(), height, other.data());
+  transpose(other.data(), columns.n, rows.n, height, out, columns.n);
 }
 
 void weighted_jacobian(const WeightedJacobian& w, double* out) {

@@ -114,11 +114,12 @@ def project_volume(
     n_threads: int,
 ) -> None: ...
 def chords(
-    crossings: NDArray[np.float64],
-    leaves: NDArray[np.uint8],
+    normals: NDArray[np.float64],
+    heights: NDArray[np.float64],
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    slopes: NDArray[np.float64] | None = None,
+    d_normals: NDArray[np.float64] | None = None,
+    d_heights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]: ...
 def blur_bands(
     image: NDArray[np.float64],
@@ -126,8 +127,8 @@ def blur_bands(
     columns: tuple[NDArray[np.int64], NDArray[np.float64]],
 ) -> NDArray[np.float64]: ...
 def misfits(
-    crossings: NDArray[np.float64],
-    leaves: NDArray[np.uint8],
+    normals: NDArray[np.float64],
+    heights: NDArray[np.float64],
     *,
     x: NDArray[np.float64],
     y: NDArray[np.float64],

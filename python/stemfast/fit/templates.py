@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
 from stemfast.fit.cuboid.shape import CORNERS
-from stemfast.fit.cuboid.thickness import crossings
 from stemfast.fit.image.blur import blur_matrix
 from stemfast.fit.image.charge import RIGHT
 from stemfast.fit.image.film import FilmWaves
@@ -355,10 +354,8 @@ def misfits(
     x = coarse.x_nm.mean() + pixel_nm * (np.arange(columns) - 0.5 * (columns - 1))
     root = coarse.weight / np.sqrt(np.maximum(coarse.counts, 1.0)) / coarse.excess
     seen = coarse.dose + coarse.noise / coarse.excess - coarse.counts * coarse.excess
-    coefficients, leaves = crossings(*_faces(matrices, edges, cuts, centre))
     return _core.misfits(
-        coefficients,
-        leaves.view(np.uint8),
+        *_faces(matrices, edges, cuts, centre),
         x=np.tile(x, rows),
         y=np.repeat(y, columns),
         film=(coarse.film_nm / coarse.film_path_nm).ravel(),

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stemfast import _core
 from stemfast.fit.cuboid.shape import CutCuboid
-from stemfast.fit.cuboid.thickness import crossings, faces, gentle, planes
+from stemfast.fit.cuboid.thickness import faces, planes
 
 __all__ = [
     "checked_turned",
@@ -95,9 +95,9 @@ def spinning_thickness(shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float
         Where the beam passes [nm].
     """
     normals, heights = faces(replace(shape, position_nm=np.zeros(2)))
-    coefficients, leaves = crossings(normals @ turned.transpose(0, 2, 1), heights)
-    t, _ = _core.chords(coefficients, leaves.view(np.uint8), *_from_centre(shape, x_nm, y_nm))
-    return t
+    heights = np.tile(heights, (len(turned), 1))
+    x, y = _from_centre(shape, x_nm, y_nm)
+    return _core.chords(normals @ turned.transpose(0, 2, 1), heights, x, y)[0]
 
 
 def spinning_thickness_and_jacobian(
@@ -116,21 +116,14 @@ def spinning_thickness_and_jacobian(
     jacobian : (rows, columns, parameters) float64
     """
     normals, heights, d_normals, d_heights = planes(replace(shape, position_nm=np.zeros(2)))
-    normals = normals @ turned.transpose(0, 2, 1)
-    coefficients, leaves = crossings(normals, heights)
-    # n_z dz = dd − dn · (x, y, z), and z is affine in x and y.
-    n_faces, n_parameters = d_heights.shape
-    d_turned = turned.reshape(-1, 3) @ d_normals.reshape(-1, 3).T
-    d_turned = d_turned.reshape(len(turned), 3, n_faces, n_parameters)
-    slopes = np.empty((len(turned), n_faces, 3, n_parameters))
-    slopes[:, :, 0] = d_heights
-    slopes[:, :, 0, _PLACE] = normals[:, :, :2]
-    slopes[:, :, 1], slopes[:, :, 2] = -d_turned[:, 0], -d_turned[:, 1]
-    slopes -= d_turned[:, 2, :, None] * coefficients[..., None]
-    slopes /= gentle(normals[:, :, 2])[:, :, None, None]
-    t, jacobian = _core.chords(
-        coefficients, leaves.view(np.uint8), *_from_centre(shape, x_nm, y_nm), slopes
-    )
+    back = turned.transpose(0, 2, 1)
+    normals = normals @ back
+    d_turned = (d_normals.reshape(-1, 3) @ back).reshape(len(turned), *d_normals.shape)
+    d_heights = np.tile(d_heights, (len(turned), 1, 1))
+    d_heights[:, :, _PLACE] = normals[:, :, :2]
+    heights = np.tile(heights, (len(turned), 1))
+    x, y = _from_centre(shape, x_nm, y_nm)
+    t, jacobian = _core.chords(normals, heights, x, y, d_turned, d_heights)
     assert jacobian is not None
     return t, jacobian
 

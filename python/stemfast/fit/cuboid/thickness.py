@@ -23,9 +23,7 @@ __all__ = [
     "Planes",
     "chords",
     "chords_and_jacobian",
-    "crossings",
     "faces",
-    "gentle",
     "planes",
     "shape_parameters",
     "thickness",
@@ -44,11 +42,6 @@ _SIGNS = CORNER_SIGNS.astype(np.float64)
 _BOX = np.concatenate([np.eye(3), -np.eye(3)])  # normals of the faces of a cuboid
 # Derivatives of heights: of faces by edges, and of cuts by themselves.
 _HALVES, _BY_CUT = 0.5 * np.abs(_BOX), -np.eye(CORNERS)
-#: n_z of a plane along the beam, kept from 0.
-STEEPEST = 1e-9
-#: A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian
-#: makes or unmakes its slope: as it stands, that one pixel would fix the pose to a millionth.
-STEEPEST_SLOPE = 2e-3
 
 
 def shape_parameters(mask: int) -> tuple[str, ...]:
@@ -110,31 +103,6 @@ def _faces(shape: CutCuboid, matrix: Float, corners: Int) -> tuple[Float, Float]
     return normals, heights + normals[:, :2] @ shape.position_nm
 
 
-def crossings(normals: Float, heights: Float) -> tuple[Float, NDArray[np.bool_]]:
-    """Coefficients (..., F, 3) of z = c0 + c1 x + c2 y on every plane, and which are exits.
-
-    Parameters
-    ----------
-    normals : (..., F, 3) float64
-    heights : (..., F) float64
-
-    Examples
-    --------
-    >>> coefficients, leaves = crossings(np.array([[0.0, 1.5, 2.0]]), np.array([4.0]))
-    >>> (coefficients + 0.0).tolist(), leaves.tolist()
-    ([[2.0, 0.0, -0.75]], [True])
-    """
-    nz = normals[..., 2]
-    leaves = nz >= 0
-    if np.abs(nz).min() < STEEPEST:
-        nz = np.where(np.abs(nz) < STEEPEST, np.where(leaves, STEEPEST, -STEEPEST), nz)
-    coefficients = np.empty(normals.shape)
-    coefficients[..., 0] = heights
-    coefficients[..., 1:] = -normals[..., :2]
-    coefficients /= nz[..., None]
-    return coefficients, leaves
-
-
 def thickness(shape: CutCuboid, x_nm: Float, y_nm: Float) -> Float:
     """Thickness along the beam where it passes (x, y) [nm], in their shape.
 
@@ -156,11 +124,8 @@ def chords(normals: Float, heights: Float, x_nm: Float, y_nm: Float) -> Float:
     >>> chords(faces, np.full(6, 5.0), np.array([0.0, 5.1]), np.zeros(2)).tolist()
     [10.0, 0.0]
     """
-    coefficients, leaves = crossings(normals, heights)
-    t, _ = _core.chords(
-        coefficients[None], leaves[None].view(np.uint8), x_nm.reshape(1, -1), y_nm.reshape(1, -1)
-    )
-    return t.reshape(x_nm.shape)
+    x, y = x_nm.reshape(1, -1), y_nm.reshape(1, -1)
+    return _core.chords(normals[None], heights[None], x, y)[0].reshape(x_nm.shape)
 
 
 def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[Float, Float]:
@@ -201,25 +166,8 @@ def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float
     >>> thickness_nm.tolist(), jacobian.tolist()
     ([10.0], [[2.0]])
     """
-    normals, heights, d_normals, d_heights = planes
-    coefficients, leaves = crossings(normals, heights)
-    # z n_z = d − n_x x − n_y y, so n_z dz = dd − x dn_x − y dn_y − z dn_z: affine once more.
-    slopes = np.empty((len(normals), 3, d_heights.shape[1]))
-    slopes[:, 0] = d_heights
-    slopes[:, 1], slopes[:, 2] = -d_normals[:, :, 0], -d_normals[:, :, 1]
-    slopes -= d_normals[:, None, :, 2] * coefficients[:, :, None]
-    slopes /= gentle(normals[:, 2])[:, None, None]
-    t, jacobian = _core.chords(
-        coefficients[None],
-        leaves[None].view(np.uint8),
-        x_nm.reshape(1, -1),
-        y_nm.reshape(1, -1),
-        slopes[None],
-    )
+    x, y = x_nm.reshape(1, -1), y_nm.reshape(1, -1)
+    normals, heights, d_normals, d_heights = (part[None] for part in planes)
+    t, jacobian = _core.chords(normals, heights, x, y, d_normals, d_heights)
     assert jacobian is not None
     return t.reshape(x_nm.shape), jacobian.reshape(*x_nm.shape, -1)
-
-
-def gentle(nz: Float) -> Float:
-    """The n_z of planes whose slopes are asked for, none steeper than `STEEPEST_SLOPE`."""
-    return np.asarray(np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz))

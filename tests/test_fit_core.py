@@ -145,14 +145,11 @@ def test_electrons_are_those_of_the_curve_through_the_film_and_the_probe(n_waves
         "rows": bands(rows),
         "columns": bands(columns),
     }
-    electrons, by_depth = _core.expected_electrons(t, amplitude, 120.0, derivative=True, **optics)
+    electrons, by_depth = _core.expected_electrons(t, amplitude, 120.0, **optics)
     depth = t / 30.0 + (film + waves @ amplitude) / 80.0
     left = 120.0 * np.exp(-exponent(depth, CURVE))
     np.testing.assert_allclose(electrons, rows @ (120.0 - left) @ columns.T, rtol=1e-12)
     np.testing.assert_allclose(by_depth, left * slope(depth, CURVE), rtol=1e-12)
-    again, none = _core.expected_electrons(t, amplitude, 120.0, derivative=False, **optics)
-    assert none is None
-    np.testing.assert_array_equal(electrons, again)
 
 
 @pytest.mark.parametrize("readings", [True, False])

@@ -134,20 +134,18 @@ Scattering scattering(const std::array<double, 5>& curve) {
   return {curve[0], curve[1], curve[2], curve[3], curve[4]};
 }
 
-using Electrons = std::pair<Array<double>, std::optional<Array<double>>>;
+using Electrons = std::pair<Array<double>, Array<double>>;
 
 Electrons expected_electrons(const Array<double>& t, const Array<double>& amplitude, double dose,
-                             bool derivative, const Array<double>& film, const Array<double>& waves,
-                             double path, double film_path, const std::array<double, 5>& curve,
-                             const BandArrays& rows, const BandArrays& columns) {
+                             const Array<double>& film, const Array<double>& waves, double path,
+                             double film_path, const std::array<double, 5>& curve, const BandArrays& rows,
+                             const BandArrays& columns) {
   require_shape(t, {-1, -1}, "t");
   const std::int64_t height = t.shape(0), width = t.shape(1), n_waves = amplitude.size();
   require_shape(amplitude, {n_waves}, "amplitude");
   require_shape(film, {height, width}, "film");
   require_shape(waves, {height, width, n_waves}, "waves");
-  Array<double> electrons({height, width});
-  std::optional<Array<double>> by_depth;
-  if (derivative) by_depth.emplace(std::vector<py::ssize_t>{height, width});
+  Array<double> electrons({height, width}), by_depth({height, width});
   const Optics optics{.film = film.data(),
                       .waves = waves.data(),
                       .amplitude = amplitude.data(),
@@ -158,8 +156,7 @@ Electrons expected_electrons(const Array<double>& t, const Array<double>& amplit
                       .scattering = scattering(curve),
                       .along_y = bands(rows, height, "rows"),
                       .along_x = bands(columns, width, "columns")};
-  kernels().expected_electrons(optics, t.data(), electrons.mutable_data(),
-                               by_depth ? by_depth->mutable_data() : nullptr);
+  kernels().expected_electrons(optics, t.data(), electrons.mutable_data(), by_depth.mutable_data());
   return {std::move(electrons), std::move(by_depth)};
 }
 
@@ -260,8 +257,8 @@ void bind_fit(py::module_& m) {
         py::arg("y"), py::arg("film"), py::arg("scale"), py::arg("seen"), py::arg("path"), py::arg("curve"));
   m.def("blur_bands", &blur_bands, py::arg("image"), py::arg("rows"), py::arg("columns"));
   m.def("expected_electrons", &expected_electrons, py::arg("t"), py::arg("amplitude"), py::arg("dose"),
-        py::kw_only(), py::arg("derivative"), py::arg("film"), py::arg("waves"), py::arg("path"),
-        py::arg("film_path"), py::arg("curve"), py::arg("rows"), py::arg("columns"));
+        py::kw_only(), py::arg("film"), py::arg("waves"), py::arg("path"), py::arg("film_path"),
+        py::arg("curve"), py::arg("rows"), py::arg("columns"));
   m.def("log_likelihood", &log_likelihood, py::arg("electrons"), py::kw_only(), py::arg("counts"),
         py::arg("weight"), py::arg("came"), py::arg("off"), py::arg("excess"), py::arg("noise"),
         py::arg("least"));

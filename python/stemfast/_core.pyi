@@ -143,7 +143,6 @@ def expected_electrons(
     amplitude: NDArray[np.float64],
     dose: float,
     *,
-    derivative: bool,
     film: NDArray[np.float64],
     waves: NDArray[np.float64],
     path: float,
@@ -151,7 +150,7 @@ def expected_electrons(
     curve: tuple[float, float, float, float, float],
     rows: tuple[NDArray[np.int64], NDArray[np.float64]],
     columns: tuple[NDArray[np.int64], NDArray[np.float64]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]: ...
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def log_likelihood(
     electrons: NDArray[np.float64],
     *,

@@ -10,7 +10,7 @@ for an ideal detector, and as good as a normal approximation where the detector 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -30,7 +30,7 @@ from stemfast.microscope import Microscope
 from stemfast.reference import pixel_centres
 from stemfast.scattering import ScatteringCurve
 
-__all__ = ["Derivatives", "Expected", "Observation", "check_optics", "curve_of", "observe"]
+__all__ = ["Expected", "Observation", "check_optics", "curve_of", "observe"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -40,27 +40,21 @@ _TELLING = 0.3  # a wave whose signal is this share of its own error bar is fitt
 
 
 @dataclass(frozen=True, eq=False)
-class Derivatives:
-    """Derivatives of the expected electrons before the probe's blur.
+class Expected:
+    """Expected electrons of the pixels fitted.
 
     Attributes
     ----------
-    slopes : (rows, columns, parameters) float64
-        Of the thickness, by every parameter of the shape.
+    electrons : (rows, columns) float64
     by_depth : (rows, columns) float64
-        Of the electrons, by the depth in mean free paths.
+        Their derivative before the probe's blur, by the depth in mean free paths.
+    slopes : (rows, columns, parameters) float64 or None
+        Derivatives of the thickness by every parameter of the shape, if asked.
     """
 
-    slopes: Float
-    by_depth: Float
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """Expected electrons of the pixels fitted, (rows, columns), and their derivatives if asked."""
-
     electrons: Float
-    derivatives: Derivatives | None
+    by_depth: Float
+    slopes: Float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +117,13 @@ class Observation:
         return float((self.weight * gammaln(self.counts + 1.0)).sum())
 
     def expected(
-        self, shape: CutCuboid, waves_nm: Float, log_scale: float = 0.0, *, derivatives: bool
+        self,
+        shape: CutCuboid,
+        waves_nm: Float,
+        log_scale: float = 0.0,
+        *,
+        derivatives: bool,
+        known: Expected | None = None,
     ) -> Expected:
         """Expected electrons, by the parameters of the shape, the film's waves and the log scale.
 
@@ -136,6 +136,8 @@ class Observation:
             Logarithm of the dose over the given one.
         derivatives : bool
             Whether to add the derivatives, by the parameters of the shape.
+        known : Expected, optional
+            The same without derivatives, so that it is not worked out again.
         """
         x, y = self.x_nm, self.y_nm
         t: Float
@@ -154,10 +156,16 @@ class Observation:
             t, slopes = spinning_thickness_and_jacobian(shape, self.turned, x, y)
         else:
             t = spinning_thickness(shape, self.turned, x, y)
-        return self.through_optics(t, slopes, waves_nm, log_scale)
+        return self.through_optics(t, slopes, waves_nm, log_scale, known=known)
 
     def through_optics(
-        self, t: Float, slopes: Float | None, waves_nm: Float, log_scale: float = 0.0
+        self,
+        t: Float,
+        slopes: Float | None,
+        waves_nm: Float,
+        log_scale: float = 0.0,
+        *,
+        known: Expected | None = None,
     ) -> Expected:
         """The same of a thickness, whatever it is of.
 
@@ -167,21 +175,20 @@ class Observation:
             [nm]
         slopes : (rows, columns, parameters) float64 or None
             Its derivatives.
-        waves_nm, log_scale
+        waves_nm, log_scale, known
             As for `expected`.
         """
+        if known is not None:
+            return replace(known, slopes=slopes)
         electrons, by_depth = _core.expected_electrons(
             t,
             waves_nm,
             self.dose * math.exp(log_scale),
-            derivative=slopes is not None,
             film=self.film_nm,
             curve=self.curve.numbers,
             **self._optics,
         )
-        if slopes is None or by_depth is None:
-            return Expected(electrons, None)
-        return Expected(electrons, Derivatives(slopes, by_depth))
+        return Expected(electrons, by_depth, slopes)
 
     @cached_property
     def _optics(self) -> Any:
@@ -231,12 +238,11 @@ class Observation:
 
     def _weighted(self, expected: Expected) -> tuple[Float, Float]:
         """Residuals (pixels,) and jacobian (pixels, parameters) over the pixels' error bars."""
-        electrons, found = expected.electrons, expected.derivatives
-        assert found is not None
-        residual, weight = _core.error_bars(electrons, **self._counted)
+        assert expected.slopes is not None
+        residual, weight = _core.error_bars(expected.electrons, **self._counted)
         # The waves are far longer than the probe is wide, so that they pass it unchanged.
         jacobian = _core.weighted_jacobian(
-            found.slopes, found.by_depth, electrons, weight, **self._optics
+            expected.slopes, expected.by_depth, expected.electrons, weight, **self._optics
         )
         return residual, jacobian
 

@@ -75,6 +75,9 @@ class Maximisation:
     turns : Turns or None
     """
 
+    #: The state whose value was asked for last, that value, and what is expected in each view.
+    _last: tuple[State, float, list[Expected]] | None = None
+
     def __init__(
         self,
         observations: tuple[Observation, ...],
@@ -89,30 +92,41 @@ class Maximisation:
     def value(self, state: State) -> float:
         """Logarithm of the posterior."""
         total = self.parameters.log_prior(state)
+        found = []
         for view, seen in enumerate(self.observations):
-            total += seen.log_likelihood(self._expected(view, state, derivatives=False).electrons)
+            expected = self._expected(view, state, derivatives=False)
+            total += seen.log_likelihood(expected.electrons)
+            found.append(expected)
+        self._last = (state, total, found)
         return total
 
-    def _expected(self, view: int, state: State, *, derivatives: bool) -> Expected:
+    def _expected(
+        self, view: int, state: State, *, derivatives: bool, known: Expected | None = None
+    ) -> Expected:
         return self.observations[view].expected(
             state.shapes[view],
             state.waves[view],
             float(state.log_scales[view]),
             derivatives=derivatives,
+            known=known,
         )
 
     def slopes(self, state: State) -> Slopes:
         """The same with derivatives."""
         parameters = self.parameters
-        value = parameters.log_prior(state)
+        # A climb asks for the value of every state first.
+        known = self._last if self._last is not None and self._last[0] is state else None
+        value = parameters.log_prior(state) if known is None else known[1]
         shared = -parameters.precision * parameters.shared_offset(state)
         shared_information = parameters.shared_prior
         found = Slopes(value, shared, shared_information, [], [], [], [])
         for view, seen in enumerate(self.observations):
-            expected = self._expected(view, state, derivatives=True)
+            before = None if known is None else known[2][view]
+            expected = self._expected(view, state, derivatives=True, known=before)
             gradient, information = seen.gradient_and_information(expected)
             to_shared, to_own = parameters.maps(view, state)
-            value += seen.log_likelihood(expected.electrons)
+            if known is None:
+                value += seen.log_likelihood(expected.electrons)
             shared = shared + to_shared.T @ gradient
             half = information @ to_shared
             shared_information = shared_information + to_shared.T @ half

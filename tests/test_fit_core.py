@@ -80,6 +80,18 @@ def test_planes_that_are_not_numbers_give_no_thickness():
     assert np.isnan(t).all()
 
 
+def test_large_arrays_are_used_again_only_once_nobody_holds_them():
+    rng = np.random.default_rng(10)
+    part = [one[None] for one in planes(SHAPE)]
+    x, y = rng.uniform(-8, 8, (2, 1, 40_000))
+    kept = [_core.chords(part[0], part[1] * scale, x, y)[0] for scale in (1.0, 1.1, 1.2)]
+    copies = [t.copy() for t in kept]
+    for _ in range(20):
+        _core.chords(*part[:2], x, y, *part[2:])
+    for t, copy in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(t, copy)
+
+
 def test_faces_along_the_beam_have_finite_slopes():
     cube = CutCuboid(np.full(3, 8.0), np.zeros(8), np.array([0.0, 0, 0, 1]), np.zeros(2))
     normals, heights, d_normals, d_heights = (part[None] for part in planes(cube))

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -12,6 +14,61 @@
 
 namespace stemfast::bindings {
 namespace {
+
+// Memory of arrays that come and go at every step of a climb. Freed, it would go back to the system and come
+// again page by page, which takes longer than to fill it.
+class BufferPool {
+ public:
+  struct Buffer {
+    std::size_t size;
+    std::unique_ptr<double[]> values;
+  };
+
+  // One of at least this size, of at most twice as much where it was used before.
+  Buffer* take(std::size_t size) {
+    const std::lock_guard lock(mutex_);
+    for (auto& buffer : free_) {
+      if (buffer == nullptr || buffer->size < size || buffer->size > 2 * size) continue;
+      return buffer.release();
+    }
+    return new Buffer{size, std::unique_ptr<double[]>(new double[size])};
+  }
+
+  void give_back(Buffer* buffer) {
+    std::unique_ptr<Buffer> own(buffer);
+    const std::lock_guard lock(mutex_);
+    const auto place = std::find(free_.begin(), free_.end(), nullptr);
+    if (place != free_.end()) {
+      *place = std::move(own);
+    } else {
+      oldest_ = (oldest_ + 1) % free_.size();
+      free_[oldest_] = std::move(own);
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::array<std::unique_ptr<Buffer>, 8> free_;
+  std::size_t oldest_ = 0;
+};
+
+// Arrays can outlive the module, and the pool outlives them.
+BufferPool& pool() {
+  static auto* const shared = new BufferPool;
+  return *shared;
+}
+
+// An array that is not initialised, from the pool where it is large, but not so large that it is rare.
+Array<double> unfilled(std::vector<py::ssize_t> shape) {
+  constexpr std::size_t large = 1 << 14, rare = 1 << 20;
+  std::size_t size = 1;
+  for (const py::ssize_t n : shape) size *= static_cast<std::size_t>(n);
+  if (size < large || size > rare) return Array<double>(std::move(shape));
+  BufferPool::Buffer* const buffer = pool().take(size);
+  const py::capsule owner(buffer,
+                          [](void* memory) { pool().give_back(static_cast<BufferPool::Buffer*>(memory)); });
+  return Array<double>(std::move(shape), buffer->values.get(), owner);
+}
 
 constexpr double steepest = 1e-9;  // n_z of a plane along the beam, kept from 0
 // A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian makes or
@@ -99,9 +156,9 @@ std::pair<Array<double>, std::optional<Array<double>>> chords(const Array<double
   std::optional<Array<double>> jacobian;
   if (d_normals && d_heights) {
     planes.differentiate(*d_normals, *d_heights);
-    jacobian.emplace(std::vector<py::ssize_t>{groups, pixels, planes.body().parameters});
+    jacobian = unfilled({groups, pixels, planes.body().parameters});
   }
-  Array<double> t({groups, pixels});
+  Array<double> t = unfilled({groups, pixels});
   kernels().chords(planes.body(), x.data(), y.data(), pixels, t.mutable_data(),
                    jacobian ? jacobian->mutable_data() : nullptr);
   return {std::move(t), std::move(jacobian)};
@@ -207,7 +264,7 @@ Array<double> weighted_jacobian(const Array<double>& slopes, const Array<double>
   require_shape(weight, {height, width}, "weight");
   require_shape(waves, {height, width, -1}, "waves");
   const std::int64_t n_waves = waves.shape(2);
-  Array<double> out({height * width, parameters + n_waves + 1});
+  Array<double> out = unfilled({height * width, parameters + n_waves + 1});
   kernels().weighted_jacobian({.slopes = slopes.data(),
                                .by_depth = by_depth.data(),
                                .waves = waves.data(),

@@ -70,8 +70,12 @@ Range reached(const Bands& bands, const Range& filled) {
 // are left out. The parameters of a pixel are filled up to a whole number of lanes.
 class BlurredSlopes {
  public:
-  explicit BlurredSlopes(const WeightedJacobian& w)
-      : w_(w), padded_(whole_lanes(w.parameters)), rows_{w.rows, 0}, columns_{w.columns, 0} {
+  BlurredSlopes(const WeightedJacobian& w, std::vector<double>& along_x)
+      : w_(w),
+        padded_(whole_lanes(w.parameters)),
+        rows_{w.rows, 0},
+        columns_{w.columns, 0},
+        along_x_(along_x) {
     for (std::int64_t r = 0; r < w.rows; ++r) {
       const Range filled = filled_columns(r);
       if (filled.empty()) continue;
@@ -135,7 +139,8 @@ class BlurredSlopes {
   const WeightedJacobian& w_;
   std::int64_t padded_;
   Range rows_, columns_, reached_;  // on the particle, and the columns that the blur carries it to
-  std::vector<double> along_x_, row_, line_;
+  std::vector<double>& along_x_;
+  std::vector<double> row_, line_;
 };
 
 // How far readings are off where some electrons are expected, on a line between the two nearest of the
@@ -202,7 +207,9 @@ void blur_bands(const double* image, const Bands& rows, const Bands& columns, do
 }
 
 void weighted_jacobian(const WeightedJacobian& w, double* out) {
-  BlurredSlopes blurred(w);
+  // Kept from call to call: memory that was given back would come again page by page.
+  static thread_local std::vector<double> along_x;
+  BlurredSlopes blurred(w, along_x);
   const std::int64_t n = w.parameters, total = n + w.n_waves + 1;
   for (std::int64_t r = 0; r < w.rows; ++r) {
     const double* slopes = blurred.row(r);

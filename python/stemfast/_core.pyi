@@ -113,6 +113,78 @@ def project_volume(
     side: int,
     n_threads: int,
 ) -> None: ...
+def chords(
+    normals: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    d_normals: NDArray[np.float64] | None = None,
+    d_heights: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]: ...
+def blur_bands(
+    image: NDArray[np.float64],
+    rows: tuple[NDArray[np.int64], NDArray[np.float64]],
+    columns: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> NDArray[np.float64]: ...
+def misfits(
+    normals: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    *,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    film: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    seen: NDArray[np.float64],
+    path: float,
+    curve: tuple[float, float, float, float, float],
+) -> NDArray[np.float64]: ...
+def expected_electrons(
+    t: NDArray[np.float64],
+    amplitude: NDArray[np.float64],
+    dose: float,
+    *,
+    film: NDArray[np.float64],
+    waves: NDArray[np.float64],
+    path: float,
+    film_path: float,
+    curve: tuple[float, float, float, float, float],
+    rows: tuple[NDArray[np.int64], NDArray[np.float64]],
+    columns: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def log_likelihood(
+    electrons: NDArray[np.float64],
+    *,
+    counts: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    came: NDArray[np.float64],
+    off: NDArray[np.float64],
+    excess: float,
+    noise: float,
+    least: float,
+) -> float: ...
+def error_bars(
+    electrons: NDArray[np.float64],
+    *,
+    counts: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    came: NDArray[np.float64],
+    off: NDArray[np.float64],
+    excess: float,
+    noise: float,
+    least: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def weighted_jacobian(
+    slopes: NDArray[np.float64],
+    by_depth: NDArray[np.float64],
+    electrons: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    *,
+    waves: NDArray[np.float64],
+    path: float,
+    film_path: float,
+    rows: tuple[NDArray[np.int64], NDArray[np.float64]],
+    columns: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> NDArray[np.float64]: ...
 def scattered_fraction(
     depth: NDArray[np.float32], curve: NDArray[np.void]
 ) -> NDArray[np.float32]: ...

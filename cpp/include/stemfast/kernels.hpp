@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "stemfast/fit.hpp"
 #include "stemfast/parallel.hpp"
 #include "stemfast/scene.hpp"
 
@@ -47,6 +48,21 @@ struct Kernels {
 
   // float32 (images, rows, columns) [volume's unit · nm]
   void (*project_volume)(const VolumeProjection&, float* out, const Execution&);
+
+  // Thickness (groups, pixels) at (x, y), and unless null its derivatives (groups, pixels, parameters).
+  void (*chords)(const HalfSpaces&, const double* x, const double* y, std::int64_t pixels, double* t,
+                 double* jacobian);
+  // (groups,): sums of squares of what is left of an image
+  void (*misfits)(const HalfSpaces&, const CoarseImage&, double* out);
+  // Electrons (pixels,) of a thickness, and unless null their derivatives by the depth, before the blur.
+  void (*expected_electrons)(const Optics&, const double* t, double* electrons, double* by_depth);
+  double (*log_likelihood)(const CountedImage&, const double* electrons);
+  // Residuals (pixels,) over their error bars, and derivatives of these by the electrons.
+  void (*error_bars)(const CountedImage&, const double* electrons, double* residual, double* scale);
+  // rows · image · columnsᵀ
+  void (*blur_bands)(const double* image, const Bands& rows, const Bands& columns, double* out);
+  // double (rows, columns, parameters + n_waves + 1)
+  void (*weighted_jacobian)(const WeightedJacobian&, double* out);
 
   // Single stages, for tests and benchmarks.
   void (*scattered_fraction)(const ScatteringCurve&, float* depth, std::int64_t n);

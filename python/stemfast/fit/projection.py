@@ -112,8 +112,9 @@ def optics(microscope: Microscope, material: str) -> Optics:
     ValueError
         If the probe is not a plain Gaussian.
     """
+    from stemfast.fit.image.blur import blur_matrix
     from stemfast.fit.image.film import mean_film
-    from stemfast.fit.image.likelihood import blur_matrix, check_optics, curve_of
+    from stemfast.fit.image.likelihood import check_optics, curve_of
 
     check_optics(microscope)
     rows, columns = microscope.scan.shape

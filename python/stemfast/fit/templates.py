@@ -19,13 +19,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast import _core
 from stemfast.fit.cuboid.shape import CORNERS
+from stemfast.fit.image.blur import blur_matrix
 from stemfast.fit.image.charge import RIGHT
 from stemfast.fit.image.film import FilmWaves
-from stemfast.fit.image.likelihood import Observation, blur_matrix
+from stemfast.fit.image.likelihood import Observation
 from stemfast.microscope import Microscope
-from stemfast.scattering import exponent
-from stemfast.simulation.batch import cuboid_thickness
+from stemfast.symmetry import CORNER_SIGNS
 
 __all__ = [
     "Candidates",
@@ -40,7 +41,6 @@ __all__ = [
 
 Float: TypeAlias = NDArray[np.float64]
 
-_CHUNK = 1024
 _DIRECTIONS = 110  # of the beam in the cuboid's octant
 _RATIO_STEP = 0.1  # of the logarithms of edges
 _TURN_STEP = math.radians(9.0)
@@ -350,26 +350,30 @@ def misfits(
         Distance of the grid's points [nm].
     """
     rows, columns = coarse.counts.shape
-    middle = np.array([coarse.x_nm.mean(), coarse.y_nm.mean()])
-    film = (coarse.film_nm / coarse.film_path_nm).astype(np.float32)
-    mean = np.maximum(coarse.counts, 1.0)
-    root = (coarse.weight / np.sqrt(mean)).astype(np.float32)
-    shift = coarse.noise / coarse.excess
-    seen = ((coarse.dose + shift - coarse.counts * coarse.excess) * root / coarse.excess).astype(
-        np.float32
+    y = coarse.y_nm.mean() + pixel_nm * (np.arange(rows) - 0.5 * (rows - 1))
+    x = coarse.x_nm.mean() + pixel_nm * (np.arange(columns) - 0.5 * (columns - 1))
+    root = coarse.weight / np.sqrt(np.maximum(coarse.counts, 1.0)) / coarse.excess
+    seen = coarse.dose + coarse.noise / coarse.excess - coarse.counts * coarse.excess
+    return _core.misfits(
+        *_faces(matrices, edges, cuts, centre),
+        x=np.tile(x, rows),
+        y=np.repeat(y, columns),
+        film=(coarse.film_nm / coarse.film_path_nm).ravel(),
+        scale=(coarse.dose * root).ravel(),
+        seen=(seen * root).ravel(),
+        path=coarse.path_nm,
+        curve=coarse.curve.numbers,
     )
-    scale = (coarse.dose * root / coarse.excess).astype(np.float32)
-    misfit = np.empty(len(matrices))
-    for first in range(0, len(matrices), _CHUNK):
-        part = slice(first, first + _CHUNK)
-        own = edges[part]
-        same = np.tile(cuts, (len(own), 1))
-        t = cuboid_thickness(matrices[part], own, same, centre - middle, (rows, columns), pixel_nm)
-        t *= np.float32(1.0 / coarse.path_nm)
-        t += film
-        bent = exponent(t, coarse.curve.numbers)
-        left = np.exp(np.negative(bent, out=bent), out=bent)
-        left *= scale
-        left -= seen
-        misfit[part] = np.einsum("nij,nij->n", left, left, dtype=np.float64)
-    return misfit
+
+
+def _faces(matrices: Float, edges: Float, cuts: Float, centre: Float) -> tuple[Float, Float]:
+    """Normals (n, F, 3) and heights (n, F) of cuboids in one place, corners cut alike."""
+    corners = np.flatnonzero(cuts > 0)
+    own = np.empty((len(edges), 6 + len(corners), 3))
+    own[:, :3], own[:, 3:6] = np.eye(3), -np.eye(3)
+    own[:, 6:] = CORNER_SIGNS[corners] / edges[:, None]
+    normals = own @ matrices.transpose(0, 2, 1)
+    heights = np.empty(own.shape[:2])
+    heights[:, :3] = heights[:, 3:6] = 0.5 * edges
+    heights[:, 6:] = 1.5 - cuts[corners]
+    return normals, heights + normals[:, :, :2] @ centre

@@ -1,7 +1,7 @@
 """Batches of scenes as the C++ core takes them: structures of arrays, one entry per placed body.
 
 A `Batch` is the only way into the core. `lay_out` makes it from particles and specimens, recipes
-from their arrays, `cuboid_thickness` from the cuboids that a fit compares.
+from their arrays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from stemfast import _core
 from stemfast.materials import Material
 from stemfast.particles import Particle
 from stemfast.particles.geometry.body_table import BodyTable, offsets_of
-from stemfast.particles.geometry.cuboid_arrays import cuboids
 from stemfast.particles.specimen import Specimen
 
 Float: TypeAlias = NDArray[np.float64]
@@ -177,57 +176,6 @@ class Batch:
             material=self.material[rows],
             particle=self.particle[rows],
         )
-
-
-def cuboid_thickness(
-    matrices: Float,
-    edges: Float,
-    cuts: Float,
-    offset_nm: Float,
-    shape: tuple[int, int],
-    pixel_nm: float,
-) -> NDArray[np.float32]:
-    """Thickness of cuboids in the middle of a grid, (n, rows, columns) [nm].
-
-    Parameters
-    ----------
-    matrices : (n, 3, 3) float64
-        Rotations.
-    edges : (n, 3) float64
-        [nm].
-    cuts : (n, 8) float64
-        Cut fraction of each corner.
-    offset_nm : (2,) float64
-        x and y of all of them, from the middle of the grid [nm].
-    shape : (int, int)
-        Rows and columns of the grid.
-    pixel_nm : float
-        Distance of its points [nm].
-
-    Examples
-    --------
-    >>> t = cuboid_thickness(
-    ...     np.eye(3)[None], np.array([[8.0, 6, 4]]), np.zeros((1, 8)), np.zeros(2), (3, 3), 1.0
-    ... )
-    >>> float(t[0, 1, 1])
-    4.0
-    """
-    from scipy.spatial.transform import Rotation
-
-    n, solids = len(matrices), cuboids(edges, cuts)
-    nothing = np.zeros(n, np.int64)
-    batch = Batch(
-        table=solids.table,
-        image_offset=np.arange(n + 1),
-        shape=solids.row,
-        position=np.tile([float(offset_nm[0]), float(offset_nm[1]), 0.0], (n, 1)),
-        orientation=np.ascontiguousarray(Rotation.from_matrix(matrices).as_quat()),
-        weight=np.ones(n),
-        materials=("Au",),
-        material=nothing,
-        particle=nothing,
-    )
-    return batch.steady_thickness(shape, pixel_nm)
 
 
 def composed(turn: Float, shift: Float, inner: Poses) -> Poses:

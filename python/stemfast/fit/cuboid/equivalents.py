@@ -120,10 +120,10 @@ def apart(matrices: Float, edges: Float, matrix: Float, edges_nm: Float) -> tupl
     turns = axis_turns()
     both = np.stack([matrices, _MIRROR @ matrices @ _MIRROR])
     inner = np.swapaxes(both, 2, 3) @ matrix
-    trace = np.einsum("gji,bnji->bng", turns, inner)
+    trace = inner.reshape(2, -1, 9) @ turns.reshape(-1, 9).T
     angle = np.degrees(np.arccos(np.clip(0.5 * (trace - 1.0), -1.0, 1.0)))
-    named = np.einsum("gji,nj->ngi", np.abs(turns), edges)
-    edge = np.abs(np.log(named / edges_nm)).max(axis=2)
+    order = np.abs(turns).argmax(axis=1)  # (24, 3): the axis that each name stands for
+    edge = np.abs(np.log(edges)[:, order] - np.log(edges_nm)).max(axis=2)
     scaled = np.hypot(angle / APART_DEG, (edge / APART_EDGES)[None])
     n = len(matrices)
     mirror, name = np.divmod(np.moveaxis(scaled, 1, 0).reshape(n, -1).argmin(axis=1), len(turns))

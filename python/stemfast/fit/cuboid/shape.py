@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -20,6 +21,7 @@ __all__ = ["CORNERS", "CutCuboid", "compose", "rotation_matrix"]
 Float: TypeAlias = NDArray[np.float64]
 
 CORNERS = 8
+_LENGTHS = (("edges_nm", 3), ("cuts", CORNERS), ("quaternion", 4), ("position_nm", 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +60,25 @@ class CutCuboid:
     material: str = "Au"
 
     def __post_init__(self) -> None:
-        lengths = {"edges_nm": 3, "cuts": CORNERS, "quaternion": 4, "position_nm": 2}
-        for name, length in lengths.items():
-            values = np.array(getattr(self, name), np.float64)
-            if values.shape != (length,) or not np.isfinite(values).all():
-                raise ValueError(f"{name} must be {length} finite numbers, got {values.tolist()}")
-            object.__setattr__(self, name, values)
-        if (self.edges_nm <= 0).any():
-            raise ValueError(f"edges_nm must be positive, got {self.edges_nm.tolist()}")
-        if (self.cuts < 0).any() or (self.cuts > 0.5).any():
-            raise ValueError(f"cuts must be from 0 to 0.5, got {self.cuts.tolist()}")
-        norm = float(np.sqrt((self.quaternion**2).sum()))
+        # Plain numbers: a climb makes a shape a step, and NumPy is slow with so few of them.
+        edges, cuts, _, _ = (self._numbers(*one) for one in _LENGTHS)
+        if min(edges) <= 0:
+            raise ValueError(f"edges_nm must be positive, got {edges}")
+        if min(cuts) < 0 or max(cuts) > 0.5:
+            raise ValueError(f"cuts must be from 0 to 0.5, got {cuts}")
+        norm = math.sqrt(sum(part * part for part in self.quaternion.tolist()))
         if norm == 0.0:
             raise ValueError("quaternion must not be zero")
         object.__setattr__(self, "quaternion", self.quaternion / norm)
+
+    def _numbers(self, name: str, length: int) -> list[float]:
+        """The numbers of a field, once it is an array of finite ones of this length."""
+        values = np.array(getattr(self, name), np.float64)
+        numbers: list[float] = values.tolist()
+        if values.shape != (length,) or not all(map(math.isfinite, numbers)):
+            raise ValueError(f"{name} must be {length} finite numbers, got {numbers}")
+        object.__setattr__(self, name, values)
+        return numbers
 
     @classmethod
     def of(
@@ -176,21 +183,17 @@ def compose(turn: Float, quaternion: Float) -> Float:
     >>> compose(np.array([0.0, 0.0, np.pi]), np.array([0.0, 0.0, 0.0, 1.0])).round(12).tolist()
     [0.0, 0.0, 1.0, 0.0]
     """
-    angle = float(np.sqrt((turn**2).sum()))
+    angle = math.sqrt(sum(part * part for part in turn.tolist()))
     half = 0.5 * angle
-    share = 0.5 if angle < 1e-9 else float(np.sin(half)) / angle
+    share = 0.5 if angle < 1e-9 else math.sin(half) / angle
     px, py, pz = (share * turn).tolist()
-    pw = float(np.cos(half))
+    pw = math.cos(half)
     qx, qy, qz, qw = quaternion.tolist()
-    product = np.array(
-        [
-            pw * qx + px * qw + py * qz - pz * qy,
-            pw * qy - px * qz + py * qw + pz * qx,
-            pw * qz + px * qy - py * qx + pz * qw,
-            pw * qw - px * qx - py * qy - pz * qz,
-        ]
-    )
-    return np.asarray(product / np.sqrt((product**2).sum()))
+    x = pw * qx + px * qw + py * qz - pz * qy
+    y = pw * qy - px * qz + py * qw + pz * qx
+    z = pw * qz + px * qy - py * qx + pz * qw
+    w = pw * qw - px * qx - py * qy - pz * qz
+    return np.array([x, y, z, w]) / math.sqrt(x * x + y * y + z * z + w * w)
 
 
 MASKS = 256

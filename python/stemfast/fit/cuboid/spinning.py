@@ -15,8 +15,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast import _core
 from stemfast.fit.cuboid.shape import CutCuboid
-from stemfast.fit.cuboid.thickness import STEEPEST, STEEPEST_SLOPE, planes
+from stemfast.fit.cuboid.thickness import faces, planes
 
 __all__ = [
     "checked_turned",
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 Float: TypeAlias = NDArray[np.float64]
-Int: TypeAlias = NDArray[np.intp]
 
 _PLACE = slice(3, 5)
 
@@ -94,11 +94,10 @@ def spinning_thickness(shape: CutCuboid, turned: Float, x_nm: Float, y_nm: Float
     x_nm, y_nm : (rows, columns) float64
         Where the beam passes [nm].
     """
-    normals, heights, _, _ = planes(replace(shape, position_nm=np.zeros(2)))
-    z, leaves = _crossings(normals @ turned.transpose(0, 2, 1), heights, shape, x_nm, y_nm)
-    last = np.where(leaves, z, np.inf).min(axis=1)
-    first = np.where(leaves, -np.inf, z).max(axis=1)
-    return np.asarray(np.maximum(last - first, 0.0))
+    normals, heights = faces(replace(shape, position_nm=np.zeros(2)))
+    heights = np.tile(heights, (len(turned), 1))
+    x, y = _from_centre(shape, x_nm, y_nm)
+    return _core.chords(normals @ turned.transpose(0, 2, 1), heights, x, y)[0]
 
 
 def spinning_thickness_and_jacobian(
@@ -119,43 +118,15 @@ def spinning_thickness_and_jacobian(
     normals, heights, d_normals, d_heights = planes(replace(shape, position_nm=np.zeros(2)))
     back = turned.transpose(0, 2, 1)
     normals = normals @ back
-    z, leaves = _crossings(normals, heights, shape, x_nm, y_nm)
-    out = np.where(leaves, z, np.inf).argmin(axis=1)
-    into = np.where(leaves, -np.inf, z).argmax(axis=1)
-    # n_z dz = dd − dn · (x, y, z), at the point where the beam meets the plane.
-    d_turned = d_normals.reshape(-1, 3) @ back
-    d_turned = d_turned.reshape(len(turned), *d_normals.shape)
-    d_heights = np.broadcast_to(d_heights, d_turned.shape[:-1]).copy()
+    d_turned = (d_normals.reshape(-1, 3) @ back).reshape(len(turned), *d_normals.shape)
+    d_heights = np.tile(d_heights, (len(turned), 1, 1))
     d_heights[:, :, _PLACE] = normals[:, :, :2]
-    rates = np.concatenate([d_heights[..., None], -d_turned], axis=3)
-    nz = normals[:, :, 2]
-    nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
-    rates = rates / nz[:, :, None, None]  # (rows, F, P, 4)
-    t = np.zeros(x_nm.shape)
-    change = np.zeros((*x_nm.shape, rates.shape[2]))
-    row = np.arange(len(turned))[:, None]
-    ones, (dx, dy) = np.ones_like(x_nm), _from_centre(shape, x_nm, y_nm)
-    for sign, face in ((1, out), (-1, into)):
-        depth = np.take_along_axis(z, face[:, None], axis=1)[:, 0]
-        point = np.stack([ones, dx, dy, depth], axis=2)
-        change += sign * np.einsum("rcpk,rck->rcp", rates[row, face], point)
-        t += sign * depth
-    change[t <= 0] = 0.0
-    return np.maximum(t, 0.0), change
+    heights = np.tile(heights, (len(turned), 1))
+    x, y = _from_centre(shape, x_nm, y_nm)
+    t, jacobian = _core.chords(normals, heights, x, y, d_turned, d_heights)
+    assert jacobian is not None
+    return t, jacobian
 
 
 def _from_centre(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[Float, Float]:
     return x_nm - shape.position_nm[0], y_nm - shape.position_nm[1]
-
-
-def _crossings(
-    normals: Float, heights: Float, shape: CutCuboid, x_nm: Float, y_nm: Float
-) -> tuple[Float, NDArray[np.bool_]]:
-    """Depth z on every plane (rows, F, columns), and which are exits, (rows, F, 1)."""
-    nz = normals[:, :, 2]
-    leaves = nz >= 0
-    nz = np.where(np.abs(nz) < STEEPEST, np.where(leaves, STEEPEST, -STEEPEST), nz)
-    dx, dy = _from_centre(shape, x_nm, y_nm)
-    over = heights[:, None] - normals[:, :, 0, None] * dx[:, None]
-    over -= normals[:, :, 1, None] * dy[:, None]
-    return over / nz[:, :, None], leaves[:, :, None]

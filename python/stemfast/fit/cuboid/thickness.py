@@ -9,19 +9,17 @@ parameter and pair of planes.
 
 from __future__ import annotations
 
-import itertools
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast import _core
 from stemfast.fit.cuboid.shape import CORNERS, CutCuboid, rotation_matrix
 from stemfast.symmetry import CORNER_SIGNS
 
 __all__ = [
     "SHAPE_PARAMETERS",
-    "STEEPEST",
-    "STEEPEST_SLOPE",
     "Planes",
     "chords",
     "chords_and_jacobian",
@@ -41,11 +39,9 @@ Planes: TypeAlias = tuple[Float, Float, Float, Float]
 #: Rotation vector, position, edges; the cuts of the cut corners follow.
 SHAPE_PARAMETERS = 8
 _SIGNS = CORNER_SIGNS.astype(np.float64)
-#: n_z of a plane along the beam, kept from 0.
-STEEPEST = 1e-9
-#: A face steeper than this is seen in one pixel at most, where a turn by a thousandth of a radian
-#: makes or unmakes its slope: as it stands, that one pixel would fix the pose to a millionth.
-STEEPEST_SLOPE = 2e-3
+_BOX = np.concatenate([np.eye(3), -np.eye(3)])  # normals of the faces of a cuboid
+# Derivatives of heights: of faces by edges, and of cuts by themselves.
+_HALVES, _BY_CUT = 0.5 * np.abs(_BOX), -np.eye(CORNERS)
 
 
 def shape_parameters(mask: int) -> tuple[str, ...]:
@@ -68,24 +64,22 @@ def planes(shape: CutCuboid) -> Planes:
     """
     matrix = rotation_matrix(shape.quaternion)
     corners = np.flatnonzero(shape.cuts > 0)
-    inverse = 1.0 / shape.edges_nm
     normals, heights = _faces(shape, matrix, corners)
-    n_faces, n_parameters = len(normals), SHAPE_PARAMETERS + len(corners)
-    d_normals = np.zeros((n_faces, n_parameters, 3))
-    d_heights = np.zeros((n_faces, n_parameters))
+    n_cuts = len(corners)
+    d_normals = np.zeros((len(normals), SHAPE_PARAMETERS + n_cuts, 3))
+    d_heights = np.zeros((len(normals), SHAPE_PARAMETERS + n_cuts))
     x, y, z = normals.T
     d_normals[:, 0, 1], d_normals[:, 0, 2] = -z, y  # of a turn about x: (1, 0, 0) × n
     d_normals[:, 1, 0], d_normals[:, 1, 2] = z, -x
     d_normals[:, 2, 0], d_normals[:, 2, 1] = -y, x
-    for k in range(3):
-        d_heights[[k, k + 3], 5 + k] = 0.5
-        slope = -_SIGNS[corners, k] * inverse[k] ** 2
-        d_normals[6:, 5 + k] = slope[:, None] * matrix[:, k]
-    for k in range(2):  # n·(r − r0) <= d
-        d_heights[:, 3 + k] = normals[:, k]
-    d_heights[6 + np.arange(len(corners)), SHAPE_PARAMETERS + np.arange(len(corners))] = -1.0
+    slope = -_SIGNS[corners] / shape.edges_nm**2
+    d_normals[6:, 5:SHAPE_PARAMETERS] = slope[:, :, None] * matrix.T
+    d_heights[:, 3:5] = normals[:, :2]  # n·(r − r0) <= d
+    d_heights[:6, 5:SHAPE_PARAMETERS] = _HALVES
+    d_heights[6:, SHAPE_PARAMETERS:] = _BY_CUT[:n_cuts, :n_cuts]
     # The position moves the plane by n_x x0 + n_y y0, so what turns n moves it too.
-    d_heights += d_normals[:, :, :2] @ shape.position_nm
+    x0, y0 = shape.position_nm.tolist()
+    d_heights += d_normals[:, :, 0] * x0 + d_normals[:, :, 1] * y0
     return normals, heights, d_normals, d_heights
 
 
@@ -103,30 +97,10 @@ def faces(shape: CutCuboid) -> tuple[Float, Float]:
 
 def _faces(shape: CutCuboid, matrix: Float, corners: Int) -> tuple[Float, Float]:
     """Normals and heights of all faces."""
-    own = np.concatenate([np.eye(3), -np.eye(3), _SIGNS[corners] / shape.edges_nm])
-    normals = own @ matrix.T
-    heights = np.concatenate([0.5 * shape.edges_nm] * 2 + [1.5 - shape.cuts[corners]])
+    half = 0.5 * shape.edges_nm
+    normals = np.concatenate([_BOX, _SIGNS[corners] / shape.edges_nm]) @ matrix.T
+    heights = np.concatenate([half, half, 1.5 - shape.cuts[corners]])
     return normals, heights + normals[:, :2] @ shape.position_nm
-
-
-def _crossings(normals: Float, heights: Float) -> tuple[Float, NDArray[np.bool_]]:
-    """Coefficients (F, 3) of z = c0 + c1 x + c2 y on every plane, and which are exits."""
-    nz = normals[:, 2]
-    leaves = nz >= 0
-    nz = np.where(np.abs(nz) < STEEPEST, np.where(leaves, STEEPEST, -STEEPEST), nz)
-    return np.stack([heights, -normals[:, 0], -normals[:, 1]], axis=1) / nz[:, None], leaves
-
-
-def _first_and_last(
-    basis: Float, coefficients: Float, leaves: NDArray[np.bool_]
-) -> tuple[Float, Int, Int]:
-    """Thickness at every pixel, and the numbers of the planes the beam leaves and enters by."""
-    z = coefficients @ basis
-    exits, entries = np.flatnonzero(leaves), np.flatnonzero(~leaves)
-    last, first = z[exits].argmin(axis=0), z[entries].argmax(axis=0)
-    pixel = np.arange(z.shape[1])
-    out, into = exits[last], entries[first]
-    return z[out, pixel] - z[into, pixel], out, into
 
 
 def thickness(shape: CutCuboid, x_nm: Float, y_nm: Float) -> Float:
@@ -150,10 +124,8 @@ def chords(normals: Float, heights: Float, x_nm: Float, y_nm: Float) -> Float:
     >>> chords(faces, np.full(6, 5.0), np.array([0.0, 5.1]), np.zeros(2)).tolist()
     [10.0, 0.0]
     """
-    coefficients, leaves = _crossings(normals, heights)
-    z = coefficients @ np.stack([np.ones(x_nm.size), x_nm.ravel(), y_nm.ravel()])
-    t = z[leaves].min(axis=0) - z[~leaves].max(axis=0)
-    return np.asarray(np.maximum(t, 0.0).reshape(x_nm.shape))
+    x, y = x_nm.reshape(1, -1), y_nm.reshape(1, -1)
+    return _core.chords(normals[None], heights[None], x, y)[0].reshape(x_nm.shape)
 
 
 def thickness_and_jacobian(shape: CutCuboid, x_nm: Float, y_nm: Float) -> tuple[Float, Float]:
@@ -194,27 +166,8 @@ def chords_and_jacobian(planes: Planes, x_nm: Float, y_nm: Float) -> tuple[Float
     >>> thickness_nm.tolist(), jacobian.tolist()
     ([10.0], [[2.0]])
     """
-    normals, heights, d_normals, d_heights = planes
-    coefficients, leaves = _crossings(normals, heights)
-    basis = np.stack([np.ones(x_nm.size), x_nm.ravel(), y_nm.ravel()])
-    t, out, into = _first_and_last(basis, coefficients, leaves)
-    hit = np.flatnonzero(t > 0)
-    # z n_z = d − n_x x − n_y y, so n_z dz = dd − x dn_x − y dn_y − z dn_z: affine once more.
-    d_nz = d_normals[:, :, 2, None] * coefficients[:, None, :]
-    rates = np.stack([d_heights, -d_normals[:, :, 0], -d_normals[:, :, 1]], axis=2) - d_nz
-    nz = normals[:, 2]
-    nz = np.copysign(np.maximum(np.abs(nz), STEEPEST_SLOPE), nz)
-    slopes = rates / nz[:, None, None]  # (F, P, 3)
-    # Pixels between the same two planes have the same slopes: one product for each pair of planes.
-    pair = out[hit] * len(normals) + into[hit]
-    order = np.argsort(pair, kind="stable")
-    hit, pair = hit[order], pair[order]
-    rows = basis[:, hit].T
-    jacobian = np.zeros((x_nm.size, slopes.shape[1]))
-    bounds = [0, *(np.flatnonzero(np.diff(pair)) + 1).tolist(), len(hit)]
-    for first, stop in itertools.pairwise(bounds if len(hit) else ()):
-        leaves_by, enters_by = divmod(int(pair[first]), len(normals))
-        change = slopes[leaves_by] - slopes[enters_by]
-        jacobian[hit[first:stop]] = rows[first:stop] @ change.T
-    shape_of = x_nm.shape
-    return np.maximum(t, 0.0).reshape(shape_of), jacobian.reshape(*shape_of, -1)
+    x, y = x_nm.reshape(1, -1), y_nm.reshape(1, -1)
+    normals, heights, d_normals, d_heights = (part[None] for part in planes)
+    t, jacobian = _core.chords(normals, heights, x, y, d_normals, d_heights)
+    assert jacobian is not None
+    return t.reshape(x_nm.shape), jacobian.reshape(*x_nm.shape, -1)

@@ -141,7 +141,9 @@ class _Maximisation(Maximisation):
             variances, family, known.limit_nm, known.dose_sd, known.turns
         )
 
-    def _expected(self, view: int, state: State, *, derivatives: bool) -> Expected:
+    def _expected(
+        self, view: int, state: State, *, derivatives: bool, known: Expected | None = None
+    ) -> Expected:
         seen, at = self.observations[view], placed(state)[view]
         slopes: Float | None = None
         if derivatives:
@@ -149,7 +151,7 @@ class _Maximisation(Maximisation):
         else:
             t = self.family.thickness(at, seen.x_nm, seen.y_nm)
         scale = float(state.log_scales[view])
-        return seen.through_optics(t, slopes, state.waves[view], scale)
+        return seen.through_optics(t, slopes, state.waves[view], scale, known=known)
 
     def fit(self, shapes: tuple[Placed, ...], before: Float, most: int) -> FamilyFit:
         """Climb from members in each view to the nearest maximum."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -160,19 +160,26 @@ def _read(values: Float, detector: Detector) -> tuple[Float, Float]:
     return mean, (chance * (number - mean[:, None]) ** 2).sum(axis=1)
 
 
-@lru_cache(maxsize=64)  # the images of one session share a detector
-def _few(detector: Detector) -> MeanReading:
-    """Mean reading of a detector where few electrons come."""
+@cache
+def _arrivals() -> tuple[Float, Float, Float]:
+    """Mean numbers of electrons (n,), numbers that come (m,), and their probabilities (n, m)."""
     from scipy.stats import poisson
 
     came = _MANY * np.linspace(0.0, 1.0, _POINTS) ** 2
     number = np.arange(float(math.ceil(_MANY + 8 * math.sqrt(_MANY))))
+    return came, number, np.asarray(poisson.pmf(number, came[:, None]))
+
+
+@lru_cache(maxsize=64)  # the images of one session share a detector
+def _few(detector: Detector) -> MeanReading:
+    """Mean reading of a detector where few electrons come."""
+    came, number, arrivals = _arrivals()
     reach = math.ceil(0.5 + _FAR * detector.read_noise)
     level = np.floor(detector.gain * number + detector.offset + 0.5)
     values: Float = level[:, None] + np.arange(-float(reach), reach + 1)
     distinct, which = np.unique(values, return_inverse=True)
     read = np.nan_to_num(_read(distinct, detector)[0])[which.reshape(values.shape)]
     mean = (_chances(values, number[:, None], detector) * read).sum(axis=1)
-    off = poisson.pmf(number, came[:, None]) @ (mean - number)
+    off = arrivals @ (mean - number)
     off[-1] = 0.0
     return MeanReading(came, off)

@@ -10,17 +10,19 @@ for an ideal detector, and as good as a normal approximation where the detector 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast import _core
 from stemfast.fit.cuboid.shape import CutCuboid, rotation_matrix
 from stemfast.fit.cuboid.spinning import spinning_thickness, spinning_thickness_and_jacobian
 from stemfast.fit.cuboid.steep import soft_thickness, soft_thickness_and_jacobian
 from stemfast.fit.cuboid.thickness import thickness, thickness_and_jacobian
+from stemfast.fit.image.blur import bands, blur_matrix
 from stemfast.fit.image.charge import MeanReading, counts_whole, electrons_of
 from stemfast.fit.image.film import FilmWaves, film_waves, mean_film
 from stemfast.materials import Material
@@ -28,7 +30,7 @@ from stemfast.microscope import Microscope
 from stemfast.reference import pixel_centres
 from stemfast.scattering import ScatteringCurve
 
-__all__ = ["Expected", "Observation", "blur_matrix", "check_optics", "curve_of", "observe"]
+__all__ = ["Expected", "Observation", "check_optics", "curve_of", "observe"]
 
 Float: TypeAlias = NDArray[np.float64]
 
@@ -39,10 +41,20 @@ _TELLING = 0.3  # a wave whose signal is this share of its own error bar is fitt
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """Expected electrons of the pixels fitted, (rows, columns), and their derivatives if asked."""
+    """Expected electrons of the pixels fitted.
+
+    Attributes
+    ----------
+    electrons : (rows, columns) float64
+    by_depth : (rows, columns) float64
+        Their derivative before the probe's blur, by the depth in mean free paths.
+    slopes : (rows, columns, parameters) float64 or None
+        Derivatives of the thickness by every parameter of the shape, if asked.
+    """
 
     electrons: Float
-    jacobian: Float | None
+    by_depth: Float
+    slopes: Float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +117,13 @@ class Observation:
         return float((self.weight * gammaln(self.counts + 1.0)).sum())
 
     def expected(
-        self, shape: CutCuboid, waves_nm: Float, log_scale: float = 0.0, *, derivatives: bool
+        self,
+        shape: CutCuboid,
+        waves_nm: Float,
+        log_scale: float = 0.0,
+        *,
+        derivatives: bool,
+        known: Expected | None = None,
     ) -> Expected:
         """Expected electrons, by the parameters of the shape, the film's waves and the log scale.
 
@@ -117,8 +135,9 @@ class Observation:
         log_scale : float
             Logarithm of the dose over the given one.
         derivatives : bool
-            Whether to add the jacobian, (rows, columns, parameters): by those of the
-            shape, the waves, and the logarithm of the dose.
+            Whether to add the derivatives, by the parameters of the shape.
+        known : Expected, optional
+            The same without derivatives, so that it is not worked out again.
         """
         x, y = self.x_nm, self.y_nm
         t: Float
@@ -137,10 +156,16 @@ class Observation:
             t, slopes = spinning_thickness_and_jacobian(shape, self.turned, x, y)
         else:
             t = spinning_thickness(shape, self.turned, x, y)
-        return self.through_optics(t, slopes, waves_nm, log_scale)
+        return self.through_optics(t, slopes, waves_nm, log_scale, known=known)
 
     def through_optics(
-        self, t: Float, slopes: Float | None, waves_nm: Float, log_scale: float = 0.0
+        self,
+        t: Float,
+        slopes: Float | None,
+        waves_nm: Float,
+        log_scale: float = 0.0,
+        *,
+        known: Expected | None = None,
     ) -> Expected:
         """The same of a thickness, whatever it is of.
 
@@ -149,35 +174,49 @@ class Observation:
         t : (rows, columns) float64
             [nm]
         slopes : (rows, columns, parameters) float64 or None
-            Its derivatives, which are overwritten.
-        waves_nm, log_scale
+            Its derivatives.
+        waves_nm, log_scale, known
             As for `expected`.
         """
-        dose = self.dose * math.exp(log_scale)
-        film = self.film_nm + self.waves.maps @ waves_nm if len(waves_nm) else self.film_nm
-        depth = t / self.path_nm + film / self.film_path_nm
-        left = dose * np.exp(-self.curve.exponent(depth))
-        electrons = self.blur_rows @ (dose - left) @ self.blur_columns.T
-        if slopes is None:
-            return Expected(electrons, None)
-        by_depth = left * self.curve.slope(depth)
-        slopes *= (by_depth / self.path_nm)[:, :, None]
-        by_shape = self._blurred(slopes)
-        # The waves are far longer than the probe is wide, so that they pass it unchanged.
-        by_film = (by_depth / self.film_path_nm)[:, :, None] * self.waves.maps
-        by_scale = electrons[:, :, None]
-        return Expected(electrons, np.concatenate([by_shape, by_film, by_scale], axis=2))
+        if known is not None:
+            return replace(known, slopes=slopes)
+        electrons, by_depth = _core.expected_electrons(
+            t,
+            waves_nm,
+            self.dose * math.exp(log_scale),
+            film=self.film_nm,
+            curve=self.curve.numbers,
+            **self._optics,
+        )
+        return Expected(electrons, by_depth, slopes)
 
-    def _blurred(self, maps: Float) -> Float:
-        rows, columns, n = maps.shape
-        first = (self.blur_rows @ maps.reshape(rows, columns * n)).reshape(rows, columns, n)
-        return np.asarray(np.matmul(self.blur_columns, first))
+    @cached_property
+    def _optics(self) -> Any:
+        """Film and probe as the core takes them."""
+        return {
+            "waves": self.waves.maps,
+            "path": self.path_nm,
+            "film_path": self.film_path_nm,
+            "rows": bands(self.blur_rows),
+            "columns": bands(self.blur_columns),
+        }
+
+    @cached_property
+    def _counted(self) -> Any:
+        """The image as the core takes it."""
+        return {
+            "counts": self.counts,
+            "weight": self.weight,
+            "came": self.reading.came,
+            "off": self.reading.off,
+            "excess": self.excess,
+            "noise": self.noise,
+            "least": _LEAST_MEAN,
+        }
 
     def log_likelihood(self, electrons: Float) -> float:
         """Logarithm of P(image | expected electrons)."""
-        mean = self.means(electrons)
-        logs = self.counts * np.log(mean) - mean
-        return float((self.weight * logs).sum()) - self._constant
+        return _core.log_likelihood(electrons, **self._counted) - self._constant
 
     def log_likelihood_of(self, shape: CutCuboid) -> float:
         """The same of a shape on a smooth film."""
@@ -186,21 +225,26 @@ class Observation:
 
     def gradient(self, expected: Expected) -> Float:
         """Derivative of the log-likelihood by every parameter."""
-        assert expected.jacobian is not None
-        mean = self.means(expected.electrons)
-        jacobian = expected.jacobian.reshape(mean.size, -1)
-        slope = self.reading.slope(expected.electrons) / self.excess
-        residual = self.weight * (self.counts / mean - 1.0) * slope
-        return np.asarray(residual.reshape(-1) @ jacobian)
+        residual, jacobian = self._weighted(expected)
+        return np.asarray(residual @ jacobian)
 
     def gradient_and_information(self, expected: Expected) -> tuple[Float, Float]:
-        """Derivative of the log-likelihood by every parameter, and their Fisher information."""
-        assert expected.jacobian is not None
-        mean = self.means(expected.electrons)
-        jacobian = expected.jacobian.reshape(mean.size, -1)
-        slope = self.reading.slope(expected.electrons) / self.excess
-        scaled = jacobian * (np.sqrt(self.weight / mean) * slope).reshape(-1, 1)
-        return self.gradient(expected), scaled.T @ scaled
+        """Derivative of the log-likelihood by every parameter, and their Fisher information.
+
+        Parameters are those of the shape, the film's waves and the logarithm of the dose.
+        """
+        residual, jacobian = self._weighted(expected)
+        return residual @ jacobian, jacobian.T @ jacobian
+
+    def _weighted(self, expected: Expected) -> tuple[Float, Float]:
+        """Residuals (pixels,) and jacobian (pixels, parameters) over the pixels' error bars."""
+        assert expected.slopes is not None
+        residual, weight = _core.error_bars(expected.electrons, **self._counted)
+        # The waves are far longer than the probe is wide, so that they pass it unchanged.
+        jacobian = _core.weighted_jacobian(
+            expected.slopes, expected.by_depth, expected.electrons, weight, **self._optics
+        )
+        return residual, jacobian
 
     def deviance(self, electrons: Float) -> tuple[float, int]:
         """Twice the log-likelihood lost against a perfect fit, and the number of pixels."""
@@ -289,8 +333,8 @@ def observe(
     return Observation(
         counts=(electrons + noise / excess) / excess,
         weight=inside.astype(np.float64),
-        x_nm=x[window],
-        y_nm=y[window],
+        x_nm=np.ascontiguousarray(x[window]),
+        y_nm=np.ascontiguousarray(y[window]),
         blur_rows=blur_matrix(part.shape[0], sigma),
         blur_columns=blur_matrix(part.shape[1], sigma),
         dose=dose,
@@ -353,25 +397,3 @@ def _window(around: CutCuboid, microscope: Microscope) -> tuple[slice, slice]:
         if slices[-1].stop - slices[-1].start < 4:
             raise ValueError(f"the particle at {around.position_nm.tolist()} nm is outside")
     return slices[0], slices[1]
-
-
-def blur_matrix(n: int, sigma: float) -> Float:
-    """(n, n) that blurs n pixels by a Gaussian [px] cut at four standard deviations.
-
-    What lies beyond is taken to be like the outermost pixel.
-
-    Examples
-    --------
-    >>> blur_matrix(3, 0.5).sum(axis=1).round(12).tolist()
-    [1.0, 1.0, 1.0]
-    """
-    if sigma == 0:
-        return np.eye(n)
-    radius = int(4 * sigma + 0.5)
-    offset = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (offset / sigma) ** 2)
-    kernel /= kernel.sum()
-    matrix = np.zeros((n, n))
-    for k, weight in zip(offset.tolist(), kernel.tolist(), strict=True):
-        np.add.at(matrix, (np.arange(n), np.clip(np.arange(n) + k, 0, n - 1)), weight)
-    return matrix

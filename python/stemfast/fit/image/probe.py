@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from stemfast.fit.image.likelihood import Observation, blur_matrix
+from stemfast.fit.image.blur import blur_matrix
+from stemfast.fit.image.likelihood import Observation
 from stemfast.fit.refine import Refined
 from stemfast.microscope import Microscope, Probe
 

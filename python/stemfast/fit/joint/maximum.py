@@ -75,6 +75,9 @@ class Maximisation:
     turns : Turns or None
     """
 
+    #: The state whose value was asked for last, that value, and what is expected in each view.
+    _last: tuple[State, float, list[Expected]] | None = None
+
     def __init__(
         self,
         observations: tuple[Observation, ...],
@@ -89,40 +92,53 @@ class Maximisation:
     def value(self, state: State) -> float:
         """Logarithm of the posterior."""
         total = self.parameters.log_prior(state)
+        found = []
         for view, seen in enumerate(self.observations):
-            total += seen.log_likelihood(self._expected(view, state, derivatives=False).electrons)
+            expected = self._expected(view, state, derivatives=False)
+            total += seen.log_likelihood(expected.electrons)
+            found.append(expected)
+        self._last = (state, total, found)
         return total
 
-    def _expected(self, view: int, state: State, *, derivatives: bool) -> Expected:
+    def _expected(
+        self, view: int, state: State, *, derivatives: bool, known: Expected | None = None
+    ) -> Expected:
         return self.observations[view].expected(
             state.shapes[view],
             state.waves[view],
             float(state.log_scales[view]),
             derivatives=derivatives,
+            known=known,
         )
 
     def slopes(self, state: State) -> Slopes:
         """The same with derivatives."""
         parameters = self.parameters
-        value = parameters.log_prior(state)
+        # A climb asks for the value of every state first.
+        known = self._last if self._last is not None and self._last[0] is state else None
+        value = parameters.log_prior(state) if known is None else known[1]
         shared = -parameters.precision * parameters.shared_offset(state)
-        shared_information = np.diag(parameters.precision + parameters.floor)
+        shared_information = parameters.shared_prior
         found = Slopes(value, shared, shared_information, [], [], [], [])
         for view, seen in enumerate(self.observations):
-            expected = self._expected(view, state, derivatives=True)
+            before = None if known is None else known[2][view]
+            expected = self._expected(view, state, derivatives=True, known=before)
             gradient, information = seen.gradient_and_information(expected)
             to_shared, to_own = parameters.maps(view, state)
-            value += seen.log_likelihood(expected.electrons)
+            if known is None:
+                value += seen.log_likelihood(expected.electrons)
             shared = shared + to_shared.T @ gradient
             half = information @ to_shared
             shared_information = shared_information + to_shared.T @ half
-            precision, floor = parameters.own_precision[view], parameters.own_floor[view]
-            found.own.append(to_own.T @ gradient - precision * parameters.own_offset(view, state))
+            pull = parameters.own_precision[view] * parameters.own_offset(view, state)
+            found.own.append(to_own.T @ gradient - pull)
             found.own_information.append(
-                to_own.T @ information @ to_own + np.diag(precision + floor)
+                to_own.T @ information @ to_own + parameters.own_prior[view]
             )
             found.mixed.append(half.T @ to_own)
             found.electrons.append(expected.electrons)
+        if not parameters.prior.equal_edges:
+            return replace(found, value=value, shared=shared, shared_information=shared_information)
         basis = parameters.basis
         return replace(
             found,
@@ -138,16 +154,15 @@ class Maximisation:
         """Change of shared and own parameters, and what it should win."""
         parameters = self.parameters
         free = np.flatnonzero(~parameters.resting(state, slopes.shared))
-        inner = slopes.shared_information[np.ix_(free, free)]
-        reduced = inner + damping * np.diag(inner.diagonal())
+        reduced = _damped(slopes.shared_information[free[:, None], free], damping)
         right = slopes.shared[free]
         back: list[tuple[Float, Float]] = []
         for view in range(len(self.observations)):
             mine = parameters.own_free[view]
-            own = slopes.own_information[view][np.ix_(mine, mine)]
-            own = own + damping * np.diag(own.diagonal())
-            mixed = slopes.mixed[view][np.ix_(free, mine)]
-            solved = np.linalg.solve(own, np.c_[mixed.T, slopes.own[view][mine]])
+            own = _damped(slopes.own_information[view][mine[:, None], mine], damping)
+            mixed = slopes.mixed[view][free[:, None], mine]
+            both = np.concatenate([mixed.T, slopes.own[view][mine, None]], axis=1)
+            solved = np.linalg.solve(own, both)
             back.append((np.asarray(solved[:, :-1]), np.asarray(solved[:, -1])))
             reduced = reduced - mixed @ solved[:, :-1]
             right = right - mixed @ solved[:, -1]
@@ -259,3 +274,10 @@ class Maximisation:
         covariance = total @ shared @ total.T + alone @ inverse @ alone.T
         n = SHAPE_PARAMETERS + len(parameters.corners)
         return np.asarray(covariance[:n, :n])
+
+
+def _damped(information: Float, damping: float) -> Float:
+    """The same array, its diagonal larger by a share."""
+    diagonal = information.reshape(-1)[:: len(information) + 1]
+    diagonal += damping * diagonal
+    return information

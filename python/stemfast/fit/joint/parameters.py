@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -129,6 +130,17 @@ class Parameters:
         n_fixed = 0 if prior.dose_sd > 0 else 1
         self.own_free = [np.arange(len(own) - n_fixed) for own in self.own_precision]
 
+    @cached_property
+    def shared_prior(self) -> Float:
+        """Information on the shared parameters before the images are seen, with the floor."""
+        return np.diag(self.precision + self.floor)
+
+    @cached_property
+    def own_prior(self) -> list[Float]:
+        """The same of the parameters of each view."""
+        both = zip(self.own_precision, self.own_floor, strict=True)
+        return [np.diag(precision + floor) for precision, floor in both]
+
     def _own_precision(self, view: int, variance: Float) -> Float:
         n_turn = self._turning[view].shape[1]
         precision = np.zeros(n_turn + 2 + len(variance) + 1)
@@ -208,9 +220,11 @@ class Parameters:
 
     def log_prior(self, state: State) -> float:
         """Logarithm of the density of a state before the images are seen, but for its norm."""
-        total = float((self.precision * self.shared_offset(state) ** 2).sum())
+        off = self.shared_offset(state)
+        total = float(off @ (self.precision * off))
         for view, precision in enumerate(self.own_precision):
-            total += float((precision * self.own_offset(view, state) ** 2).sum())
+            off = self.own_offset(view, state)
+            total += float(off @ (precision * off))
         return -0.5 * total
 
     def resting(self, state: State, shared: Float) -> NDArray[np.bool_]:
@@ -272,4 +286,4 @@ class Parameters:
         """Farthest that a step turns the particle in any view [rad]."""
         turns = [step[: self.n_turn]]
         turns += [change[: self._turning[view].shape[1]] for view, change in enumerate(steps)]
-        return max(float(np.sqrt((turn**2).sum())) for turn in turns)
+        return math.sqrt(max(float(turn @ turn) for turn in turns))

@@ -5,6 +5,7 @@ import importlib.util
 import mmap
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,9 +41,18 @@ LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files of tests first; the order is kept otherwise."""
+    """Long files of tests first, then those that compile the quick way; else the order is kept.
+
+    What is traced and compiled the one way is dropped where a file does it the other way.
+    """
     rank = {name: k for k, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        module = item.getparent(pytest.Module)
+        quick = module is not None and _asks_for_quick(module)
+        return rank.get(item.path.name, len(LONG)), not quick
+
+    items.sort(key=place)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,9 +67,14 @@ def pytest_configure(config: pytest.Config) -> None:
     Linear algebra gets one thread: files of tests share the cores as it is, and threads that wait
     for each other on busy cores take many times as long.
 
+    Python looks for garbage less often: tracing a network makes a million objects that stay, beside
+    the millions that the collected tests are, and looking at them again and again takes a tenth of
+    what collecting tests and tracing take.
+
     A shell starts background jobs with SIGINT ignored, and children inherit that; the tests that
     stop a child with it would wait for ever.
     """
+    gc.set_threshold(20_000, 20, 50)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     cache = getattr(config, "cache", None)
     if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -96,23 +111,39 @@ def _settled() -> Iterator[None]:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_as_asked(request: pytest.FixtureRequest) -> None:
+    """Compile the quick way for the files of tests that ask for it, the usual way for others."""
+    quickly = _asks_for_quick(request.node)
+    if quickly or "jax" in sys.modules:
+        _compile(quickly)
+
+
 @pytest.fixture(scope="module")
-def quickly_compiled() -> Iterator[None]:
+def quickly_compiled() -> None:
     """Compile for what programs do, not for their speed, which halves the time that takes.
 
     For files of tests that run small networks a few times; processes that they start do the same.
     """
+
+
+def _asks_for_quick(node: pytest.Item | pytest.Collector) -> bool:
+    return any("quickly_compiled" in mark.args for mark in node.iter_markers("usefixtures"))
+
+
+def _compile(quickly: bool) -> None:
     import jax
 
     name = "jax_disable_most_optimizations"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(name.upper(), "1")
-        jax.config.update(name, True)
-        # Programs that other files compiled round otherwise than those of a new process.
-        jax.clear_caches()
-        yield
-        jax.config.update(name, False)
-        jax.clear_caches()
+    if jax.config.read(name) == quickly:
+        return
+    jax.config.update(name, quickly)
+    if quickly:
+        os.environ[name.upper()] = "1"
+    else:
+        os.environ.pop(name.upper(), None)
+    # Programs compiled the other way round otherwise than those of a new process.
+    jax.clear_caches()
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from stemfast.models.view_reader import ViewReading, to_double_angle
 from stemfast.pretrained.reconstructor import GroundTruthAnswer
 from stemfast.training.reconstruction.truth import view_truth, volumes
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 PARTICLES, VIEWS = 90, 8
 
 

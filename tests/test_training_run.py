@@ -195,7 +195,7 @@ run.train(Experiment.model_validate_json(sys.argv[2]), sys.argv[1])
 
 def test_two_devices_learn_the_same(finished, tmp_path):
     folder = tmp_path / "two"
-    flags = "--xla_force_host_platform_device_count=2"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
     ended = python(TWO, str(folder), TINY.model_dump_json(), XLA_FLAGS=flags)
     assert ended.returncode == 0, ended.stderr
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.framing import framed
@@ -382,7 +381,7 @@ def load(directory: str | Path, *, class_names: tuple[str, ...] | None = None) -
             f"the network in {folder} tells {names} apart, expected {tuple(class_names)}"
         )
     network = architecture(folder, config, "architecture", ClassifierConfig)
-    model = filled(lambda: make_classifier(network, rngs=nnx.Rngs(0)), arrays, folder)
+    model = filled(lambda rngs: make_classifier(network, rngs=rngs), arrays, folder)
     temperature, card = float(config["temperature"]), config["card"]
     novelty, thresholds = _novelty_model(folder, config, model), _set_thresholds(folder, config)
     try:

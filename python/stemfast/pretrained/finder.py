@@ -90,8 +90,8 @@ def load_finder(directory: str | Path) -> TrainedFinder:
     arrays = read_arrays(folder, WEIGHTS_FILE, config["weights_sha256"])
     network = _network(folder / CONFIG_FILE, config["network"])
 
-    def make() -> Finder:
-        return Finder(network, rngs=nnx.Rngs(0))
+    def make(rngs: nnx.Rngs) -> Finder:
+        return Finder(network, rngs=rngs)
 
     return TrainedFinder(filled(make, arrays, folder), config["card"])
 

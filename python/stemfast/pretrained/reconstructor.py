@@ -336,9 +336,8 @@ def load(directory: str | Path) -> TrainedReconstructor:
     if not isinstance(spin, bool):
         raise ValueError(f"{folder / CONFIG_FILE} has {spin!r} as 'spin', expected a boolean")
 
-    def make() -> GroundTruthNetwork:
-        trunk = Classifier(convolutions, rngs=nnx.Rngs(0))
-        reader = ViewReader(trunk, spin=spin, rngs=nnx.Rngs(0))
-        return GroundTruthNetwork(reader, sets, rngs=nnx.Rngs(0))
+    def make(rngs: nnx.Rngs) -> GroundTruthNetwork:
+        reader = ViewReader(Classifier(convolutions, rngs=rngs), spin=spin, rngs=rngs)
+        return GroundTruthNetwork(reader, sets, rngs=rngs)
 
     return TrainedReconstructor(filled(make, arrays, folder), config["card"])

@@ -123,16 +123,16 @@ def test_no_scheduler_is_said_so(tmp_path, monkeypatch):
     assert not (tmp_path / "set").exists()
 
 
-# Fifty shards of some tens of milliseconds each: time enough to be killed in.
+# About a hundred shards of some tens of milliseconds each: time enough to be killed in.
 LARGE = recipes.get("shapes", image_px=128)
-LARGE_SPLITS = {"train": (0, 2000)}
+LARGE_SPLITS = {"train": (0, 4000)}
 COMMAND = """
 import sys
 from stemfast import dataset, recipes
 from stemfast.dataset.cluster import write_with_dask
 if __name__ == "__main__":
     recipe = recipes.get("shapes", image_px=128)
-    plan = dataset.Plan(recipe, 4, {"train": (0, 2000)}, 40)
+    plan = dataset.Plan(recipe, 4, {"train": (0, 4000)}, 40)
     print(write_with_dask(sys.argv[1], plan, "local:2"))
 """
 
@@ -169,8 +169,8 @@ def running(tmp_path):
 def check_bits(folder):
     data = dataset.open(folder)
     dataset.verify(folder)
-    assert len(data) == 2000
-    for start in (0, 980, 1990):
+    assert len(data) == 4000
+    for start in (0, 1980, 3990):
         images, labels = data[start : start + 10]
         scenes = LARGE.sample(4, start, start + 10)
         assert np.array_equal(images, scenes.simulate())
@@ -186,7 +186,7 @@ def test_a_worker_killed_mid_run_costs_nothing_but_time(running, tmp_path):
     assert (process.returncode, out) == (0, "True\n"), err
     assert sorted(file.name for file in (tmp_path / "set").iterdir()) == [
         "manifest.json",
-        *(f"train-{k:05d}.hspy" for k in range(50)),
+        *(f"train-{k:05d}.hspy" for k in range(100)),
     ]
     check_bits(tmp_path / "set")
 
@@ -200,7 +200,7 @@ def test_ctrl_c_stops_the_workers_and_the_next_run_goes_on(running, tmp_path):
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
     there = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "set").glob("*.hspy")}
-    assert 5 <= len(there) < 50
+    assert 5 <= len(there) < 100
     dataset.write(tmp_path / "set", LARGE, seed=4, splits=LARGE_SPLITS, shard_images=40)
     for name, written in there.items():
         assert (tmp_path / "set" / name).stat().st_mtime_ns == written

@@ -60,6 +60,7 @@ PYBIND11_MODULE(_core, m) {
       py::kw_only(), py::arg("leaf1_ecx"), py::arg("leaf7_ebx"), py::arg("leaf80000001_ecx"), py::arg("xcr0"),
       "The x86-64 level, 1 to 4, of a processor with these CPUID words.");
   stemfast::bindings::bind_gather(m);
+  stemfast::bindings::bind_networks(m);
   stemfast::bindings::bind_render(m);
   stemfast::bindings::bind_stages(m);
 }

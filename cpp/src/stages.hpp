@@ -16,6 +16,7 @@ void scan_path(const Batch& batch, std::int64_t image, double* time, double* x, 
 void voxelize(const Batch& batch, std::int64_t layers, double first_layer, double spacing, std::uint8_t* out,
               const Execution& execution);
 void project_volume(const VolumeProjection& projection, float* out, const Execution& execution);
+void convolve(const Layer& layer, float* out, const Execution& execution);
 
 extern const Kernels table;
 

@@ -155,6 +155,14 @@ def fade(
     charge: NDArray[np.float32], *, decay: float, dwell: float, flyback: float
 ) -> NDArray[np.float32]: ...
 def quotients(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def convolve(
+    terms: Sequence[tuple[Sequence[tuple[NDArray[np.float32], str]], NDArray[np.float32]]],
+    bias: NDArray[np.float32],
+    out: NDArray[np.float32],
+    *,
+    rectified: bool,
+    n_threads: int = 1,
+) -> None: ...
 def haar_orientations(seed: int, first_index: int, n: int) -> NDArray[np.float64]: ...
 def uniforms(
     seed: int, index: NDArray[np.uint64], stage: int, draws: int

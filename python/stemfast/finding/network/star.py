@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,16 @@ from scipy.ndimage import maximum_filter
 
 from stemfast.finding.detection import keep_labels, pixels_of_labels
 
-__all__ = ["Stars", "candidates", "chosen", "painted", "star_mask"]
+__all__ = ["Distances", "Stars", "candidates", "chosen", "painted", "star_mask"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Map: TypeAlias = NDArray[np.float32]
+
+
+class Distances(Protocol):
+    """Distances along the rays, (n, rays) of n cells by their rows and columns [px]."""
+
+    def __getitem__(self, cells: tuple[NDArray[np.intp], NDArray[np.intp]], /) -> Map: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,7 +81,7 @@ class Stars:
 
 
 def candidates(
-    middle: Map, distance: Map, least: float, stride: int, inner: tuple[slice, slice]
+    middle: Map, distance: Distances, least: float, stride: int, inner: tuple[slice, slice]
 ) -> Stars:
     """Outlines at the local maxima of `middle` above `least`.
 
@@ -83,7 +89,7 @@ def candidates(
     ----------
     middle : (H, W) float32
         0 at the edge of a particle … 1 in its middle.
-    distance : (H, W, rays) float32
+    distance : (H, W, rays) float32, or what gives them for some cells
         [px].
     least : float
         Lowest value of `middle`.

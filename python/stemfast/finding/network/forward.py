@@ -128,6 +128,7 @@ def _as_cells(tile: Map) -> Map:
 
 def _sigmoid(logit: Map) -> Map:
     share = np.negative(logit)
-    np.exp(share, out=share)
+    with np.errstate(over="ignore"):  # to infinity, and its share to 0
+        np.exp(share, out=share)
     share += np.float32(1.0)
     return np.reciprocal(share, out=share)

@@ -161,6 +161,7 @@ extern const Kernels table = {
     .multiply = multiply_all,
     .fade = fade,
     .quotients = quotients,
+    .convolve = convolve,
     .haar_orientations = haar_orientations,
     .uniforms = uniforms,
 };

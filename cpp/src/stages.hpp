@@ -24,6 +24,7 @@ double log_likelihood(const CountedImage& image, const double* electrons);
 void error_bars(const CountedImage& image, const double* electrons, double* residual, double* scale);
 void blur_bands(const double* image, const Bands& rows, const Bands& columns, double* out);
 void weighted_jacobian(const WeightedJacobian& jacobian, double* out);
+void convolve(const Layer& layer, float* out, const Execution& execution);
 
 extern const Kernels table;
 

@@ -227,6 +227,26 @@ def fade(
     charge: NDArray[np.float32], *, decay: float, dwell: float, flyback: float
 ) -> NDArray[np.float32]: ...
 def quotients(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def star_mask(
+    row: float, column: float, radii: NDArray[np.float64], *, rows: int, columns: int
+) -> NDArray[np.bool_]: ...
+def distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]: ...
+def fit_polygon(
+    points: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    *,
+    trim: int,
+    shortest: int,
+    price: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def convolve(
+    terms: Sequence[tuple[Sequence[tuple[NDArray[np.float32], str]], NDArray[np.float32]]],
+    bias: NDArray[np.float32],
+    out: NDArray[np.float32],
+    *,
+    rectified: bool,
+    n_threads: int = 1,
+) -> None: ...
 def haar_orientations(seed: int, first_index: int, n: int) -> NDArray[np.float64]: ...
 def uniforms(
     seed: int, index: NDArray[np.uint64], stage: int, draws: int

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "stemfast/convolution.hpp"
 #include "stemfast/fit.hpp"
 #include "stemfast/parallel.hpp"
 #include "stemfast/scene.hpp"
@@ -88,6 +89,9 @@ struct Kernels {
 
   // a/b of n pairs, the way that inner loops divide.
   void (*quotients)(const double* a, const double* b, std::int64_t n, double* out);
+
+  // float (rows, filters, columns)
+  void (*convolve)(const Layer&, float* out, const Execution&);
 
   // double (n, 4), orientations first_index … first_index + n − 1
   void (*haar_orientations)(const RandomKey&, std::int64_t n, double* out);

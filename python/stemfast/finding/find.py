@@ -262,7 +262,7 @@ def _searched(
     from stemfast.finding import classical
 
     able = (shipped.folder(_NETWORK) / "config.json").is_file() and (
-        importlib.util.find_spec("jax") is not None
+        importlib.util.find_spec("safetensors") is not None
     )
     if method == "classical" or (method == "auto" and not able):
         return "classical", classical.detect(image, contrast, progress=progress)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.image.distances import distance_to
 from stemfast.micrograph.background import choose_smoothing, estimate_background, otsu_threshold
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.find import FoundParticle, FoundParticles
@@ -251,8 +252,8 @@ def isolate_label(
     width, pixel_noise = choose_smoothing(values)
     width = min(width, max(_LEAST_SMOOTHING_PX, _MOST_SMOOTHING * math.sqrt(np.count_nonzero(own))))
     smooth = ndimage.gaussian_filter(values, width)
-    beyond = ndimage.distance_transform_edt(~own)
-    apart = ndimage.distance_transform_edt(~others) if others.any() else None
+    beyond = distance_to(own)
+    apart = distance_to(others) if others.any() else None
     away = beyond if apart is None else np.minimum(beyond, apart)
     film, noise = _plane_around(smooth, away, clear)
     above = smooth - film

@@ -10,42 +10,15 @@ convolutions in place of a normalisation: a tile then gives what the whole image
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from numpy.typing import NDArray
 
+from stemfast.models.finder_config import RAYS, STRIDE, UNIT_PX, FinderConfig, rays
 from stemfast.models.layers import Conv
 
 __all__ = ["RAYS", "STRIDE", "Finder", "FinderConfig", "FinderReading", "rays"]
-
-RAYS = 32
-STRIDE = 2  # pixels of the image per cell of the output, along each side
-_UNIT = 8.0  # distances of about 1 at the start [px]
-
-
-@dataclass(frozen=True)
-class FinderConfig:
-    """Architecture of a finder.
-
-    Parameters
-    ----------
-    widths : tuple of int
-        Channels at 1/2, 1/4, … of the resolution.
-    head : int
-        Channels before the last layer.
-    """
-
-    widths: tuple[int, ...] = (16, 32, 64, 96)
-    head: int = 32
-
-    @property
-    def multiple(self) -> int:
-        """Images must have sides that are multiples of this [px]."""
-        return int(STRIDE * 2 ** (len(self.widths) - 1))
 
 
 @dataclass(frozen=True)
@@ -69,19 +42,6 @@ class FinderReading:
 jax.tree_util.register_dataclass(
     FinderReading, ["middle", "foreground", "boundary", "distance"], []
 )
-
-
-@cache
-def rays() -> NDArray[np.float64]:
-    """Unit vectors (RAYS, 2) of the rays, rows and columns, counter-clockwise from the right.
-
-    Examples
-    --------
-    >>> rays()[0].tolist()
-    [0.0, 1.0]
-    """
-    angle = 2.0 * np.pi * np.arange(RAYS) / RAYS
-    return np.stack([np.sin(angle), np.cos(angle)], axis=1)
 
 
 class _Block(nnx.Module):
@@ -145,7 +105,7 @@ class Finder(nnx.Module):
             middle=y[..., 0],
             foreground=y[..., 1],
             boundary=y[..., 2],
-            distance=_UNIT * jax.nn.softplus(y[..., 3:]),
+            distance=UNIT_PX * jax.nn.softplus(y[..., 3:]),
         )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flax import nnx
+import numpy as np
+from numpy.typing import NDArray
 
-from stemfast.models.finder import Finder, FinderConfig
+from stemfast.models.finder_config import FinderConfig
 from stemfast.pretrained.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -21,7 +22,10 @@ from stemfast.pretrained.store import (
     write_network,
 )
 
-__all__ = ["TrainedFinder", "load_finder", "save_finder"]
+if TYPE_CHECKING:
+    from stemfast.models.finder import Finder
+
+__all__ = ["TrainedFinder", "finder_weights", "load_finder", "save_finder"]
 
 FORMAT = "stemfast finder"
 FORMAT_VERSION = 2
@@ -85,15 +89,46 @@ def load_finder(directory: str | Path) -> TrainedFinder:
     ValueError
         If the files are damaged or do not belong together.
     """
+    from flax import nnx
+
+    from stemfast.models.finder import Finder
+
     folder = Path(directory)
-    config = read_config(folder, keys=_KEYS, kind="finder", form=FORMAT, version=FORMAT_VERSION)
-    arrays = read_arrays(folder, WEIGHTS_FILE, config["weights_sha256"])
-    network = _network(folder / CONFIG_FILE, config["network"])
+    config, network, arrays = _read(folder)
 
     def make(rngs: nnx.Rngs) -> Finder:
         return Finder(network, rngs=rngs)
 
     return TrainedFinder(filled(make, arrays, folder), config["card"])
+
+
+def finder_weights(directory: str | Path) -> tuple[FinderConfig, dict[str, NDArray[np.float32]]]:
+    """Architecture and weights by dotted name of a finder on disk, without loading JAX.
+
+    Parameters
+    ----------
+    directory : str or Path
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`load_finder`.
+    """
+    folder = Path(directory)
+    _, network, arrays = _read(folder)
+    expected: dict[str, tuple[int, ...]] = {}
+    for name, (size, channels, filters) in network.kernels().items():
+        expected |= {f"{name}.kernel": (size, size, channels, filters), f"{name}.bias": (filters,)}
+    if {name: array.shape for name, array in arrays.items()} != expected:
+        raise ValueError(f"the weights in {folder} do not fit the architecture in {CONFIG_FILE}")
+    return network, {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], FinderConfig, dict[str, NDArray[Any]]]:
+    """Configuration, architecture and arrays of a finder's files."""
+    config = read_config(folder, keys=_KEYS, kind="finder", form=FORMAT, version=FORMAT_VERSION)
+    arrays = read_arrays(folder, WEIGHTS_FILE, config["weights_sha256"])
+    return config, _network(folder / CONFIG_FILE, config["network"]), arrays
 
 
 def _network(path: Path, stored: dict[str, Any]) -> FinderConfig:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from stemfast.arguments import did_you_mean
-from stemfast.pretrained import finder, reconstructor
-from stemfast.pretrained.classifier import TrainedClassifier, load
-from stemfast.pretrained.finder import TrainedFinder
-from stemfast.pretrained.reconstructor import TrainedReconstructor
 from stemfast.pretrained.store import CONFIG_FILE
+
+if TYPE_CHECKING:
+    from stemfast.pretrained.classifier import TrainedClassifier
+    from stemfast.pretrained.finder import TrainedFinder
+    from stemfast.pretrained.reconstructor import TrainedReconstructor
 
 __all__ = ["folder", "load_pretrained", "pretrained_names"]
 
@@ -32,6 +33,8 @@ def pretrained_names() -> tuple[str, ...]:
     Besides them it knows ``"ground-truth"``, which reads several images of one particle, and
     ``"finder"``, which finds the particles of a micrograph.
     """
+    from stemfast.pretrained import finder, reconstructor
+
     return tuple(
         name
         for name in _installed()
@@ -72,6 +75,8 @@ def load_pretrained(name: str) -> Any:
     ValueError
         If there is none of that name.
     """
+    from stemfast.pretrained import classifier, finder, reconstructor
+
     known = _installed()
     if name not in known:
         raise ValueError(
@@ -82,4 +87,4 @@ def load_pretrained(name: str) -> Any:
         return reconstructor.load(folder(name))
     if finder.is_finder(folder(name)):
         return finder.load_finder(folder(name))
-    return load(folder(name))
+    return classifier.load(folder(name))

@@ -11,17 +11,18 @@ import html
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from stemfast import atomic
 from stemfast.untrusted import json_object
+
+if TYPE_CHECKING:
+    import jax
+    from flax import nnx
 
 __all__ = [
     "CONFIG_FILE",
@@ -44,7 +45,7 @@ __all__ = [
     "write_network",
 ]
 
-Network = TypeVar("Network", bound=nnx.Module)
+Network = TypeVar("Network", bound="nnx.Module")
 Settings = TypeVar("Settings", bound=BaseModel)
 
 FORMAT = "stemfast classifier"
@@ -111,6 +112,8 @@ def card_html(said: str) -> str:
 
 def flat(model: nnx.Module) -> dict[str, NDArray[Any]]:
     """Weights by dotted name, in the order of the names."""
+    from flax import nnx
+
     found = {
         ".".join(str(part) for part in path): np.asarray(variable[...])
         for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param))
@@ -131,6 +134,10 @@ def rounded_to_float16(model: Network) -> Network:
     It is rounded before it is calibrated and judged: the figures are those of the stored
     network.
     """
+    import jax
+    import jax.numpy as jnp
+    from flax import nnx
+
     graph, state = nnx.split(model)
 
     def rounded(array: jax.Array) -> Any:
@@ -346,6 +353,8 @@ class _OneKey:
     """
 
     def __init__(self) -> None:
+        import jax
+
         self._key = jax.random.key(0)
 
     def params(self) -> jax.Array:
@@ -372,6 +381,9 @@ def filled(
     ValueError
         If there is no such network, or the weights are not its own.
     """
+    import jax
+    from flax import nnx
+
     try:
         graph, state = nnx.split(nnx.eval_shape(lambda: make(cast(nnx.Rngs, _OneKey()))))
     except (ValueError, TypeError, ArithmeticError, LookupError) as error:

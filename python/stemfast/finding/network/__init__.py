@@ -1,4 +1,4 @@
-"""Finding particles with the trained network: scales, tiles, star-convex outlines. Loads JAX."""
+"""Finding particles with the trained network: scales, tiles, star-convex outlines."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.finding.network.scaling import Seen
-from stemfast.finding.network.star import Stars, candidates
-from stemfast.models.finder import STRIDE
+from stemfast.finding.network.star import Distances, Stars, candidates
+from stemfast.models.finder_config import STRIDE
 
 __all__ = [
     "Octave",
@@ -30,10 +30,10 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 class TileReading(NamedTuple):
-    """Answers of the network for the cells of one tile (H, W), distances (H, W, rays)."""
+    """Answers of the network for the cells of one tile (H, W), and distances by row and column."""
 
     middle: Map
-    distance: Map
+    distance: Distances
     foreground: Map
     boundary: Map
 

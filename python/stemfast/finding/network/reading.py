@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
+from stemfast.finding.network.forward import ForwardPass
 from stemfast.finding.network.pyramid import (
     Octave,
     OctaveReading,
     Reader,
-    TileReading,
     octaves,
     read_enlarged,
     read_octaves,
@@ -24,8 +21,12 @@ from stemfast.finding.network.pyramid import (
 from stemfast.finding.network.rods import joined
 from stemfast.finding.network.specks import of_a_size, stands_out
 from stemfast.finding.network.star import Stars, chosen, painted
-from stemfast.models.finder import Finder
-from stemfast.pretrained.shipped import load_pretrained
+from stemfast.models.finder_config import FinderConfig
+from stemfast.pretrained.finder import finder_weights
+from stemfast.pretrained.shipped import folder
+
+if TYPE_CHECKING:
+    from stemfast.models.finder import Finder
 
 __all__ = ["detect", "detected", "found_stars", "reader_of"]
 
@@ -39,10 +40,15 @@ _LARGEST_SHARE = 0.7  # of the image: larger ones are shading
 _CONTRAST_PX = 800  # the contrast is told from octaves no larger than this, along a side
 
 
-@cache
 def shipped_reader() -> Reader:
-    """Network that comes with the package, loaded once."""
-    return reader_of(load_pretrained("finder").model)
+    """Network that comes with the package."""
+    return ForwardPass(*_shipped_weights())
+
+
+@cache
+def _shipped_weights() -> tuple[FinderConfig, dict[str, Map]]:
+    """Architecture and weights, loaded once."""
+    return finder_weights(folder("finder"))
 
 
 def detect(image: Map, contrast: str = "auto") -> Detection:
@@ -62,19 +68,10 @@ def detect(image: Map, contrast: str = "auto") -> Detection:
 
 
 def reader_of(model: Finder) -> Reader:
-    """Network as a function of one tile, compiled once."""
-    graph, state = nnx.split(model)
+    """Any finder as a function of one tile, with the weights that it has now."""
+    from stemfast.pretrained.store import flat
 
-    @jax.jit
-    def run(state: Any, tile: jax.Array) -> tuple[jax.Array, ...]:
-        reading = nnx.merge(graph, state)(tile[None])
-        shares = (jax.nn.sigmoid(x[0]) for x in (reading.foreground, reading.boundary))
-        return jax.nn.sigmoid(reading.middle[0]), reading.distance[0], *shares
-
-    def read(tile: Map) -> TileReading:
-        return TileReading(*(np.asarray(x) for x in run(state, jnp.asarray(tile))))
-
-    return read
+    return ForwardPass(model.config, flat(model))
 
 
 def detected(image: Map, reader: Reader, contrast: str = "auto", least: float = LEAST) -> Detection:

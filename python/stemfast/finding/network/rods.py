@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stemfast.finding.detection import keep_labels, pixels_of_labels
 from stemfast.finding.network.pyramid import OctaveReading
-from stemfast.models.finder import STRIDE
+from stemfast.models.finder_config import STRIDE
 
 __all__ = ["joined"]
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from stemfast import _core
 from stemfast.finding.detection import keep_labels, pixels_of_labels
 
-__all__ = ["Stars", "candidates", "chosen", "painted", "star_mask"]
+__all__ = ["Distances", "Stars", "candidates", "chosen", "painted", "star_mask"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Map: TypeAlias = NDArray[np.float32]
+
+
+class Distances(Protocol):
+    """Distances along the rays, (n, rays) of n cells by their rows and columns [px]."""
+
+    def __getitem__(self, cells: tuple[NDArray[np.intp], NDArray[np.intp]], /) -> Map: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,7 +82,7 @@ class Stars:
 
 
 def candidates(
-    middle: Map, distance: Map, least: float, stride: int, inner: tuple[slice, slice]
+    middle: Map, distance: Distances, least: float, stride: int, inner: tuple[slice, slice]
 ) -> Stars:
     """Outlines at the local maxima of `middle` above `least`.
 
@@ -83,7 +90,7 @@ def candidates(
     ----------
     middle : (H, W) float32
         0 at the edge of a particle … 1 in its middle.
-    distance : (H, W, rays) float32
+    distance : (H, W, rays) float32, or what gives them for some cells
         [px].
     least : float
         Lowest value of `middle`.
@@ -114,22 +121,14 @@ def star_mask(
     >>> int(inside.sum())
     49
     """
-    n = len(radii)
     reach = float(radii.max())
     low = np.maximum(np.ceil(centre - reach), 0).astype(int)
     high = np.minimum(np.floor(centre + reach), np.array(shape) - 1).astype(int) + 1
     high = np.maximum(high, low)
-    y = np.arange(low[0], high[0])[:, None] - centre[0]
-    x = np.arange(low[1], high[1])[None, :] - centre[1]
-    turn = np.arctan2(y, x) % (2.0 * np.pi) * (n / (2.0 * np.pi))
-    ray = np.minimum(turn.astype(np.int64), n - 1)
-    step = 2.0 * np.pi / n
-    past = (turn - ray) * step
-    first, second = radii[ray], radii[(ray + 1) % n]
-    # The chord between the ends of two rays.
-    edge = first * second * np.sin(step)
-    beyond = np.hypot(y, x) * (first * np.sin(past) + second * np.sin(step - past))
-    return slice(low[0], high[0]), slice(low[1], high[1]), beyond <= edge
+    (top, left), (bottom, right) = low.tolist(), high.tolist()
+    row, column = (centre - low).tolist()
+    inside = _core.star_mask(row, column, radii, rows=bottom - top, columns=right - left)
+    return slice(top, bottom), slice(left, right), inside
 
 
 def chosen(stars: Stars, shape: tuple[int, int], most_shared: float = 0.45) -> Stars:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.image.distances import distance_to
+
 __all__ = ["accepted"]
 
 #: Overlap (intersection over union) with the finder's outline from which both mean the same.
@@ -84,7 +86,7 @@ def _height(bright: NDArray[np.float32], labels: NDArray[np.int32], number: int,
         slice(max(0, low - reach), high + reach) for low, high in zip(box[:2], box[2:], strict=True)
     )
     image, own = bright[near].astype(np.float64), labels[near]
-    apart = ndimage.distance_transform_edt(own != number)
+    apart = distance_to(own == number)
     ring = (apart > begins) & (apart < ends) & (own == 0)
     if np.count_nonzero(ring) < _FEWEST_PX:
         return 0.0

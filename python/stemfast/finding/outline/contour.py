@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast import _core
+from stemfast.image.distances import distance_to
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
 
@@ -113,7 +115,7 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     FeatureError
         If there is no such line.
     """
-    from scipy.ndimage import distance_transform_edt, map_coordinates
+    from scipy.ndimage import map_coordinates
     from skimage.measure import find_contours
 
     inside = np.where(isolated.mask | (isolated.smooth <= isolated.level), isolated.smooth, 0.0)
@@ -135,7 +137,7 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     sigma = np.hypot(isolated.level_noise / np.maximum(at_points, 0.3 * typical), _FLOOR_PX)
     if isolated.foreign.any():
         # Where another particle ends it, the line says nothing of this one.
-        away = distance_transform_edt(~isolated.foreign)
+        away = distance_to(isolated.foreign)
         near = map_coordinates(away, points[:, ::-1].T, order=1, mode="nearest") < _BESIDE_PX
         if np.mean(near) < _MOST_BESIDE:
             sigma = np.where(near, _UNKNOWN * sigma, sigma)
@@ -187,63 +189,22 @@ def fit_polygon(line: Contour) -> Polygon:
     n = len(line.points)
     trim = max(1, round(line.rounding / line.spacing))
     shortest = max(2 * trim + 2, math.ceil(_MIN_SIDE_PX / line.spacing))
-    cost, middle, normal = _side_costs(line, trim, shortest)
     price = _PRICE * 2.0 * math.log(n)
-    breaks = _shortest_path(cost + price, shortest)
-    # A second round starts at a corner that the first has found, not at a guess.
-    turned = np.roll(np.arange(n), -breaks[len(breaks) // 2])
-    breaks = [int(turned[b]) for b in _shortest_path(cost[turned] + price, shortest)]
-    pairs = list(zip(breaks, breaks[1:] + breaks[:1], strict=True))
-    total = sum(float(cost[i, (j - i) % n]) for i, j in pairs) + price * len(pairs)
-    lines = [(middle[i, (j - i) % n], normal[i, (j - i) % n]) for i, j in pairs]
-    at = line.points[breaks]
-    return Polygon(intersections(lines, at, farthest=3.0 * line.rounding + 2.0), total)
-
-
-def _side_costs(line: Contour, trim: int, shortest: int) -> tuple[Floats, Floats, Floats]:
-    """Cost, middle and normal of the side from point i to point i + k, for all i and k < n.
-
-    The side is the line of least squares through the points between, `trim` at each end left out;
-    its squared residue is the smaller eigenvalue of their scatter.
-    """
-    n = len(line.points)
-    centred = line.points - line.points.mean(axis=0)
-    x, y = np.tile(centred.T, 2)
-    weight = np.tile(1.0 / line.sigma**2, 2) * line.independent
-    terms = np.stack([weight, weight * x, weight * y, weight * x * x, weight * x * y])
-    terms = np.vstack([terms, weight * y * y])
-    sums = np.concatenate([np.zeros((6, 1)), np.cumsum(terms, axis=1)], axis=1)
-    i = np.arange(n)[:, None]
-    k = np.arange(n + 1)[None, :]
-    use = k >= shortest
-    low, high = np.where(use, i + trim, 0), np.where(use, i + k - trim + 1, 1)
-    w, sx, sy, sxx, sxy, syy = sums[:, high] - sums[:, low]
-    mx, my = sx / w, sy / w
-    cxx, cxy, cyy = sxx - w * mx * mx, sxy - w * mx * my, syy - w * my * my
-    half, root = 0.5 * (cxx + cyy), np.hypot(0.5 * (cxx - cyy), cxy)
-    cost = np.where(use, np.maximum(half - root, 0.0), np.inf)
-    angle = 0.5 * np.arctan2(2.0 * cxy, cxx - cyy)  # of the side
-    middle = np.stack([mx, my], axis=-1) + line.points.mean(axis=0)
-    return cost, middle, np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
-
-
-def _shortest_path(cost: Floats, shortest: int) -> list[int]:
-    """Breaks of the cheapest way once around from point 0: cost[i, k] of a side over k points."""
-    n = len(cost)
-    best = np.full(n + 1, np.inf)
-    best[0] = 0.0
-    came = np.zeros(n + 1, dtype=np.int64)
-    start = np.arange(n)
-    for end in range(shortest, n + 1):
-        last = end - shortest + 1
-        total = best[:last] + cost[start[:last], end - start[:last]]
-        came[end] = k = total.argmin()
-        best[end] = total[k]
-    breaks = [int(came[n])]
-    while breaks[-1] > 0:
-        breaks.append(int(came[breaks[-1]]))
-    # Too short a line for three sides: thirds will have to do.
-    return sorted(breaks) if len(breaks) >= 3 else [0, n // 3, 2 * n // 3]
+    middle = line.points.mean(axis=0)
+    begins, sides = _core.fit_polygon(
+        line.points - middle,
+        1.0 / line.sigma**2 * line.independent,
+        trim=trim,
+        shortest=shortest,
+        price=price,
+    )
+    places, angle = sides[:, :2] + middle, sides[:, 2]
+    normals = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
+    at = line.points[begins]
+    corners = intersections(
+        list(zip(places, normals, strict=True)), at, farthest=3.0 * line.rounding + 2.0
+    )
+    return Polygon(corners, sum(sides[:, 3].tolist()) + price * len(sides))
 
 
 def intersections(sides: list[tuple[Floats, Floats]], near: Floats, *, farthest: float) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import optax
 
 from stemfast.fields import FieldRecipe
-from stemfast.models.finder import FinderConfig
+from stemfast.models.finder_config import FinderConfig
 from stemfast.recipes.resolve import settings_of
 
 __all__ = ["TEST_FIRST", "VALIDATION_FIRST", "FinderExperiment"]

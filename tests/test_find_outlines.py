@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import stemfast as sf
-from stemfast.finding.outline.accept import accepted
+from stemfast.finding.outline.accept import _fall, accepted
 from stemfast.finding.outline.contour import signed_area
 from stemfast.finding.outline.paint import painted_labels
 from stemfast.micrograph import simulated_field
@@ -41,20 +41,30 @@ def test_a_particle_whose_outline_is_elsewhere_stays():
     assert np.array_equal(painted, labels)
 
 
-@pytest.mark.parametrize(("noise", "believed"), [(1.0, True), (30.0, False)])
-def test_an_outline_that_differs_is_believed_where_the_particle_is_clear(noise, believed):
+@pytest.mark.parametrize(("wider", "believed"), [(2, True), (0, False)])
+def test_an_outline_that_differs_is_believed_where_brightness_falls_across_it(wider, believed):
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(3)
-    image = noise * gaussian_filter(rng.standard_normal((60, 70)), 3.0) / 0.1
-    image[20:40, 25:45] += 100.0
+    image = 10.0 * gaussian_filter(rng.standard_normal((60, 70)), 3.0) / 0.1
+    image[22 - wider : 38 + wider, 27 - wider : 43 + wider] += 100.0
     labels = np.zeros((60, 70), np.int32)
     labels[22:38, 27:43] = 1
-    outline = box(20, 25, 20, 20)
+    place, own, outline = (22, 27, 38, 43), box(22, 27, 16, 16), box(20, 25, 20, 20)
     bright = image.astype(np.float32)
-    assert accepted(bright, labels, 1, (22, 27, 38, 43), outline) is believed
-    assert accepted(bright, labels, 1, (22, 27, 38, 43), box(21, 26, 17, 17))
-    assert not accepted(bright, labels, 1, (22, 27, 38, 43), outline + 12.0)
+    assert accepted(bright, labels, 1, place, outline, own) is believed
+    assert not accepted(bright, labels, 1, place, outline, own, clear=False)
+    assert accepted(bright, labels, 1, place, box(21, 26, 17, 17), own)
+    assert not accepted(bright, labels, 1, place, outline + 12.0, own)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_fall_across_an_outline_is_that_of_a_cone(turn):
+    rows, columns = np.indices((60, 70))
+    cone = -3.0 * np.hypot(rows - 28.3, columns - 37.6)
+    angle = turn * np.linspace(0.0, 2.0 * np.pi, 90, endpoint=False)
+    circle = np.stack([37.6 + 17.0 * np.cos(angle), 28.3 + 17.0 * np.sin(angle)], axis=1)
+    assert _fall(cone.astype(np.float32), circle, 2.5) == pytest.approx(2 * 2.5 * 3.0, rel=1e-3)
 
 
 def test_labels_on_carbon_reach_into_corners():

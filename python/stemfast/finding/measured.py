@@ -112,7 +112,8 @@ def measure(
         Gaussian width of the probe [px]; by default read off the particles' edges.
     edges : {"always", "clear", "alike"}
         Where brightness is believed on where a particle ends: always, as on an even film; where
-        its label says much the same or it stands out clearly; where its label says the same.
+        its label says much the same or the particle ends clearly there; where its label says the
+        same.
     progress : callable, optional
         Called with the share that is done, 0 … 1.
 
@@ -146,11 +147,11 @@ def _measured(
     result = []
     for number, (box, border) in enumerate(zip(boxes, borders, strict=True), start=1):
         outline = _outline(bright, labels, number, box, width, asked.pop(number, None))
-        if outline.fitted and not (
-            edges == "always"
-            or accepted(bright, labels, number, box, outline.points, clear=edges == "clear")
-        ):
-            outline = _unsure(_around_pixels(labels, number, box), outline)
+        if outline.fitted and edges != "always":
+            own = _around_pixels(labels, number, box)
+            clear = edges == "clear"
+            if not accepted(bright, labels, number, box, outline.points, own.points, clear=clear):
+                outline = _unsure(own, outline)
         x, y = centroid(outline.points)
         small, large = feret(outline.points)
         around = perimeter(outline.points)

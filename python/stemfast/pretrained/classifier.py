@@ -302,7 +302,7 @@ class TrainedClassifier:
     def novelty(self, images: ArrayLike) -> NDArray[np.float64]:
         """Novelty (N,) of images (N, H, W); above 1 is unlike the images learnt from.
 
-        Of images like those it learnt from, about one in a hundred is above 1; see
+        Of images like those it learnt from, about two in a hundred are above 1; see
         `stemfast.pretrained.novelty`.
 
         Raises

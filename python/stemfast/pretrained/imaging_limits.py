@@ -98,8 +98,8 @@ class ImagingLimits:
         return np.asarray(said)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Arrays for the disk, by name, the regression rounded to float32."""
-        kept = {name: getattr(self, name).astype(np.float32) for name in _ARRAYS[:-1]}
+        """Arrays for the disk, by name, the regression rounded to float16."""
+        kept = {name: getattr(self, name).astype(np.float16) for name in _ARRAYS[:-1]}
         return {**kept, "limits": self.limits}
 
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -55,6 +56,9 @@ WEIGHTS_FILE = "weights.safetensors"
 #: Pixels along a side, channels, blocks: nothing of a network counts more.
 MOST_OF_ANYTHING = 2**16
 _OWN_CHECKSUM = "config_sha256"
+#: A list without lists or objects in it, as JSON with indents; its strings hold no line breaks.
+_LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
+_BREAK = re.compile(r"\n\s*")
 _SECTIONS = ("experiment", "test")
 _IN_WORDS = {dict: "an object", list: "a list", str: "a text", float: "a number", bool: "a boolean"}
 
@@ -166,8 +170,9 @@ def sealed_text(config: Mapping[str, Any]) -> str:
     '4f340e4e'
     """
     sealed = {**config, _OWN_CHECKSUM: _checksum(config)}
-    # One blank a level: what ships is mostly lists of numbers, and counts in the size of the wheel.
-    return json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # What ships is mostly lists of numbers: each on one line, they take a sixth less of the wheel.
+    return _LIST.sub(lambda found: f"[{re.sub(_BREAK, ' ', found[1])}]", text)
 
 
 def _checksum(config: Mapping[str, Any]) -> str:

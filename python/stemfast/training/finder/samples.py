@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.dataset.streaming.in_order import in_order
+from stemfast.dataset.streaming.in_order import in_order, worker_processes
 from stemfast.fields import FieldRecipe
 from stemfast.finding.network.scaling import as_seen
 from stemfast.models.finder import RAYS
@@ -127,11 +127,10 @@ class Samples:
     @contextmanager
     def batches(self, workers: int) -> Iterator[Iterator[SampleBatch]]:
         """Batches in order, with so many worker processes that draw fields."""
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(max(workers, 1)) as pool:
+        with worker_processes(workers) as pool:
             yield self._stream(pool)
 
-    def _stream(self, pool: Any) -> Iterator[SampleBatch]:
+    def _stream(self, pool: Executor) -> Iterator[SampleBatch]:
         step, fresh, ring = self._first_step, self._fresh, self._ring
         # Step k draws from fields 0 … ring + k·fresh − 1, the last `ring` of them.
         begin = step * fresh

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from stemfast.dataset.splits import first_index
-from stemfast.dataset.streaming.in_order import in_order
+from stemfast.dataset.streaming.in_order import in_order, worker_processes
 from stemfast.fields import FieldRecipe
 from stemfast.training.portraits.sitters import Portraits, drawn
 
@@ -41,11 +41,10 @@ class Samples:
     @contextmanager
     def batches(self, first_step: int, workers: int) -> Iterator[Iterator[Portraits]]:
         """Batches from a step on, with so many processes that draw fields."""
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(max(workers, 1)) as pool:
+        with worker_processes(workers) as pool:
             yield self._stream(pool, first_step)
 
-    def _stream(self, pool: Any, step: int) -> Iterator[Portraits]:
+    def _stream(self, pool: Executor, step: int) -> Iterator[Portraits]:
         # Before its first fields a run has those of the far end of the split.
         start = step * self._fresh
         tasks = iter(range(start - self._ring, 2**40))

@@ -90,7 +90,7 @@ def imported_by(folder: Path) -> dict[str, set[str]]:
 
 #: Rooms of the package, lowest first. A module imports from its own floor and from those below.
 FLOORS = (
-    {"arguments", "elementary", "atomic", "untrusted", "user_cache"},
+    {"arguments", "elementary", "atomic", "lazy", "untrusted", "user_cache"},
     {"units", "image", "draws", "framing", "orientation", "symmetry", "noise", "tables"},
     {"scattering"},
     {"materials", "models"},

@@ -6,12 +6,11 @@
 ((128, 128), dtype('uint16'))
 """
 
-from importlib import import_module
 from importlib.metadata import version as _version
-from typing import Any as _Any
 
 from stemfast import materials, orientation, symmetry, units
 from stemfast.image import Image
+from stemfast.lazy import loaded_when_used as _loaded_when_used
 from stemfast.materials import Material
 from stemfast.microscope import (
     Beam,
@@ -115,32 +114,20 @@ __all__ = [
     "voxelize",
 ]
 
-_LOADED_WHEN_USED = (
-    "dataset",
-    "fields",
-    "fit",
-    "micrograph",
-    "recipes",
-    "transfer",
+__getattr__ = _loaded_when_used(
+    __name__,
+    {
+        "classify": "classification",
+        "features": "describing",
+        "find": "finding",
+        "ground_truth": "reconstruction",
+        "load_pretrained": "pretrained.shipped",
+        "match": "matching",
+        "reconstruct": "reconstruction",
+        "train": "training",
+    },
+    ("dataset", "fields", "fit", "micrograph", "recipes", "transfer"),
 )
-_FUNCTIONS_LOADED_WHEN_USED = {
-    "classify": "stemfast.classification",
-    "features": "stemfast.describing",
-    "find": "stemfast.finding",
-    "ground_truth": "stemfast.reconstruction",
-    "load_pretrained": "stemfast.pretrained.shipped",
-    "match": "stemfast.matching",
-    "reconstruct": "stemfast.reconstruction",
-    "train": "stemfast.training",
-}
-
-
-def __getattr__(name: str) -> _Any:
-    if name in _LOADED_WHEN_USED:
-        return import_module(f"stemfast.{name}")
-    if name in _FUNCTIONS_LOADED_WHEN_USED:
-        return getattr(import_module(_FUNCTIONS_LOADED_WHEN_USED[name]), name)
-    raise AttributeError(f"module 'stemfast' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

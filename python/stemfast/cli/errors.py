@@ -30,7 +30,7 @@ _EXTRA_OF = {
     "flax": "train",
     "optax": "train",
     "orbax": "train",
-    "safetensors": "train",
+    "safetensors": "io",  # for the finder; other networks miss JAX first
     "sklearn": "train",
     "keras": "transfer",
     "rsciio": "io",

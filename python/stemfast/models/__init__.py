@@ -1,8 +1,8 @@
 """Networks in Flax NNX, loaded when used. They know no data sets and no training."""
 
-from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
+
+from stemfast.lazy import loaded_when_used as _loaded_when_used
 
 if _TYPE_CHECKING:
     from stemfast.models.classifier import Classifier, Reading
@@ -20,21 +20,18 @@ __all__ = [
     "probabilities",
 ]
 
-_LOADED_WHEN_USED = {
-    "Classifier": "classifier",
-    "ClassifierConfig": "config",
-    "CornerClassifier": "corner_classifier",
-    "Reading": "classifier",
-    "logits": "predict",
-    "make_classifier": "corner_classifier",
-    "probabilities": "predict",
-}
-
-
-def __getattr__(name: str) -> _Any:
-    if name in _LOADED_WHEN_USED:
-        return getattr(_import_module(f"stemfast.models.{_LOADED_WHEN_USED[name]}"), name)
-    raise AttributeError(f"module 'stemfast.models' has no attribute {name!r}")
+__getattr__ = _loaded_when_used(
+    __name__,
+    {
+        "Classifier": "classifier",
+        "ClassifierConfig": "config",
+        "CornerClassifier": "corner_classifier",
+        "Reading": "classifier",
+        "logits": "predict",
+        "make_classifier": "corner_classifier",
+        "probabilities": "predict",
+    },
+)
 
 
 def __dir__() -> list[str]:

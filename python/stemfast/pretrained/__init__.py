@@ -3,9 +3,9 @@
 JAX is loaded when one of these names is used.
 """
 
-from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
+
+from stemfast.lazy import loaded_when_used as _loaded_when_used
 
 if _TYPE_CHECKING:
     from stemfast.pretrained.classifier import TrainedClassifier, load, save
@@ -21,20 +21,17 @@ __all__ = [
     "save",
 ]
 
-_LOADED_WHEN_USED = {
-    "Prediction": "prediction",
-    "TrainedClassifier": "classifier",
-    "load": "classifier",
-    "load_pretrained": "shipped",
-    "pretrained_names": "shipped",
-    "save": "classifier",
-}
-
-
-def __getattr__(name: str) -> _Any:
-    if name in _LOADED_WHEN_USED:
-        return getattr(_import_module(f"stemfast.pretrained.{_LOADED_WHEN_USED[name]}"), name)
-    raise AttributeError(f"module 'stemfast.pretrained' has no attribute {name!r}")
+__getattr__ = _loaded_when_used(
+    __name__,
+    {
+        "Prediction": "prediction",
+        "TrainedClassifier": "classifier",
+        "load": "classifier",
+        "load_pretrained": "shipped",
+        "pretrained_names": "shipped",
+        "save": "classifier",
+    },
+)
 
 
 def __dir__() -> list[str]:

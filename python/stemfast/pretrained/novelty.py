@@ -18,8 +18,6 @@ docs/off_distribution.md.
 from __future__ import annotations
 
 import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.models.predict import batches, check_images, compiled
+from stemfast.pretrained.chunks import in_chunks
 from stemfast.pretrained.class_gaussians import ClassGaussians
 from stemfast.pretrained.imaging_limits import ImagingLimits
 
@@ -39,7 +38,6 @@ __all__ = ["NoveltyModel", "features_and_logits", "texture"]
 #: Rings of spatial frequency whose power is compared.
 RINGS = 10
 GREY_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-_CHUNK = 16  # images
 _PARTS = ("content", "texture", "imaging")
 Floats = NDArray[np.float64]
 
@@ -134,16 +132,10 @@ def texture(images: ArrayLike) -> Floats:
     >>> texture(noise).shape, np.allclose(texture(noise), texture(7 * noise + 3))
     ((2, 17), True)
     """
-    array = np.asarray(images)
-    if len(array) <= _CHUNK:
-        return _texture(array)
-    parts = np.array_split(array, -(-len(array) // _CHUNK))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(_texture, parts)))
+    return in_chunks(_texture, np.asarray(images))
 
 
 def _texture(images: NDArray[Any]) -> Floats:
-    """The same of images that are few enough to stay in a core's cache."""
     array = images.astype(np.float64)
     array -= array.mean(axis=(1, 2), keepdims=True)
     array /= np.maximum(array.std(axis=(1, 2), keepdims=True), np.finfo(np.float64).tiny)

@@ -8,13 +8,13 @@ an image was taken whatever particle it shows.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import correlate1d
+
+from stemfast.pretrained.chunks import in_chunks
 
 __all__ = ["SMALLEST_PX", "sharpness"]
 
@@ -28,7 +28,6 @@ _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 _BRIGHT = 0.98  # quantile that stands for the particle's height
 _ON_IT = 0.3  # of that height, from which a pixel is on the particle
 _FLOOR = 1e-6  # of an image without any noise, so that the logarithm is finite
-_CHUNK = 16  # images, few enough to stay in a core's cache
 #: Least side of an image, for three pixels at the coarsest scale.
 SMALLEST_PX = 24
 
@@ -66,11 +65,7 @@ def sharpness(images: ArrayLike) -> Floats:
             f"images has shape {array.shape}, expected (N, H, W) of at least {SMALLEST_PX} pixels "
             "a side"
         )
-    if len(array) <= _CHUNK:
-        return _sharpness(array)
-    parts = np.array_split(array, -(-len(array) // _CHUNK))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(_sharpness, parts)))
+    return in_chunks(_sharpness, array)
 
 
 def _sharpness(images: NDArray[Any]) -> Floats:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stemfast.arguments import index, seed_value
 from stemfast.dataset.splits import first_index
+from stemfast.dataset.streaming.in_order import in_order, worker_processes
 from stemfast.evaluation.metrics import Evaluation, evaluate
 
 if TYPE_CHECKING:
@@ -179,11 +180,8 @@ def feature_table(
     if index("n_workers", n_workers, minimum=1, maximum=1024) == 1:
         parts = [_describe_scenes(job) for job in jobs]
     else:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
-
-        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-            parts = list(pool.map(_describe_scenes, jobs))
+        with worker_processes(n_workers) as pool:
+            parts = list(in_order(pool, _describe_scenes, iter(jobs), 4 * n_workers))
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.dataset import splits
 from stemfast.models.predict import softmax
 from stemfast.pretrained import classifier, imaging_limits
 from stemfast.pretrained.class_gaussians import fit
@@ -30,6 +29,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from stemfast.dataset.streaming.stream import Stream
     from stemfast.models import Classifier
     from stemfast.pretrained import TrainedClassifier
     from stemfast.recipes import Recipe
@@ -67,13 +67,9 @@ def measure(
     n_threads : int
         Threads of the simulation, 0 for all cores.
     """
-    from stemfast.dataset.streaming.stream import stream
-
     if images < 4 * len(recipe.class_names):
         return None
-    with stream(
-        recipe, seed=seed, batch_size=512, stop=images, split="validation", n_threads=n_threads
-    ) as batches:
+    with _validation(recipe, seed, 0, images, n_threads) as batches:
         known = novelty_of(model, ((batch.images, batch.labels) for batch in batches))
     return replace(known, imaging=imaging_limits_of(recipe, seed, images, n_threads))
 
@@ -140,30 +136,42 @@ def imaging_limits_of(
     ImagingLimits or None
         None if the images are too few, or too small.
     """
-    if recipe.image_px < SMALLEST_PX:
+    if recipe.image_px < SMALLEST_PX or images < 2:
         return None
-    first, half = splits.first_index("validation"), images // 2
-    still, shifted = widened(recipe)
-    known = _read(recipe, seed, first, images, n_threads)
+    half = images // 2
+    known = _read(recipe, seed, 0, images, n_threads)
     wide = [
-        _read(other, seed, first + images + k * half, half, n_threads)
-        for k, other in enumerate((still, shifted))
-        if half
+        _read(other, seed, images + k * half, images + (k + 1) * half, n_threads)
+        for k, other in enumerate(widened(recipe))
     ]
     seen, truth = (np.concatenate(parts) for parts in zip(*wide, strict=True))
     return imaging_limits.fit(*known, seen, truth)
 
 
 def _read(
-    recipe: Recipe, seed: int, first: int, images: int, n_threads: int
+    recipe: Recipe, seed: int, start: int, stop: int, n_threads: int
 ) -> tuple[Floats, Floats]:
-    """Sharpness of images, and the probe [px], row jitter [px] and electrons that they have."""
+    """Sharpness of validation images, and the probe [px], row jitter [px] and electrons of each."""
     seen, truth = [], []
-    for start in range(first, first + images, _BATCH):
-        scenes = recipe.sample(seed, start, min(start + _BATCH, first + images))
-        seen.append(sharpness(scenes.simulate(n_threads)))
-        truth.append(_truth(scenes.columns, recipe.pixel_size_nm))
+    with _validation(recipe, seed, start, stop, n_threads) as batches:
+        for batch in batches:
+            seen.append(sharpness(batch.images))
+            truth.append(_truth(batch.columns, recipe.pixel_size_nm))
     return np.concatenate(seen), np.concatenate(truth)
+
+
+def _validation(recipe: Recipe, seed: int, start: int, stop: int, n_threads: int) -> Stream:
+    from stemfast.dataset.streaming.stream import stream
+
+    return stream(
+        recipe,
+        seed=seed,
+        batch_size=_BATCH,
+        start=start,
+        stop=stop,
+        split="validation",
+        n_threads=n_threads,
+    )
 
 
 def _truth(columns: dict[str, NDArray[Any]], pixel_size_nm: float) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from stemfast.dataset.fields.parquet import write_parquet
 from stemfast.dataset.fields.plan import FieldPlan, Place
 from stemfast.dataset.fields.record import Record, grey_levels, recorded
 from stemfast.dataset.lock import alone
+from stemfast.dataset.streaming.in_order import in_order, worker_processes
 from stemfast.fields import Field
 from stemfast.image import Image
 
@@ -98,10 +98,9 @@ def _write_missing(
             _write_one((where, plan, place))
             advance(1, 1)
     else:
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(min(workers, max(len(missing), 1))) as pool:
+        with worker_processes(min(workers, len(missing))) as pool:
             tasks = ((where, plan, place) for place in missing)
-            for _ in pool.imap_unordered(_write_one, tasks):
+            for _ in in_order(pool, _write_one, tasks, 4 * workers):
                 advance(1, 1)
 
 

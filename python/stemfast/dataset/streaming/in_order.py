@@ -1,4 +1,4 @@
-"""Results of worker processes in the order of their tasks, without end."""
+"""Results of worker processes in the order of their tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -49,7 +50,7 @@ def in_order(
     work : callable
         A function of a module, so that processes can call it.
     tasks : iterator
-        Without end.
+        With or without an end.
     ahead : int
 
     Raises
@@ -58,10 +59,10 @@ def in_order(
         If a worker was killed.
     """
     try:
-        waiting = deque(pool.submit(work, next(tasks)) for _ in range(ahead))
-        while True:
+        waiting = deque(pool.submit(work, task) for task in islice(tasks, ahead))
+        while waiting:
             yield waiting.popleft().result()
-            waiting.append(pool.submit(work, next(tasks)))
+            waiting.extend(pool.submit(work, task) for task in islice(tasks, 1))
     except BrokenProcessPool:
         raise ChildProcessError(
             "a process that draws images was killed, perhaps for want of memory"

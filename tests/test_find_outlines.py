@@ -7,7 +7,7 @@ import pytest
 
 import stemfast as sf
 from stemfast.finding.outline.accept import _fall, accepted
-from stemfast.finding.outline.contour import signed_area
+from stemfast.finding.outline.corners import signed_area
 from stemfast.finding.outline.paint import painted_labels
 from stemfast.micrograph import simulated_field
 from stemfast.micrograph.files.error import MicrographError

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.describing.description import Description
-from stemfast.finding.outline.contour import signed_area
+from stemfast.finding.outline.corners import signed_area
 from stemfast.finding.outline.measure import feret
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.outline.measure import brightness_moments, turns_deg
+from stemfast.finding.outline.corners import turns_deg
+from stemfast.finding.outline.measure import brightness_moments
 
 __all__ = ["LISTED", "Description", "column_names"]
 

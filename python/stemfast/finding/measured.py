@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stemfast.finding.detection import Detection
 from stemfast.finding.outline.accept import accepted
 from stemfast.finding.outline.blur import find_blur
-from stemfast.finding.outline.contour import signed_area
+from stemfast.finding.outline.corners import signed_area
 from stemfast.finding.outline.draw import Outline, draw_outline
 from stemfast.finding.outline.measure import centroid, feret, perimeter
 from stemfast.micrograph.files.feature_error import FeatureError

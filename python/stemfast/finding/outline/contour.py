@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import _core
+from stemfast.finding.outline.corners import intersections, signed_area, without_spikes
 from stemfast.image.distances import distance_to
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
@@ -151,19 +152,6 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     )
 
 
-def signed_area(points: Floats) -> float:
-    """Area within a closed line, positive where x turns towards y.
-
-    Examples
-    --------
-    >>> signed_area(np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]]))
-    2.0
-    """
-    x, y = points.T
-    last = x[-1] * y[0] - x[0] * y[-1]
-    return 0.5 * float(x[:-1] @ y[1:] - x[1:] @ y[:-1] + last)
-
-
 def _evenly(points: Floats) -> tuple[Floats, float]:
     """Resample a closed line evenly, from its point farthest from the middle."""
     if np.array_equal(points[0], points[-1]):
@@ -204,39 +192,8 @@ def fit_polygon(line: Contour) -> Polygon:
     corners = intersections(
         list(zip(places, normals, strict=True)), at, farthest=3.0 * line.rounding + 2.0
     )
+    corners = without_spikes(corners)
     return Polygon(corners, sum(sides[:, 3].tolist()) + price * len(sides))
-
-
-def intersections(sides: list[tuple[Floats, Floats]], near: Floats, *, farthest: float) -> Floats:
-    """Intersections of each side with the one before; the point `near` if that is too far.
-
-    Parameters
-    ----------
-    sides : list of (point, unit normal)
-    near : ndarray, shape (n, 2)
-        About where side k begins.
-    farthest : float
-        Largest distance from there.
-
-    Examples
-    --------
-    >>> ex, ey = np.eye(2)
-    >>> sides = [(np.zeros(2), ey), (3 * ex, ex)]
-    >>> corners = intersections(sides, np.array([[3.2, 0], [2.9, 0]]), farthest=1.0)
-    >>> np.abs(corners).tolist()
-    [[3.0, 0.0], [3.0, 0.0]]
-    """
-    corners = near.astype(np.float64).copy()
-    for k, (point, normal) in enumerate(sides):
-        before, tilt = sides[k - 1]
-        det = float(normal[0] * tilt[1] - normal[1] * tilt[0])
-        if abs(det) < 1e-3:
-            continue
-        a, b = float(normal @ point), float(tilt @ before)
-        meet = np.array([a * tilt[1] - b * normal[1], normal[0] * b - tilt[0] * a]) / det
-        if np.hypot(*(meet - near[k])) <= farthest:
-            corners[k] = meet
-    return corners
 
 
 def hides_corners(line: Contour, ellipse: Ellipse) -> bool:

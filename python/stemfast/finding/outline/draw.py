@@ -14,8 +14,8 @@ from stemfast.finding.outline.contour import (
     fit_ellipse,
     fit_polygon,
     hides_corners,
-    signed_area,
 )
+from stemfast.finding.outline.corners import signed_area
 from stemfast.finding.outline.edges import refine_ellipse, refine_polygon
 from stemfast.micrograph.isolate import Isolated
 

@@ -22,7 +22,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.outline.contour import Ellipse, intersections, signed_area
+from stemfast.finding.outline.contour import Ellipse
+from stemfast.finding.outline.corners import (
+    intersections,
+    without_flat_corners,
+    without_spikes,
+)
 from stemfast.micrograph.isolate import Isolated
 
 __all__ = ["Fitted", "blur_evidence", "refine_ellipse", "refine_polygon"]
@@ -37,7 +42,6 @@ _SHIFTS = np.arange(-30, 31)  # in steps
 _BENDS = np.array([1, 3, 5, 8, 12, 17, 23, 30])  # d₁ − d₀ in steps
 _END_SHARE, _MOST_END_PX = 0.2, 3.0
 _MIN_BINS = 6
-_FLATTEST_DEG = 7.0
 # A convex particle rises from its outline to its summit: less than this share of the mean slope is
 # a tail of the probe or a shell, not its edge.
 _LEAST_SLOPE = 0.35
@@ -86,7 +90,7 @@ def refine_polygon(isolated: Isolated, corners: Floats, blur_px: float) -> Fitte
         sides.append((start + place.shift * inwards, inwards))
         variance += (length * place.sd) ** 2
     moved = intersections(sides, corners, farthest=6.0 * max(1.0, blur_px))
-    return Fitted(_without_flat_corners(moved), math.sqrt(variance))
+    return Fitted(without_flat_corners(without_spikes(moved)), math.sqrt(variance))
 
 
 def _from_sides(
@@ -367,17 +371,3 @@ def _binned(
         np.bincount(bins, values[use])[filled] / number,
         number,
     )
-
-
-def _without_flat_corners(corners: Floats) -> Floats:
-    """Drop what hardly turns or turns back on itself, one corner at a time, flattest first."""
-    while len(corners) > 3:
-        into = corners - np.roll(corners, 1, axis=0)
-        out = np.roll(into, -1, axis=0)
-        cross = into[:, 0] * out[:, 1] - into[:, 1] * out[:, 0]
-        turn = np.degrees(np.abs(np.arctan2(cross, np.sum(into * out, axis=1))))
-        k = int(np.argmin(turn))
-        if turn[k] >= _FLATTEST_DEG:
-            break
-        corners = np.delete(corners, k, axis=0)
-    return corners if signed_area(corners) > 0 else corners[::-1]

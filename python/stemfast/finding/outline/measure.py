@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from stemfast.finding.outline.contour import signed_area
+from stemfast.finding.outline.corners import signed_area
 
-__all__ = ["brightness_moments", "centroid", "convexity", "feret", "perimeter", "turns_deg"]
+__all__ = ["brightness_moments", "centroid", "convexity", "feret", "perimeter"]
 
 Floats = NDArray[np.float64]
 
@@ -66,21 +66,6 @@ def convexity(outline: Floats) -> float:
     0.75
     """
     return abs(signed_area(outline)) / abs(signed_area(_hull(outline)))
-
-
-def turns_deg(outline: Floats) -> Floats:
-    """Angle by which the outline (n, 2) turns at each corner [degrees], negative where concave.
-
-    Examples
-    --------
-    >>> turns_deg(np.array([[0.0, 0], [2, 0], [2, 1], [0, 1]])).tolist()
-    [90.0, 90.0, 90.0, 90.0]
-    """
-    into = outline - np.roll(outline, 1, axis=0)
-    out = np.roll(into, -1, axis=0)
-    cross = into[:, 0] * out[:, 1] - into[:, 1] * out[:, 0]
-    turn: Floats = np.degrees(np.arctan2(cross, np.sum(into * out, axis=1)))
-    return turn
 
 
 def brightness_moments(smooth: Floats, inside: NDArray[np.bool_]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import pytest
 
 from stemfast import recipes
 from stemfast.fields import KINDS, FieldRecipe, Laboratory, Truth
+from stemfast.fields.contrast import rows_shifted
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "fields.md"
 SMALL = {"rows": 64, "columns": 80}
@@ -43,6 +44,8 @@ def drawn(n=12, **settings):
         ({"contaminated": 1.5}, "contaminated is 1.5, expected a number of at most 1"),
         ({"contamination_nm": (0.0, 2.0)}, "contamination_nm[0] is 0.0, expected a number above 0"),
         ({"best_signal_to_noise": 0.5}, "best_signal_to_noise is 0.5, expected .* at least 1"),
+        ({"widest_probe": 3.0}, "widest_probe is 3.0, expected .* at most 2"),
+        ({"row_jitter_px": (0.0, 2.0)}, "row_jitter_px[0] is 0.0, expected a number above 0"),
         ({"diameter": 4.0}, "no setting 'diameter'; did you mean 'diameter_"),
         ({"laboratory_ranges": {"jpg": 1.0}}, "no setting 'laboratory_ranges.jpg'.*mean .*jpeg"),
         ({"laboratory_ranges": {"clip_percent": (0.0, 60.0)}}, "clip_percent[1] is 60.0"),
@@ -151,6 +154,34 @@ def test_a_better_signal_to_noise_is_a_larger_dose():
     assert max(gain) > 3.0
     assert min(gain) >= 1.0
     assert max(gain) < 25.0
+
+
+def test_jitter_shifts_rows_of_the_image_and_no_label():
+    still, shaken = (
+        drawn(4, kinds=("sparse",), jittered=share, row_jitter_px=(1.0, 2.0), empty=0.0)
+        for share in (0.0, 1.0)
+    )
+    for a, b in zip(still, shaken, strict=True):
+        assert a.optics.row_jitter_px == 0.0
+        assert 1.0 <= b.optics.row_jitter_px <= 2.0
+        assert np.array_equal(a.labels, b.labels)
+        assert not np.array_equal(a.image, b.image)
+
+
+def test_rows_are_shifted_as_numpy_interpolates():
+    draw = np.random.default_rng(4)
+    signal, shifts = draw.random((7, 12)).astype(np.float32), draw.normal(0.0, 2.0, 7)
+    there = np.arange(12)
+    expected = [np.interp(there + s, there, row) for s, row in zip(shifts, signal, strict=True)]
+    assert np.allclose(rows_shifted(signal, shifts), expected, atol=1e-6)
+
+
+def test_a_probe_may_be_wider_than_a_particle():
+    widths = [
+        [f.optics.probe_px for f in drawn(20, diameter_px=(20.0, 20.0), widest_probe=widest)]
+        for widest in (0.4, 1.5)
+    ]
+    assert max(widths[0]) <= 8.0 < 12.0 < max(widths[1]) <= 30.0
 
 
 def test_supports_have_the_size_asked_for():

@@ -42,10 +42,10 @@ class Chance:
     def __repr__(self) -> str:
         return f"Chance of seed {self._seed}, field {int(self._index[0])}"
 
-    def apart(self) -> Chance:
+    def apart(self, purpose: int = 0) -> Chance:
         """Draws that move none of this one's, for what is off unless it is asked for."""
         other = Chance(self._seed, int(self._index[0]))
-        other._stage = _APART
+        other._stage = _APART + 0x100 * purpose
         return other
 
     def uniform(self, n: int) -> Floats:

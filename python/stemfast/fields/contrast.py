@@ -71,6 +71,8 @@ class Optics:
         Strength of the bright fringe about edges. Bright field only.
     fresnel_px : float
         Its width [px].
+    row_jitter_px : float
+        Standard deviation of the shifts of whole rows along the fast scan axis [px].
     """
 
     bright_field: bool
@@ -81,6 +83,7 @@ class Optics:
     fringes: float = 0.0
     fresnel: float = 0.0
     fresnel_px: float = 2.0
+    row_jitter_px: float = 0.0
 
 
 def blurred(image: Map, sigma_px: float) -> Map:
@@ -157,8 +160,34 @@ def taken(chance: Chance, depths: Depths, fringe: Map | None, optics: Optics) ->
             signal = signal + own * amount * np.float32(0.5)
         if fringe is not None and optics.fringes > 0.0:
             signal = signal + np.float32(optics.fringes) * fringe * signal
+    if optics.row_jitter_px > 0.0:
+        shifts = chance.apart(2).normal(signal.shape[0]) * optics.row_jitter_px
+        signal = rows_shifted(signal, shifts)
     mean = np.maximum(signal, np.float32(0.0)) * np.float32(optics.electrons_px)
     return _counted(mean.astype(np.float32), chance.whole(0, 2**31), 0)
+
+
+def rows_shifted(signal: Map, shifts_px: NDArray[np.float64]) -> Map:
+    """Every row seen from so many pixels further on; straight lines between pixels.
+
+    Parameters
+    ----------
+    signal : (rows, columns) float32
+    shifts_px : (rows,) float64
+        Where the beam was too far along each row [px].
+
+    Examples
+    --------
+    >>> rows_shifted(np.array([[0.0, 1.0, 3.0]], np.float32), np.array([0.5])).tolist()
+    [[0.5, 2.0, 3.0]]
+    """
+    rows, columns = signal.shape
+    place = np.clip(np.arange(columns) + shifts_px[:, None], 0.0, columns - 1.0)
+    left = np.minimum(place.astype(np.int64), max(columns - 2, 0))
+    share = (place - left).astype(np.float32)
+    row = np.arange(rows)[:, None]
+    right = np.minimum(left + 1, columns - 1)
+    return np.asarray(signal[row, left] * (np.float32(1.0) - share) + signal[row, right] * share)
 
 
 def _counted(mean: Map, seed: int, index: int) -> Map:

@@ -96,6 +96,12 @@ class FieldRecipe(Group):
     best_signal_to_noise : float
         Largest signal of one pixel of a typical particle over its noise, 1 or more. The ratio is
         drawn in the logarithm from what shows a whole particle with a ratio of 5 up to this.
+    widest_probe : float
+        In two fields of five the probe is at least 0.03 to this share of the typical particle wide.
+    jittered : float
+        Share of the fields whose rows are shifted along the fast scan axis, each by itself.
+    row_jitter_px : (float, float)
+        Range of the standard deviation of these shifts, logarithmic [px].
     bright_field : float
         Share of the fields taken in bright field; the others are annular dark field.
     empty : float
@@ -146,6 +152,9 @@ class FieldRecipe(Group):
     contamination_nm: LogRange = (0.5, 5.0)
     least_seen: Share = 0.35
     best_signal_to_noise: Annotated[float, Setting(strict=True, ge=1, le=1e3)] = 12.0
+    widest_probe: Annotated[float, Setting(strict=True, ge=0.03, le=2)] = 0.4
+    jittered: Share = 0.0
+    row_jitter_px: LogRange = (0.1, 1.0)
     bright_field: Share = 0.35
     empty: Share = 0.06
     laboratory: Share = 0.8
@@ -273,6 +282,8 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> Plan:
     none = chance.happens(recipe.empty)
     apart = chance.apart()
     grown = apart.happens(recipe.contaminated)
+    scan = chance.apart(1)
+    jitters = scan.happens(recipe.jittered)
     number = 0 if none else int(min(max(count, 2.0), MOST))
     return Plan(
         kind=kind,
@@ -284,4 +295,6 @@ def _planned(recipe: FieldRecipe, chance: Chance) -> Plan:
         count=number,
         contamination_nm=apart.between_log(*recipe.contamination_nm) if grown else 0.0,
         best_signal_to_noise=recipe.best_signal_to_noise,
+        widest_probe=recipe.widest_probe,
+        row_jitter_px=scan.between_log(*recipe.row_jitter_px) if jitters else 0.0,
     )

@@ -47,6 +47,10 @@ class Plan:
         Thickness of the carbon that has grown on particles [nm].
     best_signal_to_noise : float
         Largest signal of one pixel of a typical particle over its noise.
+    widest_probe : float
+        Largest width of an oversampled probe, as a share of the median diameter.
+    row_jitter_px : float
+        Standard deviation of the shifts of rows [px].
     """
 
     kind: str
@@ -58,6 +62,8 @@ class Plan:
     count: int
     contamination_nm: float = 0.0
     best_signal_to_noise: float = 12.0
+    widest_probe: float = 0.4
+    row_jitter_px: float = 0.0
 
 
 def depth_maps(
@@ -242,9 +248,9 @@ def optics(chance: Chance, plan: Plan, depths: Depths, windows: list[Window]) ->
     dose = float(np.clip(dose, 15.0 / level, min(3e5 / level, 1e6)))
     probe = chance.between_log(0.6, 3.0)
     if chance.happens(0.4):  # an oversampled probe, or none too good
-        probe = max(probe, shown * chance.between(0.03, 0.4))
+        probe = max(probe, shown * chance.between(0.03, plan.widest_probe))
     if not plan.bright_field:
-        return Optics(False, dose, probe)
+        return Optics(False, dose, probe, row_jitter_px=plan.row_jitter_px)
     wide = chance.between_log(1.2, 4.0) * max(1.0, shown / 30.0)
     return Optics(
         True,
@@ -255,6 +261,7 @@ def optics(chance: Chance, plan: Plan, depths: Depths, windows: list[Window]) ->
         fringes=chance.between(0.02, 0.25) if chance.happens(0.3) and shown > 20.0 else 0.0,
         fresnel=chance.between(0.1, 1.2) if chance.happens(0.6) else 0.0,
         fresnel_px=chance.between_log(1.0, 6.0),
+        row_jitter_px=plan.row_jitter_px,
     )
 
 

@@ -14,7 +14,7 @@ from stemfast.describing.corners import interior_corners
 from stemfast.describing.creases import Hessian, hessian, ridge, width_px
 from stemfast.describing.description import Description, column_names
 from stemfast.describing.wireframe import Segment, segments
-from stemfast.finding.outline.blur import FWHM_PER_SIGMA, find_blur
+from stemfast.finding.outline.blur import FWHM_PER_SIGMA, Blur, find_blur
 from stemfast.finding.outline.draw import draw_outline
 from stemfast.finding.outline.measure import (
     brightness_moments,
@@ -105,7 +105,7 @@ def describe(
     pixels, own = taken(image, pixel_size_nm)
     size = positive_number("pixel_size_nm", own)
     blur = _blur_px(probe_fwhm_nm, size)
-    return _described(isolate(pixels), pixels.shape, size, calibration, blur)
+    return _described(isolate(pixels), pixels.shape, size, calibration, Blur(blur, 0.0, 0.5))
 
 
 def describe_many(
@@ -154,7 +154,7 @@ def describe_many(
     stack = [pixels_of(image) for image in stack]
     calibrations = _each("calibration", calibration, len(stack))
     widths = _each("probe_fwhm_nm", probe_fwhm_nm, len(stack))
-    blurs = [_blur_px(width, size) for width in widths]
+    blurs = [Blur(_blur_px(width, size), 0.0, 0.5) for width in widths]
     names = column_names()
     table = {name: np.full(len(stack), np.nan) for name in names if name != "flags"}
     found = np.zeros(len(stack), dtype=bool)
@@ -213,10 +213,8 @@ def describe_found(
             cut.append(isolate_found(micrograph.image, particle, found))
         except FeatureError as error:
             cut.append(error)
-    if probe_fwhm_nm is None:
-        blur = find_blur([one for one in cut if isinstance(one, Isolated)])[0]
-    else:
-        blur = _blur_px(probe_fwhm_nm, micrograph.pixel_size_nm)
+    known = None if probe_fwhm_nm is None else _blur_px(probe_fwhm_nm, micrograph.pixel_size_nm)
+    blur = find_blur([one for one in cut if isinstance(one, Isolated)], known)
     shape = micrograph.image.shape
     result: list[Description | FeatureError] = []
     for isolated in cut:
@@ -237,9 +235,9 @@ def _described(
     image_shape: tuple[int, ...],
     size: float,
     calibration: Calibration | None,
-    blur: float,
+    blur: Blur,
 ) -> Description:
-    drawn = draw_outline(isolated, blur)
+    drawn = draw_outline(isolated, blur.width, blur.steep)
     outline, no_corners, area = drawn.points, drawn.is_round, drawn.area
     radius = math.sqrt(area / math.pi)
     inside = _inside(isolated.signal.shape, outline)
@@ -256,7 +254,7 @@ def _described(
     x, y = centroid(outline)
     volume = None
     if calibration is not None:
-        volume = volume_nm3(isolated, calibration, size, blur)
+        volume = volume_nm3(isolated, calibration, size, blur.width)
     return Description(
         flags=(*isolated.flags, *(["small"] if 2.0 * radius < _SMALL_PX else [])),
         is_round=no_corners,

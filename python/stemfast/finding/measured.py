@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stemfast.finding.detection import Detection
 from stemfast.finding.outline.accept import accepted
-from stemfast.finding.outline.blur import find_blur
+from stemfast.finding.outline.blur import Blur, find_blur
 from stemfast.finding.outline.corners import signed_area
 from stemfast.finding.outline.draw import Outline, draw_outline
 from stemfast.finding.outline.measure import centroid, feret, perimeter
@@ -142,11 +142,11 @@ def _measured(
     bright = image if detection.contrast == "bright" else -image
     labels, boxes = detection.labels, bounding_boxes(detection.labels)
     borders = [_on_border(labels, number, box, cut) for number, box in enumerate(boxes, start=1)]
-    asked = _asked(bright, labels, boxes) if blur_px is None else {}
-    width, width_sd = (blur_px, 0.0) if blur_px is not None else find_blur(list(asked.values()))
+    asked = _asked(bright, labels, boxes)
+    blur = find_blur(list(asked.values()), blur_px)
     result = []
     for number, (box, border) in enumerate(zip(boxes, borders, strict=True), start=1):
-        outline = _outline(bright, labels, number, box, width, asked.pop(number, None))
+        outline = _outline(bright, labels, number, box, blur, asked.pop(number, None))
         if outline.fitted and edges != "always":
             own = _around_pixels(labels, number, box)
             clear = edges == "clear"
@@ -156,7 +156,7 @@ def _measured(
         small, large = feret(outline.points)
         around = perimeter(outline.points)
         area_sd = math.hypot(
-            outline.area_sd, _SHIFT_PER_BLUR * width_sd * around, _DRAWN_SD_PX * around
+            outline.area_sd, _SHIFT_PER_BLUR * blur.deviation * around, _DRAWN_SD_PX * around
         )
         result.append(
             FoundOne(
@@ -177,7 +177,7 @@ def _measured(
         )
         if progress is not None and number % 16 == 0:
             progress(number / len(detection))
-    return tuple(result), width
+    return tuple(result), blur.width
 
 
 Box = tuple[int, int, int, int]
@@ -225,7 +225,7 @@ def _outline(
     labels: NDArray[np.int32],
     number: int,
     box: Box,
-    blur_px: float,
+    blur: Blur,
     isolated: Isolated | None,
 ) -> Outline:
     """The outline [px of the image]; that of the label's pixels where the particle hardly shows.
@@ -234,7 +234,7 @@ def _outline(
     """
     try:
         isolated = isolated or isolate_label(bright, labels, number, box)
-        line = draw_outline(isolated, blur_px)
+        line = draw_outline(isolated, blur.width, blur.steep)
     except (FeatureError, ValueError, np.linalg.LinAlgError):
         return _around_pixels(labels, number, box)
     return replace(line, points=line.points + np.array(isolated.first[::-1], np.float64))

@@ -124,7 +124,7 @@ def _from_edges(found: Found) -> tuple[float, float] | None:
             isolated.append(isolate_label(sign * found.image, found.labels, one.label, one.bbox))
         except (FeatureError, np.linalg.LinAlgError):
             continue
-    width, error = find_blur(isolated)
+    width, error, _ = find_blur(isolated)
     if (width, error) == USUAL_PX:
         return None
     return width, math.hypot(error, _EDGE_SHARE * width, _EDGE_PX)

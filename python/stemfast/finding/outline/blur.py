@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.finding.outline.contour import Ellipse
 from stemfast.finding.outline.draw import rough_form
-from stemfast.finding.outline.edges import blur_evidence
+from stemfast.finding.outline.edges import blur_evidence, steep_share
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
 
-__all__ = ["FWHM_PER_SIGMA", "USUAL_PX", "find_blur"]
+__all__ = ["FWHM_PER_SIGMA", "USUAL_PX", "Blur", "find_blur"]
 
 Floats = NDArray[np.float64]
 Drawn: TypeAlias = tuple[Isolated, Floats | Ellipse]
@@ -26,7 +26,7 @@ FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 USUAL_PX = (0.64, 0.2)
 _WIDTHS_PX = np.array([0.3, 0.45, 0.6, 0.8, 1.1, 1.5, 2.1, 3.0, 4.2, 6.0])
 _WIDEST = 2.5
-_MOST_PARTICLES = 20
+_MOST_PARTICLES, _ENOUGH_ALONE = 20, 8
 _LEAST_SIDE_PX, _LARGE_PX, _CLEAR = 7.0, 30, 30.0
 _MOST_SAID = 20.0  # by one particle: the logarithm of a likelihood
 _LEAST_SPREAD = 0.05
@@ -35,22 +35,42 @@ _LEAST_SPREAD = 0.05
 _DRAWN_PX = 0.17
 
 
-def find_blur(particles: Sequence[Isolated]) -> tuple[float, float]:
-    """Gaussian width of the blur in an image and its standard deviation [px].
+class Blur(NamedTuple):
+    """The probe of an image, and how its particles lie.
+
+    Attributes
+    ----------
+    width, deviation : float
+        Gaussian width and its standard deviation [px].
+    steep : float
+        How likely it is that its particles rest on their faces, so that most of their sides are
+        steep; else they lie in any pose.
+    """
+
+    width: float
+    deviation: float
+    steep: float
+
+
+def find_blur(particles: Sequence[Isolated], known_px: float | None = None) -> Blur:
+    """Gaussian width of the blur in an image, its standard deviation, and how particles lie.
 
     How likely the profiles across the particles' sides are, with every place and form of the edge
-    allowed, as a function of the width. One particle's say is limited, so that an odd one does not
-    decide.
+    allowed, as a function of the width. A sharp probe on faces a little askew and a wider one on
+    steep faces look nearly the same; all particles together tell, as those of an image either rest
+    on their faces or do not. One particle's say is limited, so that an odd one does not decide.
 
     Parameters
     ----------
     particles : sequence of Isolated
         Particles of one image; the largest and clearest of them are used.
+    known_px : float, optional
+        The width, where it is known.
 
     Returns
     -------
-    width, deviation : float
-        `USUAL_PX` where there is none to use.
+    Blur
+        With the width `USUAL_PX` where there is none to use.
 
     Examples
     --------
@@ -59,42 +79,64 @@ def find_blur(particles: Sequence[Isolated]) -> tuple[float, float]:
     >>> rows, cols = np.indices((96, 96))
     >>> depth = np.sqrt(np.maximum(1.0 - ((rows - 46) ** 2 + (cols - 50) ** 2) / 400.0, 0.0))
     >>> image = np.random.default_rng(1).poisson(5 + 300 * gaussian_filter(depth, 1.2))
-    >>> width, deviation = find_blur([isolate(image)])
-    >>> abs(width - 1.2) < 0.15
+    >>> blur = find_blur([isolate(image)])
+    >>> abs(blur.width - 1.2) < 0.15
     True
     """
     drawn: list[Drawn] = []
     for one in _clearest(particles):
         with suppress(FeatureError, np.linalg.LinAlgError):
-            drawn.append((one, rough_form(one, USUAL_PX[0])))
+            drawn.append((one, rough_form(one, USUAL_PX[0] if known_px is None else known_px)))
+    if known_px is not None:
+        said = _said(drawn, np.array([known_px]), max(1.0, known_px))
+        return Blur(known_px, 0.0, _share(*said))
     if not drawn:
-        return USUAL_PX
-    coarse, _ = _likeliest(drawn, _WIDTHS_PX, _WIDEST)
+        return Blur(*USUAL_PX, 0.5)
+    coarse = _likeliest(drawn, _WIDTHS_PX, _WIDEST).width
     near = coarse * np.geomspace(0.6, 1.65, 11)
-    seen, deviation = _likeliest(drawn, near, max(1.0, coarse))
-    width = math.sqrt(max(seen**2 - _DRAWN_PX**2, (0.5 * seen) ** 2))
-    return width, deviation
+    seen = _likeliest(drawn, near, max(1.0, coarse))
+    width = math.sqrt(max(seen.width**2 - _DRAWN_PX**2, (0.5 * seen.width) ** 2))
+    return Blur(width, seen.deviation, seen.steep)
 
 
-def _likeliest(drawn: list[Drawn], widths: Floats, wide: float) -> tuple[float, float]:
+def _likeliest(drawn: list[Drawn], widths: Floats, wide: float) -> Blur:
     """Mean and deviation of the width, from what the particles together say."""
     from scipy.interpolate import PchipInterpolator
 
-    said = []
-    for one, form in drawn:
-        with suppress(FeatureError, np.linalg.LinAlgError):
-            said.append(blur_evidence(one, form, widths, wide))
-    if not said:
-        return USUAL_PX
-    total = sum((np.maximum(one - one.max(), -_MOST_SAID) for one in said), np.zeros(len(widths)))
+    posed, resting = _said(drawn, widths, wide)
     fine = np.linspace(np.log(widths[0]), np.log(widths[-1]), 400)
-    curve = PchipInterpolator(np.log(widths), total)(fine)
+    posed, resting = (PchipInterpolator(np.log(widths), one)(fine) for one in (posed, resting))
+    curve = np.logaddexp(posed, resting)
     chance = np.exp(curve - curve.max())
     chance /= chance.sum()
     mean = float(chance @ fine)
     spread = float(np.sqrt(chance @ (fine - mean) ** 2))
     width = float(np.exp(mean))
-    return width, width * max(spread, _LEAST_SPREAD)
+    return Blur(width, width * max(spread, _LEAST_SPREAD), _share(posed, resting))
+
+
+def _said(drawn: list[Drawn], widths: Floats, wide: float) -> tuple[Floats, Floats]:
+    """Logarithm of how likely all particles are for each width, in any pose and at rest, (k,)."""
+    totals = np.zeros((2, len(widths)))
+    for one, form in drawn:
+        try:
+            free, steep = blur_evidence(one, form, widths, wide)
+        except (FeatureError, np.linalg.LinAlgError):
+            continue
+        sides = len(form) if isinstance(form, np.ndarray) else 0
+        most = max(free.max(), steep.max())
+        for k, resting in enumerate((False, True)):
+            share = steep_share(sides, resting=resting)
+            both = np.logaddexp(math.log(1.0 - share) + free, math.log(share) + steep)
+            totals[k] += np.maximum(both - most, -_MOST_SAID)
+    return totals[0], totals[1]
+
+
+def _share(posed: Floats, resting: Floats) -> float:
+    """How likely particles are at rest, before which both were as likely."""
+    most = max(posed.max(), resting.max())
+    one, other = np.exp(resting - most).sum(), np.exp(posed - most).sum()
+    return float(one / (one + other))
 
 
 def _clearest(particles: Sequence[Isolated]) -> list[Isolated]:
@@ -105,7 +147,7 @@ def _clearest(particles: Sequence[Isolated]) -> list[Isolated]:
         if np.count_nonzero(one.mask) > _LEAST_SIDE_PX**2 and "touches the border" not in one.flags
     ]
     alone = [one for one in able if "touches a neighbour" not in one.flags]
-    if len(alone) >= 3:
+    if len(alone) >= _ENOUGH_ALONE:
         able = alone
 
     def clear(one: Isolated) -> float:

@@ -55,7 +55,7 @@ class Outline:
         return 2.0 * math.sqrt(self.area / math.pi)
 
 
-def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
+def draw_outline(isolated: Isolated, blur_px: float, steep: float = 0.5) -> Outline:
     """Draw the outline of a particle: polygon or ellipse, each side where the particle ends.
 
     Where that has far more or less area than the label, the edges are not to be followed, and the
@@ -67,6 +67,8 @@ def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
         The particle without what is around it.
     blur_px : float
         Gaussian width of the probe in the image [px].
+    steep : float
+        How likely particles of this image rest on their faces.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def draw_outline(isolated: Isolated, blur_px: float) -> Outline:
     if isinstance(form, Ellipse):
         fitted = refine_ellipse(isolated, form, blur_px)
     else:
-        fitted = refine_polygon(isolated, form, blur_px)
+        fitted = refine_polygon(isolated, form, blur_px, steep)
     area = abs(signed_area(fitted.points))
     labelled = float(np.count_nonzero(isolated.own))
     if not _AGREES[0] * labelled < area < _AGREES[1] * labelled:

@@ -1,16 +1,9 @@
-"""The true place of each side of the outline, from how brightness rises across it.
+"""The true place of each side of an outline, from the profiles of brightness across all of them.
 
-A contour at a fixed level lies inside where a thin wedge rises slowly, and outside where a steep
-face rises at once behind the probe's blur. Along a straight side the profile is averaged and
-compared with a wedge that begins at d₀ and grows less steep at d₁, blurred by the probe:
-
-    I(d) = a·R(d − d₀) − b·R(d − d₁),  R(x) = x·Φ(x/σ) + σ·φ(x/σ),  a > 0, b ≥ 0, d₁ > d₀
-
-d is the distance inwards. A step is the limit d₁ → d₀, a bare wedge is b = 0, and a face nearly
-along the beam is what lies between. A round rim is compared with these and with an ellipsoid,
-a·s − b·s² with s = √(1 − (1 − d/R)²), where b is the scattering's saturation. a and b follow by
-least squares; d₀ is the mean, over all d₀ and d₁, with weights exp(−χ²/2), and its spread is the
-error.
+A sharp probe on a face that is a few degrees askew and a wider probe on a steep one look nearly the
+same, and differ by half a pixel in where the particle ends. All sides of a particle together are
+therefore compared with steep ones, as those of particles that rest on a face have, and with sides
+of any slope; before that, the first is as likely as the image's particles make it (`blur.py`).
 """
 
 from __future__ import annotations
@@ -28,27 +21,29 @@ from stemfast.finding.outline.corners import (
     without_flat_corners,
     without_spikes,
 )
+from stemfast.finding.outline.profile import (
+    INSIDE_PX,
+    OUTSIDE_PX,
+    SHARPEST_PX,
+    gains,
+    place_of,
+    profile_of,
+    steps,
+)
 from stemfast.micrograph.isolate import Isolated
 
-__all__ = ["Fitted", "blur_evidence", "refine_ellipse", "refine_polygon"]
+__all__ = ["Fitted", "blur_evidence", "refine_ellipse", "refine_polygon", "steep_share"]
 
 Floats = NDArray[np.float64]
 
-_BIN_PX = 0.5
-_SHARPEST_PX = 0.3
-_OUTSIDE_PX, _INSIDE_PX = 4.0, 5.0
-_STEP_PX = 0.1
-_SHIFTS = np.arange(-30, 31)  # in steps
-_BENDS = np.array([1, 3, 5, 8, 12, 17, 23, 30])  # d₁ − d₀ in steps
 _END_SHARE, _MOST_END_PX = 0.2, 3.0
-_MIN_BINS = 6
-# A convex particle rises from its outline to its summit: less than this share of the mean slope is
-# a tail of the probe or a shell, not its edge.
-_LEAST_SLOPE = 0.35
-_UNKNOWN_PX, _LEAST_OUTSIDE_PX = 1.0, 1.0
-# Prior weight of an edge that bends, all bends together, over one that does not; of an ellipsoid's.
-_BENT, _ROUND = 0.05, 1.0
-_LEAST_NOISE = 1e-3  # of the brightness
+# Smoothing puts the contour of a steep face far outside: places further out than this, in units of
+# the blur, are near the end of what is tried, and the side is looked at again from there.
+_ALMOST_OUT, _MOST_ROUNDS = 1.5, 3
+# Share of particles that rest on a face, where they do and where they lie in any pose; polygons of
+# more sides stand for round particles, which have no steep faces. And the share of steep sides.
+_MOSTLY, _SELDOM, _FEW_SIDES = 0.8, 0.01, 6
+_SIDE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +62,9 @@ class Fitted:
     area_sd: float
 
 
-def refine_polygon(isolated: Isolated, corners: Floats, blur_px: float) -> Fitted:
+def refine_polygon(
+    isolated: Isolated, corners: Floats, blur_px: float, steep: float = 0.5
+) -> Fitted:
     """Move each side to where the particle ends, and drop corners that are none then.
 
     Parameters
@@ -77,20 +74,54 @@ def refine_polygon(isolated: Isolated, corners: Floats, blur_px: float) -> Fitte
         x, y [px], turning from x towards y.
     blur_px : float
         Gaussian width of the probe [px].
+    steep : float
+        How likely particles of this image have steep faces all around, as those that rest on a
+        face: :attr:`stemfast.finding.outline.blur.Blur.steep`.
 
     Returns
     -------
     Fitted
         With at most n corners.
     """
-    points, values = _pixels(isolated)
-    sides, variance = [], 0.0
+    pixels, wide = _pixels(isolated), max(1.0, blur_px)
+    odds = _log_odds(steep * steep_share(len(corners), resting=True) + (1.0 - steep) * _SELDOM)
+    for _ in range(_MOST_ROUNDS):
+        corners, variance, farthest = _moved(isolated, pixels, corners, blur_px, odds)
+        if farthest < _ALMOST_OUT * wide:
+            break
+    return Fitted(corners, math.sqrt(variance))
+
+
+def _moved(
+    isolated: Isolated, pixels: tuple[Floats, Floats], corners: Floats, blur_px: float, odds: float
+) -> tuple[Floats, float, float]:
+    """Corners where the sides end, the variance of the area, and the farthest move [px].
+
+    `odds` is the logarithm of the odds that it rests on a face, before the profiles are seen.
+    """
+    points, values = pixels
+    drawn, places = [], []
     for near, d, depth, start, inwards, length in _from_sides(points, corners, blur_px):
-        place = _place(d, values[near], blur_px, isolated, depth)
-        sides.append((start + place.shift * inwards, inwards))
-        variance += (length * place.sd) ** 2
+        places.append(place_of(d, values[near], blur_px, isolated, depth))
+        drawn.append((start, inwards, length))
+    # At rest most sides are steep; what was drawn across a corner, or to a neighbour, is not.
+    steep = [_SIDE * math.exp(min(place.odds, 50.0)) for place in places]
+    resting = odds + sum(math.log(one + 1.0 - _SIDE) for one in steep)
+    rests = 1.0 / (1.0 + math.exp(-min(max(resting, -50.0), 50.0)))
+    sides, variance, between, farthest = [], 0.0, 0.0, 0.0
+    for place, one, (start, inwards, length) in zip(places, steep, drawn, strict=True):
+        chance = one / (one + 1.0 - _SIDE)
+        apart = chance * (place.steep_shift - place.shift)
+        shift = place.shift + rests * apart
+        sides.append((start + shift * inwards, inwards))
+        share = rests * chance
+        variance += length**2 * ((1.0 - share) * place.sd**2 + share * place.steep_sd**2)
+        between += length * apart
+        farthest = max(farthest, abs(shift))
+    # Whether it rests moves all sides the same way.
+    variance += rests * (1.0 - rests) * between * between
     moved = intersections(sides, corners, farthest=6.0 * max(1.0, blur_px))
-    return Fitted(without_flat_corners(without_spikes(moved)), math.sqrt(variance))
+    return without_flat_corners(without_spikes(moved)), variance, farthest
 
 
 def _from_sides(
@@ -101,7 +132,7 @@ def _from_sides(
     Pixels beside the ends of a side are left out, and such as its profile does not reach. `points`
     come row by row.
     """
-    reach = max(_OUTSIDE_PX + 1.0, _INSIDE_PX) * max(1.0, wide)
+    reach = max(OUTSIDE_PX + 1.0, INSIDE_PX) * max(1.0, wide)
     middle = corners.mean(axis=0)
     for k, start in enumerate(corners):
         along = corners[(k + 1) % len(corners)] - start
@@ -122,13 +153,27 @@ def _from_sides(
         yield box[near], off[near] @ inwards, depth, start, inwards, length
 
 
+def steep_share(sides: int, *, resting: bool) -> float:
+    """Share of polygons of so many sides that have steep faces, at rest or in any pose."""
+    return _MOSTLY if resting and sides <= _FEW_SIDES else _SELDOM
+
+
+def _log_odds(chance: float) -> float:
+    return math.log(chance / (1.0 - chance))
+
+
 def refine_ellipse(isolated: Isolated, ellipse: Ellipse, blur_px: float) -> Fitted:
     """Grow or shrink an ellipse to where the particle ends."""
     points, values = _pixels(isolated)
-    d, mean = _from_ellipse(points, ellipse)
-    place = _place(d, values, _strayed(blur_px, ellipse), isolated, mean, round_=True)
-    a, b = (max(axis - place.shift, 0.5) for axis in ellipse.semi_axes)
-    return Fitted(replace(ellipse, semi_axes=(a, b)).points(), 2.0 * math.pi * mean * place.sd)
+    width = _strayed(blur_px, ellipse)
+    for _ in range(_MOST_ROUNDS):
+        d, mean = _from_ellipse(points, ellipse)
+        place = place_of(d, values, width, isolated, mean, round_=True)
+        a, b = (max(axis - place.shift, 0.5) for axis in ellipse.semi_axes)
+        ellipse = replace(ellipse, semi_axes=(a, b))
+        if abs(place.shift) < _ALMOST_OUT * max(1.0, width):
+            break
+    return Fitted(ellipse.points(), 2.0 * math.pi * mean * place.sd)
 
 
 def _strayed(width_px: float, ellipse: Ellipse) -> float:
@@ -153,105 +198,9 @@ def _pixels(isolated: Isolated) -> tuple[Floats, Floats]:
     return np.column_stack([cols, rows]).astype(np.float64), isolated.signal[rows, cols]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Distance of a side inwards of the drawn one [px], and its standard deviation."""
-
-    shift: float
-    sd: float
-
-
-def _place(
-    d: Floats,
-    values: Floats,
-    blur_px: float,
-    isolated: Isolated,
-    depth: float,
-    *,
-    round_: bool = False,
-) -> _Place:
-    """The place d₀ of a side, from pixels at the distances d inwards of where it was drawn [px].
-
-    `depth` is the distance from there to the particle's middle.
-    """
-    wide = max(1.0, blur_px)
-    profile = _profile(d, values, isolated, depth, wide, round_=round_)
-    if profile is None or profile.at[0] > -_LEAST_OUTSIDE_PX:
-        return _Place(0.0, _UNKNOWN_PX)  # along the image's edge nothing is seen outside
-    gains, prior = _gains(profile, max(blur_px, _SHARPEST_PX))
-    best = float(gains.max())
-    misfit = max(profile.total - best, 0.0)
-    # Where the model does not explain the profile down to its noise, all is that much less sure.
-    chance = np.exp(0.5 * (gains - best) / max(misfit / profile.freedom, 1.0)) * prior
-    chance = chance.sum(axis=1)
-    chance /= chance.sum()
-    shifts = profile.step * _SHIFTS
-    shift = float(chance @ shifts)
-    variance = float(chance @ (shifts - shift) ** 2) + profile.step**2 / 12.0
-    return _Place(shift, math.sqrt(variance))
-
-
-@dataclass(frozen=True, eq=False)
-class _Profile:
-    """Brightness across a side.
-
-    Distance inwards and mean of each bin, its weight (pixels over variance), the steps in which
-    places are tried, the distance to the middle, the least slope of an edge, and whether it is
-    that of a round rim.
-    """
-
-    at: Floats
-    mean: Floats
-    weight: Floats
-    step: float
-    depth: float
-    least: float
-    round_: bool
-
-    @property
-    def total(self) -> float:
-        """Chi squared of nothing at all."""
-        return float(self.weight @ (self.mean * self.mean))
-
-    @property
-    def freedom(self) -> int:
-        return max(len(self.at) - 4, 1)
-
-
-def _profile(
-    d: Floats, values: Floats, isolated: Isolated, depth: float, wide: float, *, round_: bool
-) -> _Profile | None:
-    inside = max(_INSIDE_PX * wide, 0.5 * depth) if round_ else _INSIDE_PX * wide
-    binned = _binned(d, values, -_OUTSIDE_PX * wide - wide, inside)
-    if binned is None:
-        return None
-    at, mean, count = binned
-    return _Profile(
-        at=at,
-        mean=mean,
-        weight=count / _variance(mean, isolated),
-        step=_STEP_PX * wide,
-        depth=depth,
-        least=_LEAST_SLOPE * isolated.bright / max(depth, 1.0),
-        round_=round_,
-    )
-
-
-def _gains(profile: _Profile, sigma: float) -> tuple[Floats, Floats]:
-    """Chi squared that each model explains of a profile for each d₀, and the models' priors."""
-    at, mean, weight, step = profile.at, profile.mean, profile.weight, profile.step
-    bare, bent = _wedges(at, mean, weight, sigma, step, profile.least)
-    explained = [bare[:, None], bent]
-    prior = [1.0, *([_BENT / len(_BENDS)] * len(_BENDS))]
-    if profile.round_:
-        explained += _rims(at, mean, weight, sigma, step, profile.depth)
-        prior += [_ROUND, 1.0]
-    return np.concatenate(explained, axis=1), np.array(prior)
-
-
 def blur_evidence(
     isolated: Isolated, outline: Floats | Ellipse, widths_px: Floats, wide: float
-) -> Floats:
+) -> tuple[Floats, Floats]:
     """Logarithm of how likely the profiles across a particle's sides are for each width of blur.
 
     Parameters
@@ -266,108 +215,32 @@ def blur_evidence(
 
     Returns
     -------
-    ndarray, shape (k,)
-        Up to a constant.
+    free, steep : ndarray, shape (k,)
+        With faces of any slope, and with steep ones alone, up to the same constant. Of an ellipse
+        they are the same.
     """
     points, values = _pixels(isolated)
-    total = np.zeros(len(widths_px))
+    round_ = isinstance(outline, Ellipse)
     if isinstance(outline, Ellipse):
         d, depth = _from_ellipse(points, outline)
         sides = [(d, values, depth)]
+        widths_px = np.array([_strayed(float(width), outline) for width in widths_px])
     else:
         sides = [
             (d, values[near], depth) for near, d, depth, *_ in _from_sides(points, outline, wide)
         ]
-    if isinstance(outline, Ellipse):
-        widths_px = np.array([_strayed(float(width), outline) for width in widths_px])
+    total, steep = np.zeros(len(widths_px)), np.zeros(len(widths_px))
     for d, seen, depth in sides:
-        round_ = isinstance(outline, Ellipse)
-        profile = _profile(d, seen, isolated, depth, wide, round_=round_)
-        if profile is None:
+        line = profile_of(d, seen, isolated, depth, wide, round_=round_)
+        if line is None:
             continue
-        tried = [_gains(profile, max(float(width), _SHARPEST_PX)) for width in widths_px]
-        gains, prior = np.stack([gain for gain, _ in tried]), tried[0][1]
-        best = gains.max(axis=(1, 2))
-        soft = max(max(profile.total - float(best.max()), 0.0) / profile.freedom, 1.0)
-        chance = np.exp(0.5 * (gains - best[:, None, None]) / soft) * prior
-        total += 0.5 * (best - best.max()) / soft + np.log(chance.sum(axis=(1, 2)))
-    return total
-
-
-def _variance(mean: Floats, isolated: Isolated) -> Floats:
-    """Variance of a pixel: that of the film, growing with brightness to that of the particle."""
-    smoothing = 2.0 * math.sqrt(math.pi) * max(isolated.smoothing_px, 0.3)
-    high = isolated.pixel_noise**2
-    low = min((smoothing * isolated.film_noise) ** 2, high)
-    share = np.clip(mean / max(isolated.bright, 1e-30), 0.0, 1.5)
-    floor = (_LEAST_NOISE * isolated.bright) ** 2
-    return np.asarray(low + share * (high - low) + floor)
-
-
-def _wedges(
-    at: Floats, mean: Floats, weight: Floats, sigma: float, step: float, least: float
-) -> tuple[Floats, Floats]:
-    """Chi squared explained by a bare wedge for each d₀, and by one with a bend for each bend."""
-    from scipy.special import ndtr
-
-    n = len(_SHIFTS) + int(_BENDS[-1])
-    x = at[None, :] - (np.arange(n) + _SHIFTS[0])[:, None] * step
-    z = x / sigma
-    wedges = x * ndtr(z) + sigma / math.sqrt(2.0 * math.pi) * np.exp(-0.5 * z * z)
-    gram = (wedges * weight) @ wedges.T
-    seen = wedges @ (weight * mean)
-    first = np.arange(len(_SHIFTS))[:, None]
-    second = first + _BENDS[None, :]
-    aa, ab, bb = gram[first, first], gram[first, second], gram[second, second]
-    ya, yb = seen[first], seen[second]
-    det = np.maximum(aa * bb - ab * ab, 1e-13 * aa * bb + 1e-300)
-    a, b = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
-    alone = (ya / np.maximum(aa, 1e-300))[:, 0]
-    bare = np.where(alone > least, ya[:, 0] * alone, 0.0)
-    return bare, np.where((a > least) & (b <= 0), a * ya + b * yb, 0.0)
-
-
-def _rims(
-    at: Floats, mean: Floats, weight: Floats, sigma: float, step: float, radius: float
-) -> list[Floats]:
-    """Chi squared explained by the rim of an ellipsoid, and by a step, for each d₀."""
-    from scipy.ndimage import gaussian_filter1d
-
-    fine = min(step, _STEP_PX)
-    grid = np.arange(-12.0 * max(1.0, sigma), 0.5 * radius + 15.0 * max(1.0, sigma), fine)
-    depth = np.clip(grid / radius, 0.0, 1.0)
-    square = depth * (2.0 - depth)
-    x = at[None, :] - (step * _SHIFTS)[:, None]
-    ball, bent, flat = (
-        np.interp(x, grid, gaussian_filter1d(shape, sigma / fine, mode="nearest"))
-        for shape in (np.sqrt(square), square, (grid > 0).astype(np.float64))
-    )
-    aa, ab, bb = (ball * ball) @ weight, (ball * bent) @ weight, (bent * bent) @ weight
-    ya, yb, ys = (shape @ (weight * mean) for shape in (ball, bent, flat))
-    det = np.maximum(aa * bb - ab * ab, 1e-12 * aa * bb + 1e-300)
-    a, b = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
-    # s alone is steepest at the rim; s² rises there as a wedge does.
-    alone = np.maximum(yb, 0.0) ** 2 / np.maximum(bb, 1e-300)
-    round_top = np.where(a > 0, a * ya + b * yb, alone)
-    flat_top = ys * ys / ((flat * flat) @ weight + 1e-300)
-    return [round_top[:, None], flat_top[:, None]]
-
-
-def _binned(
-    d: Floats, values: Floats, low: float, high: float
-) -> tuple[Floats, Floats, Floats] | None:
-    """Mean distance, mean value and number of pixels in bins of the distance."""
-    use = (d > low) & (d < high)
-    bins = np.floor((d[use] - low) / _BIN_PX).astype(np.int64)
-    if bins.size < _MIN_BINS:
-        return None
-    count = np.bincount(bins)
-    filled = count > 0
-    if np.count_nonzero(filled) < _MIN_BINS:
-        return None
-    number = count[filled].astype(np.float64)
-    return (
-        np.bincount(bins, d[use])[filled] / number,
-        np.bincount(bins, values[use])[filled] / number,
-        number,
-    )
+        sigmas = [max(float(width), SHARPEST_PX) for width in widths_px]
+        tried = [gains(line, sigma) for sigma in sigmas]
+        explained, prior = np.stack([gain for gain, _ in tried]), tried[0][1]
+        even = np.stack([steps(line, sigma) for sigma in sigmas])
+        best = float(explained.max())
+        soft = 2.0 * line.softness(best)
+        free = np.maximum((np.exp((explained - best) / soft) @ prior).sum(axis=1), 1e-300)
+        total += np.log(free)
+        steep += np.log((1.0 - _SIDE) * free + _SIDE * np.exp((even - best) / soft).sum(axis=1))
+    return total, total if round_ else steep

@@ -40,6 +40,12 @@ FIELDS: dict[str, Any] = {
     "cover": (0.03, 0.35),
     "shapes": _SOLIDS,
     "empty": 0.01,
+    # Probes as wide as particles, little noise and shifted rows: without these a blurred cube is
+    # taken for a core in a shell.
+    "best_signal_to_noise": 60.0,
+    "widest_probe": 1.0,
+    "jittered": 0.4,
+    "row_jitter_px": (0.2, 2.0),
 }
 
 

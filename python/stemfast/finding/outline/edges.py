@@ -28,7 +28,6 @@ from stemfast.finding.outline.profile import (
     gains,
     place_of,
     profile_of,
-    steps,
 )
 from stemfast.micrograph.isolate import Isolated
 
@@ -234,10 +233,9 @@ def blur_evidence(
         line = profile_of(d, seen, isolated, depth, wide, round_=round_)
         if line is None:
             continue
-        sigmas = [max(float(width), SHARPEST_PX) for width in widths_px]
-        tried = [gains(line, sigma) for sigma in sigmas]
-        explained, prior = np.stack([gain for gain, _ in tried]), tried[0][1]
-        even = np.stack([steps(line, sigma) for sigma in sigmas])
+        tried = [gains(line, max(float(width), SHARPEST_PX)) for width in widths_px]
+        explained, prior = np.stack([one[0] for one in tried]), tried[0][1]
+        even = np.stack([one[2] for one in tried])
         best = float(explained.max())
         soft = 2.0 * line.softness(best)
         free = np.maximum((np.exp((explained - best) / soft) @ prior).sum(axis=1), 1e-300)

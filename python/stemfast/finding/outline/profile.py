@@ -32,7 +32,6 @@ __all__ = [
     "gains",
     "place_of",
     "profile_of",
-    "steps",
 ]
 
 Floats = NDArray[np.float64]
@@ -89,11 +88,11 @@ def place_of(
     if seen is None or seen.at[0] > -_LEAST_OUTSIDE_PX:
         # Along the image's edge nothing is seen outside.
         return Place(0.0, _UNKNOWN_PX, 0.0, _UNKNOWN_PX)
-    explained, prior = gains(seen, max(blur_px, SHARPEST_PX))
+    explained, prior, even = gains(seen, max(blur_px, SHARPEST_PX))
     best = float(explained.max())
     soft = 2.0 * seen.softness(best)
     likely = np.exp((explained - best) / soft)
-    steep = np.exp((steps(seen, max(blur_px, SHARPEST_PX)) - best) / soft)
+    steep = np.exp((even - best) / soft)
     shifts = np.asarray(seen.step * _SHIFTS, np.float64)
     return Place(
         *_mean(likely @ prior, shifts, seen.step),
@@ -162,30 +161,20 @@ def profile_of(
     )
 
 
-def gains(seen: Profile, sigma: float) -> tuple[Floats, Floats]:
-    """Chi squared that each model explains of a profile for each d₀, and the models' priors."""
+def gains(seen: Profile, sigma: float) -> tuple[Floats, Floats, Floats]:
+    """Chi squared that each model explains of a profile for each d₀, the models' priors, and steps.
+
+    Steps are what a steep face of a particle of even thickness explains, for each d₀: nothing
+    where the step is much lower than the particle, as its thickness is not even then.
+    """
     at, mean, weight, step = seen.at, seen.mean, seen.weight, seen.step
-    bare, bent = _wedges(at, mean, weight, sigma, step, seen.least)
+    bare, bent, even = _wedges(seen, sigma)
     explained = [bare[:, None], bent]
     prior = [1.0, *([_BENT / len(_BENDS)] * len(_BENDS))]
     if seen.round_:
         explained += _rims(at, mean, weight, sigma, step, seen.depth)
         prior += [_ROUND, 1.0]
-    return np.concatenate(explained, axis=1), np.array(prior)
-
-
-def steps(seen: Profile, sigma: float) -> Floats:
-    """Chi squared that a steep face of a particle of even thickness explains, for each d₀.
-
-    None where the step is much lower than the particle: its thickness is not even then.
-    """
-    from scipy.special import ndtr
-
-    face = ndtr((seen.at[None, :] - (seen.step * _SHIFTS)[:, None]) / sigma)
-    height = face @ (seen.weight * seen.mean)
-    square = np.maximum((face * face) @ seen.weight, 1e-300)
-    high = height / square > _EVEN * seen.bright
-    return np.asarray(np.where(high, height * height / square, 0.0))
+    return np.concatenate(explained, axis=1), np.array(prior), even
 
 
 def _variance(mean: Floats, isolated: Isolated) -> Floats:
@@ -198,18 +187,23 @@ def _variance(mean: Floats, isolated: Isolated) -> Floats:
     return np.asarray(low + share * (high - low) + floor)
 
 
-def _wedges(
-    at: Floats, mean: Floats, weight: Floats, sigma: float, step: float, least: float
-) -> tuple[Floats, Floats]:
-    """Chi squared explained by a bare wedge for each d₀, and by one with a bend for each bend."""
+def _wedges(profile: Profile, sigma: float) -> tuple[Floats, Floats, Floats]:
+    """Chi squared that a bare wedge explains for each d₀, one with each bend, and a step."""
     from scipy.special import ndtr
 
+    at, weight, step = profile.at, profile.weight, profile.step
+    weighted = weight * profile.mean
     n = len(_SHIFTS) + int(_BENDS[-1])
     x = at[None, :] - (np.arange(n) + _SHIFTS[0])[:, None] * step
     z = x / sigma
-    wedges = x * ndtr(z) + sigma / math.sqrt(2.0 * math.pi) * np.exp(-0.5 * z * z)
+    risen = ndtr(z)
+    face = risen[: len(_SHIFTS)]
+    height, square = face @ weighted, np.maximum((face * face) @ weight, 1e-300)
+    high = height > _EVEN * profile.bright * square
+    even = np.where(high, height * height / square, 0.0)
+    wedges = x * risen + sigma / math.sqrt(2.0 * math.pi) * np.exp(-0.5 * z * z)
     gram = (wedges * weight) @ wedges.T
-    seen = wedges @ (weight * mean)
+    seen = wedges @ weighted
     first = np.arange(len(_SHIFTS))[:, None]
     second = first + _BENDS[None, :]
     aa, ab, bb = gram[first, first], gram[first, second], gram[second, second]
@@ -217,8 +211,9 @@ def _wedges(
     det = np.maximum(aa * bb - ab * ab, 1e-13 * aa * bb + 1e-300)
     a, b = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
     alone = (ya / np.maximum(aa, 1e-300))[:, 0]
+    least = profile.least
     bare = np.where(alone > least, ya[:, 0] * alone, 0.0)
-    return bare, np.where((a > least) & (b <= 0), a * ya + b * yb, 0.0)
+    return bare, np.where((a > least) & (b <= 0), a * ya + b * yb, 0.0), even
 
 
 def _rims(

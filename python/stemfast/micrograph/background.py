@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from stemfast.image.median import median
+
 Image = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -121,7 +123,7 @@ def estimate_background(image: Image, *, degree: int = 2) -> tuple[Image, float]
     for _ in range(_MAX_ROUNDS):
         coefficients = _fit(sample, sample_rows, sample_cols, empty)
         residual = sample - sample_rows @ coefficients @ sample_cols.T
-        noise = _MAD_TO_SIGMA * float(np.median(np.abs(residual[empty])))
+        noise = _MAD_TO_SIGMA * median(np.abs(residual[empty]))
         still_empty = np.abs(residual) <= max(_CLIP_SIGMA * noise, 1e-9 * span)
         changed = int(np.count_nonzero(still_empty != empty))
         if changed <= _SETTLED * sample.size or not still_empty.any():
@@ -181,8 +183,8 @@ def choose_smoothing(image: Image) -> tuple[float, float]:
         return _SMOOTHINGS_PX[0], 0.0
     mixed = image[:-2] - 2 * image[1:-1] + image[2:]
     mixed = mixed[:, :-2] - 2 * mixed[:, 1:-1] + mixed[:, 2:]
-    noise = _MAD_TO_SIGMA * float(np.median(np.abs(mixed[inner]))) / 6.0
-    contrast = float(np.median(image[bright]) - np.median(image[~bright]))
+    noise = _MAD_TO_SIGMA * median(np.abs(mixed[inner])) / 6.0
+    contrast = median(image[bright]) - median(image[~bright])
     for width in _SMOOTHINGS_PX:
         # White noise smoothed by a Gaussian of width w shrinks by 1 / (2 sqrt(pi) w).
         if noise / (2.0 * math.sqrt(math.pi) * width) <= _NOISE_ON_PARTICLE * contrast:

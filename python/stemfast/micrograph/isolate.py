@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stemfast.image.distances import distance_to
+from stemfast.image.median import median
 from stemfast.micrograph.background import choose_smoothing, estimate_background, otsu_threshold
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.find import FoundParticle, FoundParticles
@@ -301,7 +302,7 @@ def _halo(above: Image, beyond: Image, foreign: Mask, noise: float, bright: floa
     ring = (beyond > first) & (beyond < first + _HALO_PX[1]) & ~foreign
     if np.count_nonzero(ring) < _MIN_FILM_PX // 4:
         return 0.0
-    halo = float(np.median(above[ring]))
+    halo = median(above[ring])
     return halo if halo > max(noise, _LEAST_HALO * bright) and halo < 0.5 * bright else 0.0
 
 
@@ -325,7 +326,7 @@ def _plane_around(smooth: Image, away: Image, clear: float) -> tuple[Image, floa
         kept = design[use]
         plane = np.linalg.lstsq(kept.T @ kept, kept.T @ values[use], rcond=None)[0]
         left = values - design @ plane
-        sigma = _MAD_TO_SIGMA * float(np.median(np.abs(left[use] - np.median(left[use]))))
+        sigma = _MAD_TO_SIGMA * median(np.abs(left[use] - median(left[use])))
         before, use = use, np.abs(left) <= max(3.0 * sigma, 1e-12)
         if np.count_nonzero(use) < _MIN_FILM_PX // 2 or np.array_equal(use, before):
             break
@@ -380,7 +381,7 @@ def _film(smooth: Image) -> tuple[Image, float]:
     values = sample[clear]
     plane = inverse @ (design.T @ values)
     left = values - design @ plane
-    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(left - np.median(left))))
+    sigma = _MAD_TO_SIGMA * median(np.abs(left - median(left)))
     r, c = (np.arange(n) / max(smooth.shape) for n in smooth.shape)
     fitted: Image = plane[0] + plane[1] * r[:, None] + plane[2] * c[None, :]
     return fitted, sigma

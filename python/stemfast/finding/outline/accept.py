@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.image.distances import distance_to
+from stemfast.image.median import median
 
 __all__ = ["accepted"]
 
@@ -131,7 +132,7 @@ def _height(bright: NDArray[np.float32], labels: NDArray[np.int32], number: int,
     ring = (apart > begins) & (apart < ends) & (own == 0)
     if np.count_nonzero(ring) < _FEWEST_PX:
         return 0.0
-    level = float(np.median(image[ring]))
+    level = median(image[ring])
     smooth = ndimage.gaussian_filter(np.where(own == 0, image, level), _FINE_PX)
-    height = float(np.median(image[own == number])) - level
+    height = median(image[own == number]) - level
     return height / max(float(smooth[ring].std()), 1e-9)

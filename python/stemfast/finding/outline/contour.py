@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stemfast import _core
 from stemfast.finding.outline.corners import intersections, signed_area, without_spikes
 from stemfast.image.distances import distance_to
+from stemfast.image.median import median
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
 
@@ -132,7 +133,7 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     gy, gx = np.gradient(isolated.smooth)
     slope = np.hypot(gx, gy)
     at_points = map_coordinates(slope, points[:, ::-1].T, order=1, mode="nearest")
-    typical = max(float(np.median(at_points)), 1e-12)
+    typical = max(median(at_points), 1e-12)
     width = isolated.smoothing_px
     spacing = length / len(points)
     sigma = np.hypot(isolated.level_noise / np.maximum(at_points, 0.3 * typical), _FLOOR_PX)

@@ -36,8 +36,8 @@ def turns_deg(outline: Floats) -> Floats:
     >>> turns_deg(np.array([[0.0, 0], [2, 0], [2, 1], [0, 1]])).tolist()
     [90.0, 90.0, 90.0, 90.0]
     """
-    into = outline - np.roll(outline, 1, axis=0)
-    out = np.roll(into, -1, axis=0)
+    into = outline - np.concatenate([outline[-1:], outline[:-1]])
+    out = np.concatenate([into[1:], into[:1]])
     cross = into[:, 0] * out[:, 1] - into[:, 1] * out[:, 0]
     turn: Floats = np.degrees(np.arctan2(cross, np.sum(into * out, axis=1)))
     return turn

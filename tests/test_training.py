@@ -104,6 +104,13 @@ def test_progress_is_written_down_line_by_line(tmp_path):
     assert {"validation_loss", "validation_accuracy", "images_per_s"} <= set(lines[0])
 
 
+def test_training_without_a_terminal_is_never_silent_for_long(monkeypatch, capsys):
+    monkeypatch.setattr("stemfast.training.log.SILENT_S", 0.0)
+    training.fit(network(), *discs_and_rings(40), FAST, title="discs")
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in told] == ["discs: epoch 1 of 2", "discs: epoch 2 of 2"]
+
+
 def test_validation_does_not_influence_training():
     with_it, without = network(), network()
     training.fit(with_it, *discs_and_rings(32), FAST, validation=discs_and_rings(8, seed=4))

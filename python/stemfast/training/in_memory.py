@@ -201,6 +201,7 @@ def fit(
         Path(log_path).write_text("")
     with _progress_bar(title) as bar:
         bar.add_task("", total=steps * settings.epochs, state="")
+        told = time.monotonic()
         for epoch in range(settings.epochs):
             state, record = _run_epoch(state, step, data, settings, epoch, bar)
             if held_out is not None:
@@ -208,5 +209,12 @@ def fit(
             records.append(record)
             if log_path is not None:
                 metrics.append(Path(log_path), record)
+            if bar.disable and time.monotonic() - told > metrics.SILENT_S:
+                # Into a file or a pipe, where a bar is not drawn.
+                told = time.monotonic()
+                metrics.tell(
+                    f"{title}: epoch {epoch + 1} of {settings.epochs}, loss {record['loss']:.3f}, "
+                    f"accuracy {100 * record['accuracy']:.1f} %, {record['images_per_s']:.0f} images/s"
+                )
     nnx.update(model, jax.tree.map(jnp.copy, state.average))
     return records

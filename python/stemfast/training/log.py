@@ -24,6 +24,7 @@ from stemfast.training.experiment import Experiment
 from stemfast.training.step import Seen
 
 __all__ = [
+    "SILENT_S",
     "EventLog",
     "TrainingProgress",
     "append",
@@ -35,7 +36,8 @@ __all__ = [
     "tell",
 ]
 
-_SILENT_S = 30.0
+#: Longest time without a line where no bar is drawn [s].
+SILENT_S = 30.0
 
 
 def tell(words: str) -> None:
@@ -245,7 +247,7 @@ class TrainingProgress:
         left = _clock((self._total - line["images"]) / max(speed, 1e-9))
         if self._console.is_terminal:
             self._live.update(self._table(line, speed, left))
-        elif watched or time.perf_counter() - self._told > _SILENT_S:
+        elif watched or time.perf_counter() - self._told > SILENT_S:
             self._told = time.perf_counter()
             seen = f"validation {100 * line['validation_accuracy']:.1f} %, " if watched else ""
             tell(

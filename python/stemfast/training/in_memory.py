@@ -213,8 +213,9 @@ def fit(
                 # Into a file or a pipe, where a bar is not drawn.
                 told = time.monotonic()
                 metrics.tell(
-                    f"{title}: epoch {epoch + 1} of {settings.epochs}, loss {record['loss']:.3f}, "
-                    f"accuracy {100 * record['accuracy']:.1f} %, {record['images_per_s']:.0f} images/s"
+                    f"{title}: epoch {epoch + 1} of {settings.epochs}, "
+                    f"loss {record['loss']:.3f}, accuracy {100 * record['accuracy']:.1f} %, "
+                    f"{record['images_per_s']:.0f} images/s"
                 )
     nnx.update(model, jax.tree.map(jnp.copy, state.average))
     return records

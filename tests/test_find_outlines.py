@@ -208,3 +208,10 @@ def test_one_step_does_not_reach_faces_far_within_the_contour():
     far = np.array([(a * u + b * v) * 17 for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
     fitted = refine_polygon(isolated, far + around[::-1], 1.0, steep=0.99)
     assert abs(signed_area(fitted.points)) == pytest.approx(26**2, rel=0.04)
+
+
+def test_without_edges_the_usual_blur_is_told():
+    from stemfast.finding.outline.blur import USUAL_PX, Blur, find_blur
+
+    assert find_blur([]) == Blur(*USUAL_PX, 0.5)
+    assert find_blur([], 1.3) == Blur(1.3, 0.0, 0.5)

@@ -89,7 +89,7 @@ def find_blur(particles: Sequence[Isolated], known_px: float | None = None) -> B
             drawn.append((one, rough_form(one, USUAL_PX[0] if known_px is None else known_px)))
     if known_px is not None:
         said = _said(drawn, np.array([known_px]), max(1.0, known_px))
-        return Blur(known_px, 0.0, _share(*said))
+        return Blur(known_px, 0.0, _share(*said.sum(axis=0)))
     if not drawn:
         return Blur(*USUAL_PX, 0.5)
     coarse = _likeliest(drawn, _WIDTHS_PX, _WIDEST).width
@@ -103,9 +103,11 @@ def _likeliest(drawn: list[Drawn], widths: Floats, wide: float) -> Blur:
     """Mean and deviation of the width, from what the particles together say."""
     from scipy.interpolate import PchipInterpolator
 
-    posed, resting = _said(drawn, widths, wide)
+    said = _said(drawn, widths, wide)
+    if len(said) == 0:
+        return Blur(*USUAL_PX, 0.5)
     fine = np.linspace(np.log(widths[0]), np.log(widths[-1]), 400)
-    posed, resting = (PchipInterpolator(np.log(widths), one)(fine) for one in (posed, resting))
+    posed, resting = (PchipInterpolator(np.log(widths), one)(fine) for one in said.sum(axis=0))
     curve = np.logaddexp(posed, resting)
     chance = np.exp(curve - curve.max())
     chance /= chance.sum()
@@ -115,21 +117,22 @@ def _likeliest(drawn: list[Drawn], widths: Floats, wide: float) -> Blur:
     return Blur(width, width * max(spread, _LEAST_SPREAD), _share(posed, resting))
 
 
-def _said(drawn: list[Drawn], widths: Floats, wide: float) -> tuple[Floats, Floats]:
-    """Logarithm of how likely all particles are for each width, in any pose and at rest, (k,)."""
-    totals = np.zeros((2, len(widths)))
+def _said(drawn: list[Drawn], widths: Floats, wide: float) -> Floats:
+    """Logarithm of how likely each particle is for each width, in any pose and at rest.
+
+    (m, 2, k), of the m particles whose profiles are seen.
+    """
+    said = []
     for one, form in drawn:
         try:
             free, steep = blur_evidence(one, form, widths, wide)
         except (FeatureError, np.linalg.LinAlgError):
             continue
         sides = len(form) if isinstance(form, np.ndarray) else 0
-        most = max(free.max(), steep.max())
-        for k, resting in enumerate((False, True)):
-            share = steep_share(sides, resting=resting)
-            both = np.logaddexp(math.log(1.0 - share) + free, math.log(share) + steep)
-            totals[k] += np.maximum(both - most, -_MOST_SAID)
-    return totals[0], totals[1]
+        shares = np.array([[steep_share(sides, resting=resting)] for resting in (False, True)])
+        both = np.logaddexp(np.log(1.0 - shares) + free, np.log(shares) + steep)
+        said.append(np.maximum(both - max(free.max(), steep.max()), -_MOST_SAID))
+    return np.array(said).reshape(-1, 2, len(widths))
 
 
 def _share(posed: Floats, resting: Floats) -> float:

@@ -43,8 +43,8 @@ class Blur(NamedTuple):
     width, deviation : float
         Gaussian width and its standard deviation [px].
     steep : float
-        How likely it is that its particles rest on their faces, so that most of their sides are
-        steep; else they lie in any pose.
+        Probability that its particles rest on their faces, so that most of their sides are steep;
+        else they lie in any pose.
     """
 
     width: float
@@ -136,10 +136,10 @@ def _said(drawn: list[Drawn], widths: Floats, wide: float) -> Floats:
 
 
 def _share(posed: Floats, resting: Floats) -> float:
-    """How likely particles are at rest, before which both were as likely."""
-    most = max(posed.max(), resting.max())
-    one, other = np.exp(resting - most).sum(), np.exp(posed - most).sum()
-    return float(one / (one + other))
+    """Probability that particles are at rest, both being as likely before they are seen."""
+    from scipy.special import expit
+
+    return float(expit(np.logaddexp.reduce(resting) - np.logaddexp.reduce(posed)))
 
 
 def _clearest(particles: Sequence[Isolated]) -> list[Isolated]:

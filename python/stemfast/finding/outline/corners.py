@@ -79,9 +79,9 @@ def without_spikes(corners: Floats) -> Floats:
     """Cut off narrow spikes and notches (n, 2) of little area, the sharpest first.
 
     Convex particles have none, and those with arms have broader ones: a spike is drawn where the
-    contour runs towards a particle beside it, or into texture. It begins at a
-    corner that turns back. Where leaving out its tip took too much, the tip comes to the point of
-    its longer side that is nearest to that corner.
+    contour runs towards a particle beside it, or into texture. It begins at a corner that turns
+    back. Where leaving out its tip takes too much, the tip comes to the point of its longer side
+    that is nearest to that corner.
 
     Examples
     --------
@@ -95,13 +95,12 @@ def without_spikes(corners: Floats) -> Floats:
         turn = turns_deg(corners)
         most = _SPIKE_SHARE * abs(signed_area(corners))
         sharp = np.flatnonzero(np.abs(turn) > _SHARP_DEG)
-        for k in sharp[np.argsort(-np.abs(turn[sharp]), kind="stable")].tolist():
-            cut = _cut_off(corners, turn, k, most)
-            if cut is not None:
-                corners = cut
-                break
-        else:
+        sharpest_first = sharp[np.argsort(-np.abs(turn[sharp]), kind="stable")].tolist()
+        cuts = (_cut_off(corners, turn, k, most) for k in sharpest_first)
+        cut = next((one for one in cuts if one is not None), None)
+        if cut is None:
             break
+        corners = cut
     return corners
 
 
@@ -112,23 +111,17 @@ def _cut_off(corners: Floats, turn: Floats, k: int, most: float) -> Floats | Non
     back = [end for end in ends if -turn[end] * np.sign(turn[k]) > _BACK_DEG]
     if not back or n < 4:
         return None
-    if _triangle(corners[ends[0]], tip, corners[ends[1]]) < most:
+    if abs(signed_area(corners[[ends[0], k, ends[1]]])) < most:
         return np.delete(corners, k, axis=0)
     stays, far = corners[back[0]], corners[ends[0] if back[0] == ends[1] else ends[1]]
     side = far - tip
     share = float((stays - tip) @ side) / max(float(side @ side), 1e-12)
     foot = tip + share * side
-    if not 0.0 < share < 1.0 or _triangle(stays, tip, foot) > most:
+    if not 0.0 < share < 1.0 or abs(signed_area(np.stack([stays, tip, foot]))) > most:
         return None
     nearer = corners.copy()
     nearer[k] = foot
     return nearer
-
-
-def _triangle(a: Floats, b: Floats, c: Floats) -> float:
-    """Area of a triangle."""
-    p, q = a - b, c - b
-    return 0.5 * abs(float(p[0] * q[1] - p[1] * q[0]))
 
 
 def without_flat_corners(corners: Floats) -> Floats:

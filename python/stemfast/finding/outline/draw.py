@@ -68,7 +68,7 @@ def draw_outline(isolated: Isolated, blur_px: float, steep: float = 0.5) -> Outl
     blur_px : float
         Gaussian width of the probe in the image [px].
     steep : float
-        How likely particles of this image rest on their faces.
+        Probability that particles of this image rest on their faces.
 
     Returns
     -------

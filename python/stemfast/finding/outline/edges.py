@@ -74,8 +74,8 @@ def refine_polygon(
     blur_px : float
         Gaussian width of the probe [px].
     steep : float
-        How likely particles of this image have steep faces all around, as those that rest on a
-        face: :attr:`stemfast.finding.outline.blur.Blur.steep`.
+        Probability that particles of this image rest on a face and have steep sides all around:
+        :attr:`stemfast.finding.outline.blur.Blur.steep`.
 
     Returns
     -------
@@ -83,7 +83,8 @@ def refine_polygon(
         With at most n corners.
     """
     pixels, wide = _pixels(isolated), max(1.0, blur_px)
-    odds = _log_odds(steep * steep_share(len(corners), resting=True) + (1.0 - steep) * _SELDOM)
+    share = steep * steep_share(len(corners), resting=True) + (1.0 - steep) * _SELDOM
+    odds = math.log(share / (1.0 - share))
     for _ in range(_MOST_ROUNDS):
         corners, variance, farthest = _moved(isolated, pixels, corners, blur_px, odds)
         if farthest < _ALMOST_OUT * wide:
@@ -98,6 +99,8 @@ def _moved(
 
     `odds` is the logarithm of the odds that it rests on a face, before the profiles are seen.
     """
+    from scipy.special import expit
+
     points, values = pixels
     drawn, places = [], []
     for near, d, depth, start, inwards, length in _from_sides(points, corners, blur_px):
@@ -106,7 +109,7 @@ def _moved(
     # At rest most sides are steep; what was drawn across a corner, or to a neighbour, is not.
     steep = [_SIDE * math.exp(min(place.odds, 50.0)) for place in places]
     resting = odds + sum(math.log(one + 1.0 - _SIDE) for one in steep)
-    rests = 1.0 / (1.0 + math.exp(-min(max(resting, -50.0), 50.0)))
+    rests = float(expit(resting))
     sides, variance, between, farthest = [], 0.0, 0.0, 0.0
     for place, one, (start, inwards, length) in zip(places, steep, drawn, strict=True):
         chance = one / (one + 1.0 - _SIDE)
@@ -155,10 +158,6 @@ def _from_sides(
 def steep_share(sides: int, *, resting: bool) -> float:
     """Share of polygons of so many sides that have steep faces, at rest or in any pose."""
     return _MOSTLY if resting and sides <= _FEW_SIDES else _SELDOM
-
-
-def _log_odds(chance: float) -> float:
-    return math.log(chance / (1.0 - chance))
 
 
 def refine_ellipse(isolated: Isolated, ellipse: Ellipse, blur_px: float) -> Fitted:

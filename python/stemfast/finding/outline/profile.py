@@ -132,7 +132,7 @@ class Profile:
         return float(self.weight @ (self.mean * self.mean))
 
     def softness(self, best: float) -> float:
-        """What to divide chi squared by where the best model does not explain it down to noise."""
+        """Reduced chi squared of the best model, at least 1: by so much all is less sure."""
         return max(max(self.total - best, 0.0) / max(len(self.at) - 4, 1), 1.0)
 
 

@@ -91,6 +91,7 @@ inline Execution execution(int threads) {
 
 void bind_fit(py::module_& m);
 void bind_gather(py::module_& m);
+void bind_isolation(py::module_& m);
 void bind_networks(py::module_& m);
 void bind_outlines(py::module_& m);
 void bind_render(py::module_& m);

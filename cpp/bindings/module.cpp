@@ -61,6 +61,7 @@ PYBIND11_MODULE(_core, m) {
       "The x86-64 level, 1 to 4, of a processor with these CPUID words.");
   stemfast::bindings::bind_fit(m);
   stemfast::bindings::bind_gather(m);
+  stemfast::bindings::bind_isolation(m);
   stemfast::bindings::bind_networks(m);
   stemfast::bindings::bind_outlines(m);
   stemfast::bindings::bind_render(m);

@@ -239,6 +239,78 @@ def fit_polygon(
     shortest: int,
     price: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def otsu_threshold(image: NDArray[np.float64]) -> float: ...
+def grain(image: NDArray[np.float64], threshold: float) -> tuple[float, float]: ...
+def clipped_plane(
+    image: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    *,
+    enough: int,
+    rounds: int,
+    fewest: int,
+) -> tuple[float, float, float, float]: ...
+def extent(
+    above: NDArray[np.float64],
+    own: NDArray[np.bool_],
+    mine: NDArray[np.bool_],
+    beyond: NDArray[np.float64],
+    levels: NDArray[np.float64],
+    *,
+    limit: float,
+    most_leaks: float,
+) -> tuple[NDArray[np.bool_], int]: ...
+def level_line(image: NDArray[np.float64], level: float) -> NDArray[np.float64]: ...
+def even_level_line(
+    image: NDArray[np.float64],
+    level: float,
+    smooth: NDArray[np.float64],
+    foreign: NDArray[np.bool_],
+    *,
+    spacing: float,
+    fewest: int,
+    most: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]: ...
+def convex_hull(points: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def callipers(points: NDArray[np.float64]) -> tuple[float, float]: ...
+
+class EdgeNoise:
+    def __init__(
+        self, *, film: float, pixel: float, smoothing_px: float, bright: float
+    ) -> None: ...
+
+def side_places(
+    signal: NDArray[np.float64],
+    foreign: NDArray[np.bool_],
+    corners: NDArray[np.float64],
+    blur_px: float,
+    noise: EdgeNoise,
+) -> NDArray[np.float64]: ...
+def rim_place(
+    inwards: NDArray[np.float64],
+    brightness: NDArray[np.float64],
+    blur_px: float,
+    radius: float,
+    noise: EdgeNoise,
+) -> tuple[float, float]: ...
+def side_evidence(
+    signal: NDArray[np.float64],
+    foreign: NDArray[np.bool_],
+    corners: NDArray[np.float64],
+    widths_px: NDArray[np.float64],
+    noise: EdgeNoise,
+    *,
+    wide: float,
+    steep_share: float,
+) -> NDArray[np.float64]: ...
+def rim_evidence(
+    inwards: NDArray[np.float64],
+    brightness: NDArray[np.float64],
+    widths_px: NDArray[np.float64],
+    noise: EdgeNoise,
+    *,
+    wide: float,
+    radius: float,
+) -> NDArray[np.float64]: ...
 def convolve(
     terms: Sequence[tuple[Sequence[tuple[NDArray[np.float32], str]], NDArray[np.float32]]],
     bias: NDArray[np.float32],

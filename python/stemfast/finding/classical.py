@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
-from stemfast.micrograph.background import above_film, otsu_threshold
+from stemfast.image.brightness import otsu_threshold
+from stemfast.micrograph.background import above_film
 from stemfast.micrograph.files.error import NothingFoundError
 from stemfast.micrograph.find import FoundParticles, find_particles
 

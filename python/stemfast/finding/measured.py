@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast import _core
 from stemfast.finding.detection import Detection
 from stemfast.finding.outline.accept import accepted
 from stemfast.finding.outline.blur import Blur, find_blur
@@ -246,11 +247,8 @@ def _unsure(own: Outline, other: Outline) -> Outline:
 
 
 def _around_pixels(labels: NDArray[np.int32], number: int, box: Box) -> Outline:
-    from skimage.measure import find_contours
-
     own = labels[box[0] : box[2], box[1] : box[3]] == number
-    lines = find_contours(np.pad(own, 1).astype(np.float64), 0.5)
-    points = max(lines, key=lambda one: abs(signed_area(one)))[:-1, ::-1] - 1.0
+    points = _core.level_line(own.astype(np.float64), 0.5)
     if signed_area(points) < 0:
         points = points[::-1]
     points = points + np.array([box[1], box[0]], np.float64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from stemfast.image.brightness import grain, otsu_threshold
 from stemfast.image.median import median
 
 Image = npt.NDArray[np.float64]
@@ -133,31 +134,8 @@ def estimate_background(image: Image, *, degree: int = 2) -> tuple[Image, float]
     return background, noise
 
 
-def otsu_threshold(image: Image) -> float:
-    """Otsu's threshold: the split of the histogram with the least variance within the parts.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> 1.0 <= otsu_threshold(np.array([[0.0, 1.0], [9.0, 10.0]])) < 9.0
-    True
-    """
-    counts, edges = np.histogram(image, bins=256)
-    centres = 0.5 * (edges[:-1] + edges[1:])
-    below = np.cumsum(counts)[:-1].astype(np.float64)
-    above = counts.sum() - below
-    first = np.cumsum(counts * centres)
-    low = first[:-1] / np.maximum(below, 1.0)
-    high = (first[-1] - first[:-1]) / np.maximum(above, 1.0)
-    between = below * above * (low - high) ** 2
-    return float(edges[1 + int(np.argmax(between))])
-
-
 def choose_smoothing(image: Image) -> tuple[float, float]:
     """Gaussian width that brings the noise on the particles below 3 % of their contrast.
-
-    The noise is the median response of a mixed second difference over the bright pixels, which
-    flat and slowly curving intensity does not excite.
 
     Returns
     -------
@@ -166,10 +144,6 @@ def choose_smoothing(image: Image) -> tuple[float, float]:
     noise : float
         Standard deviation of one pixel on the particles, before smoothing.
 
-    References
-    ----------
-    J. Immerkaer, Comput. Vis. Image Underst. 64 (1996) 300-302.
-
     Examples
     --------
     >>> import numpy as np
@@ -177,14 +151,7 @@ def choose_smoothing(image: Image) -> tuple[float, float]:
     >>> choose_smoothing(image)
     (0.7, 0.0)
     """
-    bright = image > otsu_threshold(image)
-    inner = bright[1:-1, 1:-1]
-    if not inner.any() or bright.all():
-        return _SMOOTHINGS_PX[0], 0.0
-    mixed = image[:-2] - 2 * image[1:-1] + image[2:]
-    mixed = mixed[:, :-2] - 2 * mixed[:, 1:-1] + mixed[:, 2:]
-    noise = _MAD_TO_SIGMA * median(np.abs(mixed[inner])) / 6.0
-    contrast = median(image[bright]) - median(image[~bright])
+    noise, contrast = grain(image, otsu_threshold(image))
     for width in _SMOOTHINGS_PX:
         # White noise smoothed by a Gaussian of width w shrinks by 1 / (2 sqrt(pi) w).
         if noise / (2.0 * math.sqrt(math.pi) * width) <= _NOISE_ON_PARTICLE * contrast:

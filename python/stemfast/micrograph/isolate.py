@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stemfast.image.brightness import otsu_threshold
+from stemfast.image.clipped_plane import clipped_plane
 from stemfast.image.distances import distance_to
+from stemfast.image.extent import extent
 from stemfast.image.median import median
-from stemfast.micrograph.background import choose_smoothing, estimate_background, otsu_threshold
+from stemfast.micrograph.background import choose_smoothing, estimate_background
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.find import FoundParticle, FoundParticles
 
@@ -38,6 +41,7 @@ _SATURATED_SHARE = 0.001
 _STANDS_OUT = 2.0
 _RIM_SHARE = 0.15
 _LEAST_SMOOTHING_PX, _MOST_SMOOTHING = 0.7, 0.12
+_SHARES = (_LEVEL_SHARE, 0.12, 0.2, 0.3, 0.45)
 _SMALL_PX, _SMALL_FIRST = 10.0, 3
 _CLIP_ROUNDS, _ENOUGH_PX = 3, 1500
 _FINDER_SHARE, _LEAST_HALO, _HALO_PX = 0.2, 0.02, (1.5, 2.5)
@@ -315,50 +319,30 @@ def _plane_around(smooth: Image, away: Image, clear: float) -> tuple[Image, floa
     if np.count_nonzero(free) < _MIN_FILM_PX:
         lowest = np.percentile(smooth, 2.0)
         return np.full(smooth.shape, float(lowest)), 0.0
-    r, c = (np.arange(n) / max(smooth.shape) - 0.5 for n in smooth.shape)
-    rows, cols = np.nonzero(free)
-    some = slice(None, None, max(1, len(rows) // _ENOUGH_PX))
-    rows, cols = rows[some], cols[some]
-    values = smooth[rows, cols]
-    design = np.column_stack([np.ones(len(rows)), r[rows], c[cols]])
-    use = np.ones(len(rows), bool)
-    for _ in range(_CLIP_ROUNDS):
-        kept = design[use]
-        plane = np.linalg.lstsq(kept.T @ kept, kept.T @ values[use], rcond=None)[0]
-        left = values - design @ plane
-        sigma = _MAD_TO_SIGMA * median(np.abs(left[use] - median(left[use])))
-        before, use = use, np.abs(left) <= max(3.0 * sigma, 1e-12)
-        if np.count_nonzero(use) < _MIN_FILM_PX // 2 or np.array_equal(use, before):
-            break
-    fitted: Image = plane[0] + plane[1] * r[:, None] + plane[2] * c[None, :]
-    return fitted, sigma
+    return clipped_plane(
+        smooth, free, enough=_ENOUGH_PX, rounds=_CLIP_ROUNDS, fewest=_MIN_FILM_PX // 2
+    )
 
 
 def _extent(
     above: Image, own: Mask, mine: Mask, beyond: Image, noise: float, bright: float
 ) -> tuple[Mask, float]:
     """The particle's pixels and the level that bounds them, the lowest that does bound them."""
-    from scipy import ndimage
-
     size = math.sqrt(np.count_nonzero(own))
-    limit = _BEYOND_PX + _BEYOND_SHARE * size
-    near = mine & (beyond <= limit)
-    outermost = near & (beyond > limit - 1.0)
     least = _LEVEL_NOISE * noise
-    shares = (_LEVEL_SHARE, 0.12, 0.2, 0.3, 0.45)
     # Of a particle a few px across, the faint parts are the probe's blur.
-    for share in shares[_SMALL_FIRST:] if size < _SMALL_PX else shares:
-        level = max(least, share * bright)
-        pieces, count = ndimage.label(near & (above > level), structure=np.ones((3, 3)))
-        if not count:
-            break
-        inside = np.bincount(pieces[own], minlength=count + 1)
-        inside[0] = 0
-        mask = pieces == int(np.argmax(inside))
-        leaks = np.count_nonzero(mask & outermost) / max(int(np.count_nonzero(outermost)), 1)
-        if leaks < _MOST_LEAKS:
-            return ndimage.binary_fill_holes(mask), level
-    return ndimage.binary_fill_holes(own), max(least, 0.45 * bright)
+    shares = _SHARES[_SMALL_FIRST:] if size < _SMALL_PX else _SHARES
+    levels = np.maximum(least, np.array(shares) * bright)
+    mask, bounds = extent(
+        above,
+        own,
+        mine,
+        beyond,
+        levels,
+        limit=_BEYOND_PX + _BEYOND_SHARE * size,
+        most_leaks=_MOST_LEAKS,
+    )
+    return mask, float(levels[bounds])
 
 
 def _film(smooth: Image) -> tuple[Image, float]:

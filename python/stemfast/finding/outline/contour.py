@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast import _core
-from stemfast.finding.outline.corners import intersections, signed_area, without_spikes
-from stemfast.image.distances import distance_to
+from stemfast.finding.outline.corners import intersections, without_spikes
 from stemfast.image.median import median
 from stemfast.micrograph.files.feature_error import FeatureError
 from stemfast.micrograph.isolate import Isolated
@@ -117,32 +116,26 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
     FeatureError
         If there is no such line.
     """
-    from scipy.ndimage import map_coordinates
-    from skimage.measure import find_contours
-
     inside = np.where(isolated.mask | (isolated.smooth <= isolated.level), isolated.smooth, 0.0)
-    padded = np.pad(inside, 1)
-    lines = find_contours(padded, isolated.level)
-    if not lines:
+    points, slopes, away, length = _core.even_level_line(
+        inside,
+        isolated.level,
+        isolated.smooth,
+        isolated.foreign,
+        spacing=_SPACING_PX,
+        fewest=_FEWEST,
+        most=_MOST,
+    )
+    if not len(points):
         raise FeatureError(f"no part of the particle is above its level of {isolated.level:.3g}")
-    line = max(lines, key=lambda p: abs(signed_area(p))) - 1.0
-    points = line[:, ::-1]
-    if signed_area(points) < 0:
-        points = points[::-1]
-    points, length = _evenly(points)
-    gy, gx = np.gradient(isolated.smooth)
-    slope = np.hypot(gx, gy)
-    at_points = map_coordinates(slope, points[:, ::-1].T, order=1, mode="nearest")
-    typical = max(median(at_points), 1e-12)
+    typical = max(median(slopes), 1e-12)
     width = isolated.smoothing_px
     spacing = length / len(points)
-    sigma = np.hypot(isolated.level_noise / np.maximum(at_points, 0.3 * typical), _FLOOR_PX)
-    if isolated.foreign.any():
-        # Where another particle ends it, the line says nothing of this one.
-        away = distance_to(isolated.foreign)
-        near = map_coordinates(away, points[:, ::-1].T, order=1, mode="nearest") < _BESIDE_PX
-        if np.mean(near) < _MOST_BESIDE:
-            sigma = np.where(near, _UNKNOWN * sigma, sigma)
+    sigma = np.hypot(isolated.level_noise / np.maximum(slopes, 0.3 * typical), _FLOOR_PX)
+    # Where another particle ends it, the line says nothing of this one.
+    near = away < _BESIDE_PX
+    if np.mean(near) < _MOST_BESIDE:
+        sigma = np.where(near, _UNKNOWN * sigma, sigma)
     return Contour(
         points=points,
         sigma=sigma,
@@ -151,20 +144,6 @@ def contour(isolated: Isolated, blur_px: float) -> Contour:
         rounding=_ROUNDED_SIGMAS * math.hypot(blur_px, width),
         independent=min(1.0, spacing / (2.0 * math.sqrt(math.pi) * width)),
     )
-
-
-def _evenly(points: Floats) -> tuple[Floats, float]:
-    """Resample a closed line evenly, from its point farthest from the middle."""
-    if np.array_equal(points[0], points[-1]):
-        points = points[:-1]
-    start = int(np.argmax(np.hypot(*(points - points.mean(axis=0)).T)))
-    closed = np.roll(points, -start, axis=0)
-    closed = np.vstack([closed, closed[:1]])
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
-    length = float(along[-1])
-    n = int(np.clip(round(length / _SPACING_PX), _FEWEST, _MOST))
-    at = np.arange(n) * (length / n)
-    return np.column_stack([np.interp(at, along, closed[:, k]) for k in (0, 1)]), length
 
 
 def fit_polygon(line: Contour) -> Polygon:

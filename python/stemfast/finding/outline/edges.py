@@ -9,7 +9,6 @@ of any slope; before that, the first is as likely as the image's particles make 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,12 +21,10 @@ from stemfast.finding.outline.corners import (
     without_spikes,
 )
 from stemfast.finding.outline.profile import (
-    INSIDE_PX,
-    OUTSIDE_PX,
-    SHARPEST_PX,
-    gains,
-    place_of,
-    profile_of,
+    rim_evidence,
+    rim_place,
+    side_evidence,
+    side_places,
 )
 from stemfast.micrograph.isolate import Isolated
 
@@ -35,7 +32,6 @@ __all__ = ["Fitted", "blur_evidence", "refine_ellipse", "refine_polygon", "steep
 
 Floats = NDArray[np.float64]
 
-_END_SHARE, _MOST_END_PX = 0.2, 3.0
 # Smoothing puts the contour of a steep face far outside: places further out than this, in units of
 # the blur, are near the end of what is tried, and the side is looked at again from there.
 _ALMOST_OUT, _MOST_ROUNDS = 1.5, 3
@@ -82,18 +78,18 @@ def refine_polygon(
     Fitted
         With at most n corners.
     """
-    pixels, wide = _pixels(isolated), max(1.0, blur_px)
+    wide = max(1.0, blur_px)
     share = steep * steep_share(len(corners), resting=True) + (1.0 - steep) * _SELDOM
     odds = math.log(share / (1.0 - share))
     for _ in range(_MOST_ROUNDS):
-        corners, variance, farthest = _moved(isolated, pixels, corners, blur_px, odds)
+        corners, variance, farthest = _moved(isolated, corners, blur_px, odds)
         if farthest < _ALMOST_OUT * wide:
             break
     return Fitted(corners, math.sqrt(variance))
 
 
 def _moved(
-    isolated: Isolated, pixels: tuple[Floats, Floats], corners: Floats, blur_px: float, odds: float
+    isolated: Isolated, corners: Floats, blur_px: float, odds: float
 ) -> tuple[Floats, float, float]:
     """Corners where the sides end, the variance of the area, and the farthest move [px].
 
@@ -101,20 +97,17 @@ def _moved(
     """
     from scipy.special import expit
 
-    points, values = pixels
-    drawn, places = [], []
-    for near, d, depth, start, inwards, length in _from_sides(points, corners, blur_px):
-        places.append(place_of(d, values[near], blur_px, isolated, depth))
-        drawn.append((start, inwards, length))
+    places = side_places(isolated, corners, blur_px)
     # At rest most sides are steep; what was drawn across a corner, or to a neighbour, is not.
     steep = [_SIDE * math.exp(min(place.odds, 50.0)) for place in places]
     resting = odds + sum(math.log(one + 1.0 - _SIDE) for one in steep)
     rests = float(expit(resting))
     sides, variance, between, farthest = [], 0.0, 0.0, 0.0
-    for place, one, (start, inwards, length) in zip(places, steep, drawn, strict=True):
+    for k, (place, one) in enumerate(zip(places, steep, strict=True)):
         chance = one / (one + 1.0 - _SIDE)
         apart = chance * (place.steep_shift - place.shift)
         shift = place.shift + rests * apart
+        start, inwards, length = _side(corners, k)
         sides.append((start + shift * inwards, inwards))
         share = rests * chance
         variance += length**2 * ((1.0 - share) * place.sd**2 + share * place.steep_sd**2)
@@ -126,33 +119,12 @@ def _moved(
     return without_flat_corners(without_spikes(moved)), variance, farthest
 
 
-def _from_sides(
-    points: Floats, corners: Floats, wide: float
-) -> Iterator[tuple[NDArray[np.intp], Floats, float, Floats, Floats, float]]:
-    """Pixels of each side, their distances inwards, the middle's, its start, normal and length.
-
-    Pixels beside the ends of a side are left out, and such as its profile does not reach. `points`
-    come row by row.
-    """
-    reach = max(OUTSIDE_PX + 1.0, INSIDE_PX) * max(1.0, wide)
-    middle = corners.mean(axis=0)
-    for k, start in enumerate(corners):
-        along = corners[(k + 1) % len(corners)] - start
-        length = float(np.hypot(*along))
-        along = along / length if length > 1e-9 else np.array([0.0, -1.0])
-        inwards = np.array([-along[1], along[0]])
-        # All that is within reach lies in a box.
-        stop = start + length * along
-        low, high = np.minimum(start, stop), np.maximum(start, stop)
-        first, last = np.searchsorted(points[:, 1], (low[1] - reach, high[1] + reach))
-        x = points[first:last, 0]
-        box = first + np.flatnonzero((x >= low[0] - reach) & (x <= high[0] + reach))
-        off = points[box] - start
-        end = min(_END_SHARE * length, _MOST_END_PX * max(1.0, wide))
-        t = off @ along
-        near = (t > end) & (t < length - end)
-        depth = max(float((middle - start) @ inwards), 1.0)
-        yield box[near], off[near] @ inwards, depth, start, inwards, length
+def _side(corners: Floats, k: int) -> tuple[Floats, Floats, float]:
+    """Start, normal inwards and length of a side."""
+    along = corners[(k + 1) % len(corners)] - corners[k]
+    length = math.hypot(*along)
+    x, y = along / length if length > 1e-9 else (0.0, -1.0)
+    return corners[k], np.array([-y, x]), length
 
 
 def steep_share(sides: int, *, resting: bool) -> float:
@@ -166,12 +138,12 @@ def refine_ellipse(isolated: Isolated, ellipse: Ellipse, blur_px: float) -> Fitt
     width = _strayed(blur_px, ellipse)
     for _ in range(_MOST_ROUNDS):
         d, mean = _from_ellipse(points, ellipse)
-        place = place_of(d, values, width, isolated, mean, round_=True)
-        a, b = (max(axis - place.shift, 0.5) for axis in ellipse.semi_axes)
+        shift, sd = rim_place(isolated, d, values, width, mean)
+        a, b = (max(axis - shift, 0.5) for axis in ellipse.semi_axes)
         ellipse = replace(ellipse, semi_axes=(a, b))
-        if abs(place.shift) < _ALMOST_OUT * max(1.0, width):
+        if abs(shift) < _ALMOST_OUT * max(1.0, width):
             break
-    return Fitted(ellipse.points(), 2.0 * math.pi * mean * place.sd)
+    return Fitted(ellipse.points(), 2.0 * math.pi * mean * sd)
 
 
 def _strayed(width_px: float, ellipse: Ellipse) -> float:
@@ -217,27 +189,10 @@ def blur_evidence(
         With faces of any slope, and with steep ones alone, up to the same constant. Of an ellipse
         they are the same.
     """
+    if not isinstance(outline, Ellipse):
+        return side_evidence(isolated, outline, widths_px, wide=wide, steep_share=_SIDE)
     points, values = _pixels(isolated)
-    round_ = isinstance(outline, Ellipse)
-    if isinstance(outline, Ellipse):
-        d, depth = _from_ellipse(points, outline)
-        sides = [(d, values, depth)]
-        widths_px = np.array([_strayed(float(width), outline) for width in widths_px])
-    else:
-        sides = [
-            (d, values[near], depth) for near, d, depth, *_ in _from_sides(points, outline, wide)
-        ]
-    total, steep = np.zeros(len(widths_px)), np.zeros(len(widths_px))
-    for d, seen, depth in sides:
-        line = profile_of(d, seen, isolated, depth, wide, round_=round_)
-        if line is None:
-            continue
-        tried = [gains(line, max(float(width), SHARPEST_PX)) for width in widths_px]
-        explained, prior = np.stack([one[0] for one in tried]), tried[0][1]
-        even = np.stack([one[2] for one in tried])
-        best = float(explained.max())
-        soft = 2.0 * line.softness(best)
-        free = np.maximum((np.exp((explained - best) / soft) @ prior).sum(axis=1), 1e-300)
-        total += np.log(free)
-        steep += np.log((1.0 - _SIDE) * free + _SIDE * np.exp((even - best) / soft).sum(axis=1))
-    return total, total if round_ else steep
+    d, radius = _from_ellipse(points, outline)
+    strayed = np.array([_strayed(float(width), outline) for width in widths_px])
+    total = rim_evidence(isolated, d, values, strayed, wide=wide, radius=radius)
+    return total, total

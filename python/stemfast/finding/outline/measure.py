@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast import _core
 from stemfast.finding.outline.corners import signed_area
 
 __all__ = ["brightness_moments", "centroid", "convexity", "feret", "perimeter"]
@@ -49,12 +50,7 @@ def feret(outline: Floats) -> tuple[float, float]:
     >>> feret(np.array([[0.0, 0], [4, 0], [4, 3], [0, 3]]))
     (3.0, 5.0)
     """
-    hull = _hull(outline)
-    sides = np.roll(hull, -1, axis=0) - hull
-    normals = np.column_stack([-sides[:, 1], sides[:, 0]]) / np.hypot(*sides.T)[:, None]
-    across = normals @ hull.T
-    apart = hull[:, None] - hull[None]
-    return float(np.ptp(across, axis=1).min()), float(np.hypot(apart[..., 0], apart[..., 1]).max())
+    return _core.callipers(outline)
 
 
 def convexity(outline: Floats) -> float:
@@ -65,7 +61,7 @@ def convexity(outline: Floats) -> float:
     >>> convexity(np.array([[0.0, 0], [2, 0], [2, 2], [1, 1], [0, 2]]))
     0.75
     """
-    return abs(signed_area(outline)) / abs(signed_area(_hull(outline)))
+    return abs(signed_area(outline)) / abs(signed_area(_core.convex_hull(outline)))
 
 
 def brightness_moments(smooth: Floats, inside: NDArray[np.bool_]) -> dict[str, float]:
@@ -106,10 +102,3 @@ def brightness_moments(smooth: Floats, inside: NDArray[np.bool_]) -> dict[str, f
         "brightness_concentration": spread / even,
         "brightness_offset": shift / math.sqrt(values.size / math.pi),
     }
-
-
-def _hull(points: Floats) -> Floats:
-    from scipy.spatial import ConvexHull
-
-    result: Floats = points[ConvexHull(points).vertices]
-    return result

@@ -10,53 +10,25 @@ d is the distance inwards. A step is the limit d₁ → d₀, a bare wedge is b 
 along the beam is what lies between. A round rim is compared with these and with an ellipsoid,
 a·s − b·s² with s = √(1 − (1 − d/R)²), where b is the scattering's saturation. a and b follow by
 least squares; d₀ is the mean, over all d₀ and d₁, with weights exp(−χ²/2), and its spread is the
-error.
+error. ``cpp/include/stemfast/edge_profile.hpp`` computes it.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast import _core
 from stemfast.micrograph.isolate import Isolated
 
-__all__ = [
-    "INSIDE_PX",
-    "OUTSIDE_PX",
-    "SHARPEST_PX",
-    "Place",
-    "Profile",
-    "gains",
-    "place_of",
-    "profile_of",
-]
+__all__ = ["Place", "rim_evidence", "rim_place", "side_evidence", "side_places"]
 
 Floats = NDArray[np.float64]
 
-#: How far a profile reaches outwards and inwards in an image of a sharp probe [px].
-OUTSIDE_PX, INSIDE_PX = 4.0, 5.0
-#: Least Gaussian width of the blur [px].
-SHARPEST_PX = 0.3
-_BIN_PX = 0.5
-_STEP_PX = 0.1
-_SHIFTS = np.arange(-30, 31)  # in steps
-_BENDS = np.array([1, 3, 5, 8, 12, 17, 23, 30])  # d₁ − d₀ in steps
-_MIN_BINS = 6
-# A convex particle rises from its outline to its summit: less than this share of the mean slope is
-# a tail of the probe or a shell, not its edge.
-_LEAST_SLOPE = 0.35
-_UNKNOWN_PX, _LEAST_OUTSIDE_PX = 1.0, 1.0
-_EVEN = 0.8  # of the brightness, from which a particle is as thick at a face as in its middle
-# Prior weight of an edge that bends, all bends together, over one that does not; of an ellipsoid's.
-_BENT, _ROUND = 0.05, 1.0
-_LEAST_NOISE = 1e-3  # of the brightness
 
-
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Distance of a side inwards of the drawn one [px], and its standard deviation.
 
     The same if the particle is of even thickness there up to a steep face, and the logarithm of how
@@ -65,198 +37,89 @@ class Place:
 
     shift: float
     sd: float
-    steep_shift: float = 0.0
-    steep_sd: float = 0.0
-    odds: float = 0.0
+    steep_shift: float
+    steep_sd: float
+    odds: float
 
 
-def place_of(
+def side_places(isolated: Isolated, corners: Floats, blur_px: float) -> list[Place]:
+    """Places of all sides of a polygon, from the pixels beside each.
+
+    Pixels beside the ends of a side are left out, and such as belong to other particles. A side
+    outside of which nothing is seen stays where it was drawn, with a deviation of 1 px.
+
+    Parameters
+    ----------
+    isolated : Isolated
+    corners : ndarray, shape (n, 2)
+        x, y [px], turning from x towards y.
+    blur_px : float
+        Gaussian width of the probe [px].
+    """
+    places = _core.side_places(
+        isolated.signal, isolated.foreign, corners, blur_px, _noise(isolated)
+    )
+    return [Place(*row) for row in places.tolist()]
+
+
+def rim_place(
+    isolated: Isolated, d: Floats, values: Floats, blur_px: float, radius: float
+) -> tuple[float, float]:
+    """Place of a round rim and its deviation [px], from pixels at the distances d inwards of it."""
+    return _core.rim_place(d, values, blur_px, radius, _noise(isolated))
+
+
+def side_evidence(
+    isolated: Isolated, corners: Floats, widths_px: Floats, *, wide: float, steep_share: float
+) -> tuple[Floats, Floats]:
+    """Logarithm of how likely the profiles of all sides are for each width of the blur.
+
+    Parameters
+    ----------
+    isolated : Isolated
+    corners : ndarray, shape (n, 2)
+        x, y [px], turning from x towards y.
+    widths_px : ndarray, shape (k,)
+        Gaussian widths [px].
+    wide : float
+        How far from the outline to look, in units of a sharp image's.
+    steep_share : float
+        Share of steep sides where there are some.
+
+    Returns
+    -------
+    free, steep : ndarray, shape (k,)
+        With sides of any slope, and with that share of steep ones, up to the same constant.
+    """
+    free, steep = _core.side_evidence(
+        isolated.signal,
+        isolated.foreign,
+        corners,
+        widths_px,
+        _noise(isolated),
+        wide=wide,
+        steep_share=steep_share,
+    )
+    return free, steep
+
+
+def rim_evidence(
+    isolated: Isolated,
     d: Floats,
     values: Floats,
-    blur_px: float,
-    isolated: Isolated,
-    depth: float,
+    widths_px: Floats,
     *,
-    round_: bool = False,
-) -> Place:
-    """The place d₀ of a side, from pixels at the distances d inwards of where it was drawn [px].
-
-    `depth` is the distance from there to the particle's middle.
-    """
-    wide = max(1.0, blur_px)
-    seen = profile_of(d, values, isolated, depth, wide, round_=round_)
-    if seen is None or seen.at[0] > -_LEAST_OUTSIDE_PX:
-        # Along the image's edge nothing is seen outside.
-        return Place(0.0, _UNKNOWN_PX, 0.0, _UNKNOWN_PX)
-    explained, prior, even = gains(seen, max(blur_px, SHARPEST_PX))
-    best = float(explained.max())
-    soft = 2.0 * seen.softness(best)
-    likely = np.exp((explained - best) / soft)
-    steep = np.exp((even - best) / soft)
-    shifts = np.asarray(seen.step * _SHIFTS, np.float64)
-    return Place(
-        *_mean(likely @ prior, shifts, seen.step),
-        *_mean(steep, shifts, seen.step),
-        math.log(max(float(steep.sum() / (likely @ prior).sum()), 1e-30)),
-    )
+    wide: float,
+    radius: float,
+) -> Floats:
+    """Logarithm of how likely the profile of a round rim is for each width of the blur."""
+    return _core.rim_evidence(d, values, widths_px, _noise(isolated), wide=wide, radius=radius)
 
 
-def _mean(weight: Floats, shifts: Floats, step: float) -> tuple[float, float]:
-    """Mean and standard deviation of a place."""
-    chance = weight / max(float(weight.sum()), 1e-300)
-    shift = float(chance @ shifts)
-    return shift, math.sqrt(float(chance @ (shifts - shift) ** 2) + step**2 / 12.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Profile:
-    """Brightness across a side.
-
-    Distance inwards and mean of each bin, its weight (pixels over variance), the steps in which
-    places are tried, the distance to the middle, the particle's brightness, the least slope of an
-    edge, and whether it is that of a round rim.
-    """
-
-    at: Floats
-    mean: Floats
-    weight: Floats
-    step: float
-    depth: float
-    bright: float
-    least: float
-    round_: bool
-
-    @property
-    def total(self) -> float:
-        """Chi squared of nothing at all."""
-        return float(self.weight @ (self.mean * self.mean))
-
-    def softness(self, best: float) -> float:
-        """Reduced chi squared of the best model, at least 1: by so much all is less sure."""
-        return max(max(self.total - best, 0.0) / max(len(self.at) - 4, 1), 1.0)
-
-
-def profile_of(
-    d: Floats, values: Floats, isolated: Isolated, depth: float, wide: float, *, round_: bool
-) -> Profile | None:
-    """Profile of pixels at the distances d inwards of a side [px]; None of too few.
-
-    `depth` is the distance from there to the particle's middle, `wide` how far to look, in units
-    of a sharp image's.
-    """
-    inside = max(INSIDE_PX * wide, 0.5 * depth) if round_ else INSIDE_PX * wide
-    binned = _binned(d, values, -OUTSIDE_PX * wide - wide, inside)
-    if binned is None:
-        return None
-    at, mean, count = binned
-    return Profile(
-        at=at,
-        mean=mean,
-        weight=count / _variance(mean, isolated),
-        step=_STEP_PX * wide,
-        depth=depth,
+def _noise(isolated: Isolated) -> _core.EdgeNoise:
+    return _core.EdgeNoise(
+        film=isolated.film_noise,
+        pixel=isolated.pixel_noise,
+        smoothing_px=isolated.smoothing_px,
         bright=isolated.bright,
-        least=_LEAST_SLOPE * isolated.bright / max(depth, 1.0),
-        round_=round_,
-    )
-
-
-def gains(seen: Profile, sigma: float) -> tuple[Floats, Floats, Floats]:
-    """Chi squared that each model explains of a profile for each d₀, the models' priors, and steps.
-
-    Steps are what a steep face of a particle of even thickness explains, for each d₀: nothing
-    where the step is much lower than the particle, as its thickness is not even then.
-    """
-    at, mean, weight, step = seen.at, seen.mean, seen.weight, seen.step
-    bare, bent, even = _wedges(seen, sigma)
-    explained = [bare[:, None], bent]
-    prior = [1.0, *([_BENT / len(_BENDS)] * len(_BENDS))]
-    if seen.round_:
-        explained += _rims(at, mean, weight, sigma, step, seen.depth)
-        prior += [_ROUND, 1.0]
-    return np.concatenate(explained, axis=1), np.array(prior), even
-
-
-def _variance(mean: Floats, isolated: Isolated) -> Floats:
-    """Variance of a pixel: that of the film, growing with brightness to that of the particle."""
-    smoothing = 2.0 * math.sqrt(math.pi) * max(isolated.smoothing_px, 0.3)
-    high = isolated.pixel_noise**2
-    low = min((smoothing * isolated.film_noise) ** 2, high)
-    share = np.clip(mean / max(isolated.bright, 1e-30), 0.0, 1.5)
-    floor = (_LEAST_NOISE * isolated.bright) ** 2
-    return np.asarray(low + share * (high - low) + floor)
-
-
-def _wedges(profile: Profile, sigma: float) -> tuple[Floats, Floats, Floats]:
-    """Chi squared that a bare wedge explains for each d₀, one with each bend, and a step."""
-    from scipy.special import ndtr
-
-    at, weight, step = profile.at, profile.weight, profile.step
-    weighted = weight * profile.mean
-    n = len(_SHIFTS) + int(_BENDS[-1])
-    x = at[None, :] - (np.arange(n) + _SHIFTS[0])[:, None] * step
-    z = x / sigma
-    risen = ndtr(z)
-    face = risen[: len(_SHIFTS)]
-    height, square = face @ weighted, np.maximum((face * face) @ weight, 1e-300)
-    high = height > _EVEN * profile.bright * square
-    even = np.where(high, height * height / square, 0.0)
-    wedges = x * risen + sigma / math.sqrt(2.0 * math.pi) * np.exp(-0.5 * z * z)
-    gram = (wedges * weight) @ wedges.T
-    seen = wedges @ weighted
-    first = np.arange(len(_SHIFTS))[:, None]
-    second = first + _BENDS[None, :]
-    aa, ab, bb = gram[first, first], gram[first, second], gram[second, second]
-    ya, yb = seen[first], seen[second]
-    det = np.maximum(aa * bb - ab * ab, 1e-13 * aa * bb + 1e-300)
-    a, b = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
-    alone = (ya / np.maximum(aa, 1e-300))[:, 0]
-    least = profile.least
-    bare = np.where(alone > least, ya[:, 0] * alone, 0.0)
-    return bare, np.where((a > least) & (b <= 0), a * ya + b * yb, 0.0), even
-
-
-def _rims(
-    at: Floats, mean: Floats, weight: Floats, sigma: float, step: float, radius: float
-) -> list[Floats]:
-    """Chi squared explained by the rim of an ellipsoid, and by a step, for each d₀."""
-    from scipy.ndimage import gaussian_filter1d
-
-    fine = min(step, _STEP_PX)
-    grid = np.arange(-12.0 * max(1.0, sigma), 0.5 * radius + 15.0 * max(1.0, sigma), fine)
-    depth = np.clip(grid / radius, 0.0, 1.0)
-    square = depth * (2.0 - depth)
-    x = at[None, :] - (step * _SHIFTS)[:, None]
-    ball, bent, flat = (
-        np.interp(x, grid, gaussian_filter1d(shape, sigma / fine, mode="nearest"))
-        for shape in (np.sqrt(square), square, (grid > 0).astype(np.float64))
-    )
-    aa, ab, bb = (ball * ball) @ weight, (ball * bent) @ weight, (bent * bent) @ weight
-    ya, yb, ys = (shape @ (weight * mean) for shape in (ball, bent, flat))
-    det = np.maximum(aa * bb - ab * ab, 1e-12 * aa * bb + 1e-300)
-    a, b = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
-    # s alone is steepest at the rim; s² rises there as a wedge does.
-    alone = np.maximum(yb, 0.0) ** 2 / np.maximum(bb, 1e-300)
-    round_top = np.where(a > 0, a * ya + b * yb, alone)
-    flat_top = ys * ys / ((flat * flat) @ weight + 1e-300)
-    return [round_top[:, None], flat_top[:, None]]
-
-
-def _binned(
-    d: Floats, values: Floats, low: float, high: float
-) -> tuple[Floats, Floats, Floats] | None:
-    """Mean distance, mean value and number of pixels in bins of the distance."""
-    use = (d > low) & (d < high)
-    bins = np.floor((d[use] - low) / _BIN_PX).astype(np.int64)
-    if bins.size < _MIN_BINS:
-        return None
-    count = np.bincount(bins)
-    filled = count > 0
-    if np.count_nonzero(filled) < _MIN_BINS:
-        return None
-    number = count[filled].astype(np.float64)
-    return (
-        np.bincount(bins, d[use])[filled] / number,
-        np.bincount(bins, values[use])[filled] / number,
-        number,
     )

@@ -13,6 +13,7 @@ from skimage.measure import find_contours
 from stemfast import _core
 from stemfast.finding.outline.corners import signed_area
 from stemfast.finding.outline.measure import feret
+from stemfast.image.central_piece import central_piece as central
 
 MAD_TO_SIGMA = 1.4826
 
@@ -148,6 +149,30 @@ def test_no_level_bounds_what_is_bright_everywhere():
     )  # fmt: skip
     assert level == -1
     assert np.array_equal(found, ndimage.binary_fill_holes(own))
+
+
+def central_piece(mask, fewest):
+    """Of SciPy's labels the one of the largest area times one less its distance from the middle."""
+    pieces, count = ndimage.label(mask)
+    if not count:
+        return None
+    areas = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    middles = np.array(ndimage.center_of_mass(mask, pieces, np.arange(1, count + 1)))
+    off = np.abs(middles / np.array(mask.shape) - 0.5).max(axis=1)
+    best = int(np.argmax(areas * (1.0 - off)))
+    return ndimage.binary_fill_holes(pieces == best + 1) if areas[best] >= fewest else None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_central_piece_is_large_and_near_the_middle(seed):
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(37, 26)), rng.uniform(0.0, 2.5))
+    mask = smooth > np.quantile(smooth, rng.uniform(0.4, 0.95))
+    for fewest in (1, 9, 60):
+        found, expected = central(mask, fewest=fewest), central_piece(mask, fewest)
+        assert (found is None) == (expected is None)
+        assert found is None or np.array_equal(found, expected)
+    assert central(np.zeros((4, 5), bool), fewest=1) is None
 
 
 def canonical(line):

@@ -7,6 +7,7 @@
 
 #include "arrays.hpp"
 #include "stemfast/brightness.hpp"
+#include "stemfast/central_piece.hpp"
 #include "stemfast/clipped_plane.hpp"
 #include "stemfast/contour_line.hpp"
 #include "stemfast/convex_hull.hpp"
@@ -61,6 +62,14 @@ std::tuple<Array<bool>, std::int64_t> extent(const Array<double>& above, const A
       extent_of({above.shape(0), above.shape(1)}, above.data(), own.data(), mine.data(), beyond.data(),
                 values(levels), {limit, most_leaks}, mask.mutable_data());
   return {mask, level};
+}
+
+Array<bool> central_piece(const Array<bool>& mask, std::int64_t fewest) {
+  require_shape(mask, {-1, -1}, "mask");
+  Array<bool> piece({mask.shape(0), mask.shape(1)});
+  std::copy_n(mask.data(), mask.size(), piece.mutable_data());
+  keep_central_piece({mask.shape(0), mask.shape(1)}, fewest, piece.mutable_data());
+  return piece;
 }
 
 std::vector<LinePoint> largest_line(const Array<double>& image, double level) {
@@ -148,6 +157,7 @@ void bind_isolation(py::module_& m) {
         py::arg("rounds"), py::arg("fewest"));
   m.def("extent", &extent, py::arg("above"), py::arg("own"), py::arg("mine"), py::arg("beyond"),
         py::arg("levels"), py::kw_only(), py::arg("limit"), py::arg("most_leaks"));
+  m.def("central_piece", &central_piece, py::arg("mask"), py::kw_only(), py::arg("fewest"));
   m.def("level_line", &level_line, py::arg("image"), py::arg("level"));
   m.def("even_level_line", &even_level_line, py::arg("image"), py::arg("level"), py::arg("smooth"),
         py::arg("foreign"), py::kw_only(), py::arg("spacing"), py::arg("fewest"), py::arg("most"));

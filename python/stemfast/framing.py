@@ -13,6 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from stemfast.image.central_piece import central_piece
+from stemfast.image.median import median
+
 __all__ = ["framed", "resample", "standardised", "standing_out", "window_side"]
 
 Image: TypeAlias = NDArray[np.float64]
@@ -25,6 +28,7 @@ _SMOOTH = 1.0 / 90.0  # Gaussian width over the image's shorter side
 _RIM = 0.08  # of each side
 _LEVEL, _NOISE = 0.4, 4.0  # share of the height, standard deviations of the rim
 _MAD_TO_SIGMA = 1.4826
+_FEWEST_PX = 9
 _FLAT = 1e-6
 
 
@@ -144,21 +148,12 @@ def standing_out(values: Image) -> tuple[NDArray[np.bool_], float] | None:
     inner = np.zeros(values.shape, bool)
     inner[rows:-rows, columns:-columns] = True
     rim = smooth[~inner]
-    level = float(np.median(rim))
-    noise = _MAD_TO_SIGMA * float(np.median(np.abs(rim - level)))
+    level = median(rim)
+    noise = _MAD_TO_SIGMA * median(np.abs(rim - level))
     low, high = np.percentile(smooth[inner], [1.0, 99.0]) if inner.any() else (level, level)
     sign = 1.0 if high - level >= level - low else -1.0
     above = sign * (smooth - level)
     height = max(float(high - level), float(level - low))
     least = max(_LEVEL * height, _NOISE * noise)
-    pieces, count = ndimage.label(above > least)
-    if count == 0:
-        return None
-    areas = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
-    middles = np.array(ndimage.center_of_mass(pieces > 0, pieces, np.arange(1, count + 1)))
-    off = np.abs(middles / np.array(values.shape) - 0.5).max(axis=1)
-    best = int(np.argmax(areas * (1.0 - off)))
-    if areas[best] < 9:
-        return None
-    mask: NDArray[np.bool_] = ndimage.binary_fill_holes(pieces == best + 1)
-    return mask, sign
+    mask = central_piece(above > least, fewest=_FEWEST_PX)
+    return None if mask is None else (mask, sign)

@@ -7,47 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "stemfast/flood.hpp"
+
 namespace stemfast {
-
-// A mask's rows × columns.
-struct MaskShape {
-  std::int64_t rows, columns;
-  std::int64_t size() const { return rows * columns; }
-};
-
-// Pixels that are reached from `start` over neighbours that `open` lets through; eight neighbours, or four.
-template <class Open>
-std::vector<std::int64_t> flood(MaskShape shape, std::int64_t start, bool eight, std::vector<char>& seen,
-                                const Open& open) {
-  std::vector<std::int64_t> reached{start};
-  seen[static_cast<std::size_t>(start)] = 1;
-  for (std::size_t k = 0; k < reached.size(); ++k) {
-    const std::int64_t row = reached[k] / shape.columns, column = reached[k] % shape.columns;
-    for (std::int64_t dr = -1; dr <= 1; ++dr) {
-      for (std::int64_t dc = -1; dc <= 1; ++dc) {
-        const std::int64_t r = row + dr, c = column + dc, i = r * shape.columns + c;
-        if (r < 0 || c < 0 || r >= shape.rows || c >= shape.columns || (!eight && dr != 0 && dc != 0))
-          continue;
-        if (seen[static_cast<std::size_t>(i)] || !open(i)) continue;
-        seen[static_cast<std::size_t>(i)] = 1;
-        reached.push_back(i);
-      }
-    }
-  }
-  return reached;
-}
-
-// Sets what lies within a mask's outlines.
-inline void fill_holes(MaskShape shape, bool* mask) {
-  std::vector<char> outside(static_cast<std::size_t>(shape.size()), 0);
-  const auto empty = [mask](std::int64_t i) { return !mask[i]; };
-  for (std::int64_t i = 0; i < shape.size(); ++i) {
-    const std::int64_t r = i / shape.columns, c = i % shape.columns;
-    const bool border = r == 0 || c == 0 || r + 1 == shape.rows || c + 1 == shape.columns;
-    if (border && empty(i) && !outside[static_cast<std::size_t>(i)]) flood(shape, i, false, outside, empty);
-  }
-  for (std::int64_t i = 0; i < shape.size(); ++i) mask[i] = !outside[static_cast<std::size_t>(i)];
-}
 
 struct Reach {
   double limit;       // distance from the label that the particle may not pass [px]

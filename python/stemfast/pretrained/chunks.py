@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 __all__ = ["in_chunks"]
 
 _CHUNK = 16  # images, few enough to stay in a core's cache
-Floats = NDArray[np.float64]
+T = TypeVar("T", bound=np.generic)
 
 
-def in_chunks(describe: Callable[[NDArray[Any]], Floats], images: NDArray[Any]) -> Floats:
-    """Describe images (N, H, W), one row each, on all cores.
+def in_chunks(describe: Callable[[NDArray[Any]], NDArray[T]], images: NDArray[Any]) -> NDArray[T]:
+    """Describe images (N, H, W), one row or image each, on all cores.
 
     Parameters
     ----------

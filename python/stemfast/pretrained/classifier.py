@@ -15,6 +15,7 @@ from stemfast.framing import framed
 from stemfast.image.taking import taken
 from stemfast.models import Classifier, ClassifierConfig, make_classifier, probabilities
 from stemfast.models.predict import softmax
+from stemfast.pretrained.chunks import in_chunks
 from stemfast.pretrained.class_gaussians import QUANTILE
 from stemfast.pretrained.novelty import NoveltyModel, features_and_logits
 from stemfast.pretrained.prediction import Prediction
@@ -151,7 +152,7 @@ class TrainedClassifier:
                 check_pixel_size(pixel_size_nm)
             check_images(array)
             side = self.model.config.image_shape[0]
-            portraits = np.stack([framed(image, side) for image in array])
+            portraits = in_chunks(lambda few: np.stack([framed(one, side) for one in few]), array)
             return self.read(portraits, notes=(_FRAMED,))
         if pixel_size_nm is None:
             self._check_size(array)

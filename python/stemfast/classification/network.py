@@ -80,9 +80,11 @@ def load_model(model: str | Path) -> TrainedClassifier:
     ValueError
         If it is not one for single images of particles.
     """
-    from stemfast import pretrained, transfer
+    from stemfast import pretrained
 
     if (Path(model) / _CONFIG).is_file():
+        from stemfast import transfer
+
         if transfer.is_model(model):
             raise ValueError(
                 f"model is {str(model)!r}, a network for ready images of particles (made by "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from stemfast.arguments import did_you_mean
-from stemfast.pretrained.store import CONFIG_FILE
+from stemfast.pretrained.store import CONFIG_FILE, FORMAT, is_format
 
 if TYPE_CHECKING:
     from stemfast.pretrained.classifier import TrainedClassifier
@@ -33,13 +33,7 @@ def pretrained_names() -> tuple[str, ...]:
     Besides them it knows ``"ground-truth"``, which reads several images of one particle, and
     ``"finder"``, which finds the particles of a micrograph.
     """
-    from stemfast.pretrained import finder, reconstructor
-
-    return tuple(
-        name
-        for name in _installed()
-        if not reconstructor.is_model(folder(name)) and not finder.is_finder(folder(name))
-    )
+    return tuple(name for name in _installed() if is_format(folder(name), FORMAT))
 
 
 def folder(name: str) -> Path:
@@ -75,16 +69,21 @@ def load_pretrained(name: str) -> Any:
     ValueError
         If there is none of that name.
     """
-    from stemfast.pretrained import classifier, finder, reconstructor
-
     known = _installed()
     if name not in known:
         raise ValueError(
             f"name is {name!r}, expected one of {', '.join(known) or '(none are installed)'}"
             + did_you_mean(name, known)
         )
-    if reconstructor.is_model(folder(name)):
-        return reconstructor.load(folder(name))
+    # Each kind imports what it needs alone: JAX and Flax take most of a second.
+    if is_format(folder(name), FORMAT):
+        from stemfast.pretrained import classifier
+
+        return classifier.load(folder(name))
+    from stemfast.pretrained import finder
+
     if finder.is_finder(folder(name)):
         return finder.load_finder(folder(name))
-    return classifier.load(folder(name))
+    from stemfast.pretrained import reconstructor
+
+    return reconstructor.load(folder(name))

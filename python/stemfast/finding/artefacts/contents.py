@@ -148,7 +148,6 @@ def _rings_agree(image: NDArray[np.float32]) -> bool:
 def _spots_agree(image: NDArray[np.float32]) -> bool:
     """True if the image has a bright middle and spots that come in opposite pairs."""
     from scipy import ndimage
-    from scipy.spatial import cKDTree
 
     small = _small(image)
     smooth = ndimage.gaussian_filter(small, 1.2)
@@ -170,6 +169,8 @@ def _spots_agree(image: NDArray[np.float32]) -> bool:
     inside = np.all((partners >= 0) & (partners < np.array(smooth.shape)), axis=1)
     if np.count_nonzero(inside) < _LEAST_SPOTS:
         return False
+    from scipy.spatial import cKDTree
+
     reach = 3.0
     distance, _ = cKDTree(spots).query(partners[inside])
     paired = float(np.mean(distance < reach))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stemfast.finding.network.chains import chained
 from stemfast.finding.network.pyramid import OctaveReading
 from stemfast.finding.network.rods import joined
 from stemfast.finding.network.star import Stars
@@ -98,3 +99,90 @@ def test_nothing_gives_nothing():
     labels, score, origin = joined(np.zeros(SHAPE, np.int32), np.zeros(0), seen_of([]))
     assert labels.max() == 0
     assert len(score) == len(origin) == 0
+
+
+def beads(body, degrees, width):
+    """Discs along a long body, each as wide as it, one beside the other."""
+    row, column = np.indices(SHAPE)
+    middle = np.argwhere(body).mean(axis=0)
+    angle = np.deg2rad(degrees)
+    way = (row - middle[0]) * np.sin(angle) + (column - middle[1]) * np.cos(angle)
+    reach = way[body].max()
+    found = []
+    for place in np.arange(-reach + 0.5 * width, reach, width):
+        at = middle + place * np.array([np.sin(angle), np.cos(angle)])
+        found.append(np.hypot(row - at[0], column - at[1]) < 0.5 * width)
+    return found
+
+
+def labelled(masks):
+    labels = np.zeros(SHAPE, np.int32)
+    for number, mask in enumerate(masks, start=1):
+        labels[mask & (labels == 0)] = number
+    return labels
+
+
+def chain(masks, seen):
+    return chained(labelled(masks), np.linspace(0.6, 0.9, len(masks)), seen)
+
+
+def test_beads_along_a_rod_that_touches_another_become_one():
+    long, short = tilted((80, 100), 150, 16, 20), tilted((50, 150), 70, 16, -70)
+    discs, others = beads(long, 20, 16), beads(short, -70, 16)
+    # So narrow that all of it is boundary.
+    seen = [one._replace(boundary=one.foreground) for one in seen_of([long | short])]
+    assert joined(labelled(discs + others), np.ones(len(discs + others)), seen)[0].max() > 2
+    labels, score, origin = chain(discs + others, seen)
+    assert labels.max() == 2
+    assert origin.tolist() == [-1, -1]
+    assert ((score >= 0.6) & (score <= 0.9)).all()
+    assert (labels[long & ~short] == labels[80, 100]).mean() > 0.8
+    assert (labels[short & ~long] == labels[50, 150]).mean() > 0.8
+
+
+def test_beads_without_boundary_between_them_but_background_are_apart():
+    rod = tilted((80, 100), 150, 16, 0)
+    discs = beads(rod, 0, 16)[::2]  # every second one is not there
+    assert chain(discs, seen_of(discs))[0].max() == len(discs)
+
+
+def test_discs_with_boundary_between_them_are_particles():
+    for number in (3, 4, 7):
+        discs = beads(tilted((80, 100), 20 * number, 20, 0), 0, 20)
+        assert len(discs) == number
+        assert chain(discs, seen_of(discs))[0].max() == number
+
+
+def test_boundary_across_a_long_rod_is_noise_and_across_a_short_one_is_not():
+    for length, expected in ((60, 3), (140, 1)):
+        rod = tilted((80, 100), length, 20, 0)
+        discs = beads(rod, 0, 20)
+        (seen,) = seen_of([rod])
+        for place in range(length // 20 - 1):
+            at = (100 - length // 2 + 20 * (place + 1)) // STRIDE
+            seen.boundary[:, at - 1 : at + 2] = seen.foreground[:, at - 1 : at + 2]
+        assert chain(discs, [seen])[0].max() == expected
+
+
+def test_rows_of_a_monolayer_are_no_rods():
+    row, column = np.indices(SHAPE)
+    discs = [
+        np.hypot(row - y, column - x) < 8 for y in range(12, 150, 16) for x in range(12, 200, 16)
+    ]
+    labels, _, origin = chain(discs, seen_of(discs))
+    assert labels.max() == len(discs)
+    assert (origin == np.arange(len(discs))).all()
+
+
+def test_a_bend_is_not_straightened():
+    arm, other = tilted((60, 60), 90, 14, 45), tilted((60, 124), 90, 14, -45)
+    masks = beads(arm, 45, 14) + beads(other, -45, 14)
+    labels = chain(masks, seen_of([arm | other]))[0]
+    assert labels.max() >= 2
+
+
+def test_two_particles_alone_and_none():
+    one, other = box(slice(10, 20), slice(10, 20)), box(slice(90, 99), slice(90, 99))
+    assert chain([one, other], seen_of([one, other]))[0].max() == 2
+    labels, score, origin = chained(np.zeros(SHAPE, np.int32), np.zeros(0), seen_of([one]))
+    assert labels.max() == len(score) == len(origin) == 0

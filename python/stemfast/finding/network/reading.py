@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemfast.finding.detection import Contrast, Detection
+from stemfast.finding.network.chains import chained
 from stemfast.finding.network.forward import ForwardPass
 from stemfast.finding.network.pyramid import (
     Octave,
@@ -93,6 +94,8 @@ def detected(image: Map, reader: Reader, contrast: str = "auto", least: float = 
     stars, told, seen = found_stars(image, reader, contrast, least)
     labels, order, overlapped = painted(stars, (image.shape[0], image.shape[1]))
     labels, score, origin = joined(labels, stars.score[order], seen)
+    labels, score, whole = chained(labels, score, seen)
+    origin = np.where(whole >= 0, origin[whole], -1)
     return Detection(labels, score, (origin >= 0) & overlapped[origin], told)
 
 

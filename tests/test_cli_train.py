@@ -94,6 +94,16 @@ def test_evaluate_changes_the_images(network, tmp_path):
     assert recipe["image_px"] == 32
 
 
+def test_evaluate_judges_a_finder_on_fields(tmp_path):
+    code, said = stemfast("evaluate", "finder", "-n", 1, "--out", tmp_path / "found")
+    assert code == 0
+    assert "AP50" in said
+    found = json.loads((tmp_path / "found" / "evaluation.json").read_text())
+    assert found["fields"] == 1
+    assert 0.0 <= found["ap50"] <= 1.0
+    assert found["seed"] == pretrained.load_pretrained("finder").card["experiment"]["seed"]
+
+
 def test_predict_writes_a_table(network, tmp_path):
     images = SMALL.make_recipe().sample(seed=1, start=0, stop=3).simulate()
     np.save(tmp_path / "images.npy", images)
@@ -183,6 +193,8 @@ def test_predict_refuses_what_the_network_cannot_read(network, tmp_path, content
         (("train", "count", "--set", "colour=3"), "no setting 'colour'"),
         (("train", "count", "--resume", "--out", "nowhere"), "no run to resume"),
         (("evaluate", "nothing"), "neither a folder"),
+        (("evaluate", "finder", "--against", "dose"), "--against has no effect on finder"),
+        (("evaluate", "finder", "-n", "0"), "-n is 0, expected at least 1"),
         (("predict", "nothing", "x.npy"), "neither a folder"),
         (("predict", "finder", "x.npy"), "use 'stemfast find'"),
         (("predict", "ground-truth", "x.npy"), "use 'stemfast reconstruct'"),

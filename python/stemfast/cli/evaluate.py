@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemfast.cli.evaluate_finder import evaluate_finder
 from stemfast.cli.options import AsJson, numbers, say_results
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def evaluate(
 
     Prints the balanced accuracy with its 95 % interval, the confusion matrix and the calibration;
     writes evaluation.json, confusion.png and reliability.png. With --against it prints and writes
-    a curve instead, as curve-dose.json and curve-dose.png (or -severity, -turn).
+    a curve instead, as curve-dose.json and curve-dose.png (or -severity, -turn). Of a finder it
+    prints average precision and F1 on simulated fields.
     """
     from stemfast.evaluation import figures
     from stemfast.evaluation.judge import judge
@@ -93,6 +95,14 @@ def evaluate(
     if whole is not None:
         chosen = (against, at, conditions, spin, sets, seed)
         _evaluate_reconstructor(whole, n=n, out=out, threads=threads, as_json=json, chosen=chosen)
+        return
+    finding = _finder_folder(name)
+    if finding is not None:
+        refused = {"--against": against, "--at": at, "--conditions": conditions, "--spin": spin}
+        for option, given in (refused | {"--set": sets or None}).items():
+            if given is not None:
+                raise ValueError(f"{option} has no effect on {name}, expected it left out")
+        evaluate_finder(finding, n=n, seed=seed, out=out, as_json=json)
         return
     if at is not None and against is None:
         raise ValueError("--at gives the values of a curve, expected --against with it")
@@ -280,6 +290,13 @@ def _recipe(
         sets=[*own, *sets],
     )
     return changed
+
+
+def _finder_folder(name: str) -> Path | None:
+    """The folder of the finder of this name, or None if it is something else."""
+    from stemfast.pretrained import finder, shipped
+
+    return next((one for one in (Path(name), shipped.folder(name)) if finder.is_finder(one)), None)
 
 
 def _reconstructor_folder(name: str) -> Path | None:

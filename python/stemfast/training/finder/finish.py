@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from stemfast import atomic
+from stemfast.fields import FieldRecipe
 from stemfast.finding.network.reading import reader_of
 from stemfast.models.finder import Finder
 from stemfast.pretrained.finder import TrainedFinder, save_finder
@@ -17,10 +18,24 @@ from stemfast.training.devices import batch_sharding, machine
 from stemfast.training.finder.experiment import FinderExperiment
 from stemfast.training.finder.judge import judge
 
-__all__ = ["card_text", "finish"]
+__all__ = ["card_text", "finish", "test_recipe"]
 
 #: Typical particles in the test fields [px].
 TEST_DIAMETER_PX = (8.0, 60.0)
+
+
+def test_recipe(recipe: FieldRecipe, field_px: int) -> FieldRecipe:
+    """Fields that a finder is judged on: those of its training, but larger.
+
+    Parameters
+    ----------
+    recipe : FieldRecipe
+        Of its training.
+    field_px : int
+        Rows and columns.
+    """
+    update = {"rows": field_px, "columns": field_px, "diameter_px": TEST_DIAMETER_PX}
+    return recipe.model_copy(update=update)
 
 
 def finish(
@@ -55,14 +70,12 @@ def finish(
     """
     network = rounded_to_float16(model)
     parameters = sum(x.size for x in flat(network).values())
-    recipe = experiment.recipe().model_copy(
-        update={
-            "rows": experiment.test_px,
-            "columns": experiment.test_px,
-            "diameter_px": TEST_DIAMETER_PX,
-        }
+    test = judge(
+        reader_of(network),
+        test_recipe(experiment.recipe(), experiment.test_px),
+        seed=experiment.seed,
+        fields=experiment.test_fields,
     )
-    test = judge(reader_of(network), recipe, seed=experiment.seed, fields=experiment.test_fields)
     card = {
         "experiment": experiment.described(),
         "recipe": experiment.recipe().model_dump(mode="json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,7 +39,13 @@ def matches_of(field: Field, labels: Labels) -> Matches:
 
 
 def judge(
-    reader: Reader, recipe: FieldRecipe, *, seed: int, fields: int, first: int = TEST_FIRST
+    reader: Reader,
+    recipe: FieldRecipe,
+    *,
+    seed: int,
+    fields: int,
+    first: int = TEST_FIRST,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Average precision and F1 on simulated fields that training never draws.
 
@@ -49,6 +56,8 @@ def judge(
     recipe : FieldRecipe
     seed, fields, first : int
         Seed, number and first index of the fields.
+    progress : callable, optional
+        Called with the number of fields that are done.
 
     Returns
     -------
@@ -68,6 +77,8 @@ def judge(
         parts.append(own)
         confidence.append(found.confidence)
         kinds.setdefault(field.kind, []).append(own)
+        if progress is not None:
+            progress(index + 1 - first)
     f1, recall, precision = f1_score(parts)
     return {
         "fields": fields,

@@ -72,7 +72,8 @@ format: $(VENV)/.installed-test
 # Python itself is not sanitized, so the runtime is preloaded; leak checks would only see Python's.
 SANITIZED := build/asan-site
 CORE_TESTS ?= $(addprefix tests/test_, bad_input.py image.py random_numbers.py rotation.py \
-    thickness.py voxel.py dataset_read.py)
+    thickness.py voxel.py dataset_read.py convolution.py outline_kernels.py edge_profiles.py \
+    isolation_kernels.py)
 sanitize: $(VENV)/.installed-test
 	$(PIP) install --quiet --no-deps --upgrade --target $(SANITIZED) \
 	    --config-settings=cmake.build-type=RelWithDebInfo \
